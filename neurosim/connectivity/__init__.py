@@ -1,0 +1,26 @@
+"""Which synapses a projection has, how signals pass through them, and what their weights start from."""
+
+from __future__ import annotations
+
+import sys
+
+from neurosim.catalogue import concrete, make
+from neurosim.connectivity.connectivity import Connectivity
+from neurosim.connectivity.dense import Dense
+from neurosim.connectivity.initialisers import INITIALISERS, Initialiser
+from neurosim.connectivity.one_to_one import OneToOne
+from neurosim.errors import UnknownNameError
+
+__all__ = ["INITIALISERS", "Connectivity", "Dense", "Initialiser", "OneToOne", "connectivity", "initialiser"]
+
+
+def connectivity(name: str) -> Connectivity:
+    """Return the connectivity called ``name``."""
+    return make("connectivity", concrete(sys.modules[__name__], Connectivity), name)  # type: ignore[type-abstract]
+
+
+def initialiser(name: str) -> Initialiser:
+    """Return the initialiser called ``name``."""
+    if name not in INITIALISERS:
+        raise UnknownNameError("initialiser", name, INITIALISERS)
+    return INITIALISERS[name]

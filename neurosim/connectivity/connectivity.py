@@ -1,0 +1,36 @@
+"""The contract of a connectivity: which synapses there are, and how rates, errors and correlations pass through them."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any, ClassVar
+
+from neurosim.backends import Backend
+
+Shape = tuple[int, ...]
+
+
+class Connectivity(abc.ABC):
+    """A pattern of synapses between a population of shape ``pre`` and one of shape ``post``."""
+
+    name: ClassVar[str]
+
+    @abc.abstractmethod
+    def weight_shape(self, pre: Shape, post: Shape) -> Shape:
+        """Return the shape of the weights; raise ShapeError where the two populations cannot be joined so."""
+
+    @abc.abstractmethod
+    def fan_in(self, pre: Shape) -> int:
+        """Return how many synapses end on one postsynaptic neuron."""
+
+    @abc.abstractmethod
+    def drive(self, backend: Backend, rate: Any, w: Any, post: Shape) -> Any:
+        """Return the drive, (batch, *post), that ``rate``, (batch, *pre), causes through weights ``w``."""
+
+    @abc.abstractmethod
+    def back(self, backend: Backend, error: Any, w: Any, pre: Shape) -> Any:
+        """Return ``error``, (batch, *post), sent backwards through the transpose of ``w``: (batch, *pre)."""
+
+    @abc.abstractmethod
+    def correlate(self, backend: Backend, pre: Any, post: Any) -> Any:
+        """Return for every synapse the sum over the batch of its ``pre``, (batch, *pre), times its ``post``, (batch, *post)."""

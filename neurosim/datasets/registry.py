@@ -1,0 +1,170 @@
+"""Every data set that has a name, as data: sizes, files, checksums, licence, citation, normalisation.
+
+This is the single source; ``data/README.md`` says the same for readers, and a test compares the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from neurosim.errors import UnknownNameError
+
+NO_CHECKSUM = "not recorded"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One named data set.
+
+    Attributes
+    ----------
+    shape : of one image, (channels, height, width)
+    train, test : images in each split as published
+    files : per format (see ``folder.FORMATS``), the files that hold the data set, training files first
+    md5 : of files, **uncompressed** (a gzip's own checksum changes with the compressor); others are not recorded
+    openml : (name, version) there, or None when the data set needs no download
+    mean, std : per channel or one for all; None means: computed from the training split
+    normalisation : where ``mean`` and ``std`` come from
+    """
+
+    name: str
+    title: str
+    shape: tuple[int, int, int]
+    classes: int
+    train: int
+    test: int
+    source: str
+    licence: str
+    citation: str
+    normalisation: str
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    openml: tuple[str, int] | None = None
+    files: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    md5: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def checksum(self, file: str) -> str:
+        """Return the md5 of the uncompressed ``file``, or ``"not recorded"``."""
+        return self.md5.get(file, NO_CHECKSUM)
+
+
+IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+CIFAR_BATCHES = (*(f"data_batch_{k}" for k in range(1, 6)), "test_batch")
+
+DIGITS = Entry(
+    name="digits",
+    title="Optical recognition of handwritten digits (the test set of the UCI collection)",
+    shape=(1, 8, 8),
+    classes=10,
+    train=1297,
+    test=500,
+    source="bundled with scikit-learn (sklearn.datasets.load_digits); UCI Machine Learning Repository",
+    licence="CC BY 4.0 (UCI Machine Learning Repository)",
+    citation="E. Alpaydin, C. Kaynak: Optical Recognition of Handwritten Digits. UCI Machine Learning Repository, 1998",
+    normalisation="computed from the training split",
+)
+
+MNIST = Entry(
+    name="mnist",
+    title="MNIST handwritten digits",
+    shape=(1, 28, 28),
+    classes=10,
+    train=60_000,
+    test=10_000,
+    source="http://yann.lecun.com/exdb/mnist/",
+    licence="CC BY-SA 3.0, as Keras' documentation states it",
+    citation="Y. LeCun, L. Bottou, Y. Bengio, P. Haffner: Gradient-based learning applied to document recognition. "
+    "Proceedings of the IEEE 86, 1998",
+    normalisation="Choromanska et al. 2019 and Nokland & Eidnes 2019, released code",
+    mean=(0.1307,),
+    std=(0.3081,),
+    openml=("mnist_784", 1),
+    files={"idx": IDX_FILES, "npz": ("mnist.npz",)},
+    md5={
+        "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+        "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+        "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+        "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+    },
+)
+
+FASHION_MNIST = Entry(
+    name="fashion-mnist",
+    title="Fashion-MNIST: articles of clothing",
+    shape=(1, 28, 28),
+    classes=10,
+    train=60_000,
+    test=10_000,
+    source="https://github.com/zalandoresearch/fashion-mnist",
+    licence="MIT",
+    citation="H. Xiao, K. Rasul, R. Vollgraf: Fashion-MNIST: a novel image dataset for benchmarking machine learning "
+    "algorithms. arXiv 1708.07747, 2017",
+    normalisation="Nokland & Eidnes 2019, released code",
+    mean=(0.286,),
+    std=(0.353,),
+    openml=("Fashion-MNIST", 1),
+    files={"idx": IDX_FILES, "npz": ("fashion-mnist.npz",)},
+)
+
+KUZUSHIJI_MNIST = Entry(
+    name="kuzushiji-mnist",
+    title="Kuzushiji-MNIST: cursive Japanese characters",
+    shape=(1, 28, 28),
+    classes=10,
+    train=60_000,
+    test=10_000,
+    source="http://codh.rois.ac.jp/kmnist/",
+    licence="CC BY-SA 4.0",
+    citation="T. Clanuwat et al.: Deep learning for classical Japanese literature. arXiv 1812.01718, 2018",
+    normalisation="Nokland & Eidnes 2019, released code",
+    mean=(0.1904,),
+    std=(0.3475,),
+    openml=("Kuzushiji-MNIST", 1),
+    files={"idx": IDX_FILES, "npz": ("kuzushiji-mnist.npz",)},
+)
+
+CIFAR_10 = Entry(
+    name="cifar-10",
+    title="CIFAR-10: small colour photographs",
+    shape=(3, 32, 32),
+    classes=10,
+    train=50_000,
+    test=10_000,
+    source="https://www.cs.toronto.edu/~kriz/cifar.html",
+    licence="none stated by its authors",
+    citation="A. Krizhevsky: Learning multiple layers of features from tiny images. University of Toronto, 2009",
+    # Nokland & Eidnes use (0.424, 0.415, 0.384) and (0.283, 0.278, 0.284): give those as normalise=(mean, std).
+    normalisation="Choromanska et al. 2019, released code",
+    mean=(0.4914, 0.4822, 0.4465),
+    std=(0.2023, 0.1994, 0.2010),
+    openml=("CIFAR_10", 1),
+    files={
+        "cifar-python": tuple(f"cifar-10-batches-py/{batch}" for batch in CIFAR_BATCHES),
+        "cifar-binary": tuple(f"cifar-10-batches-bin/{batch}.bin" for batch in CIFAR_BATCHES),
+        "npz": ("cifar-10.npz",),
+    },
+)
+
+REGISTRY: Mapping[str, Entry] = MappingProxyType(
+    {entry.name: entry for entry in (DIGITS, MNIST, FASHION_MNIST, KUZUSHIJI_MNIST, CIFAR_10)}
+)
+
+
+def names() -> tuple[str, ...]:
+    """Return the names that ``load`` takes, smallest data set first."""
+    return tuple(REGISTRY)
+
+
+def find(name: str) -> Entry:
+    """Return the entry called ``name``.
+
+    Raises
+    ------
+    UnknownNameError
+        No data set has that name; the message lists those that exist.
+    """
+    if name not in REGISTRY:
+        raise UnknownNameError("data set", name, REGISTRY)
+    return REGISTRY[name]

@@ -1,0 +1,62 @@
+"""Every error a user can cause.
+
+Each message is one line: the object, its value, what was expected, and what to do next.  The command line prints that line
+and leaves with the class's ``exit_status``; a traceback reaches the user only with ``--debug``.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class NeurosimError(Exception):
+    """Base of every error in this package; ``exit_status`` is what the command line returns."""
+
+    exit_status = 2
+
+
+class InputError(NeurosimError, ValueError):
+    """The user's input was wrong: a value, a name, a file.  Nothing was written."""
+
+
+class UnknownNameError(InputError):
+    """A name that is not among the known ones; the message names the nearest."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        known = sorted(known)
+        near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        super().__init__(f"{kind} {name!r} is unknown: expected one of {', '.join(known)}{hint}")
+
+
+class ShapeError(InputError):
+    """Shapes that do not chain."""
+
+
+class EquationError(InputError):
+    """A plasticity equation that cannot be parsed, resolved or separated."""
+
+
+class DataError(InputError):
+    """A data set or data file that is missing, damaged, empty, or holds NaN or infinity."""
+
+
+class BackendError(InputError):
+    """A backend that cannot be had on this machine."""
+
+
+class RunFileError(InputError):
+    """A run file that exists already, is damaged, or does not fit the model."""
+
+
+class DivergedError(NeurosimError):
+    """Activity or weights left the finite numbers while training."""
+
+    exit_status = 3
+
+
+def require(condition: bool, message: str, error: type[NeurosimError] = InputError) -> None:
+    """Raise ``error(message)`` unless ``condition`` holds."""
+    if not condition:
+        raise error(message)

@@ -1,0 +1,28 @@
+"""The control: hidden populations keep their initial weights, only the output projection learns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from neurosim.backends import Draws
+from neurosim.feedback.pathway import Claims, FeedbackPathway, output_teaching
+from neurosim.network import Sweep, Teaching
+
+
+class Frozen(FeedbackPathway):
+    """e_L = y - p at the output, nothing anywhere else.
+
+    settled : sweep as in evaluation (running statistics, no dropout): a readout trained on features that are already learned,
+        as in the HSIC bottleneck's format training.
+    """
+
+    name = "frozen"
+    title = "Frozen hidden layers (control)"
+    citation = "Widrow and Hoff (1960). Adaptive switching circuits. IRE WESCON Convention Record 4, 96-104."
+    claims = Claims(weight_transport="none", update_locking=False, backward_locking=False)
+
+    def __init__(self, *, settled: bool = False) -> None:
+        self.training_sweep = not settled
+
+    def teach(self, sweep: Sweep, target: Any, draws: Draws) -> dict[str, Teaching]:
+        return {self.network.output: output_teaching(self.network, sweep, target)}

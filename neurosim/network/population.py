@@ -1,0 +1,151 @@
+"""A group of like rate neurons."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from neurosim.backends import Backend, Draws
+from neurosim.errors import require
+from neurosim.network.sweep import Activity, Teaching
+from neurosim.transfer import BatchNormalisation, Transfer, transfer
+
+
+class Population:
+    """Neurons that share a shape, a transfer, a normalisation, and the noise and dropout of training.
+
+    name : its name in the network
+    shape : (n,) or (channels, height, width)
+    transfer : a name (see ``neurosim.transfer.transfers()``) or a Transfer
+    normalisation : ``BatchNormalisation`` or None
+    dropout : the probability in [0, 1) with which a neuron's transmission is silenced in training (the rest is scaled up)
+    noise : standard deviation of the Gaussian added to the drive in training
+
+    Raises
+    ------
+    InputError
+        A value out of its range; UnknownNameError for an unknown transfer.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        shape: int | tuple[int, ...],
+        *,
+        transfer: str | Transfer = "linear",  # noqa: A002 the field's word, and the vocabulary's
+        normalisation: BatchNormalisation | None = None,
+        dropout: float = 0.0,
+        noise: float = 0.0,
+    ) -> None:
+        self.name = name
+        self.shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        label = f"population {name!r}"
+        require(name.isidentifier() and "__" not in name, f"{label}: expected a name like 'hidden1', without double underscores")
+        require(
+            bool(self.shape) and all(isinstance(n, int | np.integer) and n > 0 for n in self.shape),
+            f"{label}: shape {shape} is not one or more positive whole numbers; give a size such as 240",
+        )
+        require(0 <= dropout < 1, f"{label}: dropout {dropout} is not in [0, 1); give a probability such as 0.1")
+        require(noise >= 0, f"{label}: noise {noise} is negative; give a standard deviation such as 0.3")
+        self.transfer = _transfer(transfer)
+        self.normalisation = normalisation
+        self.dropout = dropout
+        self.noise = noise
+        self.parameters: dict[str, Any] = {}  # gain, shift: (*shape); learned
+        self.statistics: dict[str, Any] = {}  # mean, variance: (*shape); running averages for evaluation
+
+    @property
+    def size(self) -> int:
+        """The number of neurons."""
+        return math.prod(self.shape)
+
+    def build(self, backend: Backend, dtype: Any) -> None:
+        """Make the population's own parameters: gain 1, shift 0, running mean 0 and variance 1."""
+        self.backend = backend
+        if self.normalisation is None:
+            return
+        ones, zeros = np.ones(self.shape, dtype), np.zeros(self.shape, dtype)
+        if self.normalisation.affine:
+            self.parameters = {"gain": backend.asarray(ones.copy()), "shift": backend.asarray(zeros.copy())}
+        self.statistics = {"mean": backend.asarray(zeros.copy()), "variance": backend.asarray(ones.copy())}
+
+    def respond(self, drive: Any, *, training: bool = False, draws: Draws | None = None) -> Activity:
+        """Return the activity that ``drive``, (batch, *shape), causes."""
+        if training and self.noise and draws is not None:
+            drive = drive + drive.dtype.type(self.noise) * draws.normal(f"{self.name}/noise", drive.shape, drive.dtype)
+        normalised, potential, fields = drive, drive, {}
+        if self.normalisation is not None:
+            mean, variance = self._moments(drive, training)
+            normalised, inverse_std = self.normalisation.normalise(self.backend, drive, mean, variance)
+            potential = normalised
+            if self.parameters:
+                potential = normalised * self.parameters["gain"] + self.parameters["shift"]
+            fields = {"mean": mean, "variance": variance, "inverse_std": inverse_std}
+        rate = self.transfer.rate(self.backend, potential, draws if training else None, self.name)
+        mask = self._mask(rate, draws) if training else None
+        transmitted = rate if mask is None else rate * mask
+        return Activity(drive, normalised, potential, rate, transmitted, mask, training=training, **fields)
+
+    def _moments(self, drive: Any, training: bool) -> tuple[Any, Any]:
+        if not training:
+            return self.statistics["mean"], self.statistics["variance"]
+        return drive.mean(axis=0), drive.var(axis=0)
+
+    def _mask(self, rate: Any, draws: Draws | None) -> Any:
+        if not self.dropout or draws is None:
+            return None
+        kept = draws.uniform(f"{self.name}/dropout", rate.shape, rate.dtype) >= self.dropout
+        return kept * rate.dtype.type(1 / (1 - self.dropout))
+
+    def error_on_rate(self, error_on_transmitted: Any, activity: Activity) -> Any:
+        """Return the error on the rate given the one on what was transmitted: silenced neurons get none."""
+        return error_on_transmitted if activity.mask is None else error_on_transmitted * activity.mask
+
+    def error_on_potential(self, error_on_rate: Any, activity: Activity) -> Any:
+        """Return the error on the potential: the error on the rate times the transfer's own slope."""
+        return self.transfer.through_slope(self.backend, error_on_rate, activity.potential, activity.rate)
+
+    def error_on_drive(self, error_on_rate: Any, activity: Activity) -> Any:
+        """Return the error on the drive: through the transfer's slope, then the normalisation."""
+        return self.teach_potential(self.error_on_potential(error_on_rate, activity), activity).error
+
+    def teach(self, error_on_rate: Any, activity: Activity) -> Teaching:
+        """Return the teaching signal of an error on the rate, (batch, *shape)."""
+        return self.teach_potential(self.error_on_potential(error_on_rate, activity), activity)
+
+    def teach_potential(self, error_on_potential: Any, activity: Activity) -> Teaching:
+        """Return the teaching signal of an error on the potential, (batch, *shape)."""
+        error = error_on_potential
+        if self.normalisation is not None:
+            if self.parameters:
+                error = error * self.parameters["gain"]
+            error = self.normalisation.error_through(error, activity.normalised, activity.inverse_std, activity.training)
+        return Teaching(error, error_on_potential, activity)
+
+    def delta(self, teaching: Teaching) -> dict[str, Any]:
+        """Return the proposed changes of gain and shift, (*shape) each, averaged over the batch."""
+        if not self.parameters or teaching.error_on_potential is None or teaching.activity is None:
+            return {}
+        error = teaching.error_on_potential
+        return {"gain": (error * teaching.activity.normalised).mean(axis=0), "shift": error.mean(axis=0)}
+
+    def remember(self, activity: Activity) -> None:
+        """Take the batch's mean and variance into the running ones (the variance unbiased, as PyTorch keeps it)."""
+        if self.normalisation is None or not activity.training:
+            return
+        n, share = len(activity.drive), self.normalisation.momentum
+        unbiased = activity.variance * (n / max(n - 1, 1))
+        self.statistics["mean"] += share * (activity.mean - self.statistics["mean"])
+        self.statistics["variance"] += share * (unbiased - self.statistics["variance"])
+
+    def describe(self) -> str:
+        """Return the population as one line of text."""
+        extras = [f"normalised{' with gain and shift' if self.normalisation.affine else ''}"] if self.normalisation else []
+        extras += [f"dropout {self.dropout}"] if self.dropout else []
+        extras += [f"noise {self.noise}"] if self.noise else []
+        return ", ".join([f"{self.name} {self.shape} {self.transfer.name}", *extras])
+
+
+_transfer = transfer  # the constructor's argument of the same name hides it there

@@ -1,0 +1,104 @@
+"""The synapses from one population to another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from neurosim.backends import Backend
+from neurosim.backends.base import generator
+from neurosim.connectivity import Connectivity, connectivity, initialiser
+from neurosim.errors import ShapeError
+from neurosim.network.population import Population
+from neurosim.plasticity import Proposal, Rule, Synapses, error_driven
+
+
+class Projection:
+    """Synapses from ``pre`` to ``post``, with the rule that changes them.
+
+    pre, post : names of populations
+    connectivity : ``all_to_all`` or ``one_to_one``
+    initial : ``glorot``, ``lecun`` (draws the bias too), ``orthogonal``, ``zeros``, or a number for all weights
+    bias : whether the postsynaptic neurons have a bias
+    rule : a plasticity rule; ``None`` keeps the weights fixed
+    """
+
+    def __init__(
+        self,
+        pre: str,
+        post: str,
+        *,
+        connectivity: str = "all_to_all",
+        initial: str | float = "glorot",
+        bias: bool = True,
+        rule: Rule | None | str = "error_driven",
+    ) -> None:
+        self.pre = pre
+        self.post = post
+        self.connectivity: Connectivity = _connectivity(connectivity)
+        self.initial = initial
+        if isinstance(initial, str):
+            initialiser(initial)  # an unknown name is reported here, not when the network is built
+        self.bias = bias
+        self.rule = error_driven() if rule == "error_driven" else rule
+        assert self.rule is None or isinstance(self.rule, Rule), f"rule {rule!r}"
+        self.parameters: dict[str, Any] = {}  # w (shaped by the connectivity) and b (*post)
+        self.state: dict[str, Any] = {}  # the rule's synaptic state
+
+    @property
+    def name(self) -> str:
+        """``pre__post``."""
+        return f"{self.pre}__{self.post}"
+
+    def build(self, backend: Backend, pre: Population, post: Population, seed: int, prefix: str, dtype: Any) -> None:
+        """Draw the weights from a generator that only the seed and the projection's own name decide."""
+        self.backend = backend
+        self.pre_shape, self.post_shape = pre.shape, post.shape
+        try:
+            shape = self.connectivity.weight_shape(pre.shape, post.shape)
+        except ShapeError as cause:
+            raise ShapeError(f"projection {self.name!r}: {cause}") from cause
+        draw = generator(seed, f"weights/{prefix}{self.name}")
+        fan_in = self.connectivity.fan_in(pre.shape)
+        if isinstance(self.initial, str):
+            w = initialiser(self.initial)(draw, shape, fan_in)
+        else:
+            w = np.full(shape, float(self.initial))
+        self.parameters = {"w": backend.asarray(np.ascontiguousarray(w, dtype))}
+        if self.bias:
+            bound = 1 / np.sqrt(fan_in) if self.initial == "lecun" else 0.0
+            self.parameters["b"] = backend.asarray(draw.uniform(-bound, bound, post.shape).astype(dtype))
+        if self.rule is not None:
+            self.state = {k: backend.asarray(np.zeros(s, dtype)) for k, s in self.rule.initial_state(shape).items()}
+
+    @property
+    def w(self) -> Any:
+        """The weights, shaped by the connectivity; all to all: (n_pre, n_post)."""
+        return self.parameters["w"]
+
+    def drive(self, rate: Any) -> Any:
+        """Return the drive, (batch, *post), of a presynaptic ``rate``, (batch, *pre)."""
+        drive = self.connectivity.drive(self.backend, rate, self.w, self.post_shape)
+        if self.bias:
+            drive += self.parameters["b"]
+        return drive
+
+    def back(self, error: Any, w: Any = None) -> Any:
+        """Return ``error``, (batch, *post), sent back through the transpose of ``w`` (default: its own): (batch, *pre)."""
+        return self.connectivity.back(self.backend, error, self.w if w is None else w, self.pre_shape)
+
+    def delta(self, pre: Mapping[str, Any], post: Mapping[str, Any]) -> Proposal:
+        """Return what the rule proposes for one batch."""
+        assert self.rule is not None
+        synapses = Synapses(self.backend, self.connectivity, self.w, self.parameters.get("b"), self.state)
+        return self.rule.delta(pre, post, synapses)
+
+    def describe(self) -> str:
+        """Return the projection as one line of text."""
+        rule = self.rule.describe() if self.rule else "fixed"
+        return f"{self.pre} -> {self.post} {self.connectivity.name}{', bias' if self.bias else ''}: {rule}"
+
+
+_connectivity = connectivity  # the constructor's argument of the same name hides it there

@@ -1,0 +1,101 @@
+"""The frozen record of one forward pass, and what a feedback pathway answers to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What one population did in one pass; every array is (batch, *shape) unless said otherwise.
+
+    drive : summed synaptic input a
+    normalised : drive after normalisation (the drive itself without it)
+    potential : normalised times gain plus shift (the drive itself without normalisation), the argument of the transfer
+    rate : output activity h
+    transmitted : what the next populations receive: the rate after dropout
+    mask : what dropout multiplied the rate by, or None
+    mean, variance, inverse_std : the statistics that normalised the drive, (*shape), or None
+    training : whether these were the batch's own statistics
+    """
+
+    drive: Any
+    normalised: Any
+    potential: Any
+    rate: Any
+    transmitted: Any
+    mask: Any = None
+    mean: Any = None
+    variance: Any = None
+    inverse_std: Any = None
+    training: bool = False
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One forward pass of a network: population name -> Activity."""
+
+    activity: Mapping[str, Activity]
+    training: bool
+
+    @staticmethod
+    def of(activity: Mapping[str, Activity], training: bool) -> Sweep:
+        """Return a sweep that nobody can add to or take from."""
+        return Sweep(MappingProxyType(dict(activity)), training)
+
+    @property
+    def drive(self) -> Mapping[str, Any]:
+        """Population name -> drive, (batch, *shape)."""
+        return _View(self.activity, lambda a: a.drive)
+
+    @property
+    def rate(self) -> Mapping[str, Any]:
+        """Population name -> rate, (batch, *shape)."""
+        return _View(self.activity, lambda a: a.rate)
+
+    @property
+    def transmitted(self) -> Mapping[str, Any]:
+        """Population name -> what its targets receive, (batch, *shape)."""
+        return _View(self.activity, lambda a: a.transmitted)
+
+    def __getitem__(self, population: str) -> Activity:
+        return self.activity[population]
+
+
+class _View(Mapping[str, Any]):
+    """One field of every activity, without copying any."""
+
+    def __init__(self, activity: Mapping[str, Activity], field: Callable[[Activity], Any]) -> None:
+        self._activity = activity
+        self._field = field
+
+    def __getitem__(self, population: str) -> Any:
+        return self._field(self._activity[population])
+
+    def __iter__(self) -> Any:
+        return iter(self._activity)
+
+    def __len__(self) -> int:
+        return len(self._activity)
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """The teaching signal of one population for one batch.
+
+    Errors point where activity should go (target minus activity, minus the gradient of a per-sample loss); rules average over
+    the batch, so nothing here is divided by it.
+
+    error : where the drive should go, (batch, *shape); None leaves the population's incoming synapses as they are
+    error_on_potential : the same before it went back through the normalisation, (batch, *shape): what gain and shift learn from
+    activity : the activity the error refers to, where that is not the sweep's (relaxed codes, synthetic inputs)
+    rate : a rate that the outgoing synapses should learn from instead of the transmitted one, (batch, *shape), or None
+    """
+
+    error: Any = None
+    error_on_potential: Any = None
+    activity: Activity | None = None
+    rate: Any = None

@@ -1,0 +1,201 @@
+"""What turns a proposed change into a weight change.
+
+Every optimiser and transform is one object with two methods: ``state`` names the memory it keeps for each parameter, ``apply``
+replaces the proposed change in place by the next one.  A proposed change points where the weight should go, so its sign is that of
+minus the gradient.  ``chain`` strings them together; the network adds what comes out at the end.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from neurosim.backends import Backend
+from neurosim.errors import require
+
+State = dict[str, Any]
+
+
+class Update(abc.ABC):
+    """One link of a chain from proposed change to weight change."""
+
+    name: ClassVar[str]
+    memory: ClassVar[tuple[str, ...]] = ()
+
+    @abc.abstractmethod
+    def apply(self, backend: Backend, change: Any, weight: Any, state: State, time: Time) -> None:
+        """Replace ``change`` in place; ``weight`` is read only, ``state`` holds this link's memory (same shape as both)."""
+
+
+class Time:
+    """How far training has come: ``updates`` of this parameter before this one, ``progress`` of the stage in [0, 1), ``epoch``."""
+
+    def __init__(self, updates: int, epoch: int, epochs: int) -> None:
+        self.updates = updates
+        self.epoch = epoch
+        self.progress = epoch / epochs
+
+
+class Optimiser(Update):
+    """A link that has a learning rate."""
+
+    def __init__(self, learning_rate: float) -> None:
+        require(
+            learning_rate > 0 and learning_rate < float("inf"),
+            f"optimiser {self.name!r}: learning_rate {learning_rate} is not a positive number; give one such as 0.001",
+        )
+        self.learning_rate = learning_rate
+
+
+class SGD(Optimiser):
+    """change = learning_rate * g."""
+
+    name = "sgd"
+
+    def apply(self, backend: Backend, change: Any, weight: Any, state: State, time: Time) -> None:
+        change *= change.dtype.type(self.learning_rate)
+
+
+class Momentum(Optimiser):
+    """u <- momentum u + g; change = learning_rate * u (Polyak 1964; in the form of Sutskever et al. 2013 and PyTorch)."""
+
+    name = "momentum"
+    memory = ("u",)
+
+    def __init__(self, learning_rate: float, *, momentum: float = 0.9) -> None:
+        super().__init__(learning_rate)
+        self.momentum = _share("momentum", "momentum", momentum)
+
+    def apply(self, backend: Backend, change: Any, weight: Any, state: State, time: Time) -> None:
+        kernel = backend.kernel("u = momentum * u + g\ng = rate * u")
+        kernel({"g": change, "u": state["u"]}, {"momentum": self.momentum, "rate": self.learning_rate})
+
+
+class Nesterov(Optimiser):
+    """u <- momentum u + g; change = learning_rate * (g + momentum u) (Nesterov 1983, in the form of Sutskever et al. 2013)."""
+
+    name = "nesterov"
+    memory = ("u",)
+
+    def __init__(self, learning_rate: float, *, momentum: float = 0.9) -> None:
+        super().__init__(learning_rate)
+        self.momentum = _share("nesterov", "momentum", momentum)
+
+    def apply(self, backend: Backend, change: Any, weight: Any, state: State, time: Time) -> None:
+        kernel = backend.kernel("u = momentum * u + g\ng = rate * (g + momentum * u)")
+        kernel({"g": change, "u": state["u"]}, {"momentum": self.momentum, "rate": self.learning_rate})
+
+
+class RMSProp(Optimiser):
+    """v <- decay v + (1 - decay) g**2; change = learning_rate * g / sqrt(v + epsilon) (Tieleman and Hinton 2012)."""
+
+    name = "rmsprop"
+    memory = ("v",)
+
+    def __init__(self, learning_rate: float, *, decay: float = 0.9, epsilon: float = 1e-8) -> None:
+        super().__init__(learning_rate)
+        self.decay = _share("rmsprop", "decay", decay)
+        self.epsilon = _positive("rmsprop", "epsilon", epsilon)
+
+    def apply(self, backend: Backend, change: Any, weight: Any, state: State, time: Time) -> None:
+        kernel = backend.kernel("v = decay * v + (1 - decay) * g * g\ng = rate * g / sqrt(v + epsilon)")
+        constants = {"decay": self.decay, "rate": self.learning_rate, "epsilon": self.epsilon}
+        kernel({"g": change, "v": state["v"]}, constants)
+
+
+class CentredRMSProp(Optimiser):
+    """RMSProp by the variance of g, with momentum; epsilon stands inside the root.
+
+    m <- decay m + (1 - decay) g
+    v <- decay v + (1 - decay) g**2
+    u <- momentum u + learning_rate g / sqrt(v - m**2 + epsilon)
+    change = u
+
+    Source: Graves 2013, equations 38 to 41; constants of the released code of Lee et al. 2015.
+    """
+
+    name = "centred_rmsprop"
+    memory = ("m", "v", "u")
+
+    def __init__(self, learning_rate: float, *, decay: float = 0.95, momentum: float = 0.9, epsilon: float = 1e-3) -> None:
+        super().__init__(learning_rate)
+        self.decay = _share("centred_rmsprop", "decay", decay)
+        self.momentum = _share("centred_rmsprop", "momentum", momentum)
+        self.epsilon = _positive("centred_rmsprop", "epsilon", epsilon)
+
+    def apply(self, backend: Backend, change: Any, weight: Any, state: State, time: Time) -> None:
+        kernel = backend.kernel(
+            "m = decay * m + (1 - decay) * g\n"
+            "v = decay * v + (1 - decay) * g * g\n"
+            "u = momentum * u + rate * g / sqrt(v - m * m + epsilon)\n"
+            "g = 1 * u"
+        )
+        constants = {"decay": self.decay, "momentum": self.momentum, "rate": self.learning_rate, "epsilon": self.epsilon}
+        kernel({"g": change, **state}, constants)
+
+
+class Adam(Optimiser):
+    """Adam (Kingma and Ba 2015, algorithm 1).
+
+    m <- beta1 m + (1 - beta1) g;  v <- beta2 v + (1 - beta2) g**2
+    change = learning_rate * (m / (1 - beta1**t)) / (sqrt(v / (1 - beta2**t)) + epsilon)
+    """
+
+    name = "adam"
+    memory = ("m", "v")
+
+    def __init__(self, learning_rate: float, *, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8) -> None:
+        super().__init__(learning_rate)
+        self.beta1 = _share("adam", "beta1", beta1)
+        self.beta2 = _share("adam", "beta2", beta2)
+        self.epsilon = _positive("adam", "epsilon", epsilon)
+
+    def apply(self, backend: Backend, change: Any, weight: Any, state: State, time: Time) -> None:
+        t = time.updates + 1
+        kernel = backend.kernel(
+            "m = beta1 * m + (1 - beta1) * g\nv = beta2 * v + (1 - beta2) * g * g\ng = rate * m / (sqrt(v * unbias) + epsilon)"
+        )
+        constants = {
+            "beta1": self.beta1,
+            "beta2": self.beta2,
+            "rate": self.learning_rate / (1 - self.beta1**t),
+            "unbias": 1 / (1 - self.beta2**t),
+            "epsilon": self.epsilon,
+        }
+        kernel({"g": change, **state}, constants)
+
+
+class Chain(Update):
+    """Links applied in order; the memory of link k is kept under ``k.name``."""
+
+    name = "chain"
+
+    def __init__(self, links: Sequence[Update]) -> None:
+        self.links = tuple(links)
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """The names of all memory, each of the parameter's shape."""
+        return tuple(f"{k}.{name}" for k, link in enumerate(self.links) for name in link.memory)
+
+    def apply(self, backend: Backend, change: Any, weight: Any, state: State, time: Time) -> None:
+        for k, link in enumerate(self.links):
+            link.apply(backend, change, weight, {name: state[f"{k}.{name}"] for name in link.memory}, time)
+
+
+def chain(*links: Update) -> Chain:
+    """Return ``links`` as one update; a lone chain is returned as it is."""
+    if len(links) == 1 and isinstance(links[0], Chain):
+        return links[0]
+    return Chain(links)
+
+
+def _share(owner: str, name: str, value: float) -> float:
+    require(0 <= value < 1, f"optimiser {owner!r}: {name} {value} is not in [0, 1); give one such as 0.9")
+    return value
+
+
+def _positive(owner: str, name: str, value: float) -> float:
+    require(value > 0, f"optimiser {owner!r}: {name} {value} is not positive; give one such as 1e-8")
+    return value

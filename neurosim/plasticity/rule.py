@@ -1,0 +1,176 @@
+"""The contract of a plasticity rule, and the rule that is an equation."""
+
+from __future__ import annotations
+
+import abc
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from neurosim.backends import Backend
+from neurosim.connectivity import Connectivity, Dense
+from neurosim.equations import parse, separate
+from neurosim.equations.separable import compile_expression
+from neurosim.errors import EquationError, require
+
+Variables = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Synapses:
+    """All a rule may see of one projection.
+
+    w : the weights, shaped by ``connectivity``; b : the bias, (*post), or None; state : the rule's own synaptic state.
+    """
+
+    backend: Backend
+    connectivity: Connectivity
+    w: Any
+    b: Any
+    state: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a rule proposes: changes of the weights and the bias (None: unchanged), and its own next state."""
+
+    dw: Any
+    db: Any
+    state: Mapping[str, Any]
+
+
+class Rule(abc.ABC):
+    """Turns presynaptic variables, postsynaptic variables and the synapse's own values into a change.
+
+    ``delta`` is pure: it changes nothing, and given the same arguments answers the same.  It is handed the variables that
+    ``pre`` and ``post`` name and nothing else.
+
+    solves : the proposal is the weight change itself, not a direction for an optimiser to scale.
+    """
+
+    solves = False
+    pre: frozenset[str]
+    post: frozenset[str]
+
+    @abc.abstractmethod
+    def initial_state(self, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+        """Return the shape of each variable of synaptic state, all starting at zero, for weights of ``shape``."""
+
+    @abc.abstractmethod
+    def delta(self, pre: Variables, post: Variables, synapses: Synapses) -> Proposal:
+        """Return the change proposed by one batch, averaged over it.
+
+        pre, post : variable name -> (batch, *shape of that population)
+        """
+
+    @abc.abstractmethod
+    def describe(self) -> str:
+        """Return the rule as one line of text."""
+
+
+def _occurs(name: str, text: str) -> bool:
+    return re.search(rf"\b{re.escape(name)}\b", text) is not None
+
+
+class PlasticityRule(Rule):
+    """A rule given by its equation, averaged over the batch.
+
+    PlasticityRule("dw = eta * rate_post * (rate_pre - rate_post * w)", eta=0.01)
+
+    equation : ``dw = ...`` in Brian2's syntax (see ``neurosim.equations.language``).
+    bias : ``db = ...`` for the postsynaptic neurons' bias; without it the bias stays as it is.
+    method : ``separable`` (matrix products) or ``explicit`` (synapse by synapse; only for all-to-all projections).
+    constants : the equation's bare names.
+
+    Raises
+    ------
+    EquationError
+        A name that is not local, a syntax error, an inseparable expression (with the sub-expression's text).
+    """
+
+    def __init__(
+        self, equation: str, *, bias: str | None = None, method: str = "separable", **constants: float
+    ) -> None:
+        require(method in ("separable", "explicit"), f"rule method {method!r}: expected 'separable' or 'explicit'; pick one")
+        for_bias = {name: value for name, value in constants.items() if bias and _occurs(name, bias)}
+        # a constant in neither equation goes to the first, whose parser reports it
+        for_weight = {name: value for name, value in constants.items() if name not in for_bias or _occurs(name, equation)}
+        self.equation = parse(equation, for_weight)
+        self.bias_equation = parse(bias, for_bias) if bias else None
+        self._check_targets()
+        self.method = method
+        self.terms = separate(self.equation) if method == "separable" else ()
+        self.bias_terms = separate(self.bias_equation) if self.bias_equation else ()
+        self.pre = self.equation.pre
+        self.post = self.equation.post | (self.bias_equation.post if self.bias_equation else frozenset())
+        self._compiled: dict[Any, Any] = {}
+
+    def _check_targets(self) -> None:
+        if self.equation.target != "w":
+            raise EquationError(f"equation {self.equation.text!r}: d{self.equation.target} is not a weight; expected 'dw = ...'")
+        if self.bias_equation and (self.bias_equation.target != "b" or self.bias_equation.pre):
+            text = self.bias_equation.text
+            raise EquationError(f"bias equation {text!r}: expected 'db = ...' of postsynaptic variables and b only")
+
+    def initial_state(self, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+        return {}
+
+    def delta(self, pre: Variables, post: Variables, synapses: Synapses) -> Proposal:
+        values = {f"{name}_pre": pre[name] for name in self.pre} | {f"{name}_post": post[name] for name in self.post}
+        change = self._separable if self.method == "separable" else self._explicit
+        dw = change(values, synapses)
+        db = self._bias(values, synapses) if self.bias_terms and synapses.b is not None else None
+        return Proposal(dw, db, {})
+
+    def describe(self) -> str:
+        return self.equation.text + (f"; {self.bias_equation.text}" if self.bias_equation else "")
+
+    def memory(self, n_pre: int, n_post: int, itemsize: int) -> int:
+        """Return the bytes that one evaluation allocates beside the weights: the change, and for ``explicit`` one sample's."""
+        return n_pre * n_post * itemsize * (1 if self.method == "separable" else 3)
+
+    def _function(self, expression: Any, xp: Any) -> Any:
+        key = (expression, xp.__name__)
+        if key not in self._compiled:
+            self._compiled[key] = compile_expression(expression, xp)
+        return self._compiled[key]
+
+    def _separable(self, values: Variables, synapses: Synapses) -> Any:
+        xp, own = synapses.backend.xp, {"w": synapses.w}
+        batch = len(next(iter(values.values())))
+        total: Any = 0
+        for term in self.terms:
+            coefficient = self._function(term.own, xp)(own)
+            if not term.pre.is_number or not term.post.is_number:
+                pre = self._side(term.pre, values, synapses.w, self.pre, "_pre", xp)
+                post = self._side(term.post, values, synapses.w, self.post, "_post", xp)
+                product = synapses.connectivity.correlate(synapses.backend, pre, post)
+                product *= product.dtype.type(1 / batch)
+                coefficient = product if isinstance(coefficient, float) and coefficient == 1 else coefficient * product
+            total = total + coefficient if not isinstance(total, int) else coefficient
+        return total
+
+    def _side(self, expression: Any, values: Variables, w: Any, names: frozenset[str], suffix: str, xp: Any) -> Any:
+        """Return one side's factor, (batch, *shape); a side that does not occur is all ones, shaped like its rate."""
+        if not expression.is_number:
+            return self._function(expression, xp)(values)
+        return xp.ones_like(values[f"{next(iter(names))}{suffix}"]) if names else xp.ones((1, 1), w.dtype)
+
+    def _explicit(self, values: Variables, synapses: Synapses) -> Any:
+        """Evaluate the equation for every synapse, one sample at a time."""
+        require(isinstance(synapses.connectivity, Dense), "rule method 'explicit' needs an all_to_all projection; use one")
+        function = self._function(self.equation.expression, synapses.backend.xp)
+        batch = len(next(iter(values.values())))
+        total = synapses.backend.xp.zeros_like(synapses.w)
+        for k in range(batch):
+            sample = {n: (v[k].reshape(-1, 1) if n.endswith("_pre") else v[k].reshape(1, -1)) for n, v in values.items()}
+            total += function({"w": synapses.w, **sample})
+        return total / total.dtype.type(batch)
+
+    def _bias(self, values: Variables, synapses: Synapses) -> Any:
+        xp, total = synapses.backend.xp, synapses.backend.xp.zeros_like(synapses.b)
+        for term in self.bias_terms:
+            own = self._function(term.own, xp)({"b": synapses.b})
+            total += own if term.post.is_number else own * self._function(term.post, xp)(values).mean(axis=0)
+        return total

@@ -1,0 +1,85 @@
+"""One batch, five slots, one direction: present, sweep, teach, learn, commit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from neurosim.backends import Backend, Draws
+from neurosim.errors import DivergedError
+from neurosim.feedback import FeedbackPathway, Phase
+from neurosim.network import Network, Sweep
+from neurosim.plasticity import Time, Update, chain
+
+
+class Commit:
+    """Applies proposed changes to parameters, through an optimiser with memory for each of them."""
+
+    def __init__(self, optimiser: Update, backend: Backend) -> None:
+        self.chain = chain(optimiser)
+        self.backend = backend
+        self.memory: dict[str, dict[str, Any]] = {}
+        self.updates: dict[str, int] = {}
+
+    def apply(self, parameters: Mapping[str, Any], deltas: Mapping[str, Any], epoch: int, epochs: int, solved: set[str]) -> None:
+        """Add to each parameter what the optimiser makes of its proposed change; ``solved`` ones take theirs as it is."""
+        for name, change in deltas.items():
+            weight = parameters[name]
+            if name not in solved:
+                count = self.updates.get(name, 0)
+                self.chain.apply(self.backend, change, weight, self._memory(name, weight), Time(count, epoch, epochs))
+                self.updates[name] = count + 1
+            weight += change
+
+    def _memory(self, name: str, weight: Any) -> dict[str, Any]:
+        if name not in self.memory:
+            self.memory[name] = {key: self.backend.xp.zeros_like(weight) for key in self.chain.state_names}
+        return self.memory[name]
+
+    def state(self) -> dict[str, Any]:
+        """Return the optimiser's memory as flat name -> array."""
+        flat: dict[str, Any] = {f"{name}:updates": np.int64(count) for name, count in self.updates.items()}
+        return flat | {f"{name}:{key}": value for name, values in self.memory.items() for key, value in values.items()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take back what ``state`` returned."""
+        for flat, value in state.items():
+            name, _, key = flat.rpartition(":")
+            if key == "updates":
+                self.updates[name] = int(value)
+            else:
+                self.memory.setdefault(name, {})[key] = self.backend.asarray(np.array(value))
+
+
+def step(
+    network: Network,
+    pathway: FeedbackPathway,
+    phase: Phase,
+    x: Any,
+    target: Any,
+    draws: Draws,
+    commit: Any,
+) -> Sweep:
+    """Run one batch through the five slots; ``commit(deltas, states, own_deltas)`` applies what was proposed."""
+    # present: x, (batch, *input shape), and target, (batch, classes), are the caller's
+    sweep = network.sweep(x, training=pathway.training_sweep, draws=draws)  # sweep: forward never learns
+    check_finite(network, sweep, draws.step)
+    teaching = pathway.teach(sweep, target, draws) if phase.forward else {}  # teach: never touches a forward weight
+    deltas, states = network.propose(sweep, teaching) if phase.forward else ({}, {})  # learn: each rule sees its own synapses
+    own = pathway.adapt(sweep, target, teaching, draws) if phase.feedback else {}  # all proposals come from the one frozen sweep
+    commit(deltas, states, own)
+    network.remember(sweep)
+    pathway.remember(sweep)
+    return sweep
+
+
+def check_finite(network: Network, sweep: Sweep, at: int) -> None:
+    """Raise DivergedError naming the first population, in sweep order, whose drive is no finite number."""
+    for name in network.order:
+        total = float(sweep.drive[name].sum())
+        if not np.isfinite(total):
+            raise DivergedError(
+                f"population {name!r}: drive is {total} at step {at}: expected finite numbers; lower the learning rate, or clip"
+            )

@@ -1,0 +1,193 @@
+"""Epochs over a data set: order, augmentation, steps, evaluation."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from neurosim.backends.base import generator
+from neurosim.datasets import DataSet, Split, one_hot
+from neurosim.errors import InputError, require
+from neurosim.feedback import FeedbackPathway, Phase
+from neurosim.network import Network, Sweep
+from neurosim.plasticity import Update
+from neurosim.training.step import Commit, step
+
+EVALUATION_BATCH = 1000
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Loss in the scheme's own unit (cross-entropy in nats unless the scheme says otherwise) and error in per cent."""
+
+    loss: float
+    error: float
+
+
+class Observer:
+    """What may look on while a trainer runs; every method may be left out."""
+
+    def on_step(self, trainer: Trainer, sweep: Sweep) -> None:
+        """After the commit of each step."""
+
+    def on_epoch(self, trainer: Trainer, metrics: Mapping[str, Evaluation]) -> None:
+        """After each epoch's evaluation: split name -> Evaluation (and once before the first epoch)."""
+
+
+class Trainer:
+    """Trains ``network`` under ``pathway``.
+
+    optimiser : for the network's own synapses; feedback_optimiser : for the pathway's (default: the same kind and rate)
+    epochs, batch : how long, and how many samples a step
+    shuffle : a new order each epoch, decided by ``seed`` and the epoch; otherwise file order
+    seed : decides order, noise, dropout and the pathway's initial weights
+    augment : a callable (x, generator) -> x on host batches
+    name : distinguishes the random streams and the state of the stages of one run
+
+    Raises
+    ------
+    InputError
+        A batch or epoch count that is not positive, or a batch that is larger than the training split.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        pathway: FeedbackPathway,
+        optimiser: Update,
+        *,
+        feedback_optimiser: Update | None = None,
+        epochs: int = 10,
+        batch: int = 128,
+        shuffle: bool = True,
+        seed: int = 0,
+        augment: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
+        name: str = "train",
+    ) -> None:
+        require(epochs >= 1, f"training: epochs {epochs}: expected 1 or more; give a positive number")
+        require(batch >= 1, f"training: batch {batch}: expected 1 or more; give a positive number")
+        self.network, self.pathway = network, pathway
+        self.epochs, self.batch, self.shuffle, self.seed, self.augment, self.name = epochs, batch, shuffle, seed, augment, name
+        self.commit = Commit(optimiser, network.backend)
+        self.feedback_commit = Commit(feedback_optimiser or optimiser, network.backend)
+        self.epoch = 0
+        self.steps = 0
+        self.seconds = 0.0
+        self.solved = {f"{p.name}.w" for p in network.projections.values() if p.rule is not None and p.rule.solves}
+
+    # ------------------------------------------------------------------ training
+
+    def fit(self, data: DataSet, *observers: Observer) -> list[dict[str, Evaluation]]:
+        """Train to the last epoch and return each epoch's evaluation: split name -> Evaluation."""
+        self.check(data)
+        history = []
+        if self.epoch == 0:
+            self._report(data, observers)
+        while self.epoch < self.epochs:
+            self.run_epoch(data, *observers)
+            history.append(self._report(data, observers))
+        return history
+
+    def check(self, data: DataSet) -> None:
+        """Join pathway and network to ``data``; raise InputError where they do not fit."""
+        size = len(data.train.y)
+        require(self.batch <= size, f"training: batch {self.batch} exceeds the {size} training samples; give a smaller batch")
+        shape = self.network.populations[self.network.input].shape
+        if shape != tuple(data.shape):
+            raise InputError(f"input population {self.network.input!r} has shape {shape}: data set {data.name!r} has {data.shape}")
+        if not hasattr(self.pathway, "networks"):
+            self.pathway.attach(self.network, data.classes, self.seed)
+
+    def run_epoch(self, data: DataSet, *observers: Observer) -> None:
+        """Run every phase of one epoch; the samples that do not fill a last batch rest until the next order."""
+        for phase in self.pathway.phases:
+            for x, target in self._batches(data, phase):
+                started = time.perf_counter()
+                draws = self.network.backend.draws(self.seed, self.steps)
+                sweep = step(self.network, self.pathway, phase, x, target, draws, self._commit)
+                self.seconds += time.perf_counter() - started
+                self.steps += 1
+                for observer in observers:
+                    observer.on_step(self, sweep)
+        self.epoch += 1
+
+    @property
+    def steps_per_epoch(self) -> Callable[[DataSet], int]:
+        """Steps of one epoch over a data set, all phases."""
+        return lambda data: len(self.pathway.phases) * (len(data.train.y) // self.batch)
+
+    def _batches(self, data: DataSet, phase: Phase) -> Iterator[tuple[Any, Any]]:
+        xp, dtype = self.network.backend, self.network.dtype
+        order = np.arange(len(data.train.y))
+        if self.shuffle:
+            order = generator(self.seed, f"order/{self.name}/{phase.name}", self.epoch).permutation(order)
+        jitter = generator(self.seed, f"augment/{self.name}/{phase.name}", self.epoch)
+        targets = one_hot(data.train.y, data.classes).astype(dtype)
+        for start in range(0, len(order) - self.batch + 1, self.batch):
+            rows = order[start : start + self.batch]
+            x = data.train.x[rows]
+            if self.augment is not None:
+                x = self.augment(x, jitter)
+            yield xp.asarray(x, dtype), xp.asarray(targets[rows])
+
+    def _commit(self, deltas: dict[str, Any], states: dict[str, Any], own: dict[str, Any]) -> None:
+        self.commit.apply(self.network.parameters(), deltas, self.epoch, self.epochs, self.solved)
+        self.feedback_commit.apply(self.pathway.parameters(), own, self.epoch, self.epochs, set())
+        memory = self.network.memory() if states else {}
+        for name, value in states.items():
+            memory[name][...] = value
+
+    # ------------------------------------------------------------------ evaluation
+
+    def _report(self, data: DataSet, observers: tuple[Observer, ...]) -> dict[str, Evaluation]:
+        self.pathway.calibrate(self._evaluation_sweeps(data.train))
+        splits = {"train": data.train, "validation": data.validation, "test": data.test}
+        metrics = {name: self.evaluate(split, data.classes) for name, split in splits.items() if len(split.y)}
+        for observer in observers:
+            observer.on_epoch(self, metrics)
+        return metrics
+
+    def evaluate(self, split: Split, classes: int) -> Evaluation:
+        """Return loss and error over a whole split, in evaluation mode."""
+        loss, wrong = 0.0, 0
+        for sweep, labels in self._evaluation_sweeps(split):
+            target = self.network.backend.asarray(one_hot(labels, classes), self.network.dtype)
+            loss += self.pathway.loss(sweep, target) * len(labels)
+            answer = self.network.backend.to_host(self.pathway.scores(sweep).argmax(axis=1))
+            wrong += int((answer != labels).sum())
+        return Evaluation(loss / len(split.y), 100 * wrong / len(split.y))
+
+    def _evaluation_sweeps(self, split: Split) -> Iterator[tuple[Sweep, np.ndarray]]:
+        for start in range(0, len(split.y), EVALUATION_BATCH):
+            part = slice(start, start + EVALUATION_BATCH)
+            yield self.network.sweep(self.network.backend.asarray(split.x[part])), split.y[part]
+
+    # ------------------------------------------------------------------ state
+
+    def state(self) -> dict[str, Any]:
+        """Return all a resumed run needs, as flat name -> host array; random numbers need none (see ``backends.base``)."""
+        host = self.network.backend.to_host
+        groups = {
+            "network": self.network.parameters() | self.network.memory(),
+            "pathway": self.pathway.parameters() | self.pathway.memory(),
+            "optimiser": self.commit.state(),
+            "feedback_optimiser": self.feedback_commit.state(),
+        }
+        flat = {f"{group}|{name}": np.array(host(value)) for group, values in groups.items() for name, value in values.items()}
+        return flat | {"position|epoch": np.int64(self.epoch), "position|steps": np.int64(self.steps)}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take back what ``state`` returned, in place; the trainer must have been joined to its data with ``check``."""
+        targets = {f"network|{k}": v for k, v in (self.network.parameters() | self.network.memory()).items()}
+        targets |= {f"pathway|{k}": v for k, v in (self.pathway.parameters() | self.pathway.memory()).items()}
+        for name, target in targets.items():
+            require(name in state, f"checkpoint: {name!r} is missing; the model does not fit this run file")
+            require(target.shape == state[name].shape, f"checkpoint: {name!r} has shape {state[name].shape}, not {target.shape}")
+            target[...] = self.network.backend.asarray(state[name])
+        for commit, group in ((self.commit, "optimiser"), (self.feedback_commit, "feedback_optimiser")):
+            commit.restore({k.split("|", 1)[1]: v for k, v in state.items() if k.startswith(f"{group}|")})
+        self.epoch, self.steps = int(state["position|epoch"]), int(state["position|steps"])
