@@ -10,7 +10,7 @@ import numpy as np
 from neurosim.backends import Backend
 from neurosim.backends.base import generator
 from neurosim.connectivity import Connectivity, connectivity, initialiser
-from neurosim.errors import ShapeError
+from neurosim.errors import ShapeError, require
 from neurosim.network.population import Population
 from neurosim.plasticity import Proposal, Rule, Synapses, error_driven
 
@@ -42,8 +42,10 @@ class Projection:
         if isinstance(initial, str):
             initialiser(initial)  # an unknown name is reported here, not when the network is built
         self.bias = bias
-        self.rule = error_driven() if rule == "error_driven" else rule
-        assert self.rule is None or isinstance(self.rule, Rule), f"rule {rule!r}"
+        if isinstance(rule, str):
+            require(rule == "error_driven", f"projection {pre}__{post}: rule {rule!r}: expected 'error_driven', a Rule or None")
+            rule = error_driven()
+        self.rule: Rule | None = rule
         self.parameters: dict[str, Any] = {}  # w (shaped by the connectivity) and b (*post)
         self.state: dict[str, Any] = {}  # the rule's synaptic state
 
