@@ -8,6 +8,7 @@ import hashlib
 import importlib.util
 import os
 import platform
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -94,7 +95,7 @@ def _loop(lines: list[str], arrays: tuple[str, ...], scalars: list[str], written
 def _load(source: str) -> Any:
     """Import generated ``source`` from a file, because Numba keeps compiled code between runs only for files."""
     digest = hashlib.blake2b(source.encode(), digest_size=8).hexdigest()
-    path = _kernel_folder() / f"kernel_{digest}.py"
+    path = _kernel_folder() / f"neurosim_kernel_{digest}.py"
     if not path.exists():
         with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".tmp", delete=False) as file:
             file.write(source)
@@ -117,5 +118,6 @@ def _module(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module  # Numba finds a cached function's globals through its module's name
     spec.loader.exec_module(module)
     return module

@@ -143,19 +143,22 @@ class PlasticityRule(Rule):
         for term in self.terms:
             coefficient = self._function(term.own, xp)(own)
             if not term.pre.is_number or not term.post.is_number:
-                pre = self._side(term.pre, values, synapses.w, self.pre, "_pre", xp)
-                post = self._side(term.post, values, synapses.w, self.post, "_post", xp)
+                pre = self._side(term.pre, values, synapses, 0)
+                post = self._side(term.post, values, synapses, -1)
                 product = synapses.connectivity.correlate(synapses.backend, pre, post)
                 product *= product.dtype.type(1 / batch)
                 coefficient = product if isinstance(coefficient, float) and coefficient == 1 else coefficient * product
             total = total + coefficient if not isinstance(total, int) else coefficient
         return total
 
-    def _side(self, expression: Any, values: Variables, w: Any, names: frozenset[str], suffix: str, xp: Any) -> Any:
-        """Return one side's factor, (batch, *shape); a side that does not occur is all ones, shaped like its rate."""
+    def _side(self, expression: Any, values: Variables, synapses: Synapses, axis: int) -> Any:
+        """Return one side's factor, (batch, *shape); a side that does not occur is all ones.  axis : 0 for pre, -1 for post."""
+        xp, w = synapses.backend.xp, synapses.w
         if not expression.is_number:
             return self._function(expression, xp)(values)
-        return xp.ones_like(values[f"{next(iter(names))}{suffix}"]) if names else xp.ones((1, 1), w.dtype)
+        batch = len(next(iter(values.values())))
+        shape = (w.shape[axis],) if isinstance(synapses.connectivity, Dense) else w.shape
+        return xp.ones((batch, *shape), w.dtype)
 
     def _explicit(self, values: Variables, synapses: Synapses) -> Any:
         """Evaluate the equation for every synapse, one sample at a time."""

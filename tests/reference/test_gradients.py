@@ -11,6 +11,8 @@ from neurosim.transfer import BatchNormalisation
 def problem(transfer="tanh", normalisation=None):
     draw = np.random.default_rng(3)
     network = Network.layered((6,), [5, 4], 3, transfer=transfer, normalisation=normalisation, dtype="float64", seed=2)
+    for p in network.projections.values():  # biases off zero: a silent layer would put the next one on the kink of a relu
+        p.parameters["b"][...] = draw.normal(size=p.post_shape)
     x, target = draw.normal(size=(7, 6)), np.eye(3)[draw.integers(0, 3, 7)]
     return network, x, target
 
