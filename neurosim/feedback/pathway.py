@@ -25,7 +25,7 @@ TRANSPORT = ("none", "output", "one_hop", "full")
 class Claims:
     """What a hidden population's update may depend on, within one step, the activity of the network held as it was.
 
-    Every field is measured by ``tests/conformance/test_claims.py`` over every scheme and variant.
+    Declared here; the test that measures every field over every scheme is not written yet.
 
     weight_transport : which forward weights downstream of a hidden population reach its teaching signal: ``none``, only those of
         the ``output`` projection, only the next projection's (``one_hop``), or all of them (``full``)
