@@ -1,0 +1,79 @@
+"""Difference target propagation (DTP): learned inverses carry targets downward."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from neurosim.backends import Draws
+from neurosim.errors import require
+from neurosim.feedback.pathway import Claims, Deltas, FeedbackPathway, Phase, output_teaching, require_softmax
+from neurosim.network import Network, Population, Projection, Sweep, Teaching
+
+
+class DifferenceTargetPropagation(FeedbackPathway):
+    """Targets instead of errors, sent down through learned approximate inverses g_l.
+
+    target_{M-1} = h_{M-1} + step * W_M' (y - p)                      equation 20 of the first version
+    target_{l-1} = h_{l-1} + g_l(target_l) - g_l(h_l)                 equation 18; without ``difference``: g_l(target_l)
+    error_l      = 2 (target_l - h_l) * s'(a_l)                       minus the gradient of ||target_l - h_l||**2
+    g_l learns ||g_l(f_l(h_{l-1} + noise)) - (h_{l-1} + noise)||**2   equation 32
+
+    step : per sample; the released code's step is on the batch mean, 100 times this one at batch 100
+    noise : standard deviation of the Gaussian injected for the reconstruction
+    difference : False is vanilla target propagation
+    alternate : the paper's two passes an epoch, inverses first; False learns both from every batch
+
+    Raises
+    ------
+    InputError
+        ``step`` or ``noise`` out of range, or a network that is not one chain.
+    """
+
+    name = "difference_target_propagation"
+    title = "Difference target propagation"
+    citation = "Lee, Zhang, Fischer and Bengio (2015). Difference target propagation. ECML PKDD 2015. arXiv:1412.7525."
+    claims = Claims(weight_transport="output", update_locking=True, backward_locking=True)
+
+    def __init__(self, *, step: float = 0.1, noise: float = 0.36, difference: bool = True, alternate: bool = True) -> None:
+        require(step > 0, f"scheme {self.name!r}: step {step} is not positive; give one such as 0.00328")
+        require(noise >= 0, f"scheme {self.name!r}: noise {noise} is negative; give a standard deviation such as 0.36")
+        self.step, self.noise, self.difference = step, noise, difference
+        if alternate:
+            self.phases = (Phase("inverse", forward=False), Phase("forward", feedback=False))
+
+    def build(self, seed: int) -> None:
+        require_softmax(self)
+        network = self.network
+        self.links = network.chain(f"scheme {self.name!r}")[1:-1]  # no inverse into the input, none out of the output
+        for link in self.links:
+            above, below = network.populations[link.post], network.populations[link.pre]
+            populations = [Population(above.name, above.shape), Population(below.name, below.shape, transfer=below.transfer)]
+            inverse = Projection(above.name, below.name, initial=link.initial)
+            options: dict[str, Any] = {"dtype": str(network.dtype), "backend": network.backend, "prefix": "inverse/"}
+            self.networks[link.post] = Network(populations, [inverse], seed=seed, **options)
+
+    def teach(self, sweep: Sweep, target: Any, draws: Draws) -> dict[str, Teaching]:
+        network = self.network
+        teaching = {network.output: output_teaching(network, sweep, target)}
+        last = network.hidden[-1]
+        targets = {last: sweep.rate[last] + self.step * network.error_from_above(last, teaching)}
+        for link in reversed(self.links):
+            g, h = self.networks[link.post], sweep.rate[link.post]
+            carried = g.sweep(targets[link.post]).rate[link.pre]
+            correction = sweep.rate[link.pre] - g.sweep(h).rate[link.pre] if self.difference else 0
+            targets[link.pre] = carried + correction
+        for name, wanted in targets.items():
+            teaching[name] = network.populations[name].teach(2 * (wanted - sweep.rate[name]), sweep[name])
+        return teaching
+
+    def adapt(self, sweep: Sweep, target: Any, teaching: Mapping[str, Teaching], draws: Draws) -> Deltas:
+        deltas: Deltas = {}
+        for link in self.links:
+            h, g = sweep.rate[link.pre], self.networks[link.post]
+            noisy = h + h.dtype.type(self.noise) * draws.normal(f"{link.name}/reconstruction", h.shape, h.dtype)
+            code = self.network.respond(link.post, {link.pre: noisy}, training=sweep.training).rate
+            own = g.sweep(code)
+            told = g.populations[link.pre].teach(2 * (noisy - own.rate[link.pre]), own[link.pre])
+            deltas |= g.propose(own, {link.pre: told})[0]
+        return deltas
