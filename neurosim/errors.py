@@ -46,10 +46,6 @@ class BackendError(InputError):
     """A backend that cannot be had on this machine."""
 
 
-class RunFileError(InputError):
-    """A run file that exists already, is damaged, or does not fit the model."""
-
-
 class DivergedError(NeurosimError):
     """Activity or weights left the finite numbers while training."""
 

@@ -126,10 +126,6 @@ class PlasticityRule(Rule):
     def describe(self) -> str:
         return self.equation.text + (f"; {self.bias_equation.text}" if self.bias_equation else "")
 
-    def memory(self, n_pre: int, n_post: int, itemsize: int) -> int:
-        """Return the bytes that one evaluation allocates beside the weights: the change, and for ``explicit`` one sample's."""
-        return n_pre * n_post * itemsize * (1 if self.method == "separable" else 3)
-
     def _function(self, expression: Any, xp: Any) -> Any:
         key = (expression, xp.__name__)
         if key not in self._compiled:

@@ -115,11 +115,6 @@ class Trainer:
                     observer.on_step(self, sweep)
         self.epoch += 1
 
-    @property
-    def steps_per_epoch(self) -> Callable[[DataSet], int]:
-        """Steps of one epoch over a data set, all phases."""
-        return lambda data: len(self.pathway.phases) * (len(data.train.y) // self.batch)
-
     def _batches(self, data: DataSet, phase: Phase) -> Iterator[tuple[Any, Any]]:
         xp, dtype = self.network.backend, self.network.dtype
         order = np.arange(len(data.train.y))
