@@ -18,6 +18,7 @@ from neurosim.plasticity import Update
 from neurosim.training.step import Commit, step
 
 EVALUATION_BATCH = 1000
+EVALUATED_OF_TRAINING = 10_000  # of the training split: its first images, so that evaluation stays cheap beside an epoch
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,8 @@ class Trainer:
 
     def _report(self, data: DataSet, observers: tuple[Observer, ...]) -> dict[str, Evaluation]:
         self.pathway.calibrate(self._evaluation_sweeps(data.train))
-        splits = {"train": data.train, "validation": data.validation, "test": data.test}
+        train = Split(data.train.x[:EVALUATED_OF_TRAINING], data.train.y[:EVALUATED_OF_TRAINING])
+        splits = {"train": train, "validation": data.validation, "test": data.test}
         metrics = {name: self.evaluate(split, data.classes) for name, split in splits.items() if len(split.y)}
         for observer in observers:
             observer.on_epoch(self, metrics)
