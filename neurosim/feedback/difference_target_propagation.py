@@ -34,6 +34,7 @@ class DifferenceTargetPropagation(FeedbackPathway):
     title = "Difference target propagation"
     citation = "Lee, Zhang, Fischer and Bengio (2015). Difference target propagation. ECML PKDD 2015. arXiv:1412.7525."
     claims = Claims(weight_transport="output", update_locking=True, backward_locking=True)
+    variants = ({}, {"difference": False}, {"alternate": False})
 
     def __init__(self, *, step: float = 0.1, noise: float = 0.36, difference: bool = True, alternate: bool = True) -> None:
         require(step > 0, f"scheme {self.name!r}: step {step} is not positive; give one such as 0.00328")

@@ -25,7 +25,7 @@ TRANSPORT = ("none", "output", "one_hop", "full")
 class Claims:
     """What a hidden population's update may depend on, within one step, the activity of the network held as it was.
 
-    Declared here; the test that measures every field over every scheme is not written yet.
+    Declared as data by every scheme, in every variant, and measured by ``tests/conformance/test_claims.py``.
 
     weight_transport : which forward weights downstream of a hidden population reach its teaching signal: ``none``, only those of
         the ``output`` projection, only the next projection's (``one_hop``), or all of them (``full``)
@@ -65,6 +65,7 @@ class FeedbackPathway(abc.ABC):
     phases : the passes that make one epoch
     training_sweep : whether the network sweeps with batch statistics, dropout and noise while this pathway teaches
     networks : the pathway's own networks by name; their populations and projections are ordinary ones
+    variants : options that select each of the scheme's variants; whatever holds for all schemes is tested on all of these
     """
 
     name: ClassVar[str]
@@ -72,6 +73,7 @@ class FeedbackPathway(abc.ABC):
     citation: ClassVar[str]
     phases: tuple[Phase, ...] = (Phase("learn"),)
     training_sweep: bool = True
+    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
 
     @property
     @abc.abstractmethod
