@@ -67,6 +67,8 @@ def test_direct_feedback_alignment_by_hand():
     sweep = network.sweep(x)
     error = (target - sweep.rate["output"]) @ scheme.feedback["hidden1"].T * (1 - sweep.rate["hidden1"] ** 2)
     np.testing.assert_allclose(proposed["x__hidden1.w"], x.T @ error / len(x), rtol=1e-12)
+    at_output = sweep.rate["hidden2"].T @ (target - sweep.rate["output"]) / len(x)
+    np.testing.assert_allclose(proposed["hidden2__output.w"], at_output, rtol=1e-12)
 
 
 def test_frozen_moves_the_output_projection_only():

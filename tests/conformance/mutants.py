@@ -1,0 +1,77 @@
+"""Spoil one scheme in every way named here and print the mutants that its reference test lets live, as JSON.
+
+    python tests/conformance/mutants.py SCHEME
+
+A mutant multiplies by 0 or by -1: the hidden populations' errors, the output's error, or the pathway's own proposals.
+"""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from neurosim.feedback import FeedbackPathway, pathways
+
+REFERENCE = Path(__file__).parents[1] / "reference"
+
+
+def reference(scheme: str) -> Path:
+    """Return the test file that checks the scheme against an independent derivation."""
+    own = REFERENCE / f"test_{scheme}.py"
+    return own if own.exists() else REFERENCE / "test_gradients.py"
+
+
+def spoiled_teach(original: Callable, at_output: bool, factor: float) -> Callable:
+    def teach(self, sweep, target, draws):
+        teaching = original(self, sweep, target, draws)
+        return {
+            name: dataclasses.replace(
+                taught,
+                error=taught.error * factor,
+                error_on_potential=None if taught.error_on_potential is None else taught.error_on_potential * factor,
+            )
+            if taught.error is not None and (name == self.network.output) == at_output
+            else taught
+            for name, taught in teaching.items()
+        }
+
+    return teach
+
+
+def spoiled_adapt(original: Callable, factor: float) -> Callable:
+    def adapt(self, sweep, target, teaching, draws):
+        return {name: change * factor for name, change in original(self, sweep, target, teaching, draws).items()}
+
+    return adapt
+
+
+def mutants(scheme: type[FeedbackPathway]) -> dict[str, dict[str, Callable]]:
+    """Return description -> methods to put in place of the scheme's own."""
+    found = {}
+    for factor in (0.0, -1.0):
+        found[f"output errors times {factor}"] = {"teach": spoiled_teach(scheme.teach, True, factor)}
+        if scheme.name != "frozen":  # the control teaches no hidden population
+            found[f"hidden errors times {factor}"] = {"teach": spoiled_teach(scheme.teach, False, factor)}
+        if scheme.adapt is not FeedbackPathway.adapt:
+            found[f"own proposals times {factor}"] = {"adapt": spoiled_adapt(scheme.adapt, factor)}
+    return found
+
+
+def survivors(scheme: type[FeedbackPathway]) -> list[str]:
+    """Return the mutants under which the reference test stays green."""
+    alive = []
+    for description, methods in mutants(scheme).items():
+        with mock.patch.multiple(scheme, **methods):
+            arguments = [str(reference(scheme.name)), "-x", "-q", "--no-header", "-p", "no:cacheprovider", "--tb=no"]
+            if pytest.main(arguments) != pytest.ExitCode.TESTS_FAILED:
+                alive.append(description)
+    return alive
+
+
+if __name__ == "__main__":
+    alive = survivors(pathways()[sys.argv[1]])
+    print("\n" + json.dumps(alive))
