@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from neurosim.connectivity import Dense
 from neurosim.errors import require
 from neurosim.plasticity.rule import Proposal, Rule, Synapses, Variables
 
@@ -47,7 +46,7 @@ class CoActivationMemory(Rule):
         return {"A": (n_pre, n_pre), "B": (n_pre, n_post)}
 
     def delta(self, pre: Variables, post: Variables, synapses: Synapses) -> Proposal:
-        require(isinstance(synapses.connectivity, Dense), "co-activation memory needs an all_to_all projection; use one")
+        require(synapses.all_to_all, "co-activation memory needs an all_to_all projection; use one")
         backend, rate = synapses.backend, pre["rate"].reshape(len(pre["rate"]), -1)
         target = post["drive"] + post["error"]
         if synapses.b is not None:

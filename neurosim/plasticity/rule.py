@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import abc
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 from neurosim.backends import Backend
-from neurosim.connectivity import Connectivity, Dense
 from neurosim.equations import parse, separate
 from neurosim.equations.separable import compile_expression
 from neurosim.errors import EquationError, require
 
 Variables = Mapping[str, Any]
+
+log = logging.getLogger(__name__)
+
+
+class Wiring(Protocol):
+    """What a rule needs of a connectivity."""
+
+    name: ClassVar[str]
+
+    def correlate(self, backend: Backend, pre: Any, post: Any) -> Any:
+        """Return for every synapse the sum over the batch of its ``pre``, (batch, *pre), times its ``post``, (batch, *post)."""
 
 
 @dataclass(frozen=True)
@@ -25,10 +36,15 @@ class Synapses:
     """
 
     backend: Backend
-    connectivity: Connectivity
+    connectivity: Wiring
     w: Any
     b: Any
     state: Mapping[str, Any]
+
+    @property
+    def all_to_all(self) -> bool:
+        """Whether the weights are a matrix, (n_pre, n_post)."""
+        return self.connectivity.name == "all_to_all"
 
 
 @dataclass(frozen=True)
@@ -105,6 +121,7 @@ class PlasticityRule(Rule):
         self.pre = self.equation.pre
         self.post = self.equation.post | (self.bias_equation.post if self.bias_equation else frozenset())
         self._compiled: dict[Any, Any] = {}
+        self._announced = False
 
     def _check_targets(self) -> None:
         if self.equation.target != "w":
@@ -153,14 +170,18 @@ class PlasticityRule(Rule):
         if not expression.is_number:
             return self._function(expression, xp)(values)
         batch = len(next(iter(values.values())))
-        shape = (w.shape[axis],) if isinstance(synapses.connectivity, Dense) else w.shape
+        shape = (w.shape[axis],) if synapses.all_to_all else w.shape
         return xp.ones((batch, *shape), w.dtype)
 
     def _explicit(self, values: Variables, synapses: Synapses) -> Any:
         """Evaluate the equation for every synapse, one sample at a time."""
-        require(isinstance(synapses.connectivity, Dense), "rule method 'explicit' needs an all_to_all projection; use one")
+        require(synapses.all_to_all, "rule method 'explicit' needs an all_to_all projection; use one")
         function = self._function(self.equation.expression, synapses.backend.xp)
         batch = len(next(iter(values.values())))
+        if not self._announced:
+            self._announced = True
+            size = 3 * synapses.w.nbytes / 2**20  # the sum, the sample's values, one intermediate
+            log.warning("rule %r, synapse by synapse: about %.1f MiB and %d passes a batch", self.describe(), size, batch)
         total = synapses.backend.xp.zeros_like(synapses.w)
         for k in range(batch):
             sample = {n: (v[k].reshape(-1, 1) if n.endswith("_pre") else v[k].reshape(1, -1)) for n, v in values.items()}

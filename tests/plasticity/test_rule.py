@@ -65,3 +65,11 @@ def test_co_activation_memory_converges_to_least_squares():
         proposal = rule.delta(PRE, POST, Synapses(NumpyBackend(), Dense(), w, None, state))
         w, state = w + proposal.dw, proposal.state
     np.testing.assert_allclose(w, np.linalg.lstsq(PRE["rate"], target, rcond=None)[0], rtol=1e-6)
+
+
+def test_explicit_says_once_what_it_costs(caplog):
+    rule = PlasticityRule("dw = tanh(rate_pre + rate_post)", method="explicit")
+    dw(rule)
+    dw(rule)
+    assert [record.message for record in caplog.records] == [caplog.records[0].message]
+    assert "MiB" in caplog.records[0].message
