@@ -1,0 +1,128 @@
+"""Building networks, sweeping them, and what they say about a graph that is wrong."""
+
+import numpy as np
+import pytest
+
+from neurosim.errors import EquationError, InputError, ShapeError, UnknownNameError
+from neurosim.network import Network, Population, Projection
+from neurosim.plasticity import PlasticityRule, hebbian
+from neurosim.transfer import BatchNormalisation
+
+X = np.random.default_rng(0).normal(size=(50, 4))
+
+
+def branched(**options):
+    """Return x -> a, b -> joined -> output, both branches joined one to one with weight 1/2."""
+    populations = [Population("x", 4), Population("a", 3, transfer="tanh"), Population("b", 3, transfer="relu")]
+    populations += [Population("joined", 3), Population("output", 2, transfer="softmax")]
+    joins = {"connectivity": "one_to_one", "initial": 0.5, "bias": False, "rule": None}
+    projections = [Projection("x", "a"), Projection("x", "b"), Projection("joined", "output")]
+    projections += [Projection("a", "joined", **joins), Projection("b", "joined", **joins)]
+    return Network(populations, projections, dtype="float64", **options)
+
+
+def test_a_branched_graph_sweeps_in_order():
+    network = branched()
+    sweep = network.sweep(X)
+    np.testing.assert_allclose(sweep.rate["joined"], (sweep.rate["a"] + sweep.rate["b"]) / 2)
+    assert (network.input, network.output) == ("x", "output")
+    assert set(sweep.rate) == set(network.populations)
+
+
+def test_a_sweep_is_frozen():
+    sweep = branched().sweep(X)
+    with pytest.raises(TypeError):
+        sweep.activity["a"] = None
+
+
+def test_weights_depend_on_seed_and_name_only():
+    alone = Network([Population("x", 4), Population("a", 3)], [Projection("x", "a")], dtype="float64")
+    np.testing.assert_array_equal(alone.projections["x__a"].w, branched().projections["x__a"].w)
+    assert not np.array_equal(branched(seed=1).projections["x__a"].w, branched().projections["x__a"].w)
+
+
+@pytest.mark.parametrize(
+    ("populations", "projections", "error", "named"),
+    [
+        (["x", "x", "y"], [("x", "y")], InputError, "'x' is there twice"),
+        (["x", "y"], [("x", "z")], UnknownNameError, "'z' is unknown"),
+        (["x", "a", "b", "y"], [("x", "a"), ("a", "b"), ("b", "a"), ("b", "y")], InputError, "cycle"),
+        (["x", "z", "y"], [("x", "y"), ("z", "y")], ShapeError, r"input populations \['x', 'z'\]"),
+        (["x", "y", "z"], [("x", "y"), ("x", "z")], ShapeError, "output populations"),
+    ],
+)
+def test_a_wrong_graph_is_named(populations, projections, error, named):
+    with pytest.raises(error, match=named):
+        Network([Population(name, 2) for name in populations], [Projection(*ends) for ends in projections])
+
+
+def test_shapes_that_do_not_chain():
+    with pytest.raises(ShapeError, match="'x__y'.*differ"):
+        Network([Population("x", 2), Population("y", 3)], [Projection("x", "y", connectivity="one_to_one")])
+    with pytest.raises(ShapeError, match=r"\(50, 4\).*expected \(batch, 5\)"):
+        Network([Population("x", 5), Population("y", 3)], [Projection("x", "y")]).sweep(X)
+
+
+def test_a_rule_that_reads_what_no_population_has():
+    rule = PlasticityRule("dw = spike_post * rate_pre")
+    with pytest.raises(EquationError, match="spike_post.*rate_post"):
+        Network([Population("x", 2), Population("y", 3)], [Projection("x", "y", rule=rule)])
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"shape": 0}, "shape 0"),
+        ({"shape": (3, -1)}, "shape"),
+        ({"shape": 3, "dropout": 1.0}, "dropout 1.0"),
+        ({"shape": 3, "noise": -1}, "noise -1"),
+        ({"shape": 3, "transfer": "tahn"}, "did you mean 'tanh'"),
+    ],
+)
+def test_a_population_out_of_range(options, named):
+    with pytest.raises(InputError, match=named):
+        Population("hidden", **options)
+
+
+def test_batch_normalisation_by_hand_and_its_running_statistics():
+    normalisation = BatchNormalisation(momentum=0.5)
+    network = Network.layered((4,), [3], 2, normalisation=normalisation, transfer="linear", dtype="float64")
+    sweep = network.sweep(X, training=True)
+    drive = sweep.drive["hidden1"]
+    by_hand = (drive - drive.mean(0)) / np.sqrt(drive.var(0) + 1e-5)
+    np.testing.assert_allclose(sweep.rate["hidden1"], by_hand)
+    network.remember(sweep)
+    statistics = network.populations["hidden1"].statistics
+    np.testing.assert_allclose(statistics["mean"], 0.5 * drive.mean(0))
+    np.testing.assert_allclose(statistics["variance"], 0.5 + 0.5 * drive.var(0, ddof=1))
+    settled = network.sweep(X).rate["hidden1"]
+    np.testing.assert_allclose(settled, (drive - statistics["mean"]) / np.sqrt(statistics["variance"] + 1e-5))
+
+
+def test_dropout_and_noise_act_in_training_only_and_keep_the_mean():
+    hidden = Population("hidden", 4, dropout=0.25, noise=0.5)
+    network = Network(
+        [Population("x", 4), hidden, Population("y", 2)],
+        [Projection("x", "hidden", connectivity="one_to_one", initial=1, bias=False), Projection("hidden", "y")],
+        dtype="float64",
+    )
+    x = np.ones((20_000, 4))
+    np.testing.assert_array_equal(network.sweep(x).transmitted["hidden"], x)
+    sweep = network.sweep(x, training=True, draws=network.backend.draws(0, 0))
+    np.testing.assert_allclose(sweep.rate["hidden"].std(), 0.5, rtol=0.02)
+    np.testing.assert_allclose((sweep.transmitted["hidden"] == 0).mean(), 0.25, atol=0.01)
+    np.testing.assert_allclose(sweep.transmitted["hidden"].mean(), 1, atol=0.02)
+
+
+def test_a_rule_without_teaching_learns_without_a_pathway():
+    network = Network([Population("x", 4), Population("y", 2)], [Projection("x", "y", rule=hebbian(eta=0.5))], dtype="float64")
+    sweep = network.sweep(X)
+    deltas, _ = network.propose(sweep, {})
+    np.testing.assert_allclose(deltas["x__y.w"], 0.5 * X.T @ sweep.rate["y"] / len(X))
+    assert "x__y.b" not in deltas
+
+
+def test_summary_names_everything():
+    text = branched().summary()
+    for name in ("x (4,)", "a (3,) tanh", "a -> joined one_to_one: fixed", "parameters  44 float64", "present -> sweep"):
+        assert name in text
