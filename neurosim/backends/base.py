@@ -73,6 +73,10 @@ class Backend(abc.ABC):
         """Matrix product, written to ``out`` when given."""
         return self.xp.matmul(a, b, out=out)
 
+    def positive_inverse(self, matrix: Array) -> Array:
+        """Return the inverse of a symmetric positive definite matrix; of one that is not, not-a-numbers."""
+        return self.xp.linalg.inv(matrix)
+
     def draws(self, seed: int, step: int) -> Draws:
         """Return the random numbers of ``step`` of the run seeded with ``seed``."""
         return Draws(self, seed, step)

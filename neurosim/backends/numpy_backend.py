@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import platformdirs
+from scipy.linalg import lapack
 
 from neurosim.backends.base import Array, Backend, Kernel
 
@@ -39,6 +40,14 @@ class NumpyBackend(Backend):
 
     def kernel(self, source: str) -> Kernel:
         return _compile(source)
+
+    def positive_inverse(self, matrix: Array) -> Array:
+        factor, failed = lapack.dpotrf(matrix, lower=1, clean=0)
+        inverse, unsolved = lapack.dpotri(factor, lower=1, overwrite_c=1)
+        if failed or unsolved:
+            return np.full_like(matrix, np.nan)
+        lower = np.tril(inverse)  # only this half was written
+        return lower + np.tril(lower, -1).T
 
     def describe(self) -> str:
         return f"CPU {platform.machine()}, {os.cpu_count()} cores"

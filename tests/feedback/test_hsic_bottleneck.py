@@ -1,0 +1,73 @@
+"""Options of the HSIC bottleneck: kernel widths by pattern, branches, and neurons read as classes."""
+
+import numpy as np
+import pytest
+
+from neurosim.errors import InputError
+from neurosim.feedback import pathway
+from neurosim.network import Network, Population, Projection
+
+
+def with_units(neurons):
+    populations = [Population("x", 4), Population("hidden1", 5), Population("output", neurons, transfer="relu")]
+    return Network(populations, [Projection("x", "hidden1"), Projection("hidden1", "output")], dtype="float64")
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"beta": -1}, "beta -1"),
+        ({"sigma": 0}, "sigma 0"),
+        ({"sigma": {"a*": -2.0}}, "'a\\*'"),
+        ({"output": "relu"}, "output 'relu': expected one of softmax, units, rest"),
+    ],
+)
+def test_options_out_of_range(options, named):
+    with pytest.raises(InputError, match=named):
+        pathway("hsic_bottleneck", **options)
+
+
+def test_a_population_without_a_sigma_and_an_output_too_small_are_named():
+    with pytest.raises(InputError, match="no sigma for population 'hidden1'"):
+        pathway("hsic_bottleneck", sigma={"branch*": 1.0}).attach(Network.layered((4,), [5], 3), 3, seed=0)
+    with pytest.raises(InputError, match="2 neurons for 3 classes"):
+        pathway("hsic_bottleneck", output="units").attach(with_units(2), 3, seed=0)
+    with pytest.raises(InputError, match="softmax"):
+        pathway("hsic_bottleneck").attach(with_units(3), 3, seed=0)
+
+
+def test_branches_have_their_own_width_and_a_fixed_join_is_not_taught():
+    populations = [Population("x", 4), Population("narrow", 3), Population("wide", 3), Population("joined", 3)]
+    joins = {"connectivity": "one_to_one", "initial": 0.5, "bias": False, "rule": None}
+    projections = [Projection("x", "narrow"), Projection("x", "wide"), Projection("joined", "output")]
+    projections += [Projection("narrow", "joined", **joins), Projection("wide", "joined", **joins)]
+    network = Network([*populations, Population("output", 3, transfer="softmax")], projections, dtype="float64")
+    scheme = pathway("hsic_bottleneck", sigma={"narrow": 1.0, "wide": 10.0}, output="rest")
+    scheme.attach(network, 3, seed=0)
+    assert scheme.sigma == {"narrow": 1.0, "wide": 10.0}
+    x, y = np.random.default_rng(0).random((8, 4)), np.eye(3)[np.arange(8) % 3]
+    sweep = network.sweep(x, training=True)
+    teaching = scheme.teach(sweep, y, network.backend.draws(0, 0))
+    alone = pathway("hsic_bottleneck", sigma=10.0, output="rest")
+    alone.attach(network, 3, seed=0)
+    np.testing.assert_array_equal(alone.teach(sweep, y, network.backend.draws(0, 0))["wide"].error, teaching["wide"].error)
+    assert set(teaching) == {"narrow", "wide"}
+
+
+def test_classes_are_assigned_to_neurons_by_the_largest_class_means_first():
+    network = with_units(4)
+    scheme = pathway("hsic_bottleneck", output="units")
+    scheme.attach(network, 3, seed=0)
+    x = np.random.default_rng(1).random((6, 4))
+    sweep = network.sweep(x)
+    # class means by neuron: class 0 and class 1 both like neuron 2 best, class 1 more so; class 0 then takes neuron 3
+    rate = np.array([[0, 1, 5, 4], [0, 1, 9, 2], [3, 0, 0, 0]] * 2, float)
+    sweep.rate["output"][...] = rate
+    scheme.calibrate(iter([(sweep, np.array([0, 1, 2, 0, 1, 2]))]))
+    assert list(scheme.assigned) == [3, 2, 0]
+    scores = rate[:, [3, 2, 0]]
+    np.testing.assert_array_equal(scheme.scores(sweep), scores)
+    target = np.eye(3)[[0, 1, 2, 0, 1, 2]]
+    by_hand = -(target * np.log(np.exp(scores) / np.exp(scores).sum(1, keepdims=True))).sum(1).mean()
+    assert scheme.loss(sweep, target) == pytest.approx(by_hand)
+    assert scheme.memory()["hsic/assigned"] is scheme.assigned
