@@ -8,6 +8,7 @@ constant given by keyword.  Nothing else resolves, so a rule that parses is loca
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -67,8 +68,10 @@ def parse(text: str, constants: Mapping[str, float] | None = None) -> Plasticity
 
 def _to_sympy(text: str, expression: str) -> Any:
     """Return ``expression`` as sympy reads it through Brian2's parser."""
+    hook = sys.excepthook
     from brian2.parsing.sympytools import str_to_sympy  # imported here: it takes a second that `neurosim --help` need not pay
 
+    sys.excepthook = hook  # Brian2's asks for a bug report about every uncaught error, the user's own included
     try:
         return str_to_sympy(expression)
     except Exception as cause:  # the parser raises SyntaxError, ValueError, KeyError or NotImplementedError, by the mistake

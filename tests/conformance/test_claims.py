@@ -34,9 +34,17 @@ class Bench:
         self.sweep = self.network.sweep(draw.normal(size=(7, 6)), training=self.scheme.training_sweep, draws=self.draws)
         self.noise = draw
 
+    def without_normalisation(self):
+        """Return the bench with batch normalisation switched off in the pathway's own networks: ``pairwise`` is told without."""
+        for own in self.scheme.networks.values():
+            for population in own.populations.values():
+                population.normalisation = None
+        return self
+
     def errors(self, sweep=None, target=None):
         teaching = self.scheme.teach(sweep or self.sweep, self.target if target is None else target, self.draws)
-        return {name: teaching[name].error for name in self.network.hidden if name in teaching}
+        told = {name: teaching[name].error for name in self.network.hidden if name in teaching}
+        return {name: error for name, error in told.items() if error is not None}  # who takes no update this step learns nothing
 
     def with_activity(self, **changed):
         """Return the sweep with the drive of some populations moved, and all that follows inside those populations."""
@@ -103,7 +111,7 @@ def test_backward_locking(scheme, options):
 
 @pytest.mark.parametrize(("scheme", "options"), CASES)
 def test_pairwise(scheme, options):
-    bench = Bench(scheme, options)
+    bench = Bench(scheme, options).without_normalisation()
     others = slice(1, None)
     target = bench.target.copy()
     target[others] = np.roll(target[others], 1, axis=1)
@@ -114,9 +122,10 @@ def test_pairwise(scheme, options):
 
 @pytest.mark.parametrize(("scheme", "options"), CASES)
 def test_labels_at_hidden(scheme, options):
-    """The label moves and the output with it, so that the output's error is what it was."""
+    """Some labels move and the output with them, so that the output's error is what it was."""
     bench = Bench(scheme, options)
-    target = np.roll(bench.target, 1, axis=1)
+    target = bench.target.copy()
+    target[:3] = np.roll(target[:3], 1, axis=1)
     output = bench.sweep[bench.network.output]
     rate = output.rate + (target - bench.target)
     shifted = dataclasses.replace(output, rate=rate, transmitted=rate)

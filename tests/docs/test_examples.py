@@ -1,0 +1,127 @@
+"""What the documentation says is true: its Python runs and prints what the page prints, and its links lead somewhere.
+
+Every ``python`` block of a page runs, in order, in one namespace and in an empty folder.  A ``text`` block right after one is what
+it has to print; ``...`` in it stands for anything.  ``<!-- not run: reason -->`` above a block keeps it from running.
+"""
+
+import contextlib
+import importlib.util
+import io
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted([*(p for p in DOCS.rglob("*.md") if "_build" not in p.parts), *ROOT.glob("*.md"), ROOT / "data/README.md"])
+FENCE = re.compile(r"(?P<fence>`{3,}|~{3,})\s*(?P<language>\S*)")
+LINK = re.compile(r"(?<!!)\[(?:[^\]\[]|\[[^\]]*\])*\]\((?P<target>[^)\s]+)\)|!\[[^\]]*\]\((?P<image>[^)\s]+)\)")
+NOT_RUN = re.compile(r"<!-- not run: \S.*-->")
+
+
+def split(text):
+    """Return (prose without code, [(language, code, number of its first line, runs)])."""
+    prose, blocks, fence, above = [], [], None, ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        opening = FENCE.match(line.strip())
+        if fence is None and opening:
+            fence, code = opening["fence"], []
+            blocks.append((opening["language"], code, number + 1, not NOT_RUN.search(above)))
+        elif fence is not None and line.strip() == fence:
+            fence = None
+        elif fence is not None:
+            code.append(line)
+        else:
+            prose.append(line)
+        above = line or above
+    return "\n".join(prose), [(language, "\n".join(code) + "\n", at, runs) for language, code, at, runs in blocks]
+
+
+def page_id(path):
+    return str(path.relative_to(ROOT))
+
+
+def with_python(path):
+    return any(language == "python" and runs for language, _, _, runs in split(path.read_text(encoding="utf-8"))[1])
+
+
+def matches(expected, printed):
+    """Return whether ``printed`` is ``expected``, line ends aside, where ``...`` stands for anything."""
+    pattern = r".*".join(re.escape(part) for part in "\n".join(map(str.rstrip, expected.strip().splitlines())).split("..."))
+    return re.fullmatch(pattern, "\n".join(map(str.rstrip, printed.strip().splitlines())), re.DOTALL) is not None
+
+
+@pytest.mark.parametrize("path", [p for p in PAGES if with_python(p)], ids=page_id)
+def test_python_runs_and_prints_what_the_page_says(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    namespace, blocks = {"__name__": "__page__"}, split(path.read_text(encoding="utf-8"))[1]
+    for (language, code, line, runs), follower in zip(blocks, [*blocks[1:], None], strict=True):
+        if language != "python" or not runs:
+            continue
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile("\n" * (line - 1) + code, str(path), "exec"), namespace)  # noqa: S102 our own pages
+        if follower is not None and follower[0] == "text":
+            assert matches(follower[1], printed.getvalue()), f"line {follower[2]}: printed {printed.getvalue()!r}"
+
+
+def anchors(text):
+    """Return the anchors of a page's headings, spelled as GitHub and MyST spell them."""
+    headings = re.findall(r"^#{1,6} +(.*)$", split(text)[0], re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in headings}
+
+
+def broken(path):
+    """Return the links of a page that lead nowhere inside this repository."""
+    text = path.read_text(encoding="utf-8")
+    found = []
+    for link in LINK.finditer(split(text)[0]):
+        target = link["target"] or link["image"]
+        if re.match(r"[a-z]+:", target):
+            continue
+        file, _, anchor = target.partition("#")
+        to = path if not file else (DOCS / file[1:] if file.startswith("/") else path.parent / file).resolve()
+        lost = not to.exists() or (anchor and to.suffix == ".md" and anchor not in anchors(to.read_text(encoding="utf-8")))
+        found += [target] if lost else []
+    return found
+
+
+@pytest.mark.parametrize("path", PAGES, ids=page_id)
+def test_links_resolve(path):
+    assert not broken(path)
+
+
+def test_a_broken_link_is_noticed(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("# One heading\n\n[a](page.md#one-heading) [b](page.md#another) [c](nowhere.md) ![d](no.png) [e](https://x.org)\n")
+    assert broken(page) == ["page.md#another", "nowhere.md", "no.png"]
+
+
+def test_a_wrong_output_is_noticed():
+    assert matches("a ...\nb\n", "a 12\nb\n")
+    assert not matches("a\nb\n", "a\nc\n")
+    assert not matches("a\n", "a\nb\n")
+
+
+def test_every_scheme_has_a_page():
+    from neurosim.feedback import pathways
+
+    assert {p.stem for p in (DOCS / "schemes").glob("*.md")} >= set(pathways())
+
+
+def test_reasons_for_not_running_are_few():
+    skipped = [p for p in PAGES for _, _, _, runs in split(p.read_text(encoding="utf-8"))[1] if not runs]
+    assert len(skipped) <= 5
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_warnings(tmp_path):
+    for module in ("sphinx", "furo", "myst_parser"):
+        if importlib.util.find_spec(module) is None:
+            pytest.skip(f"{module} is not installed; pip install '.[docs]'")
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", str(DOCS), str(tmp_path / "html")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
