@@ -1,0 +1,43 @@
+"""What the site says about the package, collected from the package: tables of schemes, of model files, of commands, and the API.
+
+A fact is written once, beside the code it is about.  Directives (all take Markdown's place in a page):
+
+    {claims-table}            every scheme in every variant, and what it claims to need
+    {scheme-facts} NAME       name, class, citation
+    {scheme-claims} NAME      the claims of one scheme, variant by variant
+    {scheme-options} NAME     options, defaults and what the class says of them
+    {model-table} [SCHEME]    model files: the paper's number, and what was measured
+    {named-classes} KIND      transfers, optimisers, initialisers or data sets, by the name a model file uses
+    {command-table}           the command line
+"""
+
+from __future__ import annotations
+
+import docstrings
+import pages
+import tables
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+
+class Collected(SphinxDirective):
+    """A directive whose content is Markdown that a function returns."""
+
+    optional_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        content = tables.COLLECTED[self.name](*self.arguments)
+        self.env.note_reread()  # the package may have changed though the page has not
+        block = nodes.container(classes=["collected"])
+        block += self.parse_text_to_nodes(content)
+        return [block]
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register directives, the API pages and the docstrings' markup."""
+    for name in tables.COLLECTED:
+        app.add_directive(name, Collected)
+    app.connect("builder-inited", pages.write)
+    app.connect("autodoc-process-docstring", docstrings.process)
+    return {"parallel_read_safe": True}

@@ -1,0 +1,225 @@
+"""The tables themselves, as Markdown."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from neurosim import datasets, plasticity, transfer
+from neurosim.connectivity import INITIALISERS
+from neurosim.feedback import Claims, FeedbackPathway, pathways
+from neurosim.network import Network
+
+MODELS = Path(__file__).parents[2] / "models"
+PAGES = Path(__file__).parents[1] / "schemes"
+
+MISSING = "Not in this version yet.\n"
+CLAIMS = {
+    "weight_transport": "weight transport",
+    "update_locking": "update locking",
+    "backward_locking": "backward locking",
+    "pairwise": "other samples",
+    "labels_at_hidden": "labels at hidden",
+    "raw_input_at_hidden": "raw input at hidden",
+}
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Return a Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(str(cell).replace("|", r"\|") for cell in line) + " |" for line in lines) + "\n"
+
+
+# ---------------------------------------------------------------------- schemes
+
+
+def claims_table() -> str:
+    """Return one row for each scheme and set of claims."""
+    rows = [
+        (f"[{scheme.title}](/schemes/{name}.md)", variants, *words)
+        for name, scheme in pathways().items()
+        for variants, words in claims_of(scheme)
+    ]
+    return table(["scheme", "variants", *CLAIMS.values()], rows)
+
+
+def scheme_claims(name: str) -> str:
+    """Return the claims of one scheme, variants with the same ones together."""
+    if name not in pathways():
+        return MISSING
+    return table(["variants", *CLAIMS.values()], [(variants, *words) for variants, words in claims_of(pathways()[name])])
+
+
+def claims_of(scheme: type[FeedbackPathway]) -> list[tuple[str, tuple[str, ...]]]:
+    """Return (variants, claims in words), one entry for each different set of claims."""
+    grouped: dict[tuple[str, ...], list[str]] = {}
+    for options in scheme.variants:
+        pathway = scheme(**options)
+        pathway.attach(Network.layered((6,), [5, 4, 4], 3), 3, seed=0)  # the chain on which the tests measure the claims
+        grouped.setdefault(_words(pathway.claims), []).append(variant(options))
+    if len(grouped) == 1:
+        return [("all", words) for words in grouped]
+    return [("; ".join(names), words) for words, names in grouped.items()]
+
+
+def variant(options: Any) -> str:
+    """Return a variant's options in one code span, or ``default``."""
+    return f"`{', '.join(f'{key}={value!r}' for key, value in options.items())}`" if options else "default"
+
+
+def _words(claims: Claims) -> tuple[str, ...]:
+    values = (getattr(claims, field) for field in CLAIMS)
+    return tuple(("no", "yes")[value] if isinstance(value, bool) else str(value).replace("_", " ") for value in values)
+
+
+def scheme_facts(name: str) -> str:
+    """Return name, class and citation of one scheme."""
+    if name not in pathways():
+        return MISSING
+    scheme = pathways()[name]
+    rows = [
+        ("name", f"`{name}`"),
+        ("class", f"{{py:class}}`~{scheme.__module__}.{scheme.__qualname__}`"),
+        ("source", scheme.citation),
+    ]
+    return table(["", ""], rows)
+
+
+def scheme_options(name: str) -> str:
+    """Return each option with its default and what the class's docstring says of it, and the tested variants."""
+    if name not in pathways():
+        return MISSING
+    scheme = pathways()[name]
+    said = described(inspect.getdoc(scheme) or "")
+    parameters = inspect.signature(scheme).parameters.values()
+    rows = [(f"`{p.name}`", f"`{p.default!r}`", said.get(p.name, "")) for p in parameters]
+    options = table(["option", "default", "meaning"], rows) if rows else "No options.\n"
+    return f"{options}\nTested variants: {', '.join(variant(options) for options in scheme.variants)}.\n"
+
+
+def described(doc: str) -> dict[str, str]:
+    """Return the docstring's items: name -> text (``a, b : text`` gives both)."""
+    found: dict[str, str] = {}
+    names: list[str] = []
+    for line in doc.splitlines():
+        item = re.match(r"(\w+(?:, \w+)*) : (.*)", line)
+        if item:
+            names = item[1].split(", ")
+            found |= dict.fromkeys(names, item[2])
+        elif names and line.startswith("    "):
+            found |= {name: f"{found[name]} {line.strip()}" for name in names}
+        else:
+            names = []
+    return {name: markdown(text) for name, text in found.items()}
+
+
+def markdown(text: str) -> str:
+    """Return a docstring's prose as Markdown: ``literal`` becomes a code span, the rest stays what it says."""
+    parts = re.split(r"``([^`]+)``", text)
+    return "".join(f"`{part}`" if k % 2 else re.sub(r"([*_<$\\])", r"\\\1", part) for k, part in enumerate(parts))
+
+
+# ---------------------------------------------------------------------- model files
+
+
+def model_table(scheme: str = "") -> str:
+    """Return the model files (of one scheme), each with the paper's number and what was measured here."""
+    rows = []
+    for path in sorted(MODELS.glob("*.toml")):
+        model = read_model(path)
+        used = [stage.get("scheme", "") for stage in model.get("stages", [])]
+        if not scheme or (used and used[0] == scheme):
+            rows.append((f"`{path.stem}`", markdown(model.get("title", "")), paper(model), measured(model)))
+    return table(["model", "what it is", "paper: test error", "measured here: test error"], rows) if rows else "None.\n"
+
+
+def read_model(path: Path) -> dict[str, Any]:
+    """Return a model file with what it extends filled in (tables merge, everything else replaces)."""
+    model = tomllib.loads(path.read_text(encoding="utf-8"))
+    if "extends" not in model:
+        return model
+    base = read_model(path.with_name(f"{model.pop('extends')}.toml"))
+    inherited = {key: value for key, value in base.items() if key not in ("paper", "measured", "title")}
+    return merged(inherited, model)
+
+
+def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Return ``base`` with ``over`` laid on it, table by table."""
+    out = dict(base)
+    for key, value in over.items():
+        out[key] = merged(out[key], value) if isinstance(value, dict) and isinstance(out.get(key), dict) else value
+    return out
+
+
+def paper(model: dict[str, Any]) -> str:
+    """Return the paper's number in words: with its source, and marked where it could not be verified."""
+    said = model.get("paper", {})
+    source = markdown(str(said.get("source", "")))
+    if "test_error" not in said:
+        return source or "none"
+    mark = "" if said.get("verified", False) else " (**unverified**)"
+    return f"{said['test_error']} %{mark}; {source}"
+
+
+def measured(model: dict[str, Any]) -> str:
+    """Return what was measured with this package, in words."""
+    found = model.get("measured")
+    if not found:
+        return "not measured yet"
+    runs = found if isinstance(found, list) else [found]
+    return "; ".join(", ".join(f"{key.replace('_', ' ')} {value}" for key, value in run.items()) for run in runs)
+
+
+# ---------------------------------------------------------------------- names in model files
+
+
+def named_classes(kind: str) -> str:
+    """Return the names a model file may use, with the first line of what each says of itself."""
+    if kind == "data":
+        return table(["name", "what it is"], [(f"`{name}`", _entry(name)) for name in datasets.names()])
+    found: dict[str, Any] = {
+        "transfers": transfer.transfers, "updates": plasticity.updates, "initialisers": lambda: INITIALISERS
+    }[kind]()  # fmt: skip
+    rows = [(f"`{name}`", _options(value), markdown(_summary(value))) for name, value in found.items()]
+    return table(["name", "options", "what it does"], rows)
+
+
+def _entry(name: str) -> str:
+    from neurosim.datasets.registry import find
+
+    entry = find(name)
+    return f"{entry.title}; {entry.train:,} training and {entry.test:,} test images of shape {entry.shape}"
+
+
+def _options(value: Any) -> str:
+    if not inspect.isclass(value):
+        return ""
+    parameters = [p for p in inspect.signature(value).parameters.values() if p.name not in ("args", "kwargs")]
+    return ", ".join(f"`{p.name}`" if p.default is p.empty else f"`{p.name}={p.default!r}`" for p in parameters)
+
+
+def _summary(value: Any) -> str:
+    return (inspect.getdoc(value) or "").split("\n\n")[0].replace("\n", " ")
+
+
+# ---------------------------------------------------------------------- command line
+
+
+def command_table() -> str:
+    """Return every command of the command line with its arguments and options."""
+    return "Not there yet.\n"
+
+
+COLLECTED: dict[str, Callable[..., str]] = {
+    "claims-table": claims_table,
+    "scheme-facts": scheme_facts,
+    "scheme-claims": scheme_claims,
+    "scheme-options": scheme_options,
+    "model-table": model_table,
+    "named-classes": named_classes,
+    "command-table": command_table,
+}

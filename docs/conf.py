@@ -1,0 +1,28 @@
+"""Sphinx configuration: Markdown pages, and what is collected from the package while the site is built."""
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE.parent), str(HERE / "_extension")]  # the package beside this folder, not one installed elsewhere
+
+project = "neurosim"
+author = "The neurosim authors"
+copyright = "The neurosim authors"  # noqa: A001 Sphinx reads this name
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "collected"]
+myst_enable_extensions = ["amsmath", "dollarmath", "deflist", "attrs_inline"]
+myst_heading_anchors = 3
+exclude_patterns = ["_build"]
+
+html_theme = "furo"
+html_title = "neurosim"
+html_static_path = ["_static"]
+html_css_files = ["neurosim.css"]
+html_copy_source = False
+
+autodoc_member_order = "bysource"
+autodoc_inherit_docstrings = False  # what a contract says is said once, in the contract
+autodoc_preserve_defaults = True
+maximum_signature_line_length = 100
+highlight_language = "none"
