@@ -1,0 +1,136 @@
+"""Online alternating minimisation (AM): first the codes move to what the layer above wants, then each weight follows its code."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from neurosim.backends import Draws
+from neurosim.errors import require
+from neurosim.feedback.pathway import Claims, FeedbackPathway, require_softmax
+from neurosim.network import Activity, Sweep, Teaching
+
+
+class AlternatingMinimization(FeedbackPathway):
+    """Codes c_l are potentials, c_l^0 = f_l(h_{l-1}) those of the sweep; h = phi(c), and f_l includes the normalisation.
+
+    last code    minimises  CE(output(phi(c)), y) / mu + ||c - c^0||**2 + code_sparsity / mu |c|
+    code below   minimises  ||f_{l+1}(phi(c)) - c_{l+1}||**2 + ||c - c^0||**2 + code_sparsity / mu |c|
+    error_l      = 2 / n_l (c_l - f_l(phi(c_{l-1})))    a delta rule on relaxed rates; no derivative of phi; n_l neurons
+    output       learns from phi(c_L) by cross-entropy
+
+    CE, squares and sizes are means over the batch, the latter two over neurons as well: the lower codes move little, and the hidden
+    weights need an optimiser that renormalises (Adam), or a rule that solves for them (``CoActivationMemory``: AM-mem).
+
+    Codes relax from the top down by Nesterov's gradient, each toward the new code above.  In the released code the proximal term
+    ||c - c^0||**2 has no gradient (c^0 is cloned without being detached); here it has the one of the paper's equation.
+
+    mu : how strictly codes follow the sweep (smaller: the label moves the last code more)
+    iterations, step, momentum : of the codes' relaxation
+    code_sparsity : weight of the codes' absolute values (lambda_c); for weights chain the transform ``Sparsity``
+
+    Raises
+    ------
+    InputError
+        An option out of range, a network that is not one chain, a rule that solves for the weights of a normalised population.
+    """
+
+    name = "alternating_minimization"
+    title = "Online alternating minimisation"
+    citation = (
+        "Choromanska, Cowen, Kumaravel, Luss, Rigotti, Rish et al. (2019). Beyond backprop: online alternating minimization with "
+        "auxiliary variables. ICML 2019. arXiv:1806.09077."
+    )
+    # One gradient step on one code needs only the projection above it.  The sweep over the codes is a chain, though: within a step
+    # every weight and code further up has moved the code above, and the label enters at the top, through mu.
+    claims = Claims(weight_transport="full", update_locking=True, backward_locking=True, labels_at_hidden=True)
+    variants = ({}, {"code_sparsity": 0.1}, {"iterations": 1})
+
+    def __init__(
+        self,
+        *,
+        mu: float = 0.003,
+        iterations: int = 5,
+        step: float = 0.3,
+        momentum: float = 0.9,
+        code_sparsity: float = 0.0,
+    ) -> None:
+        owner = f"scheme {self.name!r}"
+        require(mu > 0, f"{owner}: mu {mu} is not positive; give a weight such as 0.003")
+        require(iterations >= 0, f"{owner}: iterations {iterations} is negative; give a number of code steps such as 5")
+        require(step > 0, f"{owner}: step {step} is not positive; give a step such as 0.3")
+        require(0 <= momentum < 1, f"{owner}: momentum {momentum} is not in [0, 1); give a share such as 0.9")
+        require(code_sparsity >= 0, f"{owner}: code_sparsity {code_sparsity} is negative; give 0 or more")
+        self.mu, self.iterations, self.step, self.momentum, self.code_sparsity = mu, iterations, step, momentum, code_sparsity
+
+    def build(self, seed: int) -> None:
+        require_softmax(self)
+        network = self.network
+        self.links = {link.post: link for link in network.chain(f"scheme {self.name!r}")}
+        self.solved = {name for name, link in self.links.items() if link.rule is not None and link.rule.solves}
+        for name in self.solved:
+            require(
+                network.populations[name].normalisation is None and name != network.output,
+                f"scheme {self.name!r}: population {name!r}, normalised or the output, is fed by a rule that solves for its weights: "
+                "expected error-driven synapses there; change the rule",
+            )
+
+    def teach(self, sweep: Sweep, target: Any, draws: Draws) -> dict[str, Teaching]:
+        codes = self._relaxed(sweep, target)
+        teaching = {}
+        for name, link in self.links.items():
+            local = sweep[name]
+            if link.pre in codes:
+                local = self._above(name, codes[link.pre], sweep)
+            if name == self.network.output:
+                error = target - local.rate
+            else:
+                error = codes[name].potential - local.potential
+                if name not in self.solved:  # those take drive + error for their target: the code itself
+                    error *= 2 / self.network.populations[name].size
+            teaching[name] = self.network.populations[name].teach_potential(error, local)
+        return {name: replace(t, rate=codes[name].transmitted if name in codes else None) for name, t in teaching.items()}
+
+    def _relaxed(self, sweep: Sweep, target: Any) -> dict[str, Activity]:
+        """Return every hidden population as its relaxed code has it: potential = code, rate = phi(code)."""
+        codes: dict[str, Activity] = {}
+        above, wanted = self.network.output, target
+        for name in reversed(self.network.hidden):
+            codes[name] = self._relax(name, above, wanted, sweep)
+            above, wanted = name, codes[name].potential
+        return codes
+
+    def _relax(self, name: str, above: str, wanted: Any, sweep: Sweep) -> Activity:
+        """Return the population after ``iterations`` steps of its code down the gradient, toward what ``above`` wants."""
+        start = sweep[name].potential
+        code, velocity = start.copy(), 0
+        for _ in range(self.iterations):
+            descent = self._descent(name, above, wanted, self._coded(name, code, sweep), start, sweep)
+            velocity = self.momentum * velocity + descent
+            code = code + self.step * (descent + self.momentum * velocity)
+        return self._coded(name, code, sweep)
+
+    def _descent(self, name: str, above: str, wanted: Any, coded: Activity, start: Any, sweep: Sweep) -> Any:
+        """Return minus the gradient of the code's objective, (batch, *shape)."""
+        population, xp, code = self.network.populations[name], self.network.backend.xp, coded.potential
+        local = self._above(above, coded, sweep)
+        if above == self.network.output:
+            missing = (wanted - local.rate) / (self.mu * len(code))
+        else:
+            missing = 2 / local.potential.size * (wanted - local.potential)
+        error = self.links[above].back(self.network.populations[above].teach_potential(missing, local).error)
+        descent = population.error_on_potential(population.error_on_rate(error, coded), coded)
+        descent += 2 / code.size * (start - code)
+        if self.code_sparsity:
+            descent -= self.code_sparsity / (self.mu * code.size) * xp.sign(code)
+        return descent
+
+    def _coded(self, name: str, code: Any, sweep: Sweep) -> Activity:
+        """Return the activity of ``name`` with ``code`` for its potential."""
+        rate = self.network.populations[name].transfer.rate(self.network.backend, code, None, name)
+        mask = sweep[name].mask
+        return replace(sweep[name], potential=code, rate=rate, transmitted=rate if mask is None else rate * mask)
+
+    def _above(self, name: str, below: Activity, sweep: Sweep) -> Activity:
+        """Return the activity of ``name`` that ``below``'s rate causes."""
+        return self.network.respond(name, {self.links[name].pre: below.transmitted}, training=sweep.training)

@@ -1,0 +1,50 @@
+"""Options of alternating minimisation, and where its two kinds of weight update may stand."""
+
+import numpy as np
+import pytest
+
+from neurosim.errors import InputError
+from neurosim.feedback import pathway
+from neurosim.network import Network, Population, Projection
+from neurosim.plasticity import CoActivationMemory
+from neurosim.transfer import BatchNormalisation
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"mu": 0}, "mu 0"),
+        ({"iterations": -1}, "iterations -1"),
+        ({"step": 0.0}, "step 0.0"),
+        ({"momentum": 1.0}, "momentum 1.0"),
+        ({"code_sparsity": -0.1}, "code_sparsity -0.1"),
+    ],
+)
+def test_options_out_of_range(options, named):
+    with pytest.raises(InputError, match=named):
+        pathway("alternating_minimization", **options)
+
+
+def solved(*, normalisation=None, at_output=False):
+    populations = [Population("x", 4), Population("hidden1", 5, normalisation=normalisation)]
+    rules = ["error_driven", CoActivationMemory()] if at_output else [CoActivationMemory(), "error_driven"]
+    links = [Projection("x", "hidden1", rule=rules[0]), Projection("hidden1", "output", rule=rules[1])]
+    return Network([*populations, Population("output", 3, transfer="softmax")], links)
+
+
+@pytest.mark.parametrize("options", [{"normalisation": BatchNormalisation()}, {"at_output": True}])
+def test_weights_are_solved_for_in_plain_hidden_populations_only(options):
+    with pytest.raises(InputError, match="solves for its weights"):
+        pathway("alternating_minimization").attach(solved(**options), 3, seed=0)
+    pathway("alternating_minimization").attach(solved(), 3, seed=0)
+
+
+def test_without_code_steps_only_the_output_learns():
+    network = Network.layered((4,), [5, 5], 3, dtype="float64")
+    scheme = pathway("alternating_minimization", iterations=0)
+    scheme.attach(network, 3, seed=0)
+    draw = np.random.default_rng(0)
+    sweep = network.sweep(draw.normal(size=(8, 4)), training=True)
+    teaching = scheme.teach(sweep, np.eye(3)[draw.integers(0, 3, 8)], network.backend.draws(0, 0))
+    assert all(not teaching[name].error.any() for name in network.hidden)
+    assert teaching["output"].error.any()
