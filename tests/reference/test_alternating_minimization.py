@@ -156,7 +156,7 @@ def test_ten_steps_of_am_adam_equal_a_straight_line_loop(normalisation):
         np.testing.assert_allclose(value, weights[name], rtol=1e-6, atol=1e-8, err_msg=name)
 
 
-@pytest.mark.parametrize("sparsity", [0.0, 0.002])
+@pytest.mark.parametrize("sparsity", [0.0, 0.05])
 def test_ten_steps_of_am_mem_equal_a_straight_line_loop(sparsity):
     network, _, _ = problem("relu", None, rule=lambda: CoActivationMemory(forgetting=0.05, sparsity=sparsity), bias=False)
     weights, batches = trained(network)
