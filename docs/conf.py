@@ -10,7 +10,7 @@ project = "neurosim"
 author = "The neurosim authors"
 copyright = "The neurosim authors"  # noqa: A001 Sphinx reads this name
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "collected"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "collected"]
 myst_enable_extensions = ["amsmath", "dollarmath", "deflist", "attrs_inline"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build"]
@@ -19,6 +19,7 @@ html_theme = "furo"
 html_title = "neurosim"
 html_static_path = ["_static"]
 html_css_files = ["neurosim.css"]
+html_math_renderer = "mathml"
 html_copy_source = False
 
 autodoc_member_order = "bysource"

@@ -14,6 +14,7 @@ A fact is written once, beside the code it is about.  Directives (all take Markd
 from __future__ import annotations
 
 import docstrings
+import mathml
 import pages
 import tables
 from docutils import nodes
@@ -35,9 +36,10 @@ class Collected(SphinxDirective):
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Register directives, the API pages and the docstrings' markup."""
+    """Register directives, formulas, the API pages and the docstrings' markup."""
     for name in tables.COLLECTED:
         app.add_directive(name, Collected)
+    app.add_html_math_renderer("mathml", inline_renderers=(mathml.visit, None), block_renderers=(mathml.visit, None))
     app.connect("builder-inited", pages.write)
     app.connect("autodoc-process-docstring", docstrings.process)
     return {"parallel_read_safe": True}

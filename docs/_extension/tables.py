@@ -23,8 +23,8 @@ CLAIMS = {
     "update_locking": "update locking",
     "backward_locking": "backward locking",
     "pairwise": "other samples",
-    "labels_at_hidden": "labels at hidden",
-    "raw_input_at_hidden": "raw input at hidden",
+    "labels_at_hidden": "labels",
+    "raw_input_at_hidden": "raw input",
 }
 
 
@@ -39,12 +39,13 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 def claims_table() -> str:
     """Return one row for each scheme and set of claims."""
-    rows = [
-        (f"[{scheme.title}](/schemes/{name}.md)", variants, *words)
-        for name, scheme in pathways().items()
-        for variants, words in claims_of(scheme)
-    ]
-    return table(["scheme", "variants", *CLAIMS.values()], rows)
+    rows = []
+    for name, scheme in pathways().items():
+        title = f"[{scheme.title.partition(' (')[0]}](/schemes/{name}.md)"
+        for variants, words in claims_of(scheme):
+            rows.append((title if variants == "all" else f"{title}, {variants}", *words))
+            title = "the same" if variants != "all" else title
+    return table(["scheme", *CLAIMS.values()], rows)
 
 
 def scheme_claims(name: str) -> str:
@@ -63,7 +64,7 @@ def claims_of(scheme: type[FeedbackPathway]) -> list[tuple[str, tuple[str, ...]]
         grouped.setdefault(_words(pathway.claims), []).append(variant(options))
     if len(grouped) == 1:
         return [("all", words) for words in grouped]
-    return [("; ".join(names), words) for words, names in grouped.items()]
+    return [(", ".join(names), words) for words, names in grouped.items()]
 
 
 def variant(options: Any) -> str:
@@ -81,12 +82,8 @@ def scheme_facts(name: str) -> str:
     if name not in pathways():
         return MISSING
     scheme = pathways()[name]
-    rows = [
-        ("name", f"`{name}`"),
-        ("class", f"{{py:class}}`~{scheme.__module__}.{scheme.__qualname__}`"),
-        ("source", scheme.citation),
-    ]
-    return table(["", ""], rows)
+    where = f"{{py:class}}`~{scheme.__module__}.{scheme.__qualname__}`"
+    return f"- Name: `{name}`\n- Class: {where}\n- Source: {markdown(scheme.citation)}\n"
 
 
 def scheme_options(name: str) -> str:
@@ -167,11 +164,14 @@ def paper(model: dict[str, Any]) -> str:
 
 def measured(model: dict[str, Any]) -> str:
     """Return what was measured with this package, in words."""
-    found = model.get("measured")
-    if not found:
+    found = model.get("measured", {})
+    if "test_error" not in found:
         return "not measured yet"
-    runs = found if isinstance(found, list) else [found]
-    return "; ".join(", ".join(f"{key.replace('_', ' ')} {value}" for key, value in run.items()) for run in runs)
+    spread = f" ± {found['std']:.2f}" if "std" in found else ""
+    seeds = ", ".join(map(str, found.get("seeds", [])))
+    about = [f"{found['epochs']} epochs" if "epochs" in found else "", f"seeds {seeds}" if seeds else ""]
+    about += [markdown(str(found.get(key, ""))) for key in ("trained_on", "date", "note")]
+    return f"{found['test_error']:.2f} %{spread}; {', '.join(filter(None, about))}"
 
 
 # ---------------------------------------------------------------------- names in model files
