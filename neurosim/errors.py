@@ -46,6 +46,10 @@ class BackendError(InputError):
     """A backend that cannot be had on this machine."""
 
 
+class RunFileError(InputError):
+    """A run file that is missing, damaged, in use, of a newer schema, or no run file at all; or one that must not be overwritten."""
+
+
 class DivergedError(NeurosimError):
     """Activity or weights left the finite numbers while training."""
 

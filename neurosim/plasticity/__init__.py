@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from neurosim.catalogue import make
 from neurosim.plasticity import optimisers, transforms
 from neurosim.plasticity.co_activation import CoActivationMemory
@@ -15,8 +17,13 @@ from neurosim.plasticity.transforms import Bounds, Clip, Decay, Milestones, Spar
 __all__ = [
     "SGD", "Adam", "Bounds", "CentredRMSProp", "Chain", "Clip", "CoActivationMemory", "Decay", "Milestones", "Momentum", "Nesterov",
     "PlasticityRule", "Proposal", "RMSProp", "Rule", "Sparsity", "StepDecay", "Synapses", "Time", "Update", "chain", "error_driven",
-    "hebbian", "oja", "update", "updates",
+    "hebbian", "oja", "rules", "update", "updates",
 ]  # fmt: skip
+
+
+def rules() -> dict[str, Callable[..., Rule]]:
+    """Return every named plasticity rule."""
+    return {"error_driven": error_driven, "hebbian": hebbian, "oja": oja, "co_activation_memory": CoActivationMemory}
 
 
 def updates() -> dict[str, type[Update]]:

@@ -1,0 +1,24 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Data = Annotated[str | None, typer.Option("--data", help="Data set: digits, mnist, fashion-mnist, kuzushiji-mnist, cifar-10.")]
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder that holds the data set's files.")]
+Backend = Annotated[str, typer.Option("--backend", help="auto, numpy or cupy.")]
+Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Decides initial weights, order and noise.  [default: 1]")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback with an error.")]
+
+RUNS = Path("neurosim-runs")
+
+
+def default_folder(what: str) -> Path:
+    """Return ``neurosim-runs/<what>-<time>``."""
+    return RUNS / f"{what}-{datetime.now():%Y%m%d-%H%M%S}"

@@ -1,0 +1,61 @@
+"""The program: its commands, and how an error leaves it."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from neurosim.cli.run import run
+from neurosim.errors import NeurosimError
+
+app = typer.Typer(
+    name="neurosim",
+    help="Which learning rule could a cortex use, and what would it cost in accuracy?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(run)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"neurosim {version('neurosim')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Options that stand before a command."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit status.
+
+    0 done; 2 the input was wrong; 3 the run failed; 130 interrupted.  Errors are one line on stderr; ``--debug`` adds a traceback.
+    """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        return int(app(arguments, prog_name="neurosim", standalone_mode=False) or 0)
+    except (KeyboardInterrupt, typer.Abort) as error:
+        status, message = 130, f"interrupted{f': {error}' if str(error) else ''}"
+    except NeurosimError as error:
+        status, message = error.exit_status, str(error)
+    except OSError as error:
+        status, message = 3, f"cannot go on: {error}"
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # Typer's usage errors have it, and no public base class
+            raise
+        status, message = 2, error.format_message()
+    if "--debug" in arguments:
+        traceback.print_exc()
+    print(f"neurosim: {' '.join(message.split())}", file=sys.stderr)
+    return status

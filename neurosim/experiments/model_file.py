@@ -1,0 +1,81 @@
+"""One experiment as a TOML file: data, network, stages of training, what to record, the paper's number and the one measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import tomli_w
+from pydantic import BaseModel, ValidationError
+
+from neurosim.errors import InputError
+from neurosim.experiments import reading
+from neurosim.experiments.options import expectation, shortened
+from neurosim.experiments.schema import ModelTable
+
+Table = TypeVar("Table", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A checked model file.
+
+    name : the file's stem; contents : what it holds, inherited keys and overrides included; table : the same, checked
+    """
+
+    name: str
+    contents: reading.Contents
+    table: ModelTable
+
+    @staticmethod
+    def of(name: str, contents: reading.Contents) -> ModelFile:
+        """Return ``contents`` as a model file; raise InputError, one line with key, value and expectation, where they are none."""
+        return ModelFile(name, contents, validated(ModelTable, contents, name))
+
+    @staticmethod
+    def load(name: str | Path, settings: Iterable[str] = ()) -> ModelFile:
+        """Return the model file called ``name`` (a stem or a path) with every ``key.path=value`` of ``settings`` applied."""
+        path = reading.locate(name)
+        return ModelFile.of(path.stem, reading.override(reading.contents(path), settings))
+
+    @property
+    def text(self) -> str:
+        """The contents as TOML."""
+        return tomli_w.dumps(self.contents)
+
+
+def validated(kind: type[Table], contents: reading.Contents, source: str) -> Table:
+    """Return ``contents`` as the table ``kind``; raise InputError naming ``source``, the key, the value and what was expected."""
+    try:
+        return kind.model_validate(contents)
+    except ValidationError as cause:
+        raise InputError(_line(cause, contents, source)) from cause
+
+
+def _line(cause: ValidationError, contents: reading.Contents, source: str) -> str:
+    """Return one line for the first error; the members of a union are told together."""
+    errors = cause.errors(include_url=False)
+    first = errors[0]
+    place, value = _place(first["loc"], contents)
+    own = first.get("ctx", {}).get("error")
+    if isinstance(own, Exception):
+        return f"{source}: {place + ': ' if place else ''}{own}"
+    if first["type"] == "missing":
+        return f"{source}: {place} is missing; add it"
+    together = [error for error in errors if _place(error["loc"], contents)[0] == place]
+    expected = " or ".join(dict.fromkeys(expectation(error) for error in together))
+    return f"{source}: {place} = {shortened(value)}: expected {expected}; change it there, or with --set {place}=..."
+
+
+def _place(loc: Sequence[str | int], contents: Any) -> tuple[str, Any]:
+    """Return the key path and the value there; pydantic's names of union members, which are no keys, are left out."""
+    path, value = [], contents
+    for k, key in enumerate(loc):
+        if isinstance(value, dict) and key in value or isinstance(value, list) and isinstance(key, int) and key < len(value):
+            value = value[key]  # type: ignore[index]
+        elif k < len(loc) - 1 or not isinstance(value, dict):
+            continue
+        path.append(str(key))
+    return ".".join(path), value

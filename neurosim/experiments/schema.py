@@ -1,0 +1,234 @@
+"""What a model file may hold, as data: one class a table, one field a key.  The fields hold checked objects, ready for use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
+
+from neurosim.errors import UnknownNameError, require
+from neurosim.experiments.options import construct
+from neurosim.feedback import FeedbackPathway, pathways
+from neurosim.plasticity import Chain, PlasticityRule, Rule, chain, rules, updates
+from neurosim.transfer import BatchNormalisation, Transfer, transfers
+
+# ---------------------------------------------------------------------- values that name a class
+
+
+def _named(kind: str, value: Any) -> tuple[str, dict[str, Any]]:
+    """Return the name and the options of ``"name"`` or ``{ name = "name", option = ... }``."""
+    table = {"name": value} if isinstance(value, str) else value
+    named = isinstance(table, Mapping) and isinstance(table.get("name"), str)
+    require(named, f"{kind} {value!r}: expected a name, or a table such as {{ name = ..., option = ... }}; change it")
+    return table["name"], {option: given for option, given in table.items() if option != "name"}
+
+
+def _transfer(value: Any) -> Transfer:
+    made: Transfer = construct("transfer", transfers(), *_named("transfer", value))
+    return made
+
+
+def _normalisation(value: Any) -> BatchNormalisation | None:
+    if value == "none":
+        return None
+    options = value if isinstance(value, Mapping) else {}
+    require(
+        value == "batch" or isinstance(value, Mapping),
+        f"normalisation {value!r}: expected 'batch', 'none' or a table such as {{ affine = false }}; change it",
+    )
+    made: BatchNormalisation = construct("normalisation", {"batch": BatchNormalisation}, "batch", options)
+    return made
+
+
+def _rule(value: Any) -> Rule | None:
+    """``fixed``, a name, ``dw = ...``, or a table with ``name`` or ``equation`` and options."""
+    if value == "fixed":
+        return None
+    if isinstance(value, str) and "=" in value:
+        value = {"equation": value}
+    if isinstance(value, Mapping) and "equation" in value:
+        made: Rule = construct("rule", {"equation": PlasticityRule}, "equation", value)
+    else:
+        made = construct("rule", rules(), *_named("rule", value))
+    return made
+
+
+def _optimiser(value: Any) -> Chain:
+    links = value if isinstance(value, list) else [value]
+    require(bool(links), "optimiser []: expected at least one table such as { name = 'adam', learning_rate = 0.001 }; add one")
+    return chain(*(construct("optimiser or transform", updates(), *_named("optimiser", link)) for link in links))
+
+
+TransferField = Annotated[Transfer, PlainValidator(_transfer)]
+NormalisationField = Annotated[BatchNormalisation | None, PlainValidator(_normalisation)]
+RuleField = Annotated[Rule | None, PlainValidator(_rule)]
+OptimiserField = Annotated[Chain, PlainValidator(_optimiser)]
+Shape = Annotated[list[int], BeforeValidator(lambda value: [value] if isinstance(value, int) else value)]
+
+
+class Section(BaseModel):
+    """A table whose every key is known; an unknown one names the nearest."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, arbitrary_types_allowed=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known(cls, values: Any) -> Any:
+        for key in values if isinstance(values, dict) else ():
+            if key not in cls.model_fields:
+                raise UnknownNameError("key", key, cls.model_fields)
+        return values
+
+
+# ---------------------------------------------------------------------- the tables
+
+
+class Paper(Section):
+    """[paper]: the number to compare with.  verified : whether the source was read, not remembered."""
+
+    citation: str = ""
+    source: str = ""
+    test_error: float | None = None  # per cent
+    verified: bool = False
+    note: str = ""
+
+
+class Measured(Section):
+    """[measured]: what this model reached here."""
+
+    test_error: float | None = None  # per cent, mean over seeds
+    std: float | None = None
+    validation_error: float | None = None
+    seeds: list[int] = []
+    epochs: int | None = None
+    date: str = ""
+    trained_on: str = ""
+    note: str = ""
+
+
+class Augment(Section):
+    """[data.augment]: random changes to each training image (see ``datasets.Augmentation``)."""
+
+    crop_pad: int = 0
+    flip: bool = False
+
+
+class Data(Section):
+    """[data].  validation : the share of the training images, the last ones, that is held out."""
+
+    name: str
+    validation: float = Field(default=0.0, ge=0, lt=1)
+    normalise: Any = None
+    limit: int | None = None
+    augment: Augment | None = None
+
+
+class Input(Section):
+    """[network.input]."""
+
+    noise: float = 0.0
+    dropout: float = 0.0
+
+
+class _Neurons(Section):
+    transfer: TransferField = _transfer("linear")
+    normalisation: NormalisationField = None
+    dropout: float = 0.0
+    noise: float = 0.0
+
+
+class _Synapses(Section):
+    initial: str | float = "glorot"
+    bias: bool = True
+    rule: RuleField = _rule("error_driven")
+
+
+class Layer(_Neurons, _Synapses):
+    """[network.layer]: every hidden population of the chain, and the projection into it."""
+
+    transfer: TransferField = _transfer("tanh")
+
+
+class Output(_Synapses):
+    """[network.output]: the last population of the chain, and the projection into it."""
+
+    transfer: TransferField = _transfer("softmax")
+    normalisation: NormalisationField = None
+
+
+class PopulationTable(_Neurons):
+    """[[network.populations]]; without a shape, input and output take the data set's."""
+
+    name: str
+    shape: Shape | None = None
+
+
+class ProjectionTable(_Synapses):
+    """[[network.projections]]."""
+
+    pre: str
+    post: str
+    connectivity: str = "all_to_all"
+
+
+class NetworkTable(Section):
+    """[network]: a chain given by its ``hidden`` sizes, or a graph written out."""
+
+    dtype: str = "float32"
+    hidden: list[int] | None = None
+    input: Input = Input()
+    layer: Layer = Layer()
+    output: Output = Output()
+    populations: list[PopulationTable] | None = None
+    projections: list[ProjectionTable] | None = None
+
+    @model_validator(mode="after")
+    def _one_form(self) -> NetworkTable:
+        chain, graph = self.hidden is not None, self.populations is not None and self.projections is not None
+        require(chain or graph, "network: neither hidden nor populations and projections; give one of the two forms")
+        mixed = {"hidden", "input", "layer", "output"} & self.model_fields_set if self.populations or self.projections else ()
+        require(not mixed, f"network: {', '.join(sorted(mixed))} beside populations and projections; give one of the two forms")
+        return self
+
+
+class Stage(Section):
+    """[[stages]]: one scheme training the network for some epochs."""
+
+    scheme: str
+    options: dict[str, Any] = {}
+    optimiser: OptimiserField
+    feedback_optimiser: OptimiserField | None = None
+    epochs: int
+    batch: int
+    shuffle: bool = True
+
+    @model_validator(mode="after")
+    def _makes_a_pathway(self) -> Stage:
+        self.pathway()
+        return self
+
+    def pathway(self) -> FeedbackPathway:
+        """Return the stage's scheme, made anew: a pathway belongs to one network."""
+        made: FeedbackPathway = construct("scheme", pathways(), self.scheme, self.options)
+        return made
+
+
+class Record(Section):
+    """[record]: variables written at every evaluation, for the first ``samples`` images of the test split."""
+
+    populations: list[str] = []
+    projections: list[str] = []
+    samples: int = Field(default=100, ge=1)
+
+
+class ModelTable(Section):
+    """A whole model file."""
+
+    title: str
+    paper: Paper = Paper()
+    data: Data
+    network: NetworkTable
+    stages: list[Stage] = Field(min_length=1)
+    record: Record = Record()
+    measured: Measured = Measured()
