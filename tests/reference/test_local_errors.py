@@ -101,11 +101,10 @@ def test_every_proposal_is_minus_the_gradient_of_its_own_loss(transfer, normalis
     weights = {name: value.copy() for name, value in (network.parameters() | scheme.parameters()).items()}
     received = {"hidden1": x, "hidden2": sweep.transmitted["hidden1"], "output": sweep.transmitted["hidden2"]}
     HIDDEN_RATE.update({post: sweep.rate[post] for post in HIDDEN})
-    wanted = {}
+    wanted, phi, normalise = {}, TRANSFERS[transfer], normalisation is not None
     for post in HIDDEN:
         name = f"{'x' if post == 'hidden1' else 'hidden1'}__{post}"
         on_rate, total = local_losses(weights, post, y, scheme, kind, free)
-        phi, normalise = TRANSFERS[transfer], normalisation is not None
         forward = grad(lambda w, f=on_rate, n=name, r=received[post]: f(layer(w, n, r, phi, normalise)))(weights)
         head = grad(lambda w, f=total, r=sweep.rate[post]: f(w, r))(weights)
         wanted |= {k: -forward[k] for k in proposed if k.split(".")[0] in (name, post)}
