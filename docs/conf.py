@@ -24,6 +24,6 @@ html_copy_source = False
 
 autodoc_member_order = "bysource"
 autodoc_inherit_docstrings = False  # what a contract says is said once, in the contract
-autodoc_preserve_defaults = True
 maximum_signature_line_length = 100
 highlight_language = "none"
+smartquotes = False  # --out is not a dash

@@ -30,9 +30,8 @@ class Collected(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         content = tables.COLLECTED[self.name](*self.arguments)
         self.env.note_reread()  # the package may have changed though the page has not
-        block = nodes.container(classes=["collected"])
-        block += self.parse_text_to_nodes(content)
-        return [block]
+        parsed = self.parse_text_to_nodes(content, allow_section_headings=True)
+        return [nodes.container("", *parsed, classes=["collected"])] if not content.startswith("#") else parsed
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from neurosim import datasets, plasticity, transfer
 from neurosim.connectivity import INITIALISERS
@@ -43,7 +43,7 @@ def claims_table() -> str:
     for name, scheme in pathways().items():
         title = f"[{scheme.title.partition(' (')[0]}](/schemes/{name}.md)"
         for variants, words in claims_of(scheme):
-            rows.append((title if variants == "all" else f"{title}, {variants}", *words))
+            rows.append((title if variants == "all" else f"{title}: {variants}", *words))
             title = "the same" if variants != "all" else title
     return table(["scheme", *CLAIMS.values()], rows)
 
@@ -61,15 +61,17 @@ def claims_of(scheme: type[FeedbackPathway]) -> list[tuple[str, tuple[str, ...]]
     for options in scheme.variants:
         pathway = scheme(**options)
         pathway.attach(Network.layered((6,), [5, 4, 4], 3), 3, seed=0)  # the chain on which the tests measure the claims
-        grouped.setdefault(_words(pathway.claims), []).append(variant(options))
+        grouped.setdefault(_words(pathway.claims), []).append(variant(scheme, options))
     if len(grouped) == 1:
         return [("all", words) for words in grouped]
-    return [(", ".join(names), words) for words, names in grouped.items()]
+    return [("; ".join(names), words) for words, names in grouped.items()]
 
 
-def variant(options: Any) -> str:
-    """Return a variant's options in one code span, or ``default``."""
-    return f"`{', '.join(f'{key}={value!r}' for key, value in options.items())}`" if options else "default"
+def variant(scheme: type[FeedbackPathway], options: Any) -> str:
+    """Return the options in which a variant differs from the default, in one code span, or ``default``."""
+    parameters = inspect.signature(scheme).parameters
+    own = [f"{key}={value!r}" for key, value in options.items() if value != parameters[key].default]
+    return f"`{', '.join(own)}`" if own else "default"
 
 
 def _words(claims: Claims) -> tuple[str, ...]:
@@ -95,7 +97,7 @@ def scheme_options(name: str) -> str:
     parameters = inspect.signature(scheme).parameters.values()
     rows = [(f"`{p.name}`", f"`{p.default!r}`", said.get(p.name, "")) for p in parameters]
     options = table(["option", "default", "meaning"], rows) if rows else "No options.\n"
-    return f"{options}\nTested variants: {', '.join(variant(options) for options in scheme.variants)}.\n"
+    return f"{options}\nTested variants: {'; '.join(variant(scheme, options) for options in scheme.variants)}.\n"
 
 
 def described(doc: str) -> dict[str, str]:
@@ -210,8 +212,26 @@ def _summary(value: Any) -> str:
 
 
 def command_table() -> str:
-    """Return every command of the command line with its arguments and options."""
-    return "Not there yet.\n"
+    """Return every command with its arguments and options, as sections."""
+    from neurosim.cli.main import app
+
+    parts = []
+    for command in app.registered_commands:
+        name = command.name or command.callback.__name__.replace("_", "-")
+        arguments, rows = [], []
+        hints = get_type_hints(command.callback, include_extras=True)
+        for parameter in inspect.signature(command.callback).parameters.values():
+            about = hints[parameter.name].__metadata__[0]
+            # inside Annotated, Typer takes an option's first name for its default
+            names = [n for n in (about.default, *(about.param_decls or ())) if str(n).startswith("-")] or [parameter.name.upper()]
+            given = ", ".join(names)
+            arguments += [] if given.startswith("-") else [given]
+            default = "" if parameter.default in (None, False, ..., inspect.Parameter.empty) else f"`{parameter.default}`"
+            meaning, _, said = (about.help or "").partition("  [default: ")
+            rows.append((f"`{given}`", f"`{said[:-1]}`" if said else default, markdown(meaning)))
+        summary = markdown((inspect.getdoc(command.callback) or "").replace("\n", " "))
+        parts.append(f"## `{' '.join(['neurosim', name, *arguments])}`\n\n{summary}\n\n{table(['option', 'default', 'meaning'], rows)}")
+    return "\n".join(parts)
 
 
 COLLECTED: dict[str, Callable[..., str]] = {
