@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +12,7 @@ import typer
 
 Data = Annotated[str | None, typer.Option("--data", help="Data set: digits, mnist, fashion-mnist, kuzushiji-mnist, cifar-10.")]
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder that holds the data set's files.")]
+Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key, as stages.0.epochs=3.")]
 Backend = Annotated[str, typer.Option("--backend", help="auto, numpy or cupy.")]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Decides initial weights, order and noise.  [default: 1]")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
@@ -22,3 +25,19 @@ RUNS = Path("neurosim-runs")
 def default_folder(what: str) -> Path:
     """Return ``neurosim-runs/<what>-<time>``."""
     return RUNS / f"{what}-{datetime.now():%Y%m%d-%H%M%S}"
+
+
+def settings(given: list[str] | None, data: str | None, epochs: int | None = None) -> list[str]:
+    """Return ``--set``, ``--data`` and ``--epochs`` as one list of ``key.path=value``."""
+    chosen = list(given or [])
+    chosen += [f"data.name={data}"] if data is not None else []
+    return chosen + ([f"stages.0.epochs={epochs}"] if epochs is not None else [])
+
+
+@contextmanager
+def interruptible(advice: str) -> Iterator[None]:
+    """Add ``advice`` to an interruption (Ctrl-C) of what is within."""
+    try:
+        yield
+    except KeyboardInterrupt as cause:
+        raise KeyboardInterrupt(advice) from cause

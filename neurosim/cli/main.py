@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -43,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 done; 2 the input was wrong; 3 the run failed; 130 interrupted.  Errors are one line on stderr; ``--debug`` adds a traceback.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    _listen_to_interrupts()
     try:
         return int(app(arguments, prog_name="neurosim", standalone_mode=False) or 0)
     except (KeyboardInterrupt, typer.Abort) as error:
@@ -54,8 +56,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if not hasattr(error, "format_message"):  # Typer's usage errors have it, and no public base class
             raise
-        status, message = 2, error.format_message()
+        status, message = 2, f"{error.format_message()}; see neurosim --help" if error.format_message() else ""
     if "--debug" in arguments:
         traceback.print_exc()
-    print(f"neurosim: {' '.join(message.split())}", file=sys.stderr)
+    if message:
+        print(f"neurosim: {' '.join(message.split())}", file=sys.stderr)
     return status
+
+
+def _listen_to_interrupts() -> None:
+    """Let SIGINT raise KeyboardInterrupt where the shell had it ignored, as for jobs in the background.
+
+    Brian2 wraps the handler it finds and calls it, and what stands for "ignored" cannot be called.
+    """
+    if not callable(signal.getsignal(signal.SIGINT)):
+        signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from neurosim.cli import arguments as args
+from neurosim.errors import require
+
+if TYPE_CHECKING:
+    from neurosim.experiments.run import Job
 
 Model = Annotated[str | None, typer.Argument(help="A name that `neurosim models` lists, or the path of a model file.")]
 Out = Annotated[Path | None, typer.Option("--out", help="The run file.  [default: neurosim-runs/MODEL-TIME/MODEL.h5]")]
-Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key, as stages.0.epochs=3.")]
-Epochs = Annotated[int | None, typer.Option("--epochs", min=1, help="Epochs of a model that has one stage.")]
+Epochs = Annotated[int | None, typer.Option("--epochs", help="Epochs, of a model that has one stage.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue the run file --out where it stopped.")]
 
 
 def run(
     model: Model = None,
     out: Out = None,
-    settings: Settings = None,
+    settings: args.Settings = None,
     data: args.Data = None,
     data_dir: args.DataDir = None,
     epochs: Epochs = None,
@@ -32,31 +35,47 @@ def run(
 ) -> None:
     """Train one model file; the last line printed is the test error."""
     from neurosim.cli.progress import progress_of
-    from neurosim.errors import InputError
     from neurosim.experiments import run as engine
-    from neurosim.experiments.model_file import ModelFile
-    from neurosim.recording.run_file import check_free
 
-    if model is None:
-        raise InputError("run: no model given: expected a name or a path; see neurosim models")
-    loaded = ModelFile.load(model, _settings(settings, data, epochs))
-    out = out or args.default_folder(loaded.name) / f"{loaded.name}.h5"
-    check_free(out, overwrite)
-    job = engine.prepare(loaded, seed=1 if seed is None else seed, backend=backend, data_dir=data_dir)
+    require(not (resume and overwrite), "--resume with --overwrite: expected one of the two; leave one out")
+    chosen = args.settings(settings, data, epochs)
+    if resume:
+        out = _given(out, "run: no file to resume: expected --out FILE.h5; add it")
+        job = engine.reopen(out, model=model, settings=chosen, seed=seed, backend=backend, data_dir=data_dir)
+    else:
+        name = _given(model, "run: no model given: expected a name that neurosim models lists, or a path; add it")
+        out, job = _fresh(name, out, chosen, overwrite, seed=1 if seed is None else seed, backend=backend, data_dir=data_dir)
+    require(
+        epochs is None or len(job.trainers) == 1,
+        f"--epochs {epochs}: {job.model.name} has {len(job.trainers)} stages: expected one; use --set stages.0.epochs=...",
+    )
     if not quiet:
         typer.echo(_introduction(job, out))
-    with progress_of(job, quiet) as observers:
-        final = engine.run(job, out, *observers, overwrite=overwrite)
-    typer.echo(f"test error {final['test'].error:.2f} %")
+    with args.interruptible(f"continue with: neurosim run --resume --out {out}"), progress_of(job, quiet) as observers:
+        result = engine.resume(job, out, *observers) if resume else engine.run(job, out, *observers, overwrite=overwrite)
+    typer.echo(f"test error {result.metrics['test']['error'][-1]:.2f} %")
 
 
-def _settings(settings: list[str] | None, data: str | None, epochs: int | None) -> list[str]:
-    chosen = list(settings or [])
-    chosen += [f"data.name={data}"] if data is not None else []
-    return chosen + ([f"stages.0.epochs={epochs}"] if epochs is not None else [])
+def _given(value: Any, otherwise: str) -> Any:
+    require(value is not None, otherwise)
+    return value
 
 
-def _introduction(job, out: Path) -> str:  # type: ignore[no-untyped-def]
-    sizes = ", ".join(f"{len(split):,} {name}" for name, split in vars(job.data).items() if name in ("train", "validation", "test"))
-    return "\n".join([job.model.table.title, f"data     {job.data.name}: {sizes}",
-                      f"backend  {job.network.backend.describe()}", f"file     {out}"])  # fmt: skip
+def _fresh(name: str, out: Path | None, chosen: list[str], overwrite: bool, **options: Any) -> tuple[Path, Job]:
+    """Return the file to write and the job, the cheap checks done first."""
+    from neurosim.experiments.model_file import ModelFile
+    from neurosim.experiments.run import prepare
+    from neurosim.recording.run_file import check_free
+
+    model = ModelFile.load(name, chosen)
+    out = out or args.default_folder(model.name) / f"{model.name}.h5"
+    check_free(out, overwrite)
+    return out, prepare(model, **options)
+
+
+def _introduction(job: Job, out: Path) -> str:
+    """Return what is run, on which images, where, and into which file."""
+    data = job.data
+    images = f"{len(data.train):,} training images (the first), {len(data.validation):,} held out, {len(data.test):,} test images"
+    lines = [job.model.table.title, f"data     {data.name}: {images}", f"backend  {job.network.backend.describe()}"]
+    return "\n".join([*lines, f"file     {out}"])

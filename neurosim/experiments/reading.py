@@ -53,7 +53,7 @@ def contents(path: Path, children: tuple[Path, ...] = ()) -> Contents:
     """
     path = path.resolve()
     require(path not in children, f"model file {path.name}: extends itself through {[p.name for p in children]}; end the circle")
-    own = _parsed(path)
+    own = parsed(_text(path), f"model file {path}")
     if "extends" not in own:
         return own
     parent = own.pop("extends")
@@ -62,13 +62,19 @@ def contents(path: Path, children: tuple[Path, ...] = ()) -> Contents:
     return merged({key: value for key, value in inherited.items() if key not in NOT_INHERITED}, own)
 
 
-def _parsed(path: Path) -> Contents:
+def parsed(text: str, source: str) -> Contents:
+    """Return ``text`` read as TOML; raise InputError naming ``source`` and the line where it is none."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as cause:
-        raise InputError(f"model file {path}: cannot be read ({cause.strerror}); check the path") from cause
-    except ValueError as cause:  # no TOML, or no UTF-8
-        raise InputError(f"model file {path}: {cause}: expected TOML; correct the file") from cause
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as cause:
+        raise InputError(f"{source}: {cause}: expected TOML; correct it") from cause
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as cause:
+        raise InputError(f"model file {path}: cannot be read ({cause}); check the path, and that it is UTF-8 text") from cause
 
 
 def merged(under: Contents, over: Contents) -> Contents:

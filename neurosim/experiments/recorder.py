@@ -22,14 +22,12 @@ class Recorder(Observer):
         self.job = job
         self.record = job.model.table.record
         self.seconds = 0.0
-        self.last: dict[str, Evaluation] = {}
 
     def on_epoch(self, trainer: Trainer, metrics: Mapping[str, Evaluation]) -> None:
         stage = self.job.trainers.index(trainer)
         if stage and trainer.epoch == 0:
             self.seconds = 0.0
             return  # the stage before has just been evaluated with the same weights
-        self.last = dict(metrics)
         epoch = sum(earlier.epochs for earlier in self.job.trainers[:stage]) + trainer.epoch
         now = {"epoch": np.int64(epoch), "step": np.int64(trainer.steps)}
         self._append_metrics(trainer, metrics, now)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +14,14 @@ import numpy as np
 
 from neurosim.backends import select
 from neurosim.datasets import DataSet
-from neurosim.errors import UnknownNameError
+from neurosim.errors import RunFileError, UnknownNameError, require
 from neurosim.experiments.building import build_network, build_trainer, load_data
 from neurosim.experiments.model_file import ModelFile
+from neurosim.experiments.reading import Contents, locate, override, parsed
 from neurosim.experiments.recorder import Recorder
 from neurosim.network import Network
-from neurosim.recording import RunFile, provenance
-from neurosim.training import Evaluation, Observer, Trainer
+from neurosim.recording import Run, RunFile, provenance, read
+from neurosim.training import Observer, Trainer
 
 
 @dataclass
@@ -46,20 +47,34 @@ class Job:
     def attributes(self) -> dict[str, Any]:
         """Return what the run file says of this job."""
         backend = self.network.backend
-        own = {"seed": self.seed, "backend": backend.name, "device": backend.describe(), "data_dir": self.data_dir}
-        return own | {"model_name": self.model.name, "schemes": json.dumps([t.pathway.name for t in self.trainers])} | provenance()
+        return {
+            "seed": self.seed,
+            "backend": backend.name,
+            "device": backend.describe(),
+            "model_name": self.model.name,
+            "data_dir": self.data_dir,
+            "data_digest": digest(self.data),
+            **provenance(),
+        }
 
 
 def prepare(
-    model: ModelFile, *, seed: int = 1, backend: str = "auto", data_dir: str | os.PathLike[str] | None = None
+    model: ModelFile,
+    *,
+    seed: int = 1,
+    backend: str = "auto",
+    data_dir: str | os.PathLike[str] | None = None,
+    data: DataSet | None = None,
 ) -> Job:
     """Return ``model`` with its data loaded, its network built and its trainers checked; nothing is written.
+
+    data : the model's data set, where it is loaded already
 
     Raises InputError (or one of its kinds) where anything in it does not fit.
     """
     table = model.table
     device = select(backend)
-    data = load_data(table.data, data_dir)
+    data = data or load_data(table.data, data_dir)
     network = build_network(table.network, data.shape, data.classes, seed=seed, backend=device)
     trainers = [build_trainer(k, stage, network, data, table.data, seed) for k, stage in enumerate(table.stages)]
     _check_recordable(model, network)
@@ -77,8 +92,20 @@ def _check_recordable(model: ModelFile, network: Network) -> None:
             raise UnknownNameError("record: projection variable", name, network.parameters())
 
 
-def run(job: Job, out: str | os.PathLike[str], *observers: Observer, overwrite: bool = False) -> dict[str, Evaluation]:
-    """Train all stages of ``job`` into the run file ``out``; return the last evaluation: split name -> Evaluation.
+def digest(data: DataSet) -> str:
+    """Return a fingerprint of all images and labels."""
+    total = hashlib.blake2b(digest_size=16)
+    for split in (data.train, data.validation, data.test):
+        total.update(split.x.data)
+        total.update(split.y.data)
+    return total.hexdigest()
+
+
+# ---------------------------------------------------------------------- running
+
+
+def run(job: Job, out: str | os.PathLike[str], *observers: Observer, overwrite: bool = False) -> Run:
+    """Train all stages of ``job`` into the run file ``out``; return what it says.
 
     Raises
     ------
@@ -88,10 +115,75 @@ def run(job: Job, out: str | os.PathLike[str], *observers: Observer, overwrite: 
         Activity left the finite numbers; the run file is kept, with status ``failed``.
     """
     with RunFile.create(Path(out), model=job.model.text, attributes=job.attributes(), overwrite=overwrite) as file:
-        return _train(job, file, observers)
+        _train(job, file, observers)
+    return read(out)
 
 
-def _train(job: Job, file: RunFile, observers: tuple[Observer, ...], stage: int = 0) -> dict[str, Evaluation]:
+def reopen(
+    path: str | os.PathLike[str],
+    *,
+    model: str | None = None,
+    settings: Iterable[str] = (),
+    seed: int | None = None,
+    backend: str = "auto",
+    data_dir: str | os.PathLike[str] | None = None,
+) -> Job:
+    """Return the job of a run file, to ``resume`` it.
+
+    model, settings, seed, backend : have to agree with the file; data_dir : where the same data lie, if they have moved
+
+    Raises RunFileError where an argument contradicts the file, or the data are not those the run began with.
+    """
+    known = read(path)
+    name = known.attributes["model_name"]
+    same = model is None or locate(model).stem == name
+    require(same, f"run file {path}: holds a run of {name!r}, not of {model!r}; leave the model out to resume", RunFileError)
+    contents = _agreed(known, settings, seed, backend)
+    job = prepare(
+        ModelFile.of(name, contents),
+        seed=int(known.attributes["seed"]),
+        backend=known.attributes["backend"],
+        data_dir=data_dir or known.attributes["data_dir"] or None,
+    )
+    same = digest(job.data) == known.attributes["data_digest"]
+    require(same, f"run file {path}: its data set {job.data.name!r} has changed since; give the same files", RunFileError)
+    return job
+
+
+def _agreed(known: Run, settings: Iterable[str], seed: int | None, backend: str) -> Contents:
+    """Return the contents of the model as it was run; raise RunFileError where an argument says otherwise."""
+    contents = parsed(known.model, f"run file {known.path}")
+    conflicts = [f"--set {setting}" for setting in settings if override(contents, [setting]) != contents]
+    conflicts += [f"--seed {seed}"] if seed not in (None, int(known.attributes["seed"])) else []
+    conflicts += [f"--backend {backend}"] if backend not in ("auto", known.attributes["backend"]) else []
+    require(
+        not conflicts,
+        f"run file {known.path}: was started without {', '.join(conflicts)}: expected the same options; leave them out to resume",
+        RunFileError,
+    )
+    return contents
+
+
+def resume(job: Job, path: str | os.PathLike[str], *observers: Observer) -> Run:
+    """Train on from the run file's last checkpoint; what comes out is what an uninterrupted run would have written.
+
+    A complete run is left as it is.
+    """
+    if read(path).status == "complete":
+        return read(path)
+    with RunFile.reopen(Path(path)) as file:
+        stage = 0
+        state = file.last_checkpoint()
+        if state:
+            stage = int(state["position|stage"])
+            job.trainers[stage].restore(state)
+        file.rewind(int(state["position|total_epochs"]) if state else -1)
+        file.set_status("running")
+        _train(job, file, observers, stage)
+    return read(path)
+
+
+def _train(job: Job, file: RunFile, observers: tuple[Observer, ...], stage: int = 0) -> None:
     recorder = Recorder(file, job)
     with _status_kept(file), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         for number, trainer in enumerate(job.trainers[stage:], start=stage):
@@ -99,7 +191,6 @@ def _train(job: Job, file: RunFile, observers: tuple[Observer, ...], stage: int 
                 trainer.steps = job.trainers[number - 1].steps  # the random numbers of a step are never drawn twice
             trainer.fit(job.data, recorder, *observers)
         file.set_status("complete")
-    return recorder.last
 
 
 @contextmanager
@@ -108,7 +199,7 @@ def _status_kept(file: RunFile) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        file.set_status("interrupted", "interrupted by the user")
+        file.set_status("interrupted", "by the user")
         raise
     except Exception as cause:
         file.set_status("failed", str(cause) or type(cause).__name__)

@@ -6,6 +6,7 @@ that a killed process leaves a file that opens and resumes.  Nothing in it is pi
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,7 +123,10 @@ class RunFile:
         if "checkpoint" not in self._file:
             return {}
         groups = self._file["checkpoint"]
-        return {f"{unquote(g)}|{unquote(n)}": value[()] for g, group in groups.items() for n, value in group.items()}
+        try:
+            return {f"{unquote(g)}|{unquote(n)}": value[()] for g, group in groups.items() for n, value in group.items()}
+        except (OSError, AttributeError) as cause:
+            raise RunFileError(f"run file {self.path}: checkpoint damaged ({_reason(cause)}); run the model again") from cause
 
 
 @dataclass(frozen=True)
@@ -145,13 +149,13 @@ class Run:
         return str(self.attributes["status"])
 
 
-def read(path: str | Path) -> Run:
+def read(path: str | os.PathLike[str]) -> Run:
     """Return what the run file at ``path`` says; raise RunFileError where it is none, damaged, newer, or being written."""
     path = Path(path)
     with _opened(path, "r") as file:
         try:
             splits = file.get("metrics", {})
-            metrics = {split: {name: values[()] for name, values in group.items()} for split, group in splits.items()}
+            metrics = {split: _whole_rows(group) for split, group in splits.items()}
             return Run(path, dict(file.attrs), _model(file), metrics)
         except (OSError, KeyError, AttributeError, RuntimeError) as cause:
             raise RunFileError(f"run file {path}: damaged ({_reason(cause)}); restore it from a copy, or run again") from cause
@@ -190,6 +194,12 @@ def _write(checkpoint: h5py.Group, key: str, value: np.ndarray) -> None:
     where = checkpoint.require_group(escaped(group))
     options = {"chunks": True, "fletcher32": True} if value.size > 1 and value.ndim else {}
     where.create_dataset(escaped(name), data=value, **options)
+
+
+def _whole_rows(group: h5py.Group) -> dict[str, np.ndarray]:
+    """Return a group's datasets without the row that an interruption left half written."""
+    rows = min(map(len, group.values()))
+    return {name: values[:rows] for name, values in group.items()}
 
 
 def _groups_with_epochs(file: h5py.File) -> list[h5py.Group]:

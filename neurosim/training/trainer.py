@@ -12,10 +12,10 @@ import numpy as np
 from neurosim.backends.base import generator
 from neurosim.datasets import DataSet, Split, one_hot
 from neurosim.errors import InputError, require
-from neurosim.feedback import FeedbackPathway, Phase
+from neurosim.feedback import FeedbackPathway
 from neurosim.network import Network, Sweep
 from neurosim.plasticity import Update
-from neurosim.training.step import Commit, step
+from neurosim.training.step import Commit, check_finite, step
 
 EVALUATION_BATCH = 1000
 EVALUATED_OF_TRAINING = 10_000  # of the training split: its first images, so that evaluation stays cheap beside an epoch
@@ -106,7 +106,7 @@ class Trainer:
     def run_epoch(self, data: DataSet, *observers: Observer) -> None:
         """Run every phase of one epoch; the samples that do not fill a last batch rest until the next order."""
         for phase in self.pathway.phases:
-            for x, target in self._batches(data, phase):
+            for x, target in self._batches(data):
                 started = time.perf_counter()
                 draws = self.network.backend.draws(self.seed, self.steps)
                 sweep = step(self.network, self.pathway, phase, x, target, draws, self._commit)
@@ -116,12 +116,13 @@ class Trainer:
                     observer.on_step(self, sweep)
         self.epoch += 1
 
-    def _batches(self, data: DataSet, phase: Phase) -> Iterator[tuple[Any, Any]]:
+    def _batches(self, data: DataSet) -> Iterator[tuple[Any, Any]]:
+        """Yield (x, target) in an order that no scheme decides: those with two passes an epoch see the same one twice."""
         xp, dtype = self.network.backend, self.network.dtype
         order = np.arange(len(data.train.y))
         if self.shuffle:
-            order = generator(self.seed, f"order/{self.name}/{phase.name}", self.epoch).permutation(order)
-        jitter = generator(self.seed, f"augment/{self.name}/{phase.name}", self.epoch)
+            order = generator(self.seed, f"order/{self.name}", self.epoch).permutation(order)
+        jitter = generator(self.seed, f"augment/{self.name}", self.epoch)
         targets = one_hot(data.train.y, data.classes).astype(dtype)
         for start in range(0, len(order) - self.batch + 1, self.batch):
             rows = order[start : start + self.batch]
@@ -149,9 +150,10 @@ class Trainer:
         return metrics
 
     def evaluate(self, split: Split, classes: int) -> Evaluation:
-        """Return loss and error over a whole split, in evaluation mode."""
+        """Return loss and error over a whole split, in evaluation mode; raise DivergedError where activity is not finite."""
         loss, wrong = 0.0, 0
         for sweep, labels in self._evaluation_sweeps(split):
+            check_finite(self.network, sweep, self.steps)
             target = self.network.backend.asarray(one_hot(labels, classes), self.network.dtype)
             loss += self.pathway.loss(sweep, target) * len(labels)
             answer = self.network.backend.to_host(self.pathway.scores(sweep).argmax(axis=1))
