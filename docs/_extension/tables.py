@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import inspect
 import re
-import tomllib
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from neurosim import datasets, plasticity, transfer
 from neurosim.connectivity import INITIALISERS
+from neurosim.experiments.reading import models
+from neurosim.experiments.schema import ModelTable, Section
 from neurosim.feedback import Claims, FeedbackPathway, pathways
 from neurosim.network import Network
-
-MODELS = Path(__file__).parents[2] / "models"
-PAGES = Path(__file__).parents[1] / "schemes"
+from neurosim.plasticity import Rule
 
 MISSING = "Not in this version yet.\n"
 CLAIMS = {
@@ -126,32 +124,50 @@ def markdown(text: str) -> str:
 
 
 def model_table(scheme: str = "") -> str:
-    """Return the model files (of one scheme), each with the paper's number and what was measured here."""
-    rows = []
-    for path in sorted(MODELS.glob("*.toml")):
-        model = read_model(path)
-        used = [stage.get("scheme", "") for stage in model.get("stages", [])]
-        if not scheme or (used and used[0] == scheme):
-            rows.append((f"`{path.stem}`", markdown(model.get("title", "")), paper(model), measured(model)))
+    """Return the model files (whose first stage is of one scheme), each with the paper's number and what was measured here."""
+    rows = [
+        (f"`{name}`", markdown(model["title"]), paper(model), measured(model))
+        for name, model in models().items()
+        if scheme in ("", model["stages"][0]["scheme"])
+    ]
     return table(["model", "what it is", "paper: test error", "measured here: test error"], rows) if rows else "None.\n"
 
 
-def read_model(path: Path) -> dict[str, Any]:
-    """Return a model file with what it extends filled in (tables merge, everything else replaces)."""
-    model = tomllib.loads(path.read_text(encoding="utf-8"))
-    if "extends" not in model:
-        return model
-    base = read_model(path.with_name(f"{model.pop('extends')}.toml"))
-    inherited = {key: value for key, value in base.items() if key not in ("paper", "measured", "title")}
-    return merged(inherited, model)
+def model_keys() -> str:
+    """Return every table of a model file with its keys, their defaults, and what the schema says of it."""
+    rows = []
+    for path, section in sections(ModelTable):
+        fields = [(key, field) for key, field in section.model_fields.items() if _section(field.annotation) is None]
+        keys = [f"**`{key}`**" if f.is_required() else f"`{key}{_default(f.default)}`" for key, f in fields]
+        said = re.sub(r"^\[+[\w.]+\]+[:.;]? *", "", " ".join((inspect.getdoc(section) or "").split()))
+        rows.append((f"`{path}`" if path else "", ", ".join(keys), markdown(said)))
+    return table(["table", "keys and their defaults; **required** ones in bold", "what it is"], rows)
 
 
-def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """Return ``base`` with ``over`` laid on it, table by table."""
-    out = dict(base)
-    for key, value in over.items():
-        out[key] = merged(out[key], value) if isinstance(value, dict) and isinstance(out.get(key), dict) else value
-    return out
+def sections(section: Any, path: str = "") -> Iterable[tuple[str, Any]]:
+    """Yield (path as TOML spells it, class) of a table and of all tables in it."""
+    yield path, section
+    for key, field in section.model_fields.items():
+        inner = _section(field.annotation)
+        if inner is not None:
+            inside = f"{path.strip('[]')}.{key}".lstrip(".")
+            yield from sections(inner, f"[[{inside}]]" if "list" in str(field.annotation) else f"[{inside}]")
+
+
+def _section(annotation: Any) -> Any:
+    """Return the table class in an annotation such as ``list[Stage]`` or ``Augment | None``, or None."""
+    inner = [annotation, *get_args(annotation), *(part for argument in get_args(annotation) for part in get_args(argument))]
+    return next((c for c in inner if inspect.isclass(c) and not get_args(c) and issubclass(c, Section)), None)
+
+
+def _default(value: Any) -> str:
+    """Return `` = default`` as a model file would say it; nothing where the default is to leave the key out."""
+    if value is None:
+        return ""
+    if isinstance(value, Rule):
+        value = next(name for name, make in plasticity.rules().items() if make().describe() == value.describe())
+    text = repr(getattr(value, "name", value)).replace("'", '"')
+    return f" = {text.replace('True', 'true').replace('False', 'false')}"
 
 
 def paper(model: dict[str, Any]) -> str:
@@ -184,8 +200,11 @@ def named_classes(kind: str) -> str:
     if kind == "data":
         return table(["name", "what it is"], [(f"`{name}`", _entry(name)) for name in datasets.names()])
     found: dict[str, Any] = {
-        "transfers": transfer.transfers, "updates": plasticity.updates, "initialisers": lambda: INITIALISERS
-    }[kind]()  # fmt: skip
+        "transfers": transfer.transfers,
+        "updates": plasticity.updates,
+        "rules": plasticity.rules,
+        "initialisers": lambda: INITIALISERS,
+    }[kind]()
     rows = [(f"`{name}`", _options(value), markdown(_summary(value))) for name, value in found.items()]
     return table(["name", "options", "what it does"], rows)
 
@@ -198,7 +217,7 @@ def _entry(name: str) -> str:
 
 
 def _options(value: Any) -> str:
-    if not inspect.isclass(value):
+    if value in INITIALISERS.values():  # called with what the network knows
         return ""
     parameters = [p for p in inspect.signature(value).parameters.values() if p.name not in ("args", "kwargs")]
     return ", ".join(f"`{p.name}`" if p.default is p.empty else f"`{p.name}={p.default!r}`" for p in parameters)
@@ -240,6 +259,7 @@ COLLECTED: dict[str, Callable[..., str]] = {
     "scheme-claims": scheme_claims,
     "scheme-options": scheme_options,
     "model-table": model_table,
+    "model-keys": model_keys,
     "named-classes": named_classes,
     "command-table": command_table,
 }
