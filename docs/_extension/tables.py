@@ -249,7 +249,8 @@ def command_table() -> str:
             meaning, _, said = (about.help or "").partition("  [default: ")
             rows.append((f"`{given}`", f"`{said[:-1]}`" if said else default, markdown(meaning)))
         summary = markdown((inspect.getdoc(command.callback) or "").replace("\n", " "))
-        parts.append(f"## `{' '.join(['neurosim', name, *arguments])}`\n\n{summary}\n\n{table(['option', 'default', 'meaning'], rows)}")
+        heading = f"## `{' '.join(['neurosim', name, *arguments])}`"
+        parts.append(f"{heading}\n\n{summary}\n\n{table(['option', 'default', 'meaning'], rows)}")
     return "\n".join(parts)
 
 

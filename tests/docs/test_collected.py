@@ -1,0 +1,70 @@
+"""What the site collects from the package: complete, in words, and safe to put on a page."""
+
+import importlib
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from neurosim.experiments.reading import models
+from neurosim.feedback import pathways
+
+EXTENSION = Path(__file__).parents[2] / "docs/_extension"
+
+
+@pytest.fixture(scope="module")
+def collected():
+    """Return the modules of the site's own extension that need no Sphinx."""
+    sys.path.insert(0, str(EXTENSION))
+    yield lambda name: importlib.import_module(name)
+    sys.path.remove(str(EXTENSION))
+
+
+def test_claims_table_has_every_scheme_and_says_what_the_class_says(collected):
+    text = collected("tables").claims_table()
+    for name in pathways():
+        assert f"](/schemes/{name}.md)" in text
+    row = next(line for line in text.splitlines() if "direct_feedback_alignment" in line)
+    assert [cell.strip() for cell in row.split("|")[2:-1]] == ["none", "yes", "no", "no", "no", "no"]
+
+
+@pytest.mark.parametrize("name", sorted(pathways()))
+def test_every_option_is_explained(collected, name):
+    for line in collected("tables").scheme_options(name).splitlines()[2:]:
+        if line.startswith("|"):
+            assert line.split("|")[3].strip(), f"the docstring of {name} does not say what {line.split('|')[1]} is"
+
+
+def test_numbers_from_papers_are_marked_where_unverified(collected):
+    tables = collected("tables")
+    assert "unverified" in tables.paper({"paper": {"test_error": 1.8, "source": "memory"}})
+    assert "unverified" not in tables.paper({"paper": {"test_error": 1.8, "source": "page 3", "verified": True}})
+    for name, model in models().items():
+        assert f"`{name}`" in tables.model_table()
+        if "test_error" in model.get("paper", {}):
+            assert model["paper"]["source"], f"{name}: a paper's number needs its source"
+
+
+def test_measured_numbers_come_with_spread_and_circumstances(collected):
+    said = collected("tables").measured({"measured": {"test_error": 2.051, "std": 0.04, "seeds": [1, 2], "epochs": 100}})
+    assert said == "2.05 % ± 0.04; 100 epochs, seeds 1, 2"
+    assert collected("tables").measured({}) == "not measured yet"
+
+
+def test_docstrings_cannot_be_misread_as_markup(collected):
+    doc = "||a - b||**2 of x_ and ``x_``\n\nname : the *text*\n    goes on\n\na = b\nc  = d\n\nRaises\n------\nInputError\n    why"
+    out = collected("docstrings").convert(doc.splitlines())
+    assert out[0] == r"\|\|a - b\|\|\*\*2 of x\_ and ``x_``"
+    assert "**name**" in out and r"    the \*text\*" in out and "    goes on" in out
+    assert "::" in out and "    a = b" in out and "    c  = d" in out
+    assert ".. rubric:: Raises" in out and "**InputError**" in out and "    why" in out
+
+
+def test_every_module_has_its_place_in_the_api_pages(collected):
+    pages = collected("pages").render()
+    package = EXTENSION.parents[1] / "neurosim"
+    for path in package.rglob("*.py"):
+        module = ".".join(path.relative_to(package.parent).with_suffix("").parts).removesuffix(".__init__")
+        if module != "neurosim" and not module.endswith("__main__"):
+            assert any(re.search(rf"automodule:: {re.escape(module)}$", text, re.MULTILINE) for text in pages.values()), module
