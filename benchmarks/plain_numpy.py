@@ -266,7 +266,7 @@ def main() -> None:
     for name, row in rows.items():
         print(f"{name:32s} ours {row['ours']:7.2f} ms   plain NumPy {row['plain']:7.2f} ms   ratio {row['ratio']:.2f}")
     if arguments.out:
-        about = {"machine": platform.machine(), "cpu": platform.processor(), "numpy": np.__version__, "date": str(datetime.date.today())}
+        about = {"machine": platform.machine(), "numpy": np.__version__, "date": str(datetime.date.today())}
         about |= {"network": SIZES, "batch": BATCH, "python": platform.python_version()}
         arguments.out.write_text(json.dumps({"about": about, "steps": rows}, indent=1) + "\n", encoding="utf-8")
 

@@ -47,7 +47,7 @@ class BackendError(InputError):
 
 
 class RunFileError(InputError):
-    """A run file that is missing, damaged, in use, of a newer schema, or no run file at all; or one that must not be overwritten."""
+    """A run file that is missing, damaged, in use, of a newer schema, or none at all; or one that must not be overwritten."""
 
 
 class DivergedError(NeurosimError):

@@ -71,7 +71,7 @@ class AlternatingMinimization(FeedbackPathway):
         for name in self.solved:
             require(
                 network.populations[name].normalisation is None and name != network.output,
-                f"scheme {self.name!r}: population {name!r}, normalised or the output, is fed by a rule that solves for its weights: "
+                f"scheme {self.name!r}: population {name!r}, normalised or the output, is fed by a rule that solves for weights: "
                 "expected error-driven synapses there; change the rule",
             )
 

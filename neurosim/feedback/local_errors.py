@@ -47,7 +47,7 @@ class LocalErrors(FeedbackPathway):
     def __init__(self, *, loss: str = "predsim", beta: float | None = None, backprop_free: bool = False) -> None:
         owner = f"scheme {self.name!r}"
         require(loss in LOSSES, f"{owner}: loss {loss!r}: expected one of {', '.join(LOSSES)}; pick one")
-        require(beta is None or loss == "predsim", f"{owner}: beta {beta} with loss {loss!r}: it weighs 'predsim' only; leave it out")
+        require(beta is None or loss == "predsim", f"{owner}: beta {beta} with loss {loss!r}: it weighs 'predsim'; leave it out")
         require(beta is None or 0 < beta < 1, f"{owner}: beta {beta} is not in (0, 1); give a share such as 0.99")
         mixed = beta if beta is not None else 0.01 if backprop_free else 0.99
         self.shares = {"pred": (1.0, 0.0), "sim": (0.0, 1.0), "predsim": (1 - mixed, mixed)}[loss]
@@ -168,6 +168,7 @@ class LocalErrors(FeedbackPathway):
         cosines *= cosines.dtype.type(-4 * self.shares[1] / len(values))  # 2 of the square, 2 of S = rows rows', batch / batch**2
         at_rows = self.network.backend.matmul(cosines, rows)
         length = norms - norms.dtype.type(1e-8)
-        inward = (at_rows * rows).sum(axis=1, keepdims=True) * norms / self.network.backend.xp.maximum(length, norms.dtype.type(1e-30))
+        inward = (at_rows * rows).sum(axis=1, keepdims=True) * norms
+        inward /= self.network.backend.xp.maximum(length, norms.dtype.type(1e-30))
         error = (at_rows - rows * inward) / norms
         return error - error.mean(axis=1, keepdims=True)

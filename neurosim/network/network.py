@@ -133,7 +133,7 @@ class Network:
         found = [p for p in chain if p is not None and p.connectivity.name == "all_to_all"]
         require(
             len(found) == len(chain) == len(self.projections),
-            f"{owner}: the network is not a chain of all_to_all projections; give it one path from {self.input!r} to {self.output!r}",
+            f"{owner}: the network is no chain of all_to_all projections; give it one path from {self.input!r} to {self.output!r}",
             ShapeError,
         )
         return found

@@ -11,7 +11,7 @@ from neurosim.plasticity.optimisers import State, Time, Update
 
 
 class Decay(Update):
-    """g <- g - rate * w: weight decay as an L2 penalty, before the optimiser.  Biases, gains and shifts decay too, as in PyTorch."""
+    """g <- g - rate * w: an L2 penalty, before the optimiser.  Biases, gains and shifts decay too, as in PyTorch."""
 
     name = "decay"
 
@@ -66,7 +66,7 @@ class Bounds(Update):
 
 
 class Milestones(Update):
-    """The change multiplied by ``factor`` once for each milestone (a share of the stage's epochs) passed; put it after the optimiser."""
+    """The change multiplied by ``factor`` once for each milestone passed (a share of the stage's epochs); put it after the rate."""
 
     name = "milestones"
 

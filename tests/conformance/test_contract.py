@@ -1,4 +1,4 @@
-"""What every scheme, in every variant, keeps: teach and adapt change nothing, what they propose fits, forward weights are shared."""
+"""What every scheme, in every variant, keeps: teach and adapt change nothing, their proposals fit, forward weights are shared."""
 
 import numpy as np
 import pytest
@@ -45,7 +45,8 @@ def test_teach_and_adapt_are_pure_and_propose_what_fits(scheme, options):
 
     same(before, copies(network.parameters(), network.memory(), pathway.parameters(), pathway.memory()))
     same([rates], [{name: sweep.rate[name] for name in network.order}])
-    same([{name: teaching[name].error for name in teaching}], [{n: t.error for n, t in pathway.teach(sweep, target, draws).items()}])
+    again = pathway.teach(sweep, target, draws)
+    same([{name: taught.error for name, taught in teaching.items()}], [{name: taught.error for name, taught in again.items()}])
     for group, known in ((deltas, network.parameters()), (states, network.memory()), (own, pathway.parameters())):
         for name, value in group.items():
             assert value.shape == known[name].shape, name

@@ -34,7 +34,7 @@ def solved(*, normalisation=None, at_output=False):
 
 @pytest.mark.parametrize("options", [{"normalisation": BatchNormalisation()}, {"at_output": True}])
 def test_weights_are_solved_for_in_plain_hidden_populations_only(options):
-    with pytest.raises(InputError, match="solves for its weights"):
+    with pytest.raises(InputError, match="solves for weights"):
         pathway("alternating_minimization").attach(solved(**options), 3, seed=0)
     pathway("alternating_minimization").attach(solved(), 3, seed=0)
 

@@ -31,7 +31,7 @@ def test_an_interface_that_is_no_hidden_population():
 def test_a_network_that_is_no_chain_is_refused():
     populations = [Population("x", 4), Population("a", 3), Population("b", 3), Population("output", 3, transfer="softmax")]
     links = [Projection("x", "a"), Projection("x", "b"), Projection("a", "output"), Projection("b", "output")]
-    with pytest.raises(ShapeError, match="not a chain"):
+    with pytest.raises(ShapeError, match="no chain"):
         pathway("synthetic_gradients").attach(Network(populations, links), 3, seed=0)
 
 

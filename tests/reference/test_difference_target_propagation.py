@@ -1,4 +1,4 @@
-"""DTP against automatic differentiation of its local losses, and ten steps of training against a loop written from its equations."""
+"""DTP against automatic differentiation of its local losses, and ten steps of training against a loop written from equations."""
 
 import autograd.numpy as anp
 import numpy as np

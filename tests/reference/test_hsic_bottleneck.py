@@ -1,4 +1,4 @@
-"""The HSIC bottleneck against automatic differentiation and finite differences of its objective, written as in the released code."""
+"""The HSIC bottleneck against automatic and finite differences of its objective, written as in the released code."""
 
 import autograd.numpy as anp
 import numpy as np

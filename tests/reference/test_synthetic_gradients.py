@@ -59,7 +59,9 @@ def losses(weights, x, y, phi, normalise, *, inner=0, conditioned=True, interfac
     received.setdefault("output", h["hidden2"])
     seen = {post: anp.concatenate([h[post], y], axis=1) if conditioned else h[post] for post in HIDDEN}
     real = {"hidden2": -grad(lambda z: cross_entropy(weights, z, y))(received["output"])}
-    error = {"hidden2": module(weights, "gradient/hidden2/", seen["hidden2"], inner) if "hidden2" in interfaces else real["hidden2"]}
+    error = dict(real)
+    if "hidden2" in interfaces:
+        error["hidden2"] = module(weights, "gradient/hidden2/", seen["hidden2"], inner)
     above = lambda z: anp.sum(error["hidden2"] * layer(weights, "hidden2", z, phi, normalise))  # noqa: E731
     real["hidden1"] = grad(above)(received["hidden2"])
     error["hidden1"] = module(weights, "gradient/hidden1/", seen["hidden1"], inner) if "hidden1" in interfaces else real["hidden1"]
