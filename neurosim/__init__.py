@@ -1,1 +1,39 @@
-"""neurosim: which learning rule could a cortex use, and what would it cost in accuracy?"""
+"""neurosim: which learning rule could a cortex use, and what would it cost in accuracy?
+
+Public names are imported when they are first used, so that ``import neurosim`` is quick and loads no library that is not needed.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_HOMES = {
+    "Adam": "plasticity",
+    "BatchNormalisation": "transfer",
+    "Network": "network",
+    "PlasticityRule": "plasticity",
+    "Population": "network",
+    "Projection": "network",
+    "Trainer": "training",
+    "compare": "experiments.comparison",
+    "comparison_models": "experiments.comparison",
+    "load": "datasets",
+    "pathway": "feedback",
+    "pathways": "feedback",
+    "read": "recording",
+}
+
+__all__ = sorted([*_HOMES, "datasets"])
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"neurosim.{_HOMES[name]}"), name)
+    if name == "datasets":
+        return importlib.import_module("neurosim.datasets")
+    raise AttributeError(f"module 'neurosim' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -10,7 +10,10 @@ from typing import Annotated
 
 import typer
 
+from neurosim.cli.compare import compare
+from neurosim.cli.models import models
 from neurosim.cli.run import run
+from neurosim.cli.show import show
 from neurosim.errors import NeurosimError
 
 app = typer.Typer(
@@ -20,7 +23,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command()(run)
+for command in (compare, run, models, show):
+    app.command()(command)
 
 
 def _print_version(wanted: bool) -> None:

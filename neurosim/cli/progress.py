@@ -12,14 +12,17 @@ from neurosim.experiments.run import Job
 from neurosim.network import Sweep
 from neurosim.training import Evaluation, Observer, Trainer
 
+console = Console()
+if not console.is_terminal:
+    console = Console(width=160)  # a pipe has no width; let no cell of a table be cut
+
 
 class Bar(Observer):
     """Moves one task of a Rich progress display along with a job."""
 
-    def __init__(self, progress: Progress, job: Job) -> None:
+    def __init__(self, progress: Progress, job: Job, title: str) -> None:
         self.progress = progress
-        self.job = job
-        self.task = progress.add_task(job.model.name, total=sum(steps(t, job) * t.epochs for t in job.trainers), state="")
+        self.task = progress.add_task(title, total=sum(steps(t, job) * t.epochs for t in job.trainers), state="")
 
     def on_step(self, trainer: Trainer, sweep: Sweep) -> None:
         self.progress.update(self.task, completed=trainer.steps)
@@ -31,41 +34,48 @@ class Bar(Observer):
 class Lines(Observer):
     """Prints a line after each epoch."""
 
-    def __init__(self, console: Console, job: Job) -> None:
-        self.console = console
+    def __init__(self, job: Job) -> None:
         self.job = job
 
     def on_epoch(self, trainer: Trainer, metrics: Mapping[str, Evaluation]) -> None:
         earlier = self.job.trainers[: self.job.trainers.index(trainer)]
         if trainer.epoch or not earlier:
             epoch = sum(t.epochs for t in earlier) + trainer.epoch
-            self.console.print(f"epoch {epoch}/{self.job.epochs}  {described(metrics)}", highlight=False, soft_wrap=True)
+            print(f"epoch {epoch}/{self.job.epochs}  {described(metrics)}", flush=True)
+
+
+class LastLine(Observer):
+    """Prints a line after the last epoch of all."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+
+    def on_epoch(self, trainer: Trainer, metrics: Mapping[str, Evaluation]) -> None:
+        if trainer is self.job.trainers[-1] and trainer.epoch == trainer.epochs:
+            print(f"{self.job.model.name}, seed {self.job.seed}: {described(metrics)}", flush=True)
 
 
 @contextmanager
 def progress_of(job: Job, quiet: bool) -> Iterator[list[Observer]]:
     """Yield the observers that show how ``job`` goes on."""
-    console = Console()
     if quiet:
         yield []
     elif console.is_terminal:
-        with display(console) as progress:
-            yield [Bar(progress, job)]
+        with display() as progress:
+            yield [Bar(progress, job, job.model.name)]
     else:
-        yield [Lines(console, job)]
+        yield [Lines(job)]
 
 
-def display(console: Console) -> Progress:
+def display() -> Progress:
     """Return the display of bars."""
-    left = TextColumn("left", style="dim")
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"))
-    return Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), left, console=console)
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("{task.fields[state]}"))
+    return Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("left", style="dim"), console=console)
 
 
 def described(metrics: Mapping[str, Evaluation]) -> str:
-    """Return loss and errors in a few words."""
-    parts = [f"loss {metrics['train'].loss:.4f}"]
-    return "  ".join(parts + [f"{split} error {evaluation.error:.2f} %" for split, evaluation in metrics.items()])
+    """Return loss and error in a few words."""
+    return f"loss {metrics['train'].loss:.4f}  train error {metrics['train'].error:.2f} %  test error {metrics['test'].error:.2f} %"
 
 
 def steps(trainer: Trainer, job: Job) -> int:

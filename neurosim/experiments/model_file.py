@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import tomli_w
 from pydantic import BaseModel, ValidationError
 
-from neurosim.errors import InputError
+from neurosim.errors import InputError, require
 from neurosim.experiments import reading
 from neurosim.experiments.options import expectation, shortened
 from neurosim.experiments.schema import ModelTable
@@ -38,7 +38,9 @@ class ModelFile:
     def load(name: str | Path, settings: Iterable[str] = ()) -> ModelFile:
         """Return the model file called ``name`` (a stem or a path) with every ``key.path=value`` of ``settings`` applied."""
         path = reading.locate(name)
-        return ModelFile.of(path.stem, reading.override(reading.contents(path), settings))
+        contents = reading.override(reading.contents(path), settings)
+        require("rows" not in contents, f"{path.stem}: a comparison file, not a model; use neurosim compare --file {name}")
+        return ModelFile.of(path.stem, contents)
 
     @property
     def text(self) -> str:

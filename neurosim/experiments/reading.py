@@ -108,9 +108,9 @@ def _replaced(values: Any, keys: list[str], value: Any, setting: str) -> Any:
     """Return a copy of ``values`` with the item at the end of ``keys`` replaced; missing tables are made."""
     key, rest = keys[0], keys[1:]
     if isinstance(values, list):
-        fits = key.isdecimal() and int(key) < len(values)
-        require(fits, f"--set {setting!r}: {key!r} is no item of a list of {len(values)}: expected 0 to {len(values) - 1}; change it")
-        return [_replaced(v, rest, value, setting) if rest and k == int(key) else value if k == int(key) else v
-                for k, v in enumerate(values)]  # fmt: skip
+        fits = key.isascii() and key.isdecimal() and int(key) < len(values)
+        require(fits, f"--set {setting!r}: no item {key!r} in a list of {len(values)}: expected 0 to {len(values) - 1}; change it")
+        at = int(key)
+        return [*values[:at], _replaced(values[at], rest, value, setting) if rest else value, *values[at + 1 :]]
     require(isinstance(values, dict), f"--set {setting!r}: {key!r} lies within {values!r}, which is no table; change the path")
     return values | {key: _replaced(values.get(key, {}), rest, value, setting) if rest else value}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
 
@@ -192,26 +192,35 @@ class NetworkTable(Section):
         return self
 
 
-class Stage(Section):
-    """[[stages]]: one scheme training the network for some epochs."""
+class Training(Section):
+    """[training]: how long a stage trains, on what batches."""
+
+    epochs: int
+    batch: int
+    shuffle: bool = True
+
+
+class Row(Section):
+    """[rows.NAME]: one scheme and its optimisers."""
 
     scheme: str
     options: dict[str, Any] = {}
     optimiser: OptimiserField
     feedback_optimiser: OptimiserField | None = None
-    epochs: int
-    batch: int
-    shuffle: bool = True
 
     @model_validator(mode="after")
-    def _makes_a_pathway(self) -> Stage:
+    def _makes_a_pathway(self) -> Self:
         self.pathway()
         return self
 
     def pathway(self) -> FeedbackPathway:
-        """Return the stage's scheme, made anew: a pathway belongs to one network."""
+        """Return the scheme, made anew: a pathway belongs to one network."""
         made: FeedbackPathway = construct("scheme", pathways(), self.scheme, self.options)
         return made
+
+
+class Stage(Row, Training):
+    """[[stages]]: one scheme training the network for some epochs."""
 
 
 class Record(Section):
@@ -232,3 +241,16 @@ class ModelTable(Section):
     stages: list[Stage] = Field(min_length=1)
     record: Record = Record()
     measured: Measured = Measured()
+
+
+RowName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]  # it names files
+
+
+class ComparisonTable(Section):
+    """A whole comparison file: data, network and training are shared by all rows."""
+
+    title: str
+    data: Data
+    network: NetworkTable
+    training: Training
+    rows: dict[RowName, Row] = Field(min_length=1)

@@ -214,8 +214,9 @@ def _opened(path: Path, mode: str) -> h5py.File:
     try:
         file = h5py.File(path, mode)
     except OSError as cause:
-        locked = "lock" in str(cause)
-        why = "another process is writing it; wait until it has ended" if locked else f"not an HDF5 file, or damaged ({_reason(cause)})"
+        why = f"not an HDF5 file, or damaged ({_reason(cause)}); check the name, or restore it from a copy"
+        if "lock" in str(cause):
+            why = "another process is writing it; wait until that has ended"
         raise RunFileError(f"run file {path}: {why}") from cause
     try:
         _check_schema(path, file)

@@ -1,0 +1,103 @@
+"""``neurosim compare``: one network under many schemes, and the table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from neurosim.cli import arguments as args
+from neurosim.errors import DivergedError
+
+if TYPE_CHECKING:
+    from neurosim.experiments.comparison import Result, Watch
+
+Rows = Annotated[str | None, typer.Option("--schemes", help="Rows to run, separated by commas.  [default: all]")]
+Seeds = Annotated[int, typer.Option("--seeds", min=1, help="How many seeds, counted from --seed.")]
+Epochs = Annotated[int | None, typer.Option("--epochs", help="Epochs of every row.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Folder to write into.  [default: neurosim-runs/compare-TIME]")]
+File = Annotated[str, typer.Option("--file", help="A comparison file: a path, or the name of one that is installed.")]
+
+
+def compare(
+    data: args.Data = None,
+    data_dir: args.DataDir = None,
+    schemes: Rows = None,
+    seeds: Seeds = 1,
+    epochs: Epochs = None,
+    seed: args.Seed = None,
+    out: Out = None,
+    file: File = "compare",
+    settings: args.Settings = None,
+    backend: args.Backend = "auto",
+    overwrite: args.Overwrite = False,
+    quiet: args.Quiet = False,
+    debug: args.Debug = False,
+) -> None:
+    """Train one network under every scheme, from the same weights and on the same order of data, and print the table."""
+    from neurosim.experiments.comparison import compare, comparison_models
+
+    chosen = args.settings(settings, data) + ([f"training.epochs={epochs}"] if epochs is not None else [])
+    rows = list(dict.fromkeys(name.strip() for name in schemes.split(","))) if schemes is not None else None
+    models = comparison_models(file, rows=rows, settings=chosen)
+    out = out or args.default_folder(Path(file).stem)
+    first = 1 if seed is None else seed
+    results: list[Result] = []
+    with args.interruptible(f"what is done lies in {out}"), _watching(quiet, len(models) * seeds) as watch:
+        for result in compare(
+            models, out, seeds=range(first, first + seeds), backend=backend, data_dir=data_dir, overwrite=overwrite, watch=watch
+        ):
+            results.append(result)
+    _print_table(results, next(iter(models.values())).table.title.partition(": ")[2])
+    _print_after(results, out, next(iter(models.values())).table.data.name)
+    diverged = [f"{result.scheme} (seed {result.seed})" for result in results if result.failure]
+    if diverged:
+        raise DivergedError(f"{', '.join(diverged)} diverged; the run files say where")
+
+
+@contextmanager
+def _watching(quiet: bool, jobs: int) -> Iterator[Watch]:
+    """Yield what makes the observers of each job: a bar, or a line when it is done, or nothing."""
+    from neurosim.cli.progress import Bar, LastLine, console, display
+
+    if quiet:
+        yield lambda job: []
+    elif console.is_terminal:
+        with display() as progress:
+            yield lambda job: [Bar(progress, job, f"{job.model.name}, seed {job.seed}")]
+    else:
+        yield lambda job: [LastLine(job)]
+
+
+def _print_table(results: Sequence[Result], title: str) -> None:
+    from rich import box
+    from rich.table import Table
+
+    from neurosim.cli.progress import console
+    from neurosim.experiments.comparison import summarised
+
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    table.add_column("scheme", overflow="fold")
+    for numbers in ("test\naccuracy %", "points to\nbackprop", "train\nloss", "epochs\nto 95 %", "step\nms", "step to\nbackprop's"):
+        table.add_column(numbers, justify="right")
+    for claim in ("weight\ntransport", "update\nlocking", "backward\nlocking"):
+        table.add_column(claim)
+    for row in summarised(results):
+        table.add_row(*row)
+    console.print(table)
+
+
+def _print_after(results: Sequence[Result], out: Path, data: str) -> None:
+    from neurosim.experiments.comparison import BASELINE
+
+    for result in results:
+        if result.failure:
+            typer.echo(f"{result.scheme}, seed {result.seed}: {result.failure}")
+    if all(result.scheme != BASELINE for result in results):
+        typer.echo(f"{BASELINE} is not among the rows, so nothing is told relative to it")
+    typer.echo(f"run files and table.csv: {out}")
+    if data == "digits":
+        typer.echo("the same on MNIST: neurosim compare --data mnist  (--data-dir FOLDER where you have its files)")
