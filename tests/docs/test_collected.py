@@ -68,3 +68,21 @@ def test_every_module_has_its_place_in_the_api_pages(collected):
         module = ".".join(path.relative_to(package.parent).with_suffix("").parts).removesuffix(".__init__")
         if module != "neurosim" and not module.endswith("__main__"):
             assert any(re.search(rf"automodule:: {re.escape(module)}$", text, re.MULTILINE) for text in pages.values()), module
+
+
+def shell_lines():
+    """Return (page, line) of every line in a ``bash`` block of a page that calls the program."""
+    for path in [*EXTENSION.parents[1].glob("*.md"), *EXTENSION.parent.rglob("*.md")]:
+        for block in re.findall(r"^```bash\n(.*?)^```", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
+            yield from ((path.name, call) for call in re.findall(r"(?:^|&& *)neurosim +([^&\n#]*)", block, re.MULTILINE))
+
+
+def test_commands_on_the_pages_exist_with_their_options(collected):
+    sections = re.split(r"^## `neurosim ", collected("tables").command_table(), flags=re.MULTILINE)[1:]
+    known = {re.split(r"[ `]", section)[0]: set(re.findall(r"`(--[\w-]+)", section)) for section in sections}
+    calls = list(shell_lines())
+    assert calls
+    for page, call in calls:
+        command, options = call.split()[0], re.findall(r"--[\w-]+", call)
+        assert command in known, f"{page}: neurosim {call}"
+        assert known[command] >= set(options), f"{page}: neurosim {call}"
