@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 import pkgutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,7 +40,7 @@ def _page(name: str, is_package: bool) -> str:
     package = importlib.import_module(name)
     modules = [info.name for info in pkgutil.iter_modules(package.__path__) if info.name not in HIDDEN]
     # a function named like a module of its package: indexed as the module, documented as both
-    namesakes = [module for module in modules if inspect.isfunction(getattr(package, module, None))]
+    namesakes = [module for module in modules if getattr(getattr(package, module, None), "__module__", None) == name]
     text = _heading(name, "=") + _module(name, namesakes)
     text += "".join(f".. autofunction:: {name}.{function}\n   :no-index:\n\n" for function in namesakes)
     return text + "".join(_heading(f"{name}.{module}", "-") + _module(f"{name}.{module}") for module in modules)
