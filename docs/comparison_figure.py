@@ -20,7 +20,7 @@ import matplotlib.pyplot as plt  # noqa: E402  the backend has to be chosen firs
 COLOURS = {"full": "#4c4c4c", "output": "#0072b2", "one_hop": "#56b4e9", "none": "#d55e00"}  # Okabe and Ito: safe for all eyes
 WORDS = {"full": "all downstream weights", "output": "the output weights only", "one_hop": "the next weights", "none": "none"}
 
-NAMED = {"frozen": 2, "synthetic_gradients": 8}  # curves with a name, at this part of the epochs
+NAMED = {"frozen": 2, "synthetic_gradients": 6}  # curves with a name, at this part of the epochs
 
 
 def errors(folder: Path) -> dict[str, np.ndarray]:
@@ -45,7 +45,7 @@ def draw(folder: Path, out: Path) -> None:
         style = {"lw": 1.6, "ls": ":" if scheme == "frozen" else "-", "alpha": 0.9}
         if scheme in NAMED:
             at = len(mean) // NAMED[scheme]
-            left.annotate(scheme.replace("_", " "), (at, mean[at]), xytext=(4, 3), textcoords="offset points", fontsize=8)
+            left.annotate(scheme.replace("_", " "), (at, mean[at]), xytext=(4, 4), textcoords="offset points", fontsize=8)
         left.plot(np.arange(len(mean)), mean, color=COLOURS[transport(scheme)], **style)
     left.set(xlabel="epoch", ylabel="test error (%)", yscale="log", xlim=(0, len(mean) - 1), title="Learning, mean over seeds")
     left.set_yticks([2, 5, 10, 20, 50], ["2", "5", "10", "20", "50"])

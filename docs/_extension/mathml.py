@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from docutils import nodes
@@ -9,6 +10,8 @@ from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.util import logging
 
 log = logging.getLogger(__name__)
+
+BARS = re.compile(r"<mo([^>]*)>([|‖])</mo>")  # left to themselves they stretch on one side only
 
 
 def visit(translator: Any, node: nodes.Element) -> None:
@@ -18,7 +21,7 @@ def visit(translator: Any, node: nodes.Element) -> None:
     if block and ("&" in tex or r"\\" in tex):
         tex = rf"\begin{{aligned}}{tex}\end{{aligned}}"
     try:
-        formula = tex2mathml(tex, as_block=block)
+        formula = BARS.sub(r'<mo\1 stretchy="false">\2</mo>', tex2mathml(tex, as_block=block))
     except Exception as error:  # docutils raises its own MathError, SyntaxError or ValueError, by the mistake
         log.warning("formula %r: %s", tex, error, location=node)
         formula = translator.encode(tex)
