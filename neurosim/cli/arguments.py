@@ -36,8 +36,10 @@ def settings(given: list[str] | None, data: str | None, epochs: int | None = Non
 
 @contextmanager
 def interruptible(advice: str) -> Iterator[None]:
-    """Add ``advice`` to an interruption (Ctrl-C) of what is within."""
+    """Add ``advice`` to what stops the work within from outside: Ctrl-C, a full disk."""
     try:
         yield
     except KeyboardInterrupt as cause:
         raise KeyboardInterrupt(advice) from cause
+    except OSError as cause:
+        raise OSError(f"{cause}; {advice}") from cause

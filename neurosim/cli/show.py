@@ -61,7 +61,9 @@ def _stage(stage: Stage, pathway: FeedbackPathway, network: Network) -> list[str
 
 
 def _feedback(stage: Stage, own: dict[str, Any]) -> str:
-    return f"{_size(own)} of its own, {_described(stage.feedback_optimiser or stage.optimiser)}" if own else "no synapses of its own"
+    if not own:
+        return "no synapses of its own"
+    return f"{_size(own)} of its own, {_described(stage.feedback_optimiser or stage.optimiser)}"
 
 
 def _described(optimiser: Any) -> str:

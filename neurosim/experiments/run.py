@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -202,5 +202,6 @@ def _status_kept(file: RunFile) -> Iterator[None]:
         file.set_status("interrupted", "by the user")
         raise
     except Exception as cause:
-        file.set_status("failed", str(cause) or type(cause).__name__)
+        with suppress(OSError), file.room(0):  # on a full disk the status stays "running", as after a kill
+            file.set_status("failed", str(cause) or type(cause).__name__)
         raise

@@ -7,11 +7,12 @@ that a killed process leaves a file that opens and resumes.  Nothing in it is pi
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 from urllib.parse import quote, unquote
 
 import h5py
@@ -21,8 +22,8 @@ from neurosim.errors import RunFileError, require
 
 SCHEMA_VERSION = 1
 STATUSES = ("running", "complete", "failed", "interrupted")
-PACKED = {"compression": "gzip", "compression_opts": 4, "shuffle": True, "fletcher32": True}
-ROWS = 64  # rows of a metric in one chunk
+PACKED = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
+MARGIN = 2**18  # bytes for HDF5's own structures at one evaluation
 
 
 class RunFile:
@@ -41,10 +42,11 @@ class RunFile:
         check_free(path, overwrite)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            handle = h5py.File(path, "w" if overwrite else "x")
+            _claim(path, "wb" if overwrite else "xb", MARGIN + len(model))
+            handle = h5py.File(path, "w")
         except OSError as cause:
             raise RunFileError(f"run file {path}: cannot be written ({_reason(cause)}); name another place with --out") from cause
-        handle.attrs.update({"schema_version": SCHEMA_VERSION, "status": "running", **attributes})
+        handle.attrs.update({"schema_version": SCHEMA_VERSION, "status": "running", "reason": "", **attributes})
         handle["model"] = model
         handle.flush()
         return cls(path, handle)
@@ -61,6 +63,18 @@ class RunFile:
         self._file.close()
 
     # ------------------------------------------------------------------ writing
+
+    @contextmanager
+    def room(self, size: int) -> Iterator[None]:
+        """Hold ``size`` bytes, and a margin, of the disk for what is written within; flush it.
+
+        Raises OSError where they are not to be had, before anything is written: HDF5 does not survive a write that fails.
+        """
+        with self.path.open("r+b") as raw:
+            _allocate(raw, self._file.id.get_filesize(), size + MARGIN)
+        yield
+        self._file.flush()
+        os.truncate(self.path, self._file.id.get_filesize())
 
     def append(self, group: str, values: Mapping[str, Any]) -> None:
         """Append one row to each dataset of ``group``: name -> number, or an array of always the same shape."""
@@ -179,10 +193,26 @@ def escaped(name: str) -> str:
 # ---------------------------------------------------------------------- helpers
 
 
+def _claim(path: Path, mode: str, size: int) -> None:
+    """Make an empty file that has ``size`` bytes of the disk, or none."""
+    with path.open(mode) as raw:
+        try:
+            _allocate(raw, 0, size)
+        except OSError:
+            path.unlink()
+            raise
+
+
+def _allocate(raw: IO[Any], start: int, size: int) -> None:
+    if hasattr(os, "posix_fallocate"):  # elsewhere a full disk is found by the write that fails
+        os.posix_fallocate(raw.fileno(), start, size)
+
+
 def _append(group: h5py.Group, name: str, row: np.ndarray) -> None:
     if name not in group:
-        chunks = (ROWS if row.ndim == 0 else 1, *row.shape)
-        group.create_dataset(name, (0, *row.shape), row.dtype, maxshape=(None, *row.shape), chunks=chunks, **PACKED)
+        # One row a chunk: a chunk that grows is rewritten before the index that knows its size, and a kill between damages it.
+        layout: dict[str, Any] = {"maxshape": (None, *row.shape), "chunks": (1, *row.shape), "fletcher32": True}
+        group.create_dataset(name, (0, *row.shape), row.dtype, **layout, **(PACKED if row.ndim else {}))
     dataset = group[name]
     dataset.resize(len(dataset) + 1, axis=0)
     dataset[-1] = row
