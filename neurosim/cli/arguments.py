@@ -14,7 +14,7 @@ Data = Annotated[str | None, typer.Option("--data", help="Data set: digits, mnis
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder that holds the data set's files.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key, as stages.0.epochs=3.")]
 Backend = Annotated[str, typer.Option("--backend", help="auto, numpy or cupy.")]
-Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Decides initial weights, order and noise.  [default: 1]")]
+Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Decides initial weights, order and noise.  [default: the model's, 1]")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback with an error.")]

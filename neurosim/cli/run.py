@@ -44,7 +44,7 @@ def run(
         job = engine.reopen(out, model=model, settings=chosen, seed=seed, backend=backend, data_dir=data_dir)
     else:
         name = _given(model, "run: no model given: expected a name that neurosim models lists, or a path; add it")
-        out, job = _fresh(name, out, chosen, overwrite, seed=1 if seed is None else seed, backend=backend, data_dir=data_dir)
+        out, job = _fresh(name, out, chosen, overwrite, seed=seed, backend=backend, data_dir=data_dir)
     require(
         epochs is None or len(job.trainers) == 1,
         f"--epochs {epochs}: {job.model.name} has {len(job.trainers)} stages: expected one; use --set stages.0.epochs=...",

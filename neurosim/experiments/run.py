@@ -61,18 +61,20 @@ class Job:
 def prepare(
     model: ModelFile,
     *,
-    seed: int = 1,
+    seed: int | None = None,
     backend: str = "auto",
     data_dir: str | os.PathLike[str] | None = None,
     data: DataSet | None = None,
 ) -> Job:
     """Return ``model`` with its data loaded, its network built and its trainers checked; nothing is written.
 
+    seed : the model file's own by default
     data : the model's data set, where it is loaded already
 
     Raises InputError (or one of its kinds) where anything in it does not fit.
     """
     table = model.table
+    seed = table.seed if seed is None else seed
     device = select(backend)
     data = data or load_data(table.data, data_dir)
     network = build_network(table.network, data.shape, data.classes, seed=seed, backend=device)

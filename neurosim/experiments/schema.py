@@ -235,6 +235,7 @@ class ModelTable(Section):
     """A whole model file."""
 
     title: str
+    seed: int = Field(default=1, ge=0)  # of a run that is not given another
     paper: Paper = Paper()
     data: Data
     network: NetworkTable

@@ -14,9 +14,9 @@ from neurosim.network import Network, Population, Projection, Sweep, Teaching
 class DifferenceTargetPropagation(FeedbackPathway):
     """Targets instead of errors, sent down through learned approximate inverses g_l.
 
-    target_{M-1} = h_{M-1} + step * W_M' (y - p)                      equation 20 of the first version
+    target_{M-1} = h_{M-1} + step * W_M (y - p)                       equation 20 of the first version
     target_{l-1} = h_{l-1} + g_l(target_l) - g_l(h_l)                 equation 18; without ``difference``: g_l(target_l)
-    error_l      = 2 (target_l - h_l) * s'(a_l)                       minus the gradient of ||target_l - h_l||**2
+    error_l      = 2 (target_l - h_l) * phi'(a_l)                     minus the gradient of ||target_l - h_l||**2
     g_l learns ||g_l(f_l(h_{l-1} + noise)) - (h_{l-1} + noise)||**2   equation 32
 
     step : per sample; the released code's step is on the batch mean, 100 times this one at batch 100

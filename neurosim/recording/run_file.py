@@ -1,4 +1,4 @@
-"""One HDF5 file that holds everything of one run; the layout is in ``docs/architecture.md``.
+"""One HDF5 file that holds everything of one run; the layout is in ``docs/run-files.md``.
 
 The file is flushed at every evaluation.  A checkpoint is written beside the last one and takes its place only when it is whole, so
 that a killed process leaves a file that opens and resumes.  Nothing in it is pickled: reading a run file runs no code.
@@ -245,7 +245,7 @@ def _opened(path: Path, mode: str) -> h5py.File:
         file = h5py.File(path, mode)
     except OSError as cause:
         why = f"not an HDF5 file, or damaged ({_reason(cause)}); check the name, or restore it from a copy"
-        if "lock" in str(cause):
+        if "unable to lock file" in str(cause):
             why = "another process is writing it; wait until that has ended"
         raise RunFileError(f"run file {path}: {why}") from cause
     try:
