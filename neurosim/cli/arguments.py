@@ -10,14 +10,23 @@ from typing import Annotated
 
 import typer
 
+from neurosim.errors import NeurosimError
+
 Data = Annotated[str | None, typer.Option("--data", help="Data set: digits, mnist, fashion-mnist, kuzushiji-mnist, cifar-10.")]
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder that holds the data set's files.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key, as stages.0.epochs=3.")]
 Backend = Annotated[str, typer.Option("--backend", help="auto, numpy or cupy.")]
-Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Decides initial weights, order and noise.  [default: the model's, 1]")]
+Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Decides weights, order and noise.  [default: the model's, 1]")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback with an error.")]
+
+
+class Interrupted(NeurosimError):
+    """Ctrl-C."""
+
+    exit_status = 130
+
 
 RUNS = Path("neurosim-runs")
 
@@ -40,6 +49,6 @@ def interruptible(advice: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as cause:
-        raise KeyboardInterrupt(advice) from cause
+        raise Interrupted(f"interrupted; {advice}") from cause
     except OSError as cause:
         raise OSError(f"{cause}; {advice}") from cause

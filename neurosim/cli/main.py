@@ -51,21 +51,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _listen_to_interrupts()
     try:
         return int(app(arguments, prog_name="neurosim", standalone_mode=False) or 0)
-    except (KeyboardInterrupt, typer.Abort) as error:
-        status, message = 130, f"interrupted{f': {error}' if str(error) else ''}"
-    except NeurosimError as error:
-        status, message = error.exit_status, str(error)
-    except OSError as error:
-        status, message = 3, f"cannot go on: {error}"
     except Exception as error:
-        if not hasattr(error, "format_message"):  # Typer's usage errors have it, and no public base class
-            raise
-        status, message = 2, f"{error.format_message()}; see neurosim --help" if error.format_message() else ""
-    if "--debug" in arguments:
-        traceback.print_exc()
-    if message:
-        print(f"neurosim: {' '.join(message.split())}", file=sys.stderr)
-    return status
+        status, message = _told(error)
+        if "--debug" in arguments:
+            traceback.print_exc()
+        if message:
+            print(f"neurosim: {' '.join(message.split())}", file=sys.stderr)
+        return status
+
+
+def _told(error: Exception) -> tuple[int, str]:
+    """Return exit status and message; an error that nobody foresaw is raised again."""
+    if isinstance(error, NeurosimError):
+        return error.exit_status, str(error)
+    if isinstance(error, OSError):
+        return 3, f"cannot go on: {error}"
+    if not hasattr(error, "format_message"):  # Typer's usage errors have it, and no public base class
+        raise error
+    message = error.format_message()
+    return 2, f"{message}; see neurosim --help" if message else ""
 
 
 def _listen_to_interrupts() -> None:

@@ -185,10 +185,11 @@ class NetworkTable(Section):
 
     @model_validator(mode="after")
     def _one_form(self) -> NetworkTable:
-        chain, graph = self.hidden is not None, self.populations is not None and self.projections is not None
-        require(chain or graph, "network: neither hidden nor populations and projections; give one of the two forms")
-        mixed = {"hidden", "input", "layer", "output"} & self.model_fields_set if self.populations or self.projections else ()
-        require(not mixed, f"network: {', '.join(sorted(mixed))} beside populations and projections; give one of the two forms")
+        chain = {"hidden", "input", "layer", "output"} & self.model_fields_set
+        graph = {"populations", "projections"} & self.model_fields_set
+        both = f"{', '.join(sorted(chain))} beside {', '.join(sorted(graph))}"
+        require(not (chain and graph), f"{both}: expected a chain or a graph; leave one of them out")
+        require("hidden" in chain or len(graph) == 2, "neither hidden, nor populations with projections; give one of the two")
         return self
 
 

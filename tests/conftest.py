@@ -1,0 +1,43 @@
+"""What several tests share."""
+
+import h5py
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def small():
+    """Return the contents of a model file that trains in a blink, with everything random there is."""
+
+    def contents(**stage):
+        return {
+            "title": "small",
+            "data": {"name": "digits", "limit": 200, "validation": 0.1},
+            "network": {"hidden": [12, 12], "input": {"noise": 0.1}, "layer": {"dropout": 0.1}},
+            "stages": [
+                {"scheme": "backprop", "optimiser": {"name": "adam", "learning_rate": 0.003}, "epochs": 3, "batch": 50} | stage
+            ],
+            "record": {"populations": ["hidden1.rate"], "projections": ["x__hidden1.w"], "samples": 5},
+        }
+
+    return contents
+
+
+@pytest.fixture
+def same_content():
+    """Return a function that compares all datasets of two run files, bit for bit; the clock's may differ."""
+
+    def everything(path):
+        found = {}
+        with h5py.File(path) as file:
+            file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+        return {name: value for name, value in found.items() if not name.endswith("/seconds")}
+
+    def compare(one, other):
+        a, b = everything(one), everything(other)
+        assert a.keys() == b.keys()
+        assert len(a) > 20
+        for name, value in a.items():
+            np.testing.assert_array_equal(value, b[name], err_msg=name)
+
+    return compare

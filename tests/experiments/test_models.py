@@ -1,0 +1,28 @@
+"""Every model file that comes with the package: loads, builds, and trains, shortened, on digits."""
+
+import pytest
+
+from neurosim.experiments.model_file import ModelFile
+from neurosim.experiments.reading import models
+from neurosim.experiments.run import prepare, run
+
+NAMES = list(models())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_loads_and_says_what_it_compares_with(name):
+    table = ModelFile.load(name).table
+    assert table.paper.source, "where the number comes from, or that there is none"
+    assert table.paper.test_error is None or 0 < table.paper.test_error < 100
+    assert table.data.name == "mnist"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_trains_on_digits(name, tmp_path):
+    count = len(ModelFile.load(name).table.stages)
+    shortened = [f"stages.{k}.{key}" for k in range(count) for key in ("epochs=1", "batch=100")]
+    model = ModelFile.load(name, ["data.name=digits", "data.limit=300", *shortened])
+    result = run(prepare(model), tmp_path / "run.h5")
+    assert result.status == "complete"
+    assert result.metrics["test"]["epoch"][-1] == count

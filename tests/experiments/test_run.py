@@ -1,0 +1,187 @@
+"""The engine: stages in sequence, run files, and a resumed run that is bit-identical for every scheme."""
+
+import copy
+
+import h5py
+import numpy as np
+import pytest
+
+from neurosim.errors import DivergedError, InputError, RunFileError, UnknownNameError
+from neurosim.experiments.model_file import ModelFile
+from neurosim.experiments.run import prepare, reopen, resume, run
+from neurosim.feedback import pathways
+from neurosim.recording import read
+from neurosim.training import Observer
+
+CASES = [(name, dict(options)) for name, scheme in pathways().items() for options in scheme.variants]
+
+
+class Interruption(Observer):
+    """Raises KeyboardInterrupt at one step, counted over the whole run."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def on_step(self, trainer, sweep):
+        if trainer.steps == self.step:
+            raise KeyboardInterrupt
+
+
+def job(contents, **options):
+    return prepare(ModelFile.of("small", copy.deepcopy(contents)), **options)
+
+
+def interrupted(contents, path, step, **options):
+    with pytest.raises(KeyboardInterrupt):
+        run(job(contents, **options), path, Interruption(step))
+    return path
+
+
+@pytest.mark.parametrize(("scheme", "options"), CASES, ids=str)
+def test_a_resumed_run_is_bit_identical(scheme, options, small, tmp_path, same_content):
+    contents = small(scheme=scheme, options=options)
+    whole = run(job(contents, seed=5), tmp_path / "whole.h5")
+    path = interrupted(contents, tmp_path / "parts.h5", step=int(0.6 * whole.metrics["test"]["step"][-1]), seed=5)
+    assert read(path).status == "interrupted"
+    assert 2 <= len(read(path).metrics["test"]["epoch"]) < 4
+    resume(reopen(path), path)
+    assert read(path).status == "complete"
+    same_content(tmp_path / "whole.h5", path)
+
+
+NORMALISED = {"hidden": [12, 12], "layer": {"normalisation": "batch", "transfer": "relu"}}
+REMEMBERING = {"hidden": [12, 12], "layer": {"rule": {"name": "co_activation_memory"}}}
+
+
+@pytest.mark.parametrize(("scheme", "network"), [("backprop", NORMALISED), ("alternating_minimization", REMEMBERING)])
+def test_running_statistics_and_synaptic_state_are_resumed(scheme, network, small, tmp_path, same_content):
+    contents = small(scheme=scheme, shuffle=False) | {"network": network}
+    run(job(contents), tmp_path / "whole.h5")
+    path = interrupted(contents, tmp_path / "parts.h5", step=9)
+    resume(reopen(path), path)
+    same_content(tmp_path / "whole.h5", path)
+
+
+@pytest.mark.parametrize("step", [1, 5, 9, 10])
+def test_stages_are_resumed_where_they_stopped(step, small, tmp_path, same_content):
+    contents = small(epochs=1)
+    contents["data"]["augment"] = {"crop_pad": 1}
+    contents["stages"] += [
+        contents["stages"][0] | {"scheme": "difference_target_propagation", "epochs": 1},
+        contents["stages"][0] | {"scheme": "frozen"},
+    ]
+    whole = run(job(contents), tmp_path / "whole.h5")
+    assert whole.metrics["test"]["epoch"].tolist() == [0, 1, 2, 3]
+    assert whole.metrics["test"]["step"].tolist() == [0, 4, 12, 16]
+    path = interrupted(contents, tmp_path / "parts.h5", step=step)
+    resume(reopen(path), path)
+    same_content(tmp_path / "whole.h5", path)
+
+
+def test_an_interruption_before_the_first_evaluation_starts_again(small, tmp_path, same_content):
+    run(job(small()), tmp_path / "whole.h5")
+    path = interrupted(small(), tmp_path / "parts.h5", step=1)
+    resume(reopen(path), path)
+    same_content(tmp_path / "whole.h5", path)
+
+
+def test_a_complete_run_is_left_as_it_is(small, tmp_path):
+    path = tmp_path / "run.h5"
+    run(job(small()), path)
+    before = path.read_bytes()
+    assert resume(reopen(path), path).status == "complete"
+    assert path.read_bytes() == before
+
+
+def test_the_seed_decides_everything(small, tmp_path, same_content):
+    for seed, name in ((1, "a"), (1, "b"), (2, "c")):
+        run(job(small(), seed=seed), tmp_path / f"{name}.h5")
+    same_content(tmp_path / "a.h5", tmp_path / "b.h5")
+    with pytest.raises(AssertionError):
+        same_content(tmp_path / "a.h5", tmp_path / "c.h5")
+
+
+def test_what_was_asked_for_is_recorded(small, tmp_path):
+    prepared = job(small())
+    run(prepared, tmp_path / "run.h5")
+    with h5py.File(tmp_path / "run.h5") as file:
+        rates, weights = file["populations/hidden1/rate"], file["projections/x__hidden1/w"]
+        assert rates.shape == (4, 5, 12) and weights.shape == (4, 64, 12)
+        now = prepared.network.sweep(prepared.data.test.x[:5]).rate["hidden1"]
+        np.testing.assert_array_equal(rates[-1], now)
+        np.testing.assert_array_equal(weights[-1], prepared.network.parameters()["x__hidden1.w"])
+        assert (weights[0] != weights[-1]).any()
+
+
+def test_the_file_says_what_was_run(small, tmp_path):
+    said = run(job(small(), seed=8), tmp_path / "run.h5")
+    assert {"seed": 8, "backend": "numpy", "status": "complete", "schema_version": 1}.items() <= dict(said.attributes).items()
+    assert "hidden = [" in said.model and "limit = 200" in said.model
+
+
+# ---------------------------------------------------------------------- failures
+
+
+def test_divergence_leaves_a_file_that_says_so(small, tmp_path):
+    contents = small(optimiser={"name": "sgd", "learning_rate": 1e30}, epochs=2)
+    contents["network"]["layer"]["transfer"] = "relu"
+    with pytest.raises(DivergedError, match=r"population 'hidden\d'.*at step \d"):
+        run(job(contents), tmp_path / "run.h5")
+    said = read(tmp_path / "run.h5")
+    assert said.status == "failed"
+    assert "hidden" in said.attributes["reason"]
+    assert said.metrics["test"]["epoch"].tolist() == [0]
+
+
+def test_divergence_in_the_last_step_is_found_by_the_evaluation(small, tmp_path):
+    contents = small(optimiser={"name": "sgd", "learning_rate": 1e30}, epochs=1, batch=200)
+    contents["network"]["layer"]["transfer"] = "relu"
+    with pytest.raises(DivergedError, match="at step 1"):
+        run(job(contents), tmp_path / "run.h5")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"settings": ["stages.0.epochs=9"]}, "--set stages.0.epochs=9"),
+        ({"settings": ["data.name=mnist"]}, "--set data.name=mnist"),
+        ({"seed": 2}, "--seed 2"),
+        ({"backend": "cupy"}, "--backend cupy"),
+        ({"model": "dtp-mnist"}, "not of 'dtp-mnist'"),
+    ],
+)
+def test_what_contradicts_the_file_is_refused(change, said, small, tmp_path):
+    path = interrupted(small(), tmp_path / "run.h5", step=6)
+    with pytest.raises(RunFileError, match=said):
+        reopen(path, **change)
+    reopen(path, settings=["stages.0.epochs=3"], seed=1, backend="numpy")  # what it was started with may be said again
+
+
+def test_changed_data_are_refused(small, tmp_path):
+    path = interrupted(small(), tmp_path / "run.h5", step=6)
+    with h5py.File(path, "r+") as file:
+        file.attrs["data_digest"] = "0" * 32
+    with pytest.raises(RunFileError, match="'digits' has changed"):
+        reopen(path)
+
+
+def test_a_checkpoint_of_another_network_is_refused(small, tmp_path):
+    path = interrupted(small(), tmp_path / "run.h5", step=6)
+    with h5py.File(path, "r+") as file:
+        del file["checkpoint/network/x__hidden1.w"]
+    with pytest.raises(InputError, match=r"'network\|x__hidden1.w' is missing"):
+        resume(reopen(path), path)
+
+
+@pytest.mark.parametrize(
+    "record", [{"populations": ["hiden1.rate"]}, {"populations": ["hidden1.mask"]}, {"projections": ["x__hidden1.v"]}]
+)
+def test_unknown_variables_name_the_nearest(record, small, tmp_path):
+    with pytest.raises(UnknownNameError, match="did you mean"):
+        job(small() | {"record": record})
+
+
+def test_nothing_is_written_before_all_is_checked(small, tmp_path):
+    with pytest.raises(InputError, match="batch 5000 exceeds"):
+        run(job(small(batch=5000)), tmp_path / "run.h5")
+    assert list(tmp_path.iterdir()) == []
