@@ -43,6 +43,7 @@ setup(
         "scikit-learn>=1.4",
         "scipy>=1.11",
         "sympy>=1.12",
+        "threadpoolctl>=3.1",
         "tomli-w>=1.0",
         "typer>=0.12",
     ],
