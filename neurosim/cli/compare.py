@@ -46,7 +46,7 @@ def compare(
     out = out or args.default_folder(Path(file).stem)
     first = 1 if seed is None else seed
     results: list[Result] = []
-    with args.interruptible(f"what is done lies in {out}"), _watching(quiet, len(models) * seeds) as watch:
+    with args.interruptible(f"what is done lies in {out}"), _watching(quiet) as watch:
         for result in compare(
             models, out, seeds=range(first, first + seeds), backend=backend, data_dir=data_dir, overwrite=overwrite, watch=watch
         ):
@@ -59,7 +59,7 @@ def compare(
 
 
 @contextmanager
-def _watching(quiet: bool, jobs: int) -> Iterator[Watch]:
+def _watching(quiet: bool) -> Iterator[Watch]:
     """Yield what makes the observers of each job: a bar, or a line when it is done, or nothing."""
     from neurosim.cli.progress import Bar, LastLine, console, display
 

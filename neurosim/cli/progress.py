@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from neurosim.experiments.run import Job
 from neurosim.network import Sweep
@@ -28,7 +28,7 @@ class Bar(Observer):
         self.progress.update(self.task, completed=trainer.steps)
 
     def on_epoch(self, trainer: Trainer, metrics: Mapping[str, Evaluation]) -> None:
-        self.progress.update(self.task, completed=trainer.steps, state=described(metrics))
+        self.progress.update(self.task, completed=trainer.steps, state=in_short(metrics))
 
 
 class Lines(Observer):
@@ -69,13 +69,18 @@ def progress_of(job: Job, quiet: bool) -> Iterator[list[Observer]]:
 
 def display() -> Progress:
     """Return the display of bars."""
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("{task.fields[state]}"))
-    return Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("left", style="dim"), console=console)
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=10), TextColumn("{task.fields[state]}"))
+    return Progress(*columns, TimeRemainingColumn(), TextColumn("left", style="dim"), console=console)
 
 
 def described(metrics: Mapping[str, Evaluation]) -> str:
     """Return loss and error in a few words."""
     return f"loss {metrics['train'].loss:.4f}  train error {metrics['train'].error:.2f} %  test error {metrics['test'].error:.2f} %"
+
+
+def in_short(metrics: Mapping[str, Evaluation]) -> str:
+    """Return loss and test error in few enough characters to stand beside a bar on 80 columns."""
+    return f"loss {metrics['train'].loss:.3f} error {metrics['test'].error:.1f} %"
 
 
 def steps(trainer: Trainer, job: Job) -> int:
