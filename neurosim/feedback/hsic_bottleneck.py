@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from neurosim.backends import Draws
-from neurosim.errors import require
+from neurosim.errors import InputError, require
 from neurosim.feedback.pathway import Claims, FeedbackPathway, output_teaching, require_softmax
 from neurosim.network import Sweep, Teaching
 
@@ -69,8 +69,8 @@ class HSICBottleneck(FeedbackPathway):
         size = network.populations[network.output].size
         require(
             size >= self.classes,
-            f"scheme {self.name!r}: output population {network.output!r} has {size} neurons for {self.classes} classes; give it "
-            "one for each",
+            f"scheme {self.name!r}: output population {network.output!r} has {size} neurons for {self.classes} classes; "
+            "give it one for each",
         )
         plastic = {p.post for p in network.projections.values() if p.rule is not None}
         taught = [name for name in network.hidden if name in plastic]
@@ -80,10 +80,9 @@ class HSICBottleneck(FeedbackPathway):
 
     def _width(self, population: str) -> float:
         for pattern, width in self.widths.items():
-            if fnmatch.fnmatch(population, pattern):
+            if fnmatch.fnmatchcase(population, pattern):
                 return width
-        require(False, f"scheme {self.name!r}: no sigma for population {population!r} in {self.widths}; add a pattern for it")
-        raise AssertionError
+        raise InputError(f"scheme {self.name!r}: no sigma for population {population!r} in {self.widths}; add a pattern for it")
 
     def teach(self, sweep: Sweep, target: Any, draws: Draws) -> dict[str, Teaching]:
         network, teaching = self.network, {}
@@ -97,19 +96,20 @@ class HSICBottleneck(FeedbackPathway):
         return teaching
 
     def _wanted(self, x: Any, target: Any, sigma: float) -> Any:
-        """Return R_X - beta R_Y, centred, (batch, batch)."""
+        """Return H (R_X - beta R_Y), (batch, batch)."""
         return self._relation(x, sigma) - self.beta * self._relation(target, sigma)
 
     def _relation(self, values: Any, sigma: float) -> Any:
-        """Return H R of a variable, (batch, batch): H - c C**-1 H with C = H K H + c I, c = epsilon m.
+        """Return H R of a variable, (batch, batch): I - c C**-1 with C = H K H + c I, c = epsilon m.
 
         One-sided centring makes R = K H (K H + c I)**-1 = K C**-1 H, and in a trace with another R only H R counts.  That is
-        symmetric, so a Cholesky factor of C does what the released code takes a general inverse for.
+        symmetric, so a Cholesky factor of C does what the released code takes a general inverse for; and as C**-1 1 = 1 / c,
+        it is centred as it stands.
         """
         _, _, inverse, c = self._kernel(values, sigma)
         inverse *= -c
-        inverse[np.diag_indices(len(inverse))] += 1
-        return centred(inverse)
+        inverse[self.network.backend.xp.diag_indices(len(inverse))] += 1
+        return inverse
 
     def _kernel(self, values: Any, sigma: float) -> tuple[Any, Any, Any, float]:
         """Return Z, (batch, d), its kernel K, C**-1, both (batch, batch) and float64, and c."""
@@ -125,7 +125,7 @@ class HSICBottleneck(FeedbackPathway):
         kernel = backend.xp.exp(distance, out=distance)
         c = EPSILON * len(z)
         regular = centred(kernel)
-        regular[np.diag_indices(len(z))] += c
+        regular[backend.xp.diag_indices(len(z))] += c
         return z, kernel, backend.positive_inverse(regular), c
 
     def _error(self, values: Any, wanted: Any, sigma: float) -> Any:
@@ -184,8 +184,8 @@ class HSICBottleneck(FeedbackPathway):
 def centred(matrix: Any) -> Any:
     """Return H matrix H: row and column means taken out.
 
-    In exact arithmetic C**-1 keeps centred matrices centred.  In floating point it blows a trace of the constant direction up by
-    1 / c = 1e5 / m; centring again made the gradient's relative error 2e-12 instead of 6e-8 (9 samples, against 50 digits).
+    In exact arithmetic C**-1 keeps centred matrices centred.  In floating point it blows a trace of the constant direction up
+    by 1 / c = 1e5 / m; centring again made the gradient's relative error 2e-12 instead of 6e-8 (9 samples, against 50 digits).
     """
     means = matrix.mean(axis=0)
     return matrix - means - matrix.mean(axis=1)[:, None] + means.mean()

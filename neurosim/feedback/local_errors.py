@@ -47,7 +47,7 @@ class LocalErrors(FeedbackPathway):
     def __init__(self, *, loss: str = "predsim", beta: float | None = None, backprop_free: bool = False) -> None:
         owner = f"scheme {self.name!r}"
         require(loss in LOSSES, f"{owner}: loss {loss!r}: expected one of {', '.join(LOSSES)}; pick one")
-        require(beta is None or loss == "predsim", f"{owner}: beta {beta} with loss {loss!r}: it weighs 'predsim'; leave it out")
+        require(beta is None or loss == "predsim", f"{owner}: beta {beta} with loss {loss!r}: it is for 'predsim'; drop it")
         require(beta is None or 0 < beta < 1, f"{owner}: beta {beta} is not in (0, 1); give a share such as 0.99")
         mixed = beta if beta is not None else 0.01 if backprop_free else 0.99
         self.shares = {"pred": (1.0, 0.0), "sim": (0.0, 1.0), "predsim": (1 - mixed, mixed)}[loss]
@@ -80,7 +80,7 @@ class LocalErrors(FeedbackPathway):
                     self.feedback[name] = self._fixed(f"local/feedback/{name}", (size, CODE), size)
             if self.shares[1] and not self.backprop_free:
                 self.networks[f"sim/{name}"] = self._head(f"sim/{name}/", size, Population("told", size), bias=False)
-        self._heard: tuple[Any, dict[str, tuple[Sweep, Teaching]]] = (None, {})
+        self._heard: tuple[Any, Any, dict[str, tuple[Sweep, Teaching]]] = (None, None, {})  # of teach's last sweep and target
 
     def _fixed(self, stream: str, shape: tuple[int, int], fan_in: int) -> Any:
         w = initialiser("lecun")(generator(self.seed, stream), shape, fan_in)
@@ -113,17 +113,17 @@ class LocalErrors(FeedbackPathway):
             if self.shares[1]:
                 error = error + self._match(name, rate, wanted, heard)
             teaching[name] = network.populations[name].teach(error.reshape(sweep.rate[name].shape), sweep[name])
-        self._heard = (sweep, heard)
+        self._heard = (sweep, target, heard)
         at_output = output_teaching(network, sweep, target)
         scaled = at_output.error * at_output.error.dtype.type(self.at_output)
         teaching[network.output] = network.populations[network.output].teach_potential(scaled, sweep[network.output])
         return teaching
 
     def adapt(self, sweep: Sweep, target: Any, teaching: Mapping[str, Teaching], draws: Draws) -> Deltas:
-        if self._heard[0] is not sweep:
+        if self._heard[0] is not sweep or self._heard[1] is not target:
             self.teach(sweep, target, draws)
         deltas: Deltas = {}
-        for name, (own, taught) in self._heard[1].items():
+        for name, (own, taught) in self._heard[2].items():
             deltas |= self.networks[name].propose(own, {"told": taught})[0]
         return deltas
 
@@ -165,10 +165,10 @@ class LocalErrors(FeedbackPathway):
         """Return minus batch times the gradient of share * mean_ij (S - wanted)**2 in ``values``, (batch, n)."""
         cosines, rows, norms = self._similarity(values)
         cosines -= wanted
-        cosines *= cosines.dtype.type(-4 * self.shares[1] / len(values))  # 2 of the square, 2 of S = rows rows', batch / batch**2
+        # 2 of the square, 2 of S = rows rows', batch / batch**2
+        cosines *= cosines.dtype.type(-4 * self.shares[1] / len(values))
         at_rows = self.network.backend.matmul(cosines, rows)
         length = norms - norms.dtype.type(1e-8)
         inward = (at_rows * rows).sum(axis=1, keepdims=True) * norms
         inward /= self.network.backend.xp.maximum(length, norms.dtype.type(1e-30))
-        error = (at_rows - rows * inward) / norms
-        return error - error.mean(axis=1, keepdims=True)
+        return (at_rows - rows * inward) / norms  # a mix of rows: its mean over features is 0, as the centring asks

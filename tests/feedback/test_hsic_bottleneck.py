@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 
+from neurosim.datasets import DataSet, Split
 from neurosim.errors import InputError
 from neurosim.feedback import pathway
 from neurosim.network import Network, Population, Projection
+from neurosim.plasticity import SGD
+from neurosim.training import Trainer
 
 
 def with_units(neurons):
@@ -71,3 +74,37 @@ def test_classes_are_assigned_to_neurons_by_the_largest_class_means_first():
     by_hand = -(target * np.log(np.exp(scores) / np.exp(scores).sum(1, keepdims=True))).sum(1).mean()
     assert scheme.loss(sweep, target) == pytest.approx(by_hand)
     assert scheme.memory()["hsic/assigned"] is scheme.assigned
+
+
+def test_neither_scoring_nor_the_evaluated_splits_decide_the_assignment():
+    """Two data sets that differ in validation and test labels alone give one assignment; other training labels, another."""
+    draw = np.random.default_rng(0)
+    x, y = draw.random((60, 4), np.float32), np.arange(60) % 3
+
+    def assigned(train, held_out):
+        splits = [Split(x[:30], train[:30]), Split(x[30:45], held_out[30:45]), Split(x[45:], held_out[45:])]
+        data = DataSet("points", *splits, classes=3, shape=(4,))
+        network = with_units(3)
+        scheme = pathway("hsic_bottleneck", output="units")
+        Trainer(network, scheme, SGD(1e-9), epochs=1, batch=10).fit(data)
+        before = scheme.assigned.copy()
+        scheme.loss(network.sweep(x), np.eye(3)[held_out])
+        scheme.scores(network.sweep(x))
+        np.testing.assert_array_equal(scheme.assigned, before)
+        return list(before)
+
+    renamed = (y + 1) % 3
+    assert assigned(y, y) == assigned(y, renamed)
+    assert assigned(y, y) != assigned(renamed, y)
+
+
+def test_class_means_are_over_all_batches_and_each_class_is_assigned_once():
+    network = with_units(4)
+    scheme = pathway("hsic_bottleneck", output="units")
+    scheme.attach(network, 3, seed=0)
+    batches = [network.sweep(np.zeros((5, 4))), network.sweep(np.zeros((1, 4)))]
+    # means: class 0 (5, 4.5, 0, 0), class 1 (6, 1, 0, 5), class 2 (0, 0, 3, 0); by sums class 0 would come first
+    batches[0].rate["output"][...] = [[4, 5, 0, 0], [6, 4, 0, 0], [5, 4, 0, 0], [5, 5, 0, 0], [0, 0, 3, 0]]
+    batches[1].rate["output"][...] = [[6, 1, 0, 5]]
+    scheme.calibrate(iter(zip(batches, [np.array([0, 0, 0, 0, 2]), np.array([1])], strict=True)))
+    assert list(scheme.assigned) == [1, 0, 2]

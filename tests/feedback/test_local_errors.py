@@ -5,7 +5,8 @@ import pytest
 
 from neurosim.errors import InputError
 from neurosim.feedback import pathway
-from neurosim.network import Network
+from neurosim.feedback.local_errors import LocalErrors
+from neurosim.network import Network, Population, Projection
 
 
 @pytest.mark.parametrize(
@@ -41,11 +42,23 @@ def test_readouts_start_at_zero_but_for_their_bias():
         assert np.abs(value).max() <= 1 / np.sqrt(5)
 
 
+def test_heads_start_elsewhere_with_another_seed():
+    (_, one), (_, same), (_, other) = (attached(seed) for seed in (0, 0, 1))
+    for name, value in one.parameters().items():
+        np.testing.assert_array_equal(same.parameters()[name], value)
+        zero = name.startswith("pred/") and name.endswith(".w")
+        assert np.array_equal(other.parameters()[name], value) == zero
+
+
 def test_fixed_projections_follow_from_the_seed_and_are_neither_learned_nor_stored():
     (_, one), (_, same), (_, other) = (attached(seed, backprop_free=True) for seed in (0, 0, 1))
     np.testing.assert_array_equal(one.code, same.code)
     np.testing.assert_array_equal(one.feedback["hidden1"], same.feedback["hidden1"])
     assert not np.array_equal(one.code, other.code)
+    assert not np.array_equal(one.feedback["hidden1"], other.feedback["hidden1"])
+    assert not np.array_equal(one.feedback["hidden1"], one.feedback["hidden2"])
+    for name in ("hidden1", "hidden2"):  # uniform in +-1 / sqrt(fan in), the population's 5 neurons
+        assert 0.9 / np.sqrt(5) < np.abs(one.feedback[name]).max() <= 1 / np.sqrt(5)
     assert set(one.parameters()) == {f"pred/hidden{k}/seen__told.{v}" for k in (1, 2) for v in "wb"}
     assert not one.memory()
 
@@ -57,3 +70,56 @@ def test_a_population_whose_neurons_all_agree_has_a_finite_error():
     sweep = network.sweep(np.random.default_rng(0).normal(size=(6, 4)), training=True)
     error = scheme.teach(sweep, np.eye(3)[np.arange(6) % 3], network.backend.draws(0, 0))["hidden1"].error
     assert np.isfinite(error).all()
+
+
+@pytest.mark.parametrize("options", [{"loss": "pred"}, {"loss": "sim"}, {"backprop_free": True}])
+def test_adapt_answers_the_labels_it_is_given(options):
+    network, scheme = attached(**options)
+    draws = network.backend.draws(0, 0)
+    sweep = network.sweep(np.random.default_rng(0).normal(size=(6, 4)), training=True)
+    target, other = np.eye(3)[np.arange(6) % 3], np.eye(3)[[0, 0, 1, 2, 2, 1]]
+    alone = scheme.adapt(sweep, other, {}, draws)
+    first = scheme.adapt(sweep, target, scheme.teach(sweep, target, draws), draws)
+    then = scheme.adapt(sweep, other, {}, draws)
+    assert set(alone) == set(then) == set(scheme.parameters())
+    for name, change in alone.items():
+        np.testing.assert_array_equal(then[name], change)
+        assert not np.array_equal(first[name], change)
+
+
+@pytest.mark.parametrize("options", LocalErrors.variants, ids=str)
+def test_an_image_of_neurons_is_taught_like_a_row_of_them(options):
+    errors = []
+    for shape in ((2, 2, 3), (12,)):
+        hidden = Population("hidden1", shape, transfer="tanh")
+        populations = [Population("x", 4), hidden, Population("output", 3, transfer="softmax")]
+        network = Network(populations, [Projection("x", "hidden1"), Projection("hidden1", "output")], dtype="float64")
+        network.projections["x__hidden1"].w[...] = np.linspace(-1, 1, 48).reshape(4, 12)
+        scheme = pathway("local_errors", **options)
+        scheme.attach(network, 3, seed=0)
+        for value in scheme.parameters().values():
+            value += np.linspace(-0.5, 0.5, value.size).reshape(value.shape)
+        sweep = network.sweep(np.random.default_rng(0).normal(size=(6, 4)), training=True)
+        errors.append(scheme.teach(sweep, np.eye(3)[np.arange(6) % 3], network.backend.draws(0, 0))["hidden1"].error)
+        assert errors[-1].shape == (6, *shape)
+    np.testing.assert_allclose(errors[0].reshape(6, 12), errors[1], rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("options", LocalErrors.variants, ids=str)
+def test_float32_stays_close_to_float64(options):
+    found = {}
+    for dtype in ("float32", "float64"):
+        network = Network.layered((4,), [8, 8], 3, dtype=dtype, seed=1)
+        scheme = pathway("local_errors", **options)
+        scheme.attach(network, 3, seed=0)
+        for value in scheme.parameters().values():
+            value += np.linspace(-0.5, 0.5, value.size).reshape(value.shape).astype(dtype)
+        sweep = network.sweep(np.random.default_rng(0).normal(size=(12, 4)), training=True)
+        target, draws = np.eye(3, dtype=dtype)[np.arange(12) % 3], network.backend.draws(0, 0)
+        teaching = scheme.teach(sweep, target, draws)
+        found[dtype] = {"error": teaching["hidden2"].error} | scheme.adapt(sweep, target, teaching, draws)
+    for name, value in found["float32"].items():
+        exact = found["float64"][name]
+        assert value.dtype == np.float32
+        assert np.abs(exact).max() > 0
+        np.testing.assert_allclose(value, exact, rtol=0, atol=2e-5 * np.abs(exact).max(), err_msg=name)

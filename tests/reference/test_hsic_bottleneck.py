@@ -1,6 +1,7 @@
 """The HSIC bottleneck against automatic and finite differences of its objective, written as in the released code."""
 
 import autograd.numpy as anp
+import mpmath
 import numpy as np
 import pytest
 from autograd import grad
@@ -121,3 +122,40 @@ def test_duplicate_samples_and_float32_stay_close_to_float64():
         errors[dtype] = scheme.teach(sweep, y.astype(dtype), network.backend.draws(0, 0))["hidden1"].error
     assert errors["float32"].dtype == np.float32
     np.testing.assert_allclose(errors["float32"], errors["float64"], rtol=0, atol=2e-3 * np.abs(errors["float64"]).max())
+
+
+def gradient_in_fifty_digits(z, x, y, sigma, beta):
+    """Return dL/dZ by papers' closed form with one-sided centring throughout, rounded to float64 at the very end."""
+    with mpmath.workdps(50):
+        m, d = z.shape
+        matrices = [mpmath.matrix(values.tolist()) for values in (z, x, y)]
+        h = mpmath.eye(m) - mpmath.ones(m) / m
+        c = mpmath.mpf("1e-5") * m
+        relations, parts = [], []
+        for values in matrices:
+            width = 2 * mpmath.mpf(sigma) ** 2 * values.cols
+            k = mpmath.matrix(m, m)
+            for i, j in np.ndindex(m, m):
+                k[i, j] = mpmath.exp(-sum((values[i, n] - values[j, n]) ** 2 for n in range(values.cols)) / width)
+            inverse = (k * h + c * mpmath.eye(m)) ** -1
+            relations.append(k * h * inverse)
+            parts.append((k, inverse))
+        (k, inverse), wanted = parts[0], relations[1] - mpmath.mpf(beta) * relations[2]
+        g = (h * c * inverse * wanted * inverse).T
+        s = mpmath.matrix(m, m)
+        for i, j in np.ndindex(m, m):
+            s[i, j] = -(g[i, j] * k[i, j] + g[j, i] * k[j, i]) / (2 * mpmath.mpf(sigma) ** 2 * d)
+        sums = [sum(s[i, j] for j in range(m)) for i in range(m)]
+        product = s * matrices[0]
+        found = [[float(2 * (sums[i] * matrices[0][i, n] - product[i, n])) for n in range(d)] for i in range(m)]
+    return np.array(found)
+
+
+def test_the_gradient_keeps_eleven_digits():
+    network, x, y = problem("tanh", None)
+    scheme = pathway("hsic_bottleneck", beta=7.0, sigma=1.5)
+    _, sweep = proposals(scheme, network, x, y)
+    z = sweep.rate["hidden2"]
+    expected = -len(z) * gradient_in_fifty_digits(z, x, y, 1.5, 7.0) * (1 - z**2)
+    error = scheme.teach(sweep, y, network.backend.draws(0, 0))["hidden2"].error
+    np.testing.assert_allclose(error, expected, rtol=0, atol=1e-11 * np.abs(expected).max())

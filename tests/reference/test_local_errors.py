@@ -9,7 +9,8 @@ from neurosim.feedback import pathway
 from neurosim.network import Network, Population, Projection
 from neurosim.transfer import BatchNormalisation
 
-TRANSFERS = {"tanh": anp.tanh, "relu": lambda a: anp.where(a > 0, a, 0.0), "leaky_relu": lambda a: anp.where(a > 0, a, 0.01 * a)}
+SLOPES = {"relu": 0.0, "leaky_relu": 0.01}
+TRANSFERS = {"tanh": anp.tanh} | {name: lambda a, s=slope: anp.where(a > 0, a, s * a) for name, slope in SLOPES.items()}
 HIDDEN = ("hidden1", "hidden2")
 BETA = {False: 0.99, True: 0.01}
 
@@ -110,7 +111,10 @@ def test_every_proposal_is_minus_the_gradient_of_its_own_loss(transfer, normalis
         wanted |= {k: -forward[k] for k in proposed if k.split(".")[0] in (name, post)}
         wanted |= {k: -head[k] for k in proposed if f"/{post}/" in k}
     share = 1 - BETA[free] if kind == "predsim" else 1.0
-    readout = lambda w: share * cross_entropy(anp.dot(received["output"], w["hidden2__output.w"]) + w["hidden2__output.b"], y)  # noqa: E731
+
+    def readout(w):
+        return share * cross_entropy(anp.dot(received["output"], w["hidden2__output.w"]) + w["hidden2__output.b"], y)
+
     wanted |= {k: -v for k, v in grad(readout)(weights).items() if k.startswith("hidden2__output")}
     for name, change in proposed.items():
         scale = np.abs(wanted[name]).max()
