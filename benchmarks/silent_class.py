@@ -2,8 +2,8 @@
 
     python -m benchmarks.silent_class --data-dir FOLDER [--seeds 12] [--width 128]
 
-Trains hsic-mnist-unformatted, narrower, on 25,600 images for one epoch, and reads the training error: where one class is coded by the
-silence of all ten neurons, an argmax cannot name it, and about a tenth of the answers is wrong.
+Trains hsic-mnist-unformatted, narrower, on 25,600 images for one epoch, and reads the training error: where one class is coded by
+the silence of all ten neurons, an argmax cannot name it, and about a tenth of the answers is wrong.
 """
 
 import argparse

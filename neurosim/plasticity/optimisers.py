@@ -1,8 +1,8 @@
 """What turns a proposed change into a weight change.
 
-Every optimiser and transform is one object: ``memory`` names the arrays it keeps for each parameter, ``apply`` replaces the proposed
-change in place by the next one.  A proposed change points where the weight should go, so its sign is that of
-minus the gradient.  ``chain`` strings them together; the network adds what comes out at the end.
+Every optimiser and transform is one object: ``memory`` names the arrays it keeps for each parameter, ``apply`` replaces the
+proposed change in place by the next one.  A proposed change points where the weight should go, so its sign is that of minus the
+gradient.  ``chain`` strings them together; the network adds what comes out at the end.
 """
 
 from __future__ import annotations
