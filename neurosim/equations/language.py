@@ -17,6 +17,8 @@ import sympy
 
 from neurosim.errors import EquationError
 
+UNAVAILABLE = frozenset({"exprel", "poisson", "rand", "randn", "timestep"})  # of Brian2's: random, or not in NumPy
+
 FORM = re.compile(r"\s*d(?P<target>[A-Za-z]\w*)\s*=\s*(?P<expression>[^=].*)", re.DOTALL)
 
 
@@ -73,10 +75,17 @@ def _to_sympy(text: str, expression: str) -> Any:
 
     sys.excepthook = hook  # Brian2's asks for a bug report about every uncaught error, the user's own included
     try:
-        return str_to_sympy(expression)
+        found = str_to_sympy(expression)
     except Exception as cause:  # the parser raises SyntaxError, ValueError, KeyError or NotImplementedError, by the mistake
         reason = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
         raise EquationError(f"equation {text!r}: {reason}; expected Brian2's expression syntax") from cause
+    if not isinstance(found, sympy.Expr):  # ``True``, or a comparison
+        raise EquationError(f"equation {text!r}: {found} is true or false: expected a number; wrap it in int(...)")
+    for function in sorted(UNAVAILABLE & {called.func.__name__ for called in found.atoms(sympy.Function)}):
+        raise EquationError(f"equation {text!r}: function {function!r} is not available in a rule; use others")
+    if found.has(sympy.zoo, sympy.oo, -sympy.oo, sympy.nan):
+        raise EquationError(f"equation {text!r}: comes to {found}: expected finite numbers; look for a division by zero")
+    return found
 
 
 def _check_bare_names(text: str, target: str, bare: set[str], constants: Mapping[str, float]) -> None:

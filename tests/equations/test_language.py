@@ -2,7 +2,7 @@
 
 import pytest
 import sympy
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from neurosim.equations import parse, separate
@@ -16,6 +16,21 @@ def test_names_are_sorted_by_where_they_come_from():
     assert equation.target == "w"
 
 
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("dw = True", "true or false"),
+        ("dw = rate_pre > 0", "true or false"),
+        ("dw = rate_pre / 0", "division by zero"),
+        ("dw = rand() * rate_pre", "'rand' is not available"),
+        ("dw = exprel(rate_pre)", "'exprel' is not available"),
+    ],
+)
+def test_what_has_no_number_is_refused(text, named):
+    with pytest.raises(EquationError, match=named):
+        parse(text)
+
+
 @pytest.mark.parametrize("text", ["w = rate_pre", "dw == rate_pre", "dw", "", "dw = ", "dw = rate_pre +", "dw = rate_pre ? 2"])
 def test_what_is_no_equation_is_refused_with_its_text(text):
     with pytest.raises(EquationError, match="expected"):
@@ -23,6 +38,10 @@ def test_what_is_no_equation_is_refused_with_its_text(text):
 
 
 @given(st.text(max_size=40))
+@example("False")
+@example("rate_pre > 0")
+@example("zoo")
+@example("rate_pre(2)")
 def test_any_text_parses_or_is_an_equation_error(text):
     try:
         parse(f"dw = {text}")
