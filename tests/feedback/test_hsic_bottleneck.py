@@ -108,3 +108,35 @@ def test_class_means_are_over_all_batches_and_each_class_is_assigned_once():
     batches[1].rate["output"][...] = [[6, 1, 0, 5]]
     scheme.calibrate(iter(zip(batches, [np.array([0, 0, 0, 0, 2]), np.array([1])], strict=True)))
     assert list(scheme.assigned) == [1, 0, 2]
+
+
+def test_the_defaults_are_the_released_ones():
+    scheme = pathway("hsic_bottleneck")
+    scheme.attach(Network.layered((4,), [5, 5], 3), 3, seed=0)
+    assert (scheme.beta, scheme.sigma) == (50, {"hidden1": 5, "hidden2": 5})
+
+
+def test_the_first_pattern_that_fits_gives_the_sigma():
+    scheme = pathway("hsic_bottleneck", sigma={"*2": 1.0, "hid*": 3.0, "hidden1": 7.0})
+    scheme.attach(Network.layered((4,), [5, 5], 3), 3, seed=0)
+    assert scheme.sigma == {"hidden1": 3, "hidden2": 1}
+
+
+def test_the_assignment_is_restored_in_place_and_a_softmax_has_none():
+    scheme = pathway("hsic_bottleneck", output="units")
+    network = with_units(4)
+    scheme.attach(network, 3, seed=0)
+    held = scheme.memory()["hsic/assigned"]
+    sweep = network.sweep(np.zeros((3, 4)))
+    sweep.rate["output"][...] = np.eye(4)[[3, 2, 0]]
+    scheme.calibrate([(sweep, np.arange(3))])
+    assert list(held) == [3, 2, 0]
+    held[...] = [1, 0, 2]  # as a resumed run restores it
+    np.testing.assert_array_equal(scheme.scores(sweep), sweep.rate["output"][:, [1, 0, 2]])
+
+    unread = iter([None])
+    plain = pathway("hsic_bottleneck")
+    plain.attach(Network.layered((4,), [5], 3), 3, seed=0)
+    plain.calibrate(unread)
+    assert list(unread) == [None]  # nothing to assign: the training split is not swept
+    assert not plain.memory()
