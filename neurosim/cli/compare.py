@@ -72,22 +72,31 @@ def _watching(quiet: bool) -> Iterator[Watch]:
         yield lambda job: [LastLine(job)]
 
 
+NUMBERS = ("test\naccuracy %", "points\nto BP", "train\nloss", "epochs\nto 95 %", "step\nms", "over\nBP")
+CLAIMS = ("weight\ntransport", "update\nlocking", "backward\nlocking")
+WIDE = 118  # columns that numbers and claims need side by side
+
+
 def _print_table(results: Sequence[Result], title: str) -> None:
+    """Print numbers and claims in one table, or in two where the terminal is narrow."""
     from rich import box
     from rich.table import Table
 
     from neurosim.cli.progress import console
     from neurosim.experiments.comparison import summarised
 
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
-    table.add_column("scheme", overflow="fold")
-    for numbers in ("test\naccuracy %", "points to\nbackprop", "train\nloss", "epochs\nto 95 %", "step\nms", "step to\nbackprop's"):
-        table.add_column(numbers, justify="right")
-    for claim in ("weight\ntransport", "update\nlocking", "backward\nlocking"):
-        table.add_column(claim)
-    for row in summarised(results):
-        table.add_row(*row)
-    console.print(table)
+    rows = summarised(results)
+    first = len(NUMBERS) + 1
+    parts = [slice(1, None)] if console.width >= WIDE else [slice(1, first), slice(first, None)]
+    for part in parts:
+        padding = (0, 1) if len(parts) == 1 else (0, 1, 0, 0)
+        table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False, padding=padding)
+        table.add_column("scheme", no_wrap=True)
+        for k, heading in enumerate((*NUMBERS, *CLAIMS)[part.start - 1 :][: len(rows[0][part])], start=part.start):
+            table.add_column(heading, justify="right" if k < first else "left", no_wrap=True)
+        for row in rows:
+            table.add_row(row[0], *row[part])
+        console.print(table)
 
 
 def _print_after(results: Sequence[Result], out: Path, data: str) -> None:

@@ -154,7 +154,7 @@ def _numbers(runs: Sequence[Result], baseline: float | None, relative: Sequence[
         return ["diverged", *[""] * 5]
     accuracies = [result.test_accuracy for result in runs]
     accuracy = float(np.mean(accuracies))
-    spread = f" ± {np.std(accuracies, ddof=1):.2f}" if len(runs) > 1 else ""
+    spread = f"±{np.std(accuracies, ddof=1):.2f}" if len(runs) > 1 else ""
     return [
         f"{accuracy:.2f}{spread}",
         _shown(None if baseline is None else accuracy - baseline, "+.2f"),

@@ -103,8 +103,8 @@ def test_means_spreads_and_differences():
     results += [result("x", 1, 89, 4.0), result("x", 2, 95, 4.0, reached=None)]
     assert relative_steps(results) == [1, 1, 2, 1]
     assert summarised(results) == [
-        ["backprop", "91.00 ± 1.41", "+0.00", "0.5000", "3", "3.00", "1.00", "none", "no", "yes"],
-        ["x", "92.00 ± 4.24", "+1.00", "0.5000", "-", "4.00", "1.50", "none", "no", "yes"],
+        ["backprop", "91.00±1.41", "+0.00", "0.5000", "3", "3.00", "1.00", "none", "no", "yes"],
+        ["x", "92.00±4.24", "+1.00", "0.5000", "-", "4.00", "1.50", "none", "no", "yes"],
     ]
 
 
