@@ -1,0 +1,56 @@
+"""Did it change: the loss of every scheme, in every variant, after twenty steps in float64, against numbers of a date.
+
+A number that moves on purpose is written anew, with the reason in the commit:
+
+    python tests/frozen/test_schemes.py
+"""
+
+import datetime
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from neurosim.datasets import from_arrays
+from neurosim.feedback import pathways
+from neurosim.network import Network
+from neurosim.plasticity import Adam
+from neurosim.training import Trainer
+from neurosim.transfer import BatchNormalisation
+
+KEPT = Path(__file__).with_suffix(".json")
+CASES = {
+    f"{scheme.name} {json.dumps(options, sort_keys=True)}": (scheme, options)
+    for scheme in pathways().values()
+    for options in scheme.variants
+}
+
+
+def loss_after_twenty_steps(scheme, options):
+    """Return the training loss; data without a generator, so that no library's stream of random numbers decides it."""
+    count = np.arange(60 * 6).reshape(60, 6)
+    x, y = np.sin(count**1.5), (np.arange(60) * 7 // 4) % 3
+    data = from_arrays(x, y, x, y)
+    normalisation = BatchNormalisation(affine=False)
+    network = Network.layered((6,), [8, 7, 5], 3, transfer="tanh", normalisation=normalisation, dtype="float64", initial="zeros")
+    for k, value in enumerate(network.parameters().values()):
+        value[...] = np.cos(np.arange(value.size) ** 1.3 + k).reshape(value.shape) / 2
+    trainer = Trainer(network, scheme(**options), Adam(0.01), epochs=5, batch=15, shuffle=False, seed=1)
+    return trainer.fit(data)[-1]["train"].loss
+
+
+def test_every_case_is_kept():
+    assert set(json.loads(KEPT.read_text(encoding="utf-8"))["losses"]) == set(CASES)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_it_did_not_change(case):
+    kept = json.loads(KEPT.read_text(encoding="utf-8"))["losses"][case]
+    assert loss_after_twenty_steps(*CASES[case]) == pytest.approx(kept, rel=1e-6)
+
+
+if __name__ == "__main__":
+    losses = {case: loss_after_twenty_steps(*made) for case, made in CASES.items()}
+    kept = {"date": str(datetime.date.today()), "numpy": np.__version__, "losses": losses}
+    KEPT.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
