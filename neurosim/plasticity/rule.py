@@ -7,10 +7,10 @@ import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from neurosim.backends import Backend
-from neurosim.equations import parse, separate
+from neurosim.equations import Term, parse, separate
 from neurosim.equations.separable import compile_expression
 from neurosim.errors import EquationError, require
 
@@ -120,7 +120,7 @@ class PlasticityRule(Rule):
         self.bias_terms = separate(self.bias_equation) if self.bias_equation else ()
         self.pre = self.equation.pre
         self.post = self.equation.post | (self.bias_equation.post if self.bias_equation else frozenset())
-        self._compiled: dict[Any, Any] = {}
+        self._programs: dict[str, Program] = {}
         self._announced = False
 
     def _check_targets(self) -> None:
@@ -143,41 +143,44 @@ class PlasticityRule(Rule):
     def describe(self) -> str:
         return self.equation.text + (f"; {self.bias_equation.text}" if self.bias_equation else "")
 
-    def _function(self, expression: Any, xp: Any) -> Any:
-        key = (expression, xp.__name__)
-        if key not in self._compiled:
-            self._compiled[key] = compile_expression(expression, xp)
-        return self._compiled[key]
+    def _program(self, xp: Any) -> Program:
+        """Return the equations as functions of variables; compiled once, since sympy is slow to ask anything of in a step."""
+        if xp.__name__ not in self._programs:
+            self._programs[xp.__name__] = Program(
+                [_compiled(term, xp) for term in self.terms],
+                [_compiled(term, xp) for term in self.bias_terms],
+                compile_expression(self.equation.expression, xp),
+            )
+        return self._programs[xp.__name__]
 
     def _separable(self, values: Variables, synapses: Synapses) -> Any:
-        xp, own = synapses.backend.xp, {"w": synapses.w}
-        batch = len(next(iter(values.values())))
-        total: Any = 0
-        for term in self.terms:
-            coefficient = self._function(term.own, xp)(own)
-            if not term.pre.is_number or not term.post.is_number:
-                pre = self._side(term.pre, values, synapses, 0)
-                post = self._side(term.post, values, synapses, -1)
-                product = synapses.connectivity.correlate(synapses.backend, pre, post)
+        own, total = {"w": synapses.w}, None
+        batch = _batch(values)
+        for factor, pre, post in self._program(synapses.backend.xp).terms:
+            part = factor(own)
+            if pre or post:
+                left, right = self._side(pre, values, synapses, 0), self._side(post, values, synapses, -1)
+                product = synapses.connectivity.correlate(synapses.backend, left, right)
                 product *= product.dtype.type(1 / batch)
-                coefficient = product if isinstance(coefficient, float) and coefficient == 1 else coefficient * product
-            total = total + coefficient if not isinstance(total, int) else coefficient
-        return total
+                part = product if isinstance(part, float) and part == 1 else part * product
+            total = part if total is None else total + part
+        if isinstance(total, float):
+            return synapses.backend.xp.full_like(synapses.w, total)
+        return total.copy() if total is synapses.w else total  # optimisers write into what is proposed
 
-    def _side(self, expression: Any, values: Variables, synapses: Synapses, axis: int) -> Any:
+    def _side(self, function: Any, values: Variables, synapses: Synapses, axis: int) -> Any:
         """Return one side's factor, (batch, *shape); a side that does not occur is all ones.  axis : 0 for pre, -1 for post."""
-        xp, w = synapses.backend.xp, synapses.w
-        if not expression.is_number:
-            return self._function(expression, xp)(values)
-        batch = len(next(iter(values.values())))
+        if function:
+            return function(values)
+        w = synapses.w
         shape = (w.shape[axis],) if synapses.all_to_all else w.shape
-        return xp.ones((batch, *shape), w.dtype)
+        return synapses.backend.xp.ones((_batch(values), *shape), w.dtype)
 
     def _explicit(self, values: Variables, synapses: Synapses) -> Any:
         """Evaluate the equation for every synapse, one sample at a time."""
         require(synapses.all_to_all, "rule method 'explicit' needs an all_to_all projection; use one")
-        function = self._function(self.equation.expression, synapses.backend.xp)
-        batch = len(next(iter(values.values())))
+        function = self._program(synapses.backend.xp).whole
+        batch = _batch(values)
         if not self._announced:
             self._announced = True
             size = 3 * synapses.w.nbytes / 2**20  # the sum, the sample's values, one intermediate
@@ -190,7 +193,26 @@ class PlasticityRule(Rule):
 
     def _bias(self, values: Variables, synapses: Synapses) -> Any:
         xp, total = synapses.backend.xp, synapses.backend.xp.zeros_like(synapses.b)
-        for term in self.bias_terms:
-            own = self._function(term.own, xp)({"b": synapses.b})
-            total += own if term.post.is_number else own * self._function(term.post, xp)(values).mean(axis=0)
+        for factor, _, post in self._program(xp).bias_terms:
+            own = factor({"b": synapses.b})
+            total += own * post(values).mean(axis=0) if post else own
         return total
+
+
+def _batch(values: Variables) -> int:
+    """Return how many samples there are; a rule that reads no population has one."""
+    return len(next(iter(values.values()))) if values else 1
+
+
+class Program(NamedTuple):
+    """A rule's equations for one array module: terms as (factor of own values, pre side, post side), and the expression whole."""
+
+    terms: list[tuple[Any, Any, Any]]
+    bias_terms: list[tuple[Any, Any, Any]]
+    whole: Any
+
+
+def _compiled(term: Term, xp: Any) -> tuple[Any, Any, Any]:
+    """Return a term's three functions of a mapping name -> array; None for a side that does not occur."""
+    pre, post = (None if side.is_number else compile_expression(side, xp) for side in (term.pre, term.post))
+    return compile_expression(term.own, xp), pre, post

@@ -73,3 +73,12 @@ def test_explicit_says_once_what_it_costs(caplog):
     dw(rule)
     assert [record.message for record in caplog.records] == [caplog.records[0].message]
     assert "MiB" in caplog.records[0].message
+
+
+@pytest.mark.parametrize(("text", "expected"), [("dw = 0.5", 0.5), ("dw = 0.5 - 2 * w", 0.5 - 2 * W), ("dw = w", W)])
+def test_a_rule_that_reads_no_population_changes_every_synapse(text, expected):
+    for method in ("separable", "explicit"):
+        own = synapses()
+        found = PlasticityRule(text, method=method).delta({}, {}, own).dw
+        np.testing.assert_allclose(found, np.broadcast_to(expected, W.shape))
+        assert not np.shares_memory(found, own.w), "optimisers write into what a rule proposes"
