@@ -67,12 +67,16 @@ def learned(x: Array, h1: Array, h2: Array, e1: Array, e2: Array, e3: Array) -> 
     return changes | {"b1": e1.mean(0), "b2": e2.mean(0), "b3": e3.mean(0)}
 
 
-def backprop(w: Weights, x: Array, y: Array) -> None:
+def sent_back(w: Weights, x: Array, y: Array, through2: Array, through3: Array) -> None:
     h1, h2, p = forward(w, x)
     e3 = y - p
-    e2 = e3 @ w["W3"].T * (1 - h2 * h2)
-    e1 = e2 @ w["W2"].T * (1 - h1 * h1)
+    e2 = e3 @ through3.T * (1 - h2 * h2)
+    e1 = e2 @ through2.T * (1 - h1 * h1)
     w.move(**learned(x, h1, h2, e1, e2, e3))
+
+
+def backprop(w: Weights, x: Array, y: Array) -> None:
+    sent_back(w, x, y, w["W2"], w["W3"])
 
 
 def frozen(w: Weights, x: Array, y: Array) -> None:
@@ -81,11 +85,7 @@ def frozen(w: Weights, x: Array, y: Array) -> None:
 
 
 def feedback_alignment(w: Weights, x: Array, y: Array) -> None:
-    h1, h2, p = forward(w, x)
-    e3 = y - p
-    e2 = e3 @ w["B3"].T * (1 - h2 * h2)
-    e1 = e2 @ w["B2"].T * (1 - h1 * h1)
-    w.move(**learned(x, h1, h2, e1, e2, e3))
+    sent_back(w, x, y, w["B2"], w["B3"])
 
 
 def direct_feedback_alignment(w: Weights, x: Array, y: Array) -> None:

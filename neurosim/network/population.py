@@ -107,10 +107,6 @@ class Population:
         """Return the error on the potential: the error on the rate times the transfer's own slope."""
         return self.transfer.through_slope(self.backend, error_on_rate, activity.potential, activity.rate)
 
-    def error_on_drive(self, error_on_rate: Any, activity: Activity) -> Any:
-        """Return the error on the drive: through the transfer's slope, then the normalisation."""
-        return self.teach_potential(self.error_on_potential(error_on_rate, activity), activity).error
-
     def teach(self, error_on_rate: Any, activity: Activity) -> Teaching:
         """Return the teaching signal of an error on the rate, (batch, *shape)."""
         return self.teach_potential(self.error_on_potential(error_on_rate, activity), activity)

@@ -115,19 +115,6 @@ def test_every_proposal_is_minus_the_gradient_of_its_local_loss(transfer, normal
         np.testing.assert_allclose(change, wanted, rtol=1e-6, atol=1e-6 * np.abs(wanted).max() + 1e-14, err_msg=name)
 
 
-class PlainAdam:
-    """Adam as Kingma and Ba's algorithm 1, parameter by parameter."""
-
-    def __init__(self, rate):
-        self.rate, self.memory = rate, {}
-
-    def __call__(self, name, weight, gradient):
-        t, m, v = self.memory.get(name, (0, 0.0, 0.0))
-        t, m, v = t + 1, 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
-        self.memory[name] = (t, m, v)
-        weight -= self.rate * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
-
-
 def trained(network):
     """Return the trainer after ten steps, the weights it started from, and its batches."""
     draw = np.random.default_rng(7)
@@ -143,10 +130,9 @@ def trained(network):
 
 
 @pytest.mark.parametrize("normalisation", [None, BatchNormalisation()])
-def test_ten_steps_of_am_adam_equal_a_straight_line_loop(normalisation):
+def test_ten_steps_of_am_adam_equal_a_straight_line_loop(normalisation, adam):
     network, _, _ = problem("relu", normalisation, bias=normalisation is None)
     weights, batches = trained(network)
-    adam = PlainAdam(0.01)
     for x, y in batches:
         local = losses(weights, x, y, TRANSFERS["relu"], normalisation is not None)
         gradients = {name: grad(loss)(weights) for name, loss in local.items()}
@@ -157,10 +143,9 @@ def test_ten_steps_of_am_adam_equal_a_straight_line_loop(normalisation):
 
 
 @pytest.mark.parametrize("sparsity", [0.0, 0.05])
-def test_ten_steps_of_am_mem_equal_a_straight_line_loop(sparsity):
+def test_ten_steps_of_am_mem_equal_a_straight_line_loop(sparsity, adam):
     network, _, _ = problem("relu", None, rule=lambda: CoActivationMemory(forgetting=0.05, sparsity=sparsity), bias=False)
     weights, batches = trained(network)
-    adam = PlainAdam(0.01)
     memory = {"hidden1": (np.zeros((6, 6)), np.zeros((6, 5))), "hidden2": (np.zeros((5, 5)), np.zeros((5, 4)))}
     phi = TRANSFERS["relu"]
     for x, y in batches:

@@ -154,22 +154,9 @@ def test_a_population_rests_with_the_probability_it_was_given_and_so_does_the_mo
         assert 0.32 < count / 300 < 0.48  # 0.4 within three standard deviations
 
 
-class PlainAdam:
-    """Adam as Kingma and Ba's algorithm 1, parameter by parameter."""
-
-    def __init__(self, rate):
-        self.rate, self.memory = rate, {}
-
-    def __call__(self, name, weight, gradient):
-        t, m, v = self.memory.get(name, (0, 0.0, 0.0))
-        t, m, v = t + 1, 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
-        self.memory[name] = (t, m, v)
-        weight -= self.rate * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
-
-
 @pytest.mark.parametrize("normalisation", [None, BatchNormalisation()])
 @pytest.mark.parametrize("variant", ["cDNI", "two hidden layers", "complete unlock"])
-def test_ten_steps_of_training_equal_a_straight_line_loop(variant, normalisation):
+def test_ten_steps_of_training_equal_a_straight_line_loop(variant, normalisation, adam):
     options, stated = VARIANTS[variant]
     network, _, _ = problem("tanh", normalisation)
     draw = np.random.default_rng(7)
@@ -181,7 +168,6 @@ def test_ten_steps_of_training_equal_a_straight_line_loop(variant, normalisation
     weights = {name: value.copy() for name, value in (network.parameters() | scheme.parameters()).items()}
     trainer.fit(data)
 
-    adam = PlainAdam(0.01)
     for k in range(10):
         rows = slice(9 * k, 9 * k + 9)
         local = losses(weights, x[rows].astype(float), np.eye(3)[labels[rows]], anp.tanh, normalisation is not None, **stated)
