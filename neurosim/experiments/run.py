@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from neurosim.backends import select
 from neurosim.datasets import DataSet
@@ -23,8 +22,6 @@ from neurosim.experiments.recorder import Recorder
 from neurosim.network import Network
 from neurosim.recording import Run, RunFile, provenance, read
 from neurosim.training import Observer, Trainer
-
-SMALL_PRODUCT = 4_000_000  # multiplications of a matrix product that one thread does in about 0.1 ms
 
 
 @dataclass
@@ -190,23 +187,12 @@ def resume(job: Job, path: str | os.PathLike[str], *observers: Observer) -> Run:
 
 def _train(job: Job, file: RunFile, observers: tuple[Observer, ...], stage: int = 0) -> None:
     recorder = Recorder(file, job)
-    with _status_kept(file), _blas_threads(job), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+    with _status_kept(file), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         for number, trainer in enumerate(job.trainers[stage:], start=stage):
             if trainer.epoch == 0 and number:
                 trainer.steps = job.trainers[number - 1].steps  # the random numbers of a step are never drawn twice
             trainer.fit(job.data, recorder, *observers)
         file.set_status("complete")
-
-
-def _blas_threads(job: Job) -> Any:
-    """Return a context with one BLAS thread where no product is worth more.
-
-    OpenBLAS sends even a factorisation of 32 x 32 to all its threads, which wait for each other: 14 microseconds alone, 80,000 with
-    two threads on two cores that were busy.
-    """
-    largest = max(projection.w.size for projection in job.network.projections.values())
-    small = largest * max(trainer.batch for trainer in job.trainers) < SMALL_PRODUCT
-    return threadpool_limits(1, user_api="blas") if small else nullcontext()
 
 
 @contextmanager
