@@ -34,7 +34,7 @@ setup(
     install_requires=[
         "brian2>=2.9",
         "h5py>=3.11",
-        "numba>=0.61",
+        "llvmlite>=0.45",
         "numpy>=1.26,<2.4; python_version < '3.12'",
         "numpy>=1.26; python_version >= '3.12'",
         "platformdirs>=4",

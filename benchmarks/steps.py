@@ -1,70 +1,71 @@
 """Our training step of a scheme on a network, as a function without arguments, and the floor below it."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from neurosim.backends import NumpyBackend
+from neurosim.backends import Backend, NumpyBackend
 from neurosim.datasets import one_hot
-from neurosim.experiments.cost import Cost, CountingBackend, step_cost
+from neurosim.experiments.cost import Cost
 from neurosim.feedback import Phase, pathway
 from neurosim.network import Network
-from neurosim.plasticity import Adam
-from neurosim.training import Commit, step
+from neurosim.plasticity import Adam, Update
+from neurosim.training import Trainer
 
 OPTIONS = {"difference_target_propagation": {"alternate": False}}  # one pass, so that a step is a step
 LEARN = Phase("learn")
 
 
-def built(scheme: str, sizes: tuple[int, ...], backend: NumpyBackend) -> tuple:
-    """Return the network and the scheme attached to it."""
-    network = Network.layered((sizes[0],), sizes[1:-1], sizes[-1], transfer="tanh", backend=backend)
-    chosen = pathway(scheme, **OPTIONS.get(scheme, {}))
+def trainer(scheme: str, sizes: tuple[int, ...], batch: int, optimiser: Update | None = None, **options: Any) -> Trainer:
+    """Return a trainer of the chain of ``sizes``, tanh and softmax; ``options`` are the scheme's, beside those a step needs."""
+    network = Network.layered((sizes[0],), sizes[1:-1], sizes[-1], transfer="tanh", backend=NumpyBackend())
+    chosen = pathway(scheme, **OPTIONS.get(scheme, {}), **options)
     chosen.attach(network, sizes[-1], 0)
-    return network, chosen
+    return Trainer(network, chosen, optimiser or Adam(1e-3), batch=batch)
 
 
-def our_step(scheme: str, sizes: tuple[int, ...], batch: int) -> Callable[[], None]:
-    """Return a training step, Adam included, on one batch that is already in memory."""
-    network, chosen = built(scheme, sizes, NumpyBackend())
-    forward, own = Commit(Adam(1e-3), network.backend), Commit(Adam(1e-3), network.backend)
+def batch_of(sizes: tuple[int, ...], batch: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return random images in [0, 1) and labels, one-hot."""
     draw = np.random.default_rng(0)
     x = draw.random((batch, sizes[0])).astype(np.float32)
-    y = one_hot(draw.integers(0, sizes[-1], batch), sizes[-1]).astype(np.float32)
+    return x, one_hot(draw.integers(0, sizes[-1], batch), sizes[-1]).astype(np.float32)
 
-    def commit(deltas: dict, states: dict, proposed: dict) -> None:
-        forward.apply(network.parameters(), deltas, 0, 1, set())
-        own.apply(chosen.parameters(), proposed, 0, 1, set())
 
+def our_step(made: Trainer, phase: Phase = LEARN) -> Callable[[], None]:
+    """Return a training step, optimiser included, on one batch that is already in memory."""
+    sizes = [made.network.populations[name].size for name in made.network.order]
+    program = made.network.backend.capture(made.recorded(phase))
+    x, y = batch_of((sizes[0], sizes[-1]), made.batch)
+    for name, values in (("x", x.reshape(len(x), *made.network.populations[made.network.input].shape)), ("target", y)):
+        if name in program.inputs:
+            program.inputs[name][...] = made.network.backend.asarray(values)
     count = iter(range(10**9))
-    return lambda: step(network, chosen, LEARN, x, y, network.backend.draws(0, next(count)), commit)
+    return lambda: program.run(next(count))
 
 
-def cost(scheme: str, sizes: tuple[int, ...], batch: int) -> Cost:
-    """Return what one step asks for."""
-    return step_cost(*built(scheme, sizes, CountingBackend()), LEARN, batch)
-
-
-def floor_step(cost: Cost) -> Callable[[], None]:
-    """Return a function that does the step's matrix products and inverses, same shapes, layouts and library, and nothing else."""
-    draw, backend = np.random.default_rng(0), NumpyBackend()
+def floor_step(cost: Cost, backend: Backend) -> Callable[[], None]:
+    """Return a function that does the step's products, inverses and solves, same shapes, layouts and library, and nothing else."""
+    draw = np.random.default_rng(0)
 
     def operand(rows: int, columns: int, transposed: bool, dtype: np.dtype) -> np.ndarray:
         shape = (columns, rows) if transposed else (rows, columns)
         values = draw.random(shape, np.float32).astype(dtype)
         return values.T if transposed else values
 
-    products = []
+    calls: list[tuple[Callable, tuple]] = []
     for p in cost.products:
         a = operand(p.rows, p.inner, p.transposed[0], p.dtype)
-        b = operand(p.inner, p.columns, p.transposed[1], p.dtype)
-        products.append((a, b, np.empty((p.rows, p.columns), p.dtype)))
-    matrices = [np.eye(n) + 0.5 / n for n in cost.inverses]
+        b = a.T if p.symmetric else operand(p.inner, p.columns, p.transposed[1], p.dtype)
+        calls.append((np.matmul, (a, b, np.empty((p.rows, p.columns), p.dtype))))
+    for n in cost.inverses:
+        calls.append((backend.positive_inverse_into, (np.eye(n) + 0.5 / n, np.empty((n, n)))))
+    for n, m in cost.solves:
+        w = np.zeros((n, m), np.float32)
+        calls.append((backend.solve_columns_into, (w, np.eye(n, dtype=np.float32), w, 0.0, np.empty_like(w))))
 
     def run() -> None:
-        for a, b, out in products:
-            np.matmul(a, b, out=out)
-        for matrix in matrices:
-            backend.positive_inverse(matrix)
+        for function, arguments in calls:
+            function(*arguments)
 
     return run

@@ -56,6 +56,10 @@ class DivergedError(NeurosimError):
     exit_status = 3
 
 
+class NotCapturableError(NeurosimError):
+    """A training step does something that cannot be written down and replayed; it runs as ordinary array code instead."""
+
+
 def require(condition: bool, message: str, error: type[NeurosimError] = InputError) -> None:
     """Raise ``error(message)`` unless ``condition`` holds."""
     if not condition:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from neurosim.backends.base import Backend, Draws
+from neurosim.backends.base import Backend, Draws, HostDraws, Program, RecordedDraws
 from neurosim.backends.numpy_backend import NumpyBackend
 from neurosim.errors import BackendError, UnknownNameError
 
-__all__ = ["Backend", "Draws", "NumpyBackend", "select"]
+__all__ = ["Backend", "Draws", "HostDraws", "NumpyBackend", "Program", "RecordedDraws", "select"]
 
-NAMES = ("auto", "numpy", "cupy")
+NAMES = ("auto", "numpy", "cupy", "cupy-tf32")
 
 
 def select(name: str = "auto") -> Backend:
@@ -17,9 +17,9 @@ def select(name: str = "auto") -> Backend:
     Raises
     ------
     UnknownNameError
-        ``name`` is none of ``auto``, ``numpy``, ``cupy``.
+        ``name`` is none of ``auto``, ``numpy``, ``cupy``, ``cupy-tf32``.
     BackendError
-        ``cupy`` was asked for and no CUDA device answers.
+        CuPy was asked for and no CUDA device answers.
     """
     if name not in NAMES:
         raise UnknownNameError("backend", name, NAMES)
@@ -28,8 +28,8 @@ def select(name: str = "auto") -> Backend:
     from neurosim.backends.cupy_backend import CupyBackend
 
     try:
-        return CupyBackend()
+        return CupyBackend(tf32=name == "cupy-tf32")
     except BackendError:
-        if name == "cupy":
+        if name != "auto":
             raise
         return NumpyBackend()

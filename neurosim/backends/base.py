@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import abc
+import functools
 import hashlib
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+
+from neurosim.capture import Graph, Leaf, Recorded, philox, run_kernel
+from neurosim.capture.recorded import node_of
 
 Array = Any  # numpy.ndarray or cupy.ndarray: the two have no common type
 
@@ -15,39 +21,94 @@ Kernel = Callable[[Mapping[str, Array], Mapping[str, float]], None]
 
 
 def generator(seed: int, stream: str, step: int = 0) -> np.random.Generator:
-    """Return the generator of one named stream at one step.
+    """Return the host's generator of one named stream: initial weights, the order of the data, augmentation.
 
     Philox is counter-based: the key is a digest of (seed, stream) and the step sits in the counter's highest word, so any
-    draw can be had again from (seed, stream, step) alone.  Nothing has to be stored for a run to resume, streams never
-    overlap, and adding a population does not shift the numbers of the others.
+    draw can be had again from (seed, stream, step) alone.
     """
     digest = hashlib.blake2b(f"{seed}/{stream}".encode(), digest_size=16).digest()
     key = np.frombuffer(digest, dtype=np.uint64)
     return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, step]))
 
 
-class Draws:
-    """The random numbers of one training step, addressed by the name of what needs them."""
+class Draws(abc.ABC):
+    """The random numbers of one training step, addressed by the name of what needs them (see ``capture.philox``)."""
 
-    def __init__(self, backend: Backend, seed: int, step: int) -> None:
-        self.backend = backend
-        self.seed = seed
-        self.step = step
+    step: int
+
+    @abc.abstractmethod
+    def uniform(self, stream: str, shape: tuple[int, ...], dtype: Any, *, part: int = 0) -> Array:
+        """Uniform numbers in [0, 1) of ``shape``; a stream has as many independent ``part`` s as asked for."""
 
     def normal(self, stream: str, shape: tuple[int, ...], dtype: Any) -> Array:
-        """Standard normal numbers of ``shape``."""
-        return self.backend.asarray(generator(self.seed, stream, self.step).standard_normal(shape, dtype))
+        """Standard normal numbers of ``shape`` (Box and Muller 1958; the sine half is not used)."""
+        radius = np.sqrt(-2 * np.log(1 - self.uniform(stream, shape, dtype)))
+        return radius * np.cos(2 * math.pi * self.uniform(stream, shape, dtype, part=1))
 
-    def uniform(self, stream: str, shape: tuple[int, ...], dtype: Any) -> Array:
-        """Uniform numbers in [0, 1) of ``shape``."""
-        return self.backend.asarray(generator(self.seed, stream, self.step).random(shape, dtype))
+
+class HostDraws(Draws):
+    """Numbers drawn now, on the host, and brought to the backend."""
+
+    def __init__(self, backend: Backend, seed: int, step: int) -> None:
+        self.backend, self.seed, self.step = backend, seed, step
+
+    def uniform(self, stream: str, shape: tuple[int, ...], dtype: Any, *, part: int = 0) -> Array:
+        words = philox.words(philox.key_of(self.seed, stream), part, self.step, math.prod(shape))
+        return self.backend.asarray(philox.unit(words, np.dtype(dtype)).reshape(shape))
+
+    def normal(self, stream: str, shape: tuple[int, ...], dtype: Any) -> Array:
+        return self.backend.asarray(super().normal(stream, shape, dtype))
+
+
+class RecordedDraws(Draws):
+    """Numbers to be drawn whenever the recorded step is replayed."""
+
+    def __init__(self, graph: Graph, seed: int) -> None:
+        self.graph, self.seed, self.step = graph, seed, 0
+
+    def uniform(self, stream: str, shape: tuple[int, ...], dtype: Any, *, part: int = 0) -> Array:
+        return Recorded(self.graph, self.graph.unit(philox.key_of(self.seed, stream), part, shape, dtype))
+
+
+class Program(abc.ABC):
+    """A captured step: ``hold`` the data, ``order`` them, ``run`` batch after batch, ``check``.
+
+    inputs : name -> the array a step's input lies in; a step that does not read one has none
+    nbytes : the bytes of its buffers, inputs included
+    """
+
+    inputs: Mapping[str, Array]
+    nbytes: int
+
+    @abc.abstractmethod
+    def hold(self, data: Mapping[str, Array]) -> None:
+        """Take all training data, input name -> (n, ...): batches are gathered from them."""
+
+    @abc.abstractmethod
+    def order(self, rows: np.ndarray) -> None:
+        """Take the order of an epoch, (n,) numbers of samples, and start at its first batch."""
+
+    @abc.abstractmethod
+    def run(self, step: int) -> None:
+        """Run the step on the next batch, with the random numbers of ``step``."""
+
+    @abc.abstractmethod
+    def run_on(self, batch: Mapping[str, Array], step: int) -> None:
+        """Run the step on a batch that is given: input name -> values."""
+
+    def check(self) -> None:
+        """Raise FloatingPointError(what, value, step) where something watched was no finite number since the last check.
+
+        On a CPU ``run`` raises it itself, before the step has changed anything.
+        """
 
 
 class Backend(abc.ABC):
-    """An array module, its matrix product, its fused kernels, and the way back to the host."""
+    """An array module, its matrix product, its captured steps, and the way back to the host."""
 
     name: str
     xp: Any
+    array: type  # of this backend's arrays
 
     @abc.abstractmethod
     def asarray(self, values: Any, dtype: Any = None) -> Array:
@@ -57,26 +118,84 @@ class Backend(abc.ABC):
     def to_host(self, array: Array) -> np.ndarray:
         """Return ``array`` as a NumPy array."""
 
-    @abc.abstractmethod
-    def kernel(self, source: str) -> Kernel:
-        """Return one fused elementwise kernel made from assignments in ``source``.
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Let ``xp`` be a module whose functions recorded arrays understand, which is NumPy."""
+        own, self.xp = self.xp, np
+        try:
+            yield
+        finally:
+            self.xp = own
 
-        ``source`` holds lines ``name = expression``.  The kernel is called with the arrays (all of one shape and dtype;
-        those assigned to are written in place) and the scalar constants; every other name is a temporary.
+    @abc.abstractmethod
+    def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        """Return zeros on the device, also while a step is recorded."""
+
+    @abc.abstractmethod
+    def identity(self, n: int) -> Array:
+        """Return the float64 identity matrix, always the same array."""
+
+    @abc.abstractmethod
+    def capture(self, graph: Graph) -> Program:
+        """Return the recorded step as a program: ordered, fused, its buffers planned.
+
+        Raises NotCapturableError where an operation has no place in one.
         """
 
     @abc.abstractmethod
     def describe(self) -> str:
         """Name the device the arithmetic runs on."""
 
-    def matmul(self, a: Array, b: Array, out: Array = None) -> Array:
-        """Matrix product, written to ``out`` when given."""
-        return self.xp.matmul(a, b, out=out)
+    @abc.abstractmethod
+    def positive_inverse_into(self, matrix: Array, out: Array) -> None:
+        """Write the inverse of a symmetric positive definite float64 matrix; of one that is not, not-a-numbers."""
+
+    @abc.abstractmethod
+    def solve_columns_into(self, w: Array, gram: Array, target: Array, sparsity: float, out: Array) -> None:
+        """Write what one sweep of coordinate descent makes of the weights ``w`` (see ``plasticity.co_activation``)."""
+
+    def kernel(self, source: str) -> Kernel:
+        """Return the elementwise kernel made from assignments in ``source``; in a captured step it is one loop.
+
+        ``source`` holds lines ``name = expression``.  The kernel is called with the arrays (all of one shape and dtype;
+        those assigned to are written in place) and the scalar constants; every other name is a temporary.
+        """
+        return functools.partial(run_kernel, source)
+
+    def matmul(self, a: Array, b: Array) -> Array:
+        """Matrix product."""
+        return self.xp.matmul(a, b)
 
     def positive_inverse(self, matrix: Array) -> Array:
-        """Return the inverse of a symmetric positive definite matrix; of one that is not, not-a-numbers."""
-        return self.xp.linalg.inv(matrix)
+        """Return the inverse of a symmetric positive definite float64 matrix; of one that is not, not-a-numbers."""
+        return self._routine("positive_inverse", (matrix,))
+
+    def solve_columns(self, w: Array, gram: Array, target: Array, sparsity: float) -> Array:
+        """Return the weights ``w`` after one sweep of coordinate descent (see ``plasticity.co_activation``)."""
+        return self._routine("solve_columns", (w, gram, target), sparsity)
+
+    def _routine(self, name: str, arrays: tuple[Array, ...], *constants: float) -> Array:
+        """Return what a routine makes of its arrays, in the shape of the first; in a recorded step, write the call down."""
+        recorded = next((array for array in arrays if isinstance(array, Recorded)), None)
+        if recorded is not None:
+            graph, nodes = recorded.graph, [node_of(recorded.graph, array) for array in arrays]
+            return Recorded(graph, graph.call(name, nodes, nodes[0].shape, nodes[0].dtype, *constants))
+        out = self.xp.empty_like(arrays[0])
+        getattr(self, f"{name}_into")(*arrays, *constants, out)
+        return out
+
+    def lasting(self, shape: tuple[int, ...], dtype: Any, beside: Array) -> Array:
+        """Return zeros that outlive the step in which they are asked for; ``beside`` is an array they belong to."""
+        zeros = self.zeros(shape, dtype)
+        return Leaf(beside.graph, zeros) if isinstance(beside, Recorded) else zeros
+
+    def check_finite(self, what: str, values: Array) -> None:
+        """Raise FloatingPointError(what, sum, None) unless ``values`` are finite; in a captured step, whenever it is replayed."""
+        if isinstance(values, Recorded):
+            values.graph.watched.append((what, values.node))
+        elif not math.isfinite(total := float(values.sum())):
+            raise FloatingPointError(what, total, None)
 
     def draws(self, seed: int, step: int) -> Draws:
         """Return the random numbers of ``step`` of the run seeded with ``seed``."""
-        return Draws(self, seed, step)
+        return HostDraws(self, seed, step)

@@ -1,20 +1,37 @@
-"""CuPy on one CUDA device.  The same shape as ``numpy_backend``; the only file that names cupy."""
+"""CuPy on one CUDA device: matrix products by cuBLAS, everything else in kernels of our own, the step as a CUDA graph.
+
+The same shape as ``numpy_backend``; the only file that names cupy.
+"""
 
 from __future__ import annotations
 
-import ast
+import ctypes
 import functools
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from neurosim.backends.base import Array, Backend, Kernel
-from neurosim.errors import BackendError
+from neurosim.backends.base import Array, Backend, Program
+from neurosim.capture import Graph, Item, Node, Recorded, check_order, cuda_loops, planned, scheduled
+from neurosim.errors import BackendError, NotCapturableError
+
+OUT_OF_PLACE = frozenset({"matmul", "join", "copy", "bits", "call", "watch", "sum", "max"})
+WORKSPACE = 32 << 20  # bytes for cuBLAS, its maker's size for Hopper
+ELEMENTS = 4  # that one thread takes, at most, where there are enough of them
+TF32 = 3  # CUBLAS_TF32_TENSOR_OP_MATH
+
+log = logging.getLogger(__name__)
+
+Launch = Callable[[], Any]
 
 
 class CupyBackend(Backend):
-    """Arrays are ``cupy.ndarray``; matrix products go to cuBLAS.
+    """Arrays are ``cupy.ndarray``.
+
+    tf32 : whether float32 products may round their operands to ten bits of mantissa, several times as fast
 
     Raises
     ------
@@ -22,9 +39,7 @@ class CupyBackend(Backend):
         CuPy is not installed, or no CUDA device answers.
     """
 
-    name = "cupy"
-
-    def __init__(self) -> None:
+    def __init__(self, *, tf32: bool = False) -> None:
         try:
             import cupy
 
@@ -35,35 +50,313 @@ class CupyBackend(Backend):
                 f"backend 'cupy': no CUDA device answers ({reason}): expected a GPU with its driver and CuPy; "
                 "install neurosim[cuda12] or neurosim[cuda13] on a machine with a GPU, or use --backend numpy"
             ) from cause
-        self.xp = cupy
+        self.name = "cupy-tf32" if tf32 else "cupy"
+        self.tf32 = tf32
+        self.cupy = self.xp = cupy
+        self.array = cupy.ndarray
 
     def asarray(self, values: Any, dtype: Any = None) -> Array:
-        return self.xp.asarray(values, dtype)
+        if isinstance(values, Recorded):
+            return values if dtype is None else values.astype(dtype)
+        return self.cupy.asarray(values, dtype)
 
     def to_host(self, array: Array) -> np.ndarray:
-        return self.xp.asnumpy(array)
+        return self.cupy.asnumpy(array)
 
-    def kernel(self, source: str) -> Kernel:
-        return functools.partial(_run, self.xp, source)
+    def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        return self.cupy.zeros(shape, dtype)
+
+    def identity(self, n: int) -> Array:
+        return _identity(self.cupy, n)
+
+    def capture(self, graph: Graph) -> Program:
+        return CupyProgram(self, graph)
+
+    def positive_inverse_into(self, matrix: Array, out: Array) -> None:
+        out[...] = self.cupy.linalg.inv(matrix)
+
+    def solve_columns_into(self, w: Array, gram: Array, target: Array, sparsity: float, out: Array) -> None:
+        kernel = raw_kernel(self.cupy, cuda_loops.SOLVE_COLUMNS)
+        grid, block = (w.shape[1],), (cuda_loops.THREADS,)
+        kernel(grid, block, (w, gram, target, out, np.float64(sparsity), *map(np.int64, w.shape)))
 
     def describe(self) -> str:
         return f"GPU {self.device}"
 
 
+@functools.lru_cache(maxsize=4)
+def _identity(cupy: Any, n: int) -> Array:
+    return cupy.eye(n)
+
+
 @functools.cache
-def _elementwise(xp: Any, source: str, arrays: tuple[str, ...], constants: tuple[str, ...]) -> Any:
-    """Build the CUDA kernel of ``source``: assigned arrays are outputs that also hold the old value."""
-    lines = ast.parse(source).body
-    assigned = list(dict.fromkeys(line.targets[0].id for line in lines))  # type: ignore[attr-defined]
-    written = [name for name in assigned if name in arrays]
-    inputs = [f"T {name}" for name in (*arrays, *constants) if name not in written]
-    temporaries = "".join(f"T {name};\n" for name in assigned if name not in arrays)
-    body = temporaries + "".join(f"{ast.unparse(line)};\n" for line in lines)
-    return xp.ElementwiseKernel(", ".join(inputs), ", ".join(f"T {name}" for name in written), body), written
+def raw_kernel(cupy: Any, source: str) -> Any:
+    """Return the compiled kernel of ``source``; CuPy keeps it on disk between runs."""
+    return cupy.RawKernel(source.replace("NAME", "neurosim_kernel"), "neurosim_kernel", options=("--std=c++17",))
 
 
-def _run(xp: Any, source: str, arrays: Mapping[str, Array], constants: Mapping[str, float]) -> None:
-    dtype = next(iter(arrays.values())).dtype.type
-    kernel, written = _elementwise(xp, source, tuple(sorted(arrays)), tuple(sorted(constants)))
-    inputs = [arrays[name] for name in sorted(arrays) if name not in written]
-    kernel(*inputs, *(dtype(constants[name]) for name in sorted(constants)), *(arrays[name] for name in written))
+class CupyProgram(Program):
+    """A list of launches on arrays that were laid out beforehand: run once as it is, then captured, then replayed as one graph."""
+
+    def __init__(self, backend: CupyBackend, graph: Graph) -> None:
+        self.backend, self.cupy = backend, backend.cupy
+        self.items = scheduled(graph, cuda_loops.fused)
+        check_order(self.items)
+        self.plan = planned(self.items, lambda item: item.op not in OUT_OF_PLACE)
+        self.buffers = [self.cupy.zeros(size, np.uint8) for size in self.plan.sizes]
+        given = {node for item in self.items for node in item.reads if node.op == "input"}
+        self.inputs = {node.detail: self.cupy.zeros(node.shape, node.dtype) for node in given}
+        self.nbytes = self.plan.nbytes + sum(array.nbytes for array in self.inputs.values())
+        self.step, self.position = self.cupy.zeros(1, np.uint32), self.cupy.zeros(1, np.int64)
+        self.expected = 0  # what ``step`` holds on the device
+        self.labels = [item.nodes[0].detail for item in self.items if item.op == "watch"]
+        self.found = self.cupy.zeros(max(len(self.labels), 1), np.uint32)
+        self.data: dict[str, Array] = {}
+        self.rows = self.cupy.zeros(1, np.int64)
+        self.stream = self.cupy.cuda.Stream()
+        self.libraries = _Libraries(self.cupy, self.stream, backend.tf32)
+        self.launches = [launch for item in self.items for launch in self._launches(item)]
+        self._forget_graph()
+
+    def hold(self, data: Mapping[str, Array]) -> None:
+        self.data = {name: self.cupy.asarray(data[name], values.dtype) for name, values in self.inputs.items()}
+        self._forget_graph()
+
+    def order(self, rows: np.ndarray) -> None:
+        if len(self.rows) != len(rows):
+            self.rows = self.cupy.zeros(len(rows), np.int64)
+            self._forget_graph()
+        self.rows[...] = self.cupy.asarray(rows, np.int64)
+        self.position.fill(0)
+
+    def run(self, step: int) -> None:
+        self._at(step)
+        self._play("gathering", [*self._gathers(), *self.launches, self._advance()])
+
+    def run_on(self, batch: Mapping[str, Array], step: int) -> None:
+        self._at(step)
+        for name, values in self.inputs.items():
+            values[...] = self.cupy.asarray(batch[name], values.dtype)
+        self._play("given", [*self.launches, self._advance()])
+
+    def check(self) -> None:
+        found = self.cupy.asnumpy(self.found)
+        if found.any():
+            first = int(np.argmin(np.where(found == 0, np.iinfo(np.uint32).max, found)))
+            self.found.fill(0)
+            raise FloatingPointError(self.labels[first], "no finite number", int(found[first]) - 1)
+
+    # ------------------------------------------------------------------ replay
+
+    def _at(self, step: int) -> None:
+        """Let the device's counter stand at ``step``; it counts on by itself."""
+        if self.expected != step:
+            self.step.fill(step)
+        self.expected = step + 1
+
+    def _forget_graph(self) -> None:
+        self.played: set[str] = set()
+        self.graphs: dict[str, Any] = {}
+
+    def _play(self, name: str, launches: list[Launch]) -> None:
+        """Launch all one by one the first time, which loads them; capture the second; replay from then on."""
+        with self.stream:
+            if name in self.played and name not in self.graphs:
+                self.graphs[name] = self._captured(launches)
+            graph = self.graphs.get(name)
+            if graph is not None:
+                graph.launch(self.stream)
+            else:
+                for launch in launches:
+                    launch()
+        self.played.add(name)
+
+    def _captured(self, launches: list[Launch]) -> Any:
+        try:
+            self.stream.begin_capture()
+            for launch in launches:
+                launch()
+            return self.stream.end_capture()
+        except Exception as reason:  # CUDA's own error types; the step itself is sound, it has run once
+            log.warning("the step's CUDA graph could not be captured, and its kernels are launched one by one: %s", reason)
+            return None
+
+    # ------------------------------------------------------------------ memory
+
+    def _place(self, node: Node) -> Any:
+        """Return what stands for a value's memory: a leaf or input itself, a buffer's number, or None."""
+        base = node.base
+        return base if base.op in ("leaf", "input") else self.plan.place.get(base)
+
+    def _memory(self, place: Any) -> Array:
+        if isinstance(place, int):
+            return self.buffers[place]
+        return place.detail if place.op == "leaf" else self.inputs[place.detail]
+
+    def _array(self, node: Node) -> Array:
+        return self._memory(self._place(node))
+
+    # ------------------------------------------------------------------ launches
+
+    def _launches(self, item: Item) -> list[Launch]:
+        """Return the launches of an item."""
+        if item.space is not None:
+            loop = cuda_loops.written(item.nodes, item.space, self._place)
+            arrays = [self._memory(place) for place in loop.places]
+            return [self._elementwise(loop.source, [*arrays, *map(np.float64, loop.numbers)], loop.rows, loop.columns)]
+        (node,) = item.nodes
+        made: list[Launch] = getattr(self, f"_{node.op}")(node)
+        return made
+
+    def _elementwise(self, source: str, arguments: list[Any], rows: int, columns: int, *rest: int) -> Launch:
+        kernel = raw_kernel(self.cupy, source)
+        blocks = -(-rows * columns // cuda_loops.THREADS)
+        grid = (max(1, min(blocks, max(1024, blocks // ELEMENTS))),)
+        given = (*arguments, np.int64(rows), np.int64(columns), *map(np.int64, rest))
+        return lambda: kernel(grid, (cuda_loops.THREADS,), given)
+
+    def _matmul(self, node: Node) -> list[Launch]:
+        """Return cuBLAS's product; it counts columns first, so that c = a b is asked for as c' = b' a'."""
+        a, b = node.inputs
+        (m, k), n = a.shape, b.shape[1]
+        arrays = [self._array(value) for value in (b, a, node)]
+        flags = [int(value.op == "transpose") for value in (b, a)]
+        widths = [value.base.shape[1] if value.op == "transpose" else value.shape[1] for value in (b, a)]
+        return [self.libraries.product(node.dtype, flags, (n, m, k), arrays, widths)]
+
+    def _total(self, node: Node) -> list[Launch]:
+        source, over = cuda_loops.total(node)
+        space = node.inputs[0].shape
+        rows = space[0] if len(space) > 1 and len(node.detail) < len(space) else 1
+        columns = node.inputs[0].size // rows
+        kernel = raw_kernel(self.cupy, source)
+        arguments = (self._array(node.inputs[0]), self._array(node), np.int64(rows), np.int64(columns))
+        by_row = (rows,), (cuda_loops.THREADS,)
+        by_column = (-(-columns // cuda_loops.WIDTH),), (cuda_loops.WIDTH, cuda_loops.HEIGHT)
+        grid, block = by_column if over == "rows" else by_row
+        return [lambda: kernel(grid, block, arguments)]
+
+    _sum = _max = _total
+
+    def _join(self, node: Node) -> list[Launch]:
+        launches, first = [], 0
+        for part in node.inputs:
+            rows, columns = part.shape
+            arrays = [self._array(part), self._array(node)]
+            launches.append(self._elementwise(cuda_loops.joined(node), arrays, rows, columns, node.shape[1], first))
+            first += columns
+        return launches
+
+    def _copy(self, node: Node) -> list[Launch]:
+        return [self._elementwise(cuda_loops.transposed(node), [self._array(node.inputs[0]), self._array(node)], *node.shape)]
+
+    def _bits(self, node: Node) -> list[Launch]:
+        kernel, blocks = raw_kernel(self.cupy, cuda_loops.random_words()), -(-node.size // 4)
+        arguments = (self._array(node), np.int64(blocks), *map(np.uint32, node.detail), self.step)
+        return [lambda: kernel((-(-blocks // cuda_loops.THREADS),), (cuda_loops.THREADS,), arguments)]
+
+    def _watch(self, node: Node) -> list[Launch]:
+        (value,) = node.inputs
+        number = self.labels.index(node.detail)
+        found = self.found[number : number + 1]
+        return [self._elementwise(cuda_loops.watched(value), [self._array(value), found, self.step], 1, value.size)]
+
+    def _call(self, node: Node) -> list[Launch]:
+        name, *constants = node.detail
+        if name == "positive_inverse":
+            return self._inverse(node)
+        kernel = raw_kernel(self.cupy, cuda_loops.SOLVE_COLUMNS)
+        arrays = [self._array(value) for value in (*node.inputs, node)]
+        arguments = (*arrays, np.float64(constants[0]), *map(np.int64, node.shape))
+        return [lambda: kernel((node.shape[1],), (cuda_loops.THREADS,), arguments)]
+
+    def _inverse(self, node: Node) -> list[Launch]:
+        """Return the solution of (matrix) x = identity by Cholesky's factor, poisoned where there is none."""
+        n, out, matrix = node.shape[0], self._array(node), self._array(node.inputs[0])
+        factor, failed = self.cupy.zeros(node.nbytes, np.uint8), self.cupy.zeros(2, np.int32)
+        identity = self._elementwise(cuda_loops.IDENTITY, [out], n, n)
+        poisoned = self._elementwise(cuda_loops.POISONED, [out, failed], n, n)
+        size = node.nbytes
+
+        def copied() -> None:
+            factor.data.copy_from_device_async(matrix.data, size)
+
+        return [copied, identity, *self.libraries.inverse(n, factor, out, failed), poisoned]
+
+    def _gathers(self) -> list[Launch]:
+        launches = []
+        for name, values in self.inputs.items():
+            kind = cuda_loops.TYPES[values.dtype]
+            arrays = [self.data[name], values, self.rows, self.position]
+            launches.append(self._elementwise(cuda_loops.gathered(kind), arrays, len(values), values.size // len(values)))
+        return launches
+
+    def _advance(self) -> Launch:
+        kernel = raw_kernel(self.cupy, cuda_loops.ADVANCE)
+        return lambda: kernel((1,), (1,), (self.step, self.position))
+
+
+class _Libraries:
+    """cuBLAS and cuSOLVER for one program.
+
+    cuBLAS through a handle of our own, whose stream and memory are set once: a handle without memory allocates inside the capture,
+    and CuPy's functions set the stream before each call, which takes the memory away again.
+    """
+
+    def __init__(self, cupy: Any, stream: Any, tf32: bool) -> None:
+        self.cupy, self.cublas = cupy, cublas_library(cupy)
+        self.memory = cupy.zeros(WORKSPACE, np.uint8)
+        self.numbers = {np.float32: ctypes.c_float, np.float64: ctypes.c_double}
+        self.handle = ctypes.c_void_p()
+        _succeed(self.cublas.cublasCreate_v2(ctypes.byref(self.handle)))
+        _succeed(self.cublas.cublasSetStream_v2(self.handle, ctypes.c_void_p(stream.ptr)))
+        _succeed(self.cublas.cublasSetWorkspace_v2(self.handle, ctypes.c_void_p(self.memory.data.ptr), ctypes.c_size_t(WORKSPACE)))
+        _succeed(self.cublas.cublasSetMathMode(self.handle, TF32 if tf32 else 0))
+
+    def __del__(self) -> None:
+        if self.handle:
+            self.cublas.cublasDestroy_v2(self.handle)
+
+    def product(
+        self, dtype: Any, flags: list[int], sizes: tuple[int, int, int], arrays: list[Array], widths: list[int]
+    ) -> Launch:
+        """Return the launch of one product, operands in cuBLAS's order."""
+        function = self.cublas.cublasSgemm_v2 if dtype == np.float32 else self.cublas.cublasDgemm_v2
+        one, zero = (self.numbers[np.dtype(dtype).type](value) for value in (1, 0))
+        b, a, out = (ctypes.c_void_p(array.data.ptr) for array in arrays)
+        (n, m, k), (width_b, width_a) = map(ctypes.c_int, sizes), map(ctypes.c_int, widths)
+        transposed = [ctypes.c_int(flag) for flag in flags]
+        given = (*transposed, n, m, k, ctypes.byref(one), b, width_b, a, width_a, ctypes.byref(zero), out, n)
+        return lambda: _succeed(function(self.handle, *given))
+
+    def inverse(self, n: int, factor: Array, out: Array, failed: Array) -> list[Launch]:
+        """Return the launches of factor and solution, in place; ``failed`` takes what they say of themselves."""
+        cusolver, handle = self.cupy.cuda.cusolver, self.cupy.cuda.device.get_cusolver_handle()
+        lower = 0
+        size = cusolver.dpotrf_bufferSize(handle, lower, n, factor.data.ptr, n)
+        scratch = self.cupy.zeros(max(size, 1), np.float64)
+
+        def factorise() -> None:
+            cusolver.dpotrf(handle, lower, n, factor.data.ptr, n, scratch.data.ptr, size, failed.data.ptr)
+
+        def solve() -> None:
+            cusolver.dpotrs(handle, lower, n, n, factor.data.ptr, n, out.data.ptr, n, failed.data.ptr + failed.itemsize)
+
+        return [factorise, solve]
+
+
+def _succeed(status: int) -> None:
+    """Raise RuntimeError where cuBLAS reports a failure."""
+    if status:
+        raise RuntimeError(f"cuBLAS reports status {status}")
+
+
+def cublas_library(cupy: Any) -> Any:
+    """Return the cuBLAS that CuPy has loaded; raise NotCapturableError where it cannot be found."""
+    cupy.cuda.device.get_cublas_handle()  # loads it
+    maps = Path("/proc/self/maps")
+    lines = maps.read_text(encoding="utf-8").splitlines() if maps.exists() else []
+    paths = [line.split(maxsplit=5)[-1] for line in lines if "libcublas.so" in line]
+    if not paths:
+        raise NotCapturableError("the cuBLAS that CuPy loaded cannot be found in /proc/self/maps, which a graph needs")
+    return ctypes.CDLL(paths[0])

@@ -1,73 +1,74 @@
-"""NumPy on the CPU, with fused elementwise kernels compiled by Numba."""
+"""NumPy on the CPU: matrix products by NumPy's BLAS, everything else in loops compiled by LLVM."""
 
 from __future__ import annotations
 
-import ast
+import ctypes
 import functools
-import hashlib
-import importlib.util
+import math
 import os
 import platform
-import sys
-import tempfile
-from collections.abc import Mapping
-from pathlib import Path
-from types import ModuleType
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import platformdirs
 from scipy.linalg import lapack
 from threadpoolctl import ThreadpoolController
 
-from neurosim.backends.base import Array, Backend, Kernel
+from neurosim.backends.base import Array, Backend, Program
+from neurosim.capture import Graph, Item, Node, Recorded, check_order, llvm_loops, planned, scheduled
 
-FUNCTIONS = {"sqrt", "exp", "log", "tanh", "abs", "min", "max"}
+OUT_OF_PLACE = frozenset({"matmul", "join", "copy", "bits", "call", "watch"})
 
-HEADER = "import math\nfrom math import sqrt, exp, log, tanh\n\nimport numba\n\n\n"
+Call = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
 class NumpyBackend(Backend):
-    """Arrays are ``numpy.ndarray``; matrix products go to NumPy's BLAS."""
+    """Arrays are ``numpy.ndarray``."""
 
     name = "numpy"
     xp = np
+    array = np.ndarray
 
     def asarray(self, values: Any, dtype: Any = None) -> Array:
+        if isinstance(values, Recorded):
+            return values if dtype is None else values.astype(dtype)
         return np.asarray(values, dtype)
 
     def to_host(self, array: Array) -> np.ndarray:
         return np.asarray(array)
 
-    def kernel(self, source: str) -> Kernel:
-        return _compile(source)
+    def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        return np.zeros(shape, dtype)
 
-    def positive_inverse(self, matrix: Array) -> Array:
+    def identity(self, n: int) -> Array:
+        return _identity(n)
+
+    def capture(self, graph: Graph) -> Program:
+        return NumpyProgram(self, graph)
+
+    def positive_inverse_into(self, matrix: Array, out: Array) -> None:
+        np.copyto(out, matrix)
         with _blas_pools().limit(limits=1, user_api="blas"):
-            factor, failed = lapack.dpotrf(matrix, lower=1, clean=0)
-            inverse, unsolved = lapack.dpotri(factor, lower=1, overwrite_c=1)
+            _, failed = lapack.dpotrf(out.T, lower=1, clean=0, overwrite_a=1)  # out.T is in LAPACK's order: nothing is copied
+            _, unsolved = lapack.dpotri(out.T, lower=1, overwrite_c=1)
         if failed or unsolved:
-            return np.full_like(matrix, np.nan)
-        lower = np.tril(inverse)  # only this half was written
-        return lower + np.tril(lower, -1).T
+            out.fill(np.nan)
+        for k in range(1, len(out)):  # only one half was written
+            out[k, :k] = out[:k, k]
+
+    def solve_columns_into(self, w: Array, gram: Array, target: Array, sparsity: float, out: Array) -> None:
+        np.copyto(out, w)
+        for j in range(len(gram)):
+            variance = gram[j, j]
+            if variance <= 0:  # a pixel that has never been on: no evidence, and nothing to divide by
+                continue
+            solved = out[j] + (target[j] - gram[j] @ out) / variance
+            if sparsity:
+                solved = np.sign(solved) * np.maximum(np.abs(solved) - sparsity / variance, 0)
+            out[j] = solved
 
     def describe(self) -> str:
         return f"CPU {platform.machine()}, {os.cpu_count()} cores"
-
-
-class _Literals(ast.NodeTransformer):
-    """Turn number literals into arguments.
-
-    Numba would read ``1`` beside a float32 as int64 and compute the line in float64, at half the vector width.
-    """
-
-    def __init__(self) -> None:
-        self.values: dict[str, float] = {}
-
-    def visit_Constant(self, node: ast.Constant) -> ast.AST:
-        name = f"literal{len(self.values)}"
-        self.values[name] = float(node.value)  # type: ignore[arg-type]
-        return ast.copy_location(ast.Name(name, ast.Load()), node)
 
 
 @functools.cache
@@ -80,65 +81,116 @@ def _blas_pools() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-@functools.cache
-def _compile(source: str) -> Kernel:
-    """Return the kernel of ``source``: one loop over all elements, single-threaded, so that it leaves BLAS its threads."""
-    literals = _Literals()
-    body = [literals.visit(node) for node in ast.parse(source).body]
-    assigned = list(dict.fromkeys(node.targets[0].id for node in body))
-    names = {node.id for line in body for node in ast.walk(line) if isinstance(node, ast.Name)} - FUNCTIONS
-    compiled: dict[tuple[str, ...], Any] = {}
-
-    def run(arrays: Mapping[str, Array], constants: Mapping[str, float]) -> None:
-        scalars = sorted(names - arrays.keys() - set(assigned))
-        used = tuple(sorted(arrays))
-        if used not in compiled:
-            written = [name for name in assigned if name in arrays]
-            compiled[used] = _load(_loop([ast.unparse(line) for line in body], used, scalars, written))
-        dtype = next(iter(arrays.values())).dtype.type
-        values = (dtype(literals.values[n] if n in literals.values else constants[n]) for n in scalars)
-        compiled[used](*(arrays[n].reshape(-1) for n in used), *values)
-
-    return run
+@functools.lru_cache(maxsize=4)
+def _identity(n: int) -> np.ndarray:
+    return np.eye(n)
 
 
-def _loop(lines: list[str], arrays: tuple[str, ...], scalars: list[str], written: list[str]) -> str:
-    """Write the Python source of one loop; array elements live in local names while it runs."""
-    arguments = ", ".join([f"{name}_array" for name in arrays] + scalars)
-    parts = [HEADER, '@numba.njit(fastmath=True, cache=True, error_model="numpy", nogil=True)\n']
-    parts += [f"def kernel({arguments}):\n    for i in range({arrays[0]}_array.size):\n"]
-    parts += [f"        {name} = {name}_array[i]\n" for name in arrays]
-    parts += [f"        {line}\n" for line in lines]
-    parts += [f"        {name}_array[i] = {name}\n" for name in written]
-    return "".join(parts)
+class NumpyProgram(Program):
+    """A list of calls on arrays that were laid out beforehand."""
+
+    def __init__(self, backend: NumpyBackend, graph: Graph) -> None:
+        self.backend = backend
+        graph.watch_sums()
+        self.items = scheduled(graph, llvm_loops.fused)
+        check_order(self.items)
+        self.plan = planned(self.items, lambda item: item.op not in OUT_OF_PLACE)
+        self.buffers = [_aligned(size) for size in self.plan.sizes]
+        given = {node for item in self.items for node in item.reads if node.op == "input"}
+        self.inputs = {node.detail: np.zeros(node.shape, node.dtype) for node in given}
+        self.nbytes = self.plan.nbytes + sum(array.nbytes for array in self.inputs.values())
+        self.step = ctypes.c_uint32()
+        self.data: Mapping[str, np.ndarray] = {}
+        self.rows = np.zeros(0, np.intp)
+        self.position = 0
+        loops = {item: llvm_loops.written(item.nodes, item.space, self._place) for item in self.items if item.space is not None}
+        addresses = llvm_loops.compiled([loop.text for loop in loops.values()])
+        self.calls: list[Call] = []
+        for item in self.items:
+            if item in loops:
+                self.calls.append(llvm_loops.bound(loops[item], addresses[loops[item].text], self._memory))
+            else:
+                self.calls += self._call(item)
+
+    def hold(self, data: Mapping[str, np.ndarray]) -> None:
+        self.data = {name: np.ascontiguousarray(data[name], values.dtype) for name, values in self.inputs.items()}
+
+    def order(self, rows: np.ndarray) -> None:
+        self.rows, self.position = rows, 0
+
+    def run(self, step: int) -> None:
+        for name, values in self.inputs.items():
+            chosen = self.rows[self.position : self.position + len(values)]
+            np.take(self.data[name], chosen, axis=0, out=values, mode="clip")  # "raise" would gather into a copy first
+            taken = len(values)
+        self.position += taken
+        self._replay(step)
+
+    def run_on(self, batch: Mapping[str, np.ndarray], step: int) -> None:
+        for name, values in self.inputs.items():
+            values[...] = batch[name]
+        self._replay(step)
+
+    def _replay(self, step: int) -> None:
+        self.step.value = step
+        for function, arguments in self.calls:
+            function(*arguments)
+
+    # ------------------------------------------------------------------ memory
+
+    def _place(self, node: Node) -> Any:
+        """Return what stands for a value's memory: a leaf or input itself, a buffer's number, or None."""
+        base = node.base
+        return base if base.op in ("leaf", "input") else self.plan.place.get(base)
+
+    def _memory(self, place: Any) -> np.ndarray:
+        if isinstance(place, int):
+            return self.buffers[place]
+        found: np.ndarray = place.detail if place.op == "leaf" else self.inputs[place.detail]
+        return found
+
+    def _array(self, node: Node) -> Any:
+        """Return a value as an array of its own shape, or as a number."""
+        if node.op == "constant":
+            return node.detail
+        if node.op == "transpose":
+            return self._array(node.inputs[0]).T
+        if node.op == "reshape":
+            return self._array(node.inputs[0]).reshape(node.shape)
+        place = self._place(node)
+        if isinstance(place, int):
+            return np.ndarray(node.shape, node.dtype, self.buffers[place])
+        return self._memory(place)
+
+    # ------------------------------------------------------------------ calls
+
+    def _call(self, item: Item) -> list[Call]:
+        (node,) = item.nodes
+        if node.op == "watch":
+            return [(_check, (self._array(node.inputs[0]), node.detail))]
+        out = self._array(node)
+        if node.op == "bits":
+            return [llvm_loops.random_filler(out, node.detail, self.step)]
+        inputs = [self._array(value) for value in node.inputs]
+        if node.op == "join":
+            ends = np.cumsum([part.shape[1] for part in inputs])
+            return [(np.copyto, (out[:, end - part.shape[1] : end], part)) for part, end in zip(inputs, ends, strict=True)]
+        if node.op == "copy":
+            return [(np.copyto, (out, inputs[0]))]
+        if node.op == "call":
+            name, *constants = node.detail
+            return [(getattr(self.backend, f"{name}_into"), (*inputs, *constants, out))]
+        inputs = [np.asarray(value, node.dtype) if isinstance(value, float) else value for value in inputs]
+        return [(getattr(np, node.op), (*inputs, out))]
 
 
-def _load(source: str) -> Any:
-    """Import generated ``source`` from a file, because Numba keeps compiled code between runs only for files."""
-    digest = hashlib.blake2b(source.encode(), digest_size=8).hexdigest()
-    path = _kernel_folder() / f"neurosim_kernel_{digest}.py"
-    if not path.exists():
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".tmp", delete=False) as file:
-            file.write(source)
-        os.replace(file.name, path)  # two processes may write at once: each swaps in a whole file
-    return _module(path).kernel
+def _aligned(size: int) -> np.ndarray:
+    """Return ``size`` bytes that start on a cache line."""
+    memory = np.zeros(size + 64, np.uint8)
+    start = -memory.ctypes.data % 64
+    return memory[start : start + size]
 
 
-def _kernel_folder() -> Path:
-    """Return a folder we may write to: the user's cache, or a temporary one where that is read-only."""
-    folder = Path(platformdirs.user_cache_dir("neurosim"))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError:
-        return Path(tempfile.mkdtemp(prefix="neurosim-kernels-"))
-
-
-def _module(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module  # Numba finds a cached function's globals through its module's name
-    spec.loader.exec_module(module)
-    return module
+def _check(total: np.ndarray, what: str) -> None:
+    if not math.isfinite(total[()]):
+        raise FloatingPointError(what, float(total[()]), None)

@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from neurosim.experiments.run import Job
-from neurosim.network import Sweep
 from neurosim.training import Evaluation, Observer, Trainer
 
 console = Console()
@@ -24,7 +23,7 @@ class Bar(Observer):
         self.progress = progress
         self.task = progress.add_task(title, total=sum(steps(t, job) * t.epochs for t in job.trainers), state="")
 
-    def on_step(self, trainer: Trainer, sweep: Sweep) -> None:
+    def on_step(self, trainer: Trainer) -> None:
         self.progress.update(self.task, completed=trainer.steps)
 
     def on_epoch(self, trainer: Trainer, metrics: Mapping[str, Evaluation]) -> None:

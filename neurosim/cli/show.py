@@ -19,14 +19,14 @@ Model = Annotated[str, typer.Argument(help="A name that `neurosim models` lists,
 
 def show(model: Model, settings: args.Settings = None, data: args.Data = None, debug: args.Debug = False) -> None:
     """Print populations, projections, rules, memory, the steps of training, and what each scheme claims to need."""
+    from neurosim.backends import NumpyBackend
     from neurosim.datasets.registry import find
     from neurosim.experiments.building import build_network
-    from neurosim.experiments.cost import CountingBackend
     from neurosim.experiments.model_file import ModelFile
 
     table = ModelFile.load(model, args.settings(settings, data)).table
     entry = find(table.data.name)
-    network = build_network(table.network, entry.shape, entry.classes, seed=1, backend=CountingBackend())
+    network = build_network(table.network, entry.shape, entry.classes, seed=1, backend=NumpyBackend())
     typer.echo("\n".join([*_origin(table), "", network.summary(), f"memory      {_size(network.parameters())}"]))
     for number, stage in enumerate(table.stages, start=1):
         pathway = stage.pathway()
@@ -47,10 +47,13 @@ def _origin(table: ModelTable) -> list[str]:
 
 
 def _stage(stage: Stage, pathway: FeedbackPathway, network: Network) -> list[str]:
-    from neurosim.experiments.cost import step_cost
+    from neurosim.experiments.cost import Cost
+    from neurosim.training import Trainer
 
     claims = [f"{name}: {_answer(value)}".replace("_", " ") for name, value in vars(pathway.claims).items()]
     own = pathway.parameters() | pathway.memory()
+    options: dict[str, Any] = {"feedback_optimiser": stage.feedback_optimiser, "epochs": stage.epochs, "batch": stage.batch}
+    trainer = Trainer(network, pathway, stage.optimiser, **options)
     return [
         f"scheme      {stage.scheme} ({pathway.citation})",
         f"options     {stage.options or 'as they are by default'}",
@@ -58,7 +61,7 @@ def _stage(stage: Stage, pathway: FeedbackPathway, network: Network) -> list[str
         f"optimiser   {_described(stage.optimiser)}",
         f"feedback    {_feedback(stage, own)}",
         f"passes      {' -> '.join(phase.name for phase in pathway.phases)}",
-        *(f"step        {p.name}: {step_cost(network, pathway, p, stage.batch).describe()}" for p in pathway.phases),
+        *(f"step        {p.name}: {Cost.of(trainer.recorded(p)).describe()}" for p in pathway.phases),
         f"claims      {', '.join(claims)}",
     ]
 

@@ -107,9 +107,7 @@ class HSICBottleneck(FeedbackPathway):
         it is centred as it stands.
         """
         _, _, inverse, c = self._kernel(values, sigma)
-        inverse *= -c
-        inverse[self.network.backend.xp.diag_indices(len(inverse))] += 1
-        return inverse
+        return self.network.backend.identity(len(inverse)) - c * inverse
 
     def _kernel(self, values: Any, sigma: float) -> tuple[Any, Any, Any, float]:
         """Return Z, (batch, d), its kernel K, C**-1, both (batch, batch) and float64, and c."""
@@ -124,8 +122,7 @@ class HSICBottleneck(FeedbackPathway):
         distance *= -1 / (2 * sigma**2 * z.shape[1])
         kernel = backend.xp.exp(distance, out=distance)
         c = EPSILON * len(z)
-        regular = centred(kernel)
-        regular[backend.xp.diag_indices(len(z))] += c
+        regular = centred(kernel) + c * backend.identity(len(z))
         return z, kernel, backend.positive_inverse(regular), c
 
     def _error(self, values: Any, wanted: Any, sigma: float) -> Any:
@@ -166,7 +163,7 @@ class HSICBottleneck(FeedbackPathway):
         rate = sweep.rate[self.network.output]
         return rate.reshape(len(rate), -1)[:, self.assigned] if self.output == "units" else rate
 
-    def loss(self, sweep: Sweep, target: Any) -> float:
+    def loss(self, sweep: Sweep, target: Any) -> Any:
         """Return the mean cross-entropy in nats; with ``units``, that of a softmax over the assigned neurons' rates.
 
         It is there to be compared; what the populations minimise is the kernel objective.
@@ -175,7 +172,7 @@ class HSICBottleneck(FeedbackPathway):
             return super().loss(sweep, target)
         xp, scores = self.network.backend.xp, self.scores(sweep)
         shifted = scores - scores.max(axis=1, keepdims=True)
-        return float((xp.log(xp.exp(shifted).sum(axis=1)) - (target * shifted).sum(axis=1)).mean())
+        return (xp.log(xp.exp(shifted).sum(axis=1)) - (target * shifted).sum(axis=1)).mean()
 
     def memory(self) -> dict[str, Any]:
         return super().memory() | ({"hsic/assigned": self.assigned} if self.output == "units" else {})

@@ -119,10 +119,10 @@ class FeedbackPathway(abc.ABC):
         """Return the score of each class, (batch, classes); the largest is the network's answer."""
         return sweep.rate[self.network.output]
 
-    def loss(self, sweep: Sweep, target: Any) -> float:
-        """Return the mean cross-entropy of the output in nats."""
+    def loss(self, sweep: Sweep, target: Any) -> Any:
+        """Return the mean cross-entropy of the output in nats, a number that may still lie on the device."""
         p = sweep.rate[self.network.output]
-        return float(-(target * self.network.backend.xp.log(p + p.dtype.type(1e-30))).sum() / len(p))
+        return -(target * self.network.backend.xp.log(p + p.dtype.type(1e-30))).sum() / len(p)
 
     def parameters(self) -> dict[str, Any]:
         """Return the learned arrays of the pathway's own networks by name."""

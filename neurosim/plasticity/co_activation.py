@@ -6,9 +6,6 @@ single synapse carries, so this is a rule of its own and not a separable equatio
 
 from __future__ import annotations
 
-from typing import Any
-
-from neurosim.backends import Backend
 from neurosim.errors import require
 from neurosim.plasticity.rule import Proposal, Rule, Synapses, Variables
 
@@ -56,20 +53,8 @@ class CoActivationMemory(Rule):
         scale = rate.dtype.type(take / len(rate))
         A = synapses.state["A"] * rate.dtype.type(keep) + scale * backend.matmul(rate.T, rate)
         B = synapses.state["B"] * rate.dtype.type(keep) + scale * backend.matmul(rate.T, target.reshape(len(target), -1))
-        w = self._sweep_columns(backend, synapses.w.copy(), A, B)
+        w = backend.solve_columns(synapses.w, A, B, self.sparsity)
         return Proposal(w - synapses.w, None, {"A": A, "B": B})
 
     def describe(self) -> str:
         return f"co-activation memory (A, B), forgetting {self.forgetting}, one coordinate-descent sweep a batch"
-
-    def _sweep_columns(self, backend: Backend, w: Any, A: Any, B: Any) -> Any:
-        for j in range(len(A)):
-            variance = A[j, j]
-            if variance <= 0:  # a pixel that has never been on: no evidence, and nothing to divide by
-                continue
-            solved = w[j] + (B[j] - backend.matmul(A[j : j + 1], w)[0]) / variance
-            if self.sparsity:
-                xp = backend.xp
-                solved = xp.sign(solved) * xp.maximum(xp.abs(solved) - self.sparsity / variance, 0)
-            w[j] = solved
-        return w

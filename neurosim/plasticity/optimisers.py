@@ -29,12 +29,25 @@ class Update(abc.ABC):
 
 
 class Time:
-    """How far training has come: ``updates`` of this parameter before this one, ``progress`` of the stage in [0, 1), ``epoch``."""
+    """How far training has come.
 
-    def __init__(self, updates: int, epoch: int, epochs: int) -> None:
-        self.updates = updates
-        self.epoch = epoch
-        self.progress = epoch / epochs
+    updates : of this parameter, before this one; in a captured step a number that is not known yet
+    epoch, progress : of the stage, the latter in [0, 1); a captured step that ``asked`` holds for one epoch only
+    """
+
+    def __init__(self, epoch: int, epochs: int) -> None:
+        self.updates: Any = 0
+        self.asked = False
+        self._epoch, self._epochs = epoch, epochs
+
+    @property
+    def epoch(self) -> int:
+        self.asked = True
+        return self._epoch
+
+    @property
+    def progress(self) -> float:
+        return self.epoch / self._epochs
 
 
 class Optimiser(Update):

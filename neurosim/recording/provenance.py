@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
-PACKAGES = ("brian2", "h5py", "numba", "numpy", "scipy")
+PACKAGES = ("brian2", "h5py", "llvmlite", "numpy", "scipy")
 CHECKOUT = Path(__file__).parents[2]
 
 

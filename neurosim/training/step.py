@@ -15,32 +15,38 @@ from neurosim.plasticity import Time, Update, chain
 
 
 class Commit:
-    """Applies proposed changes to parameters, through an optimiser with memory for each of them."""
+    """Applies proposed changes to parameters, through an optimiser with memory for each of them.
+
+    memory : parameter name -> the optimiser's arrays; updates : parameter name -> how often it was changed, a float64 array of one
+    number, so that a captured step can count on
+    """
 
     def __init__(self, optimiser: Update, backend: Backend) -> None:
         self.chain = chain(optimiser)
         self.backend = backend
         self.memory: dict[str, dict[str, Any]] = {}
-        self.updates: dict[str, int] = {}
+        self.updates: dict[str, Any] = {}
 
-    def apply(self, parameters: Mapping[str, Any], deltas: Mapping[str, Any], epoch: int, epochs: int, solved: set[str]) -> None:
+    def apply(self, parameters: Mapping[str, Any], deltas: Mapping[str, Any], time: Time, solved: set[str]) -> None:
         """Add to each parameter what the optimiser makes of its proposed change; ``solved`` ones take theirs as it is."""
         for name, change in deltas.items():
             weight = parameters[name]
             if name not in solved:
-                count = self.updates.get(name, 0)
-                self.chain.apply(self.backend, change, weight, self._memory(name, weight), Time(count, epoch, epochs))
-                self.updates[name] = count + 1
+                memory = self._memory(name, weight)
+                time.updates = self.updates[name]
+                self.chain.apply(self.backend, change, weight, memory, time)
+                self.updates[name] += 1
             weight += change
 
     def _memory(self, name: str, weight: Any) -> dict[str, Any]:
         if name not in self.memory:
-            self.memory[name] = {key: self.backend.xp.zeros_like(weight) for key in self.chain.state_names}
+            self.memory[name] = {key: self.backend.lasting(weight.shape, weight.dtype, weight) for key in self.chain.state_names}
+            self.updates[name] = self.backend.lasting((), np.float64, weight)
         return self.memory[name]
 
     def state(self) -> dict[str, Any]:
         """Return the optimiser's memory as flat name -> array."""
-        flat: dict[str, Any] = {f"{name}:updates": np.int64(count) for name, count in self.updates.items()}
+        flat: dict[str, Any] = {f"{name}:updates": np.int64(int(count)) for name, count in self.updates.items()}
         return flat | {f"{name}:{key}": value for name, values in self.memory.items() for key, value in values.items()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -48,7 +54,8 @@ class Commit:
         for flat, value in state.items():
             name, _, key = flat.rpartition(":")
             if key == "updates":
-                self.updates[name] = int(value)
+                self.updates[name] = self.backend.asarray(np.array(float(value)))
+                self.memory.setdefault(name, {})
             else:
                 self.memory.setdefault(name, {})[key] = self.backend.asarray(np.array(value))
 
@@ -77,9 +84,18 @@ def step(
 
 def check_finite(network: Network, sweep: Sweep, at: int) -> None:
     """Raise DivergedError naming the first population, in sweep order, whose drive is no finite number."""
-    for name in network.order:
-        total = float(sweep.drive[name].sum())
-        if not np.isfinite(total):
-            raise DivergedError(
-                f"population {name!r}: drive is {total} at step {at}: expected finite numbers; lower the learning rate, or clip"
-            )
+    try:
+        for name in network.order:
+            if name != network.input:  # a data set holds finite numbers only
+                network.backend.check_finite(name, sweep.drive[name])
+    except FloatingPointError as cause:
+        raise diverged(cause, at) from cause
+
+
+def diverged(cause: FloatingPointError, at: int) -> DivergedError:
+    """Return the error that tells of a drive, ``cause``, that was no finite number at step ``at``, or at the one it tells of."""
+    name, total, noted = cause.args
+    at = at if noted is None else noted
+    return DivergedError(
+        f"population {name!r}: drive is {total} at step {at}: expected finite numbers; lower the learning rate, or clip"
+    )

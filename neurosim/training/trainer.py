@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -9,13 +10,16 @@ from typing import Any
 
 import numpy as np
 
+from neurosim.backends import Program
 from neurosim.backends.base import generator
+from neurosim.capture import Graph
 from neurosim.datasets import DataSet, Split, one_hot
 from neurosim.errors import InputError, require
-from neurosim.feedback import FeedbackPathway
+from neurosim.feedback import FeedbackPathway, Phase
 from neurosim.network import Network, Sweep
-from neurosim.plasticity import Update
-from neurosim.training.step import Commit, check_finite, step
+from neurosim.plasticity import Time, Update
+from neurosim.training.captured import CapturedStep, recorded
+from neurosim.training.step import Commit, diverged, step
 
 EVALUATION_BATCH = 1000
 EVALUATED_OF_TRAINING = 10_000  # of the training split: its first images, so that evaluation stays cheap beside an epoch
@@ -32,7 +36,7 @@ class Evaluation:
 class Observer:
     """What may look on while a trainer runs; every method may be left out."""
 
-    def on_step(self, trainer: Trainer, sweep: Sweep) -> None:
+    def on_step(self, trainer: Trainer) -> None:
         """After the commit of each step."""
 
     def on_epoch(self, trainer: Trainer, metrics: Mapping[str, Evaluation]) -> None:
@@ -78,6 +82,9 @@ class Trainer:
         self.epoch = 0
         self.steps = 0
         self.seconds = 0.0
+        self._programs: dict[Phase, CapturedStep] = {}
+        self._holding: set[Program] = set()  # those that have the training data
+        self._one_hot: tuple[Any, Any] = (None, None)
         self.solved = {f"{p.name}.w" for p in network.projections.values() if p.rule is not None and p.rule.solves}
 
     # ------------------------------------------------------------------ training
@@ -106,34 +113,88 @@ class Trainer:
     def run_epoch(self, data: DataSet, *observers: Observer) -> None:
         """Run every phase of one epoch; the samples that do not fill a last batch rest until the next order."""
         for phase in self.pathway.phases:
-            for x, target in self._batches(data):
+            program = self._captured(phase).prepared(self.epoch, self.epochs)
+            run = self._runner(phase, program, data)
+            for rows in self._batches(len(data.train)):
                 started = time.perf_counter()
-                draws = self.network.backend.draws(self.seed, self.steps)
-                sweep = step(self.network, self.pathway, phase, x, target, draws, self._commit)
+                try:
+                    run(rows)
+                except FloatingPointError as cause:
+                    raise diverged(cause, self.steps) from cause
                 self.seconds += time.perf_counter() - started
                 self.steps += 1
                 for observer in observers:
-                    observer.on_step(self, sweep)
+                    observer.on_step(self)
+            self._finish(program)
         self.epoch += 1
 
-    def _batches(self, data: DataSet) -> Iterator[tuple[Any, Any]]:
-        """Yield (x, target) in an order that no scheme decides: those with two passes an epoch see the same one twice."""
-        xp, dtype = self.network.backend, self.network.dtype
-        order = np.arange(len(data.train.y))
-        if self.shuffle:
-            order = generator(self.seed, f"order/{self.name}", self.epoch).permutation(order)
-        jitter = generator(self.seed, f"augment/{self.name}", self.epoch)
-        targets = one_hot(data.train.y, data.classes).astype(dtype)
-        for start in range(0, len(order) - self.batch + 1, self.batch):
-            rows = order[start : start + self.batch]
-            x = data.train.x[rows]
-            if self.augment is not None:
-                x = self.augment(x, jitter)
-            yield xp.asarray(x, dtype), xp.asarray(targets[rows])
+    def _finish(self, program: Program | None) -> None:
+        """Wait for a program that runs on beside us, and look whether all was finite."""
+        started = time.perf_counter()
+        try:
+            if program is not None:
+                program.check()
+        except FloatingPointError as cause:
+            raise diverged(cause, self.steps) from cause
+        self.seconds += time.perf_counter() - started
 
-    def _commit(self, deltas: dict[str, Any], states: dict[str, Any], own: dict[str, Any]) -> None:
-        self.commit.apply(self.network.parameters(), deltas, self.epoch, self.epochs, self.solved)
-        self.feedback_commit.apply(self.pathway.parameters(), own, self.epoch, self.epochs, set())
+    def _runner(self, phase: Phase, program: Program | None, data: DataSet) -> Callable[[np.ndarray], None]:
+        """Return what runs one step on the samples of given numbers, (batch,)."""
+        x, labels = data.train.x, data.train.y
+        targets = self._targets(data)
+        jitter = generator(self.seed, f"augment/{self.name}", self.epoch)
+
+        def images(rows: np.ndarray) -> np.ndarray:
+            return x[rows] if self.augment is None else self.augment(x[rows], jitter)
+
+        if program is None:
+            return lambda rows: self._step(phase, images(rows), targets[rows])
+        if self.augment is not None:
+            return lambda rows: program.run_on({"x": images(rows), "target": targets[rows]}, self.steps)
+        if program not in self._holding:
+            program.hold({"x": x, "target": targets})
+            self._holding.add(program)
+        program.order(self._order(len(labels)))
+        return lambda rows: program.run(self.steps)
+
+    def _targets(self, data: DataSet) -> np.ndarray:
+        """Return the labels, one-hot, made once for a data set."""
+        if self._one_hot[0] is not data:
+            self._one_hot = data, one_hot(data.train.y, data.classes).astype(self.network.dtype)
+        return self._one_hot[1]
+
+    def _captured(self, phase: Phase) -> CapturedStep:
+        if phase not in self._programs:
+            what = f"scheme {self.pathway.name!r}, phase {phase.name!r}"
+            self._programs[phase] = CapturedStep(functools.partial(self.recorded, phase), self.network.backend, what)
+        return self._programs[phase]
+
+    def recorded(self, phase: Phase, now: Time | None = None) -> Graph:
+        """Return the graph of one step of ``phase``; raise NotCapturableError where it has none."""
+        now = now or Time(self.epoch, self.epochs)
+        commits = [self.commit, self.feedback_commit]
+        return recorded(self.network, self.pathway, commits, phase, self.batch, self.seed, self._commit, now)
+
+    def _step(self, phase: Phase, x: Any, target: Any) -> None:
+        """Run one step as array code."""
+        backend, now = self.network.backend, Time(self.epoch, self.epochs)
+        x, target, draws = backend.asarray(x, self.network.dtype), backend.asarray(target), backend.draws(self.seed, self.steps)
+        step(self.network, self.pathway, phase, x, target, draws, functools.partial(self._commit, now))
+
+    def _order(self, size: int) -> np.ndarray:
+        """Return the epoch's order, which no scheme decides: those with two passes an epoch see the same one twice."""
+        order = np.arange(size)
+        return generator(self.seed, f"order/{self.name}", self.epoch).permutation(order) if self.shuffle else order
+
+    def _batches(self, size: int) -> Iterator[np.ndarray]:
+        """Yield the numbers of each batch's samples."""
+        order = self._order(size)
+        for start in range(0, size - self.batch + 1, self.batch):
+            yield order[start : start + self.batch]
+
+    def _commit(self, now: Time, deltas: dict[str, Any], states: dict[str, Any], own: dict[str, Any]) -> None:
+        self.commit.apply(self.network.parameters(), deltas, now, self.solved)
+        self.feedback_commit.apply(self.pathway.parameters(), own, now, set())
         memory = self.network.memory() if states else {}
         for name, value in states.items():
             memory[name][...] = value
@@ -150,15 +211,23 @@ class Trainer:
         return metrics
 
     def evaluate(self, split: Split, classes: int) -> Evaluation:
-        """Return loss and error over a whole split, in evaluation mode; raise DivergedError where activity is not finite."""
-        loss, wrong = 0.0, 0
+        """Return loss and error over a whole split, in evaluation mode; raise DivergedError where activity is not finite.
+
+        Sums stay on the device until the last batch.
+        """
+        backend = self.network.backend
+        loss, wrong = backend.zeros((), np.float64), backend.zeros((), np.int64)
+        drives = {name: backend.zeros((), np.float64) for name in self.network.order if name != self.network.input}
         for sweep, labels in self._evaluation_sweeps(split):
-            check_finite(self.network, sweep, self.steps)
-            target = self.network.backend.asarray(one_hot(labels, classes), self.network.dtype)
+            target = backend.asarray(one_hot(labels, classes), self.network.dtype)
             loss += self.pathway.loss(sweep, target) * len(labels)
-            answer = self.network.backend.to_host(self.pathway.scores(sweep).argmax(axis=1))
-            wrong += int((answer != labels).sum())
-        return Evaluation(loss / len(split.y), 100 * wrong / len(split.y))
+            wrong += (self.pathway.scores(sweep).argmax(axis=1) != backend.asarray(labels)).sum()
+            for name, total in drives.items():
+                total += sweep.drive[name].sum()
+        for name, total in drives.items():
+            if not np.isfinite(float(total)):
+                raise diverged(FloatingPointError(name, float(total), None), self.steps)
+        return Evaluation(float(loss) / len(split.y), 100 * int(wrong) / len(split.y))
 
     def _evaluation_sweeps(self, split: Split) -> Iterator[tuple[Sweep, np.ndarray]]:
         for start in range(0, len(split.y), EVALUATION_BATCH):
@@ -190,3 +259,4 @@ class Trainer:
         for commit, group in ((self.commit, "optimiser"), (self.feedback_commit, "feedback_optimiser")):
             commit.restore({k.split("|", 1)[1]: v for k, v in state.items() if k.startswith(f"{group}|")})
         self.epoch, self.steps = int(state["position|epoch"]), int(state["position|steps"])
+        self._programs.clear()  # they know the optimisers' arrays as they were

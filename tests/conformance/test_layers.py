@@ -11,6 +11,7 @@ PACKAGE = Path(neurosim.__file__).parent
 LAYERS = [  # nothing imports from its own row or from one below
     {"errors"},
     {"catalogue"},
+    {"capture"},
     {"backends"},
     {"equations"},
     {"transfer", "neurons", "connectivity", "plasticity"},
@@ -24,7 +25,7 @@ LAYERS = [  # nothing imports from its own row or from one below
 RANK = {name: rank for rank, row in enumerate(LAYERS) for name in row}
 ONLY_IN = {
     "cupy": {"backends/cupy_backend.py"},
-    "numba": {"backends/numpy_backend.py"},
+    "llvmlite": {"capture/llvm_loops.py"},
     "h5py": {"recording"},
     "brian2": {"equations", "spiking"},
     "typer": {"cli"},

@@ -26,8 +26,10 @@ class Onlooker(Observer):
         if trainer.epoch == 0:
             self.weights = {name: value.copy() for name, value in trainer.network.parameters().items()}
 
-    def on_step(self, trainer, sweep):
-        self.images.append(sweep.rate["x"].copy())
+    def on_step(self, trainer):
+        programs = [captured.program for captured in trainer._programs.values()]
+        (last,) = [program for program in programs if program.step.value == trainer.steps - 1]
+        self.images.append(last.inputs["x"].copy())
 
 
 @pytest.fixture(scope="module")

@@ -2,19 +2,22 @@
 
 import pytest
 
-from neurosim.experiments.cost import CountingBackend, step_cost
+from neurosim.experiments.cost import Cost
 from neurosim.feedback import pathway
 from neurosim.network import Network
+from neurosim.plasticity import Adam
+from neurosim.training import Trainer
 
 SIZES, BATCH = (6, 5, 4, 3), 10
 
 
 def cost_of(scheme, **options):
-    network = Network.layered((SIZES[0],), SIZES[1:-1], SIZES[-1], backend=CountingBackend())
+    network = Network.layered((SIZES[0],), SIZES[1:-1], SIZES[-1])
     chosen = pathway(scheme, **options)
     chosen.attach(network, SIZES[-1], 0)
     before = {name: value.copy() for name, value in network.parameters().items()}
-    costs = [step_cost(network, chosen, phase, BATCH) for phase in chosen.phases]
+    trainer = Trainer(network, chosen, Adam(0.1), batch=BATCH)
+    costs = [Cost.of(trainer.recorded(phase)) for phase in chosen.phases]
     assert all((network.parameters()[name] == value).all() for name, value in before.items())
     return costs
 

@@ -22,7 +22,7 @@ class Interruption(Observer):
     def __init__(self, step):
         self.step = step
 
-    def on_step(self, trainer, sweep):
+    def on_step(self, trainer):
         if trainer.steps == self.step:
             raise KeyboardInterrupt
 

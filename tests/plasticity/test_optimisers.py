@@ -7,7 +7,7 @@ import pytest
 
 from neurosim.backends import NumpyBackend
 from neurosim.errors import InputError
-from neurosim.plasticity import SGD, Adam, Bounds, CentredRMSProp, Clip, Decay, Milestones, Momentum, Nesterov, RMSProp, chain
+from neurosim.plasticity import SGD, Adam, Bounds, CentredRMSProp, Clip, Decay, Milestones, Momentum, Nesterov, RMSProp, Time, chain
 from neurosim.training import Commit
 
 G = [0.3, -0.2, 0.5]
@@ -17,7 +17,7 @@ def track(update, epoch=0):
     weights = {"w": np.array([1.0])}
     commit = Commit(update, NumpyBackend())
     for g in G:
-        commit.apply(weights, {"w": np.array([g])}, epoch, 10, set())
+        commit.apply(weights, {"w": np.array([g])}, Time(epoch, 10), set())
     return weights["w"][0]
 
 

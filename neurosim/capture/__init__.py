@@ -1,0 +1,8 @@
+"""A training step written down once as a graph of array operations, then planned, fused and replayed without allocating."""
+
+from neurosim.capture.graph import Graph, Node
+from neurosim.capture.plan import Plan, planned
+from neurosim.capture.recorded import Leaf, Recorded, recording, run_kernel
+from neurosim.capture.schedule import Item, check_order, scheduled
+
+__all__ = ["Graph", "Item", "Leaf", "Node", "Plan", "Recorded", "check_order", "planned", "recording", "run_kernel", "scheduled"]

@@ -1,0 +1,150 @@
+"""The order of a step, and which of its operations share one loop.
+
+The order is the one in which the results are asked for, so that a proposed change is made where it is taken.  Then neighbours that
+run over the same elements are merged into kernels: a value that only its kernel reads never reaches memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from neurosim.capture.graph import GIVEN, VIEWS, Graph, Node, Shape
+from neurosim.errors import NotCapturableError
+
+REACH = 64  # how many items apart two operations may stand and still be merged
+SMALL = 4096  # elements; below, merging pays even where nothing is shared, because a call costs more than the loop
+
+
+@dataclass(eq=False)
+class Item:
+    """What one call does: a kernel (all its nodes in one loop over ``space``), or a single operation.
+
+    space : the shape of the loop; None for whatever is no kernel
+    """
+
+    nodes: list[Node]
+    space: Shape | None
+    made: set[Node] = field(default_factory=set)
+    reads: set[Node] = field(default_factory=set)  # values made by others, views resolved
+    writes: set[Node] = field(default_factory=set)  # leaves
+
+    def __post_init__(self) -> None:
+        self.made = set(self.nodes)
+        for node in self.nodes:
+            read = node.inputs[:1] if node.op == "assign" else node.inputs
+            self.reads |= {value.base for value in read} - self.made
+            self.writes |= {node.inputs[1]} if node.op == "assign" else set()
+
+    @property
+    def op(self) -> str:
+        """``kernel``, or the operation's name."""
+        return self.nodes[0].op if self.space is None else "kernel"
+
+    def needs(self, other: Item) -> bool:
+        """Return whether this item has to come after ``other``, which stands before it."""
+        if self.reads & other.made or self.writes & (other.reads | other.writes):
+            return True
+        return bool(self.writes) and other.op == "watch"  # nothing changes before all is seen to be finite
+
+
+def scheduled(graph: Graph, fused: Callable[[Node], bool]) -> list[Item]:
+    """Return the items of a graph in order; ``fused`` says which operations may share a kernel."""
+    order = _ordered(graph, fused)
+    items = [Item([node], _space(node) if fused(node) else None) for node in order]
+    while True:  # two kernels that had nothing in common may each have grown toward the other
+        merged: list[Item] = []
+        for item in items:
+            _place(merged, item)
+        if len(merged) == len(items):
+            return merged
+        items = merged
+
+
+def _space(node: Node) -> Shape:
+    """Return the shape that a kernel runs over for ``node``: for a total, that of what is summed."""
+    return node.inputs[0].shape if node.op in ("sum", "max") else node.shape
+
+
+def _ordered(graph: Graph, fused: Callable[[Node], bool]) -> list[Node]:
+    """Return all operations, each after what it needs, depth first.
+
+    First the watched sums; then whatever reads a weight that will change, its products with rates and errors; then each change
+    beside the product that proposes it, so that one array of the weights' size is alive at a time, and warm.
+    """
+    watches, assigns = graph.roots()
+    readers: dict[Node, list[Node]] = {}
+    for node in graph.needed():
+        for value in node.inputs[:1] if node.op == "assign" else node.inputs:
+            if node.op not in VIEWS:
+                readers.setdefault(value.base, []).append(node)
+    products = [r for leaf in graph.assigned for r in readers.get(leaf, []) if not fused(r)]
+    done: set[Node] = set()
+    order: list[Node] = []
+    for root in [*watches, *sorted(products, key=lambda node: node.number), *assigns]:
+        pending = [(root, False)]
+        while pending:
+            node, ready = pending.pop()
+            if ready:
+                order += [] if node.op in VIEWS else [node]
+            elif node not in done and node.op not in GIVEN:
+                done.add(node)
+                pending.append((node, True))
+                pending += [(need, False) for need in reversed(_needs(node, readers))]
+    return order
+
+
+def _needs(node: Node, readers: dict[Node, list[Node]]) -> Sequence[Node]:
+    if node.op != "assign":
+        return node.inputs
+    value, leaf = node.inputs
+    return [*(reader for reader in readers.get(leaf, []) if reader.op != "assign"), value]
+
+
+def _place(items: list[Item], item: Item) -> None:
+    """Append ``item``, or merge it into one before where the order allows that."""
+    if item.space is not None:
+        for distance, other in enumerate(reversed(items[-REACH:]), start=1):
+            if other.space == item.space and _worthwhile(other, item) and _loops_fit(other, item):
+                at = len(items) - distance
+                between = items[at + 1 :]
+                if not any(item.needs(x) for x in between):
+                    items[at] = Item([*other.nodes, *item.nodes], item.space)
+                    return
+                if not any(x.needs(other) for x in between):
+                    items.pop(at)
+                    items.append(Item([*other.nodes, *item.nodes], item.space))
+                    return
+    items.append(item)
+
+
+def _worthwhile(first: Item, second: Item) -> bool:
+    """Return whether a shared loop saves memory traffic: they read the same array, or one what the other makes."""
+    assert second.space is not None
+    size = 1
+    for n in second.space:
+        size *= n
+    if size <= SMALL:
+        return True
+    full = {node for node in second.reads if node.op != "constant" and node.size == size}
+    return bool(second.reads & first.made or full & first.reads)
+
+
+def _loops_fit(first: Item, second: Item) -> bool:
+    """Return whether ``second`` can run in the same loop as ``first``: what it reads of it has to be there element by element."""
+    for value in (value for node in second.nodes for value in node.inputs if value.base in first.made):
+        if value.base.op in ("sum", "max") or value.shape != value.base.shape:
+            return False
+    return True
+
+
+def check_order(items: list[Item]) -> None:
+    """Raise NotCapturableError unless every value is made before it is read, and no leaf is read after it was written."""
+    made: set[Node] = set()
+    written: set[Node] = set()
+    for item in items:
+        late = {node for node in item.reads if node.op not in GIVEN} - made | item.reads & written
+        if late:
+            raise NotCapturableError(f"the step's order is broken at {item.op}: {[node.op for node in late]}")
+        made |= item.made
+        written |= item.writes
