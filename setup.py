@@ -48,7 +48,7 @@ setup(
         "typer>=0.12",
     ],
     extras_require={
-        "test": ["autograd>=1.7", "hypothesis>=6.100", "mypy>=1.13", "pytest>=8", "ruff>=0.8"],
+        "test": ["nvidia-cuda-nvrtc-cu12>=12.4; platform_system == 'Linux'", "autograd>=1.7", "hypothesis>=6.100", "mypy>=1.13", "pytest>=8", "ruff>=0.8"],
         "docs": ["furo>=2024.8", "myst-parser>=4", "sphinx>=8"],
         "cuda12": ["cupy-cuda12x>=13"],
         "cuda13": ["cupy-cuda13x>=13"],

@@ -64,13 +64,14 @@ class _Kernel:
         self.places: dict[Any, tuple[str, str]] = {}  # place -> (type, name)
         self.numbers: dict[float, str] = {}
         self.names: dict[Node, str] = {}
+        self.count = 0
         self.loads: list[str] = []
         self.lines: list[str] = []
         self.stores: list[str] = []
 
     def loop(self) -> Loop:
         for node in self.nodes:
-            name = f"v{len(self.names)}"
+            name = self._new_name()
             self.lines.append(f"{_type(node)} {name} = {self._expression(node)};")
             self.names[node] = name
             if node.op == "assign" or self.where(node) is not None:
@@ -81,6 +82,10 @@ class _Kernel:
         head = f"{HEAD}{', '.join([*parameters, 'whole rows', 'whole columns'])}) {{\n"
         rows, columns = loop_shape(self.space)
         return Loop(f"{head}{EACH}{body}\n  }}\n}}\n", tuple(self.places), tuple(self.numbers), rows, columns)
+
+    def _new_name(self) -> str:
+        self.count += 1
+        return f"v{self.count}"
 
     def _pointer(self, node: Node) -> str:
         return self.places.setdefault(self.where(node), (_type(node), f"p{len(self.places)}"))[1]
@@ -93,7 +98,7 @@ class _Kernel:
             self.names[node] = self.names[node.base]
         if node not in self.names:
             index = {"full": "k", "row": "j", "column": "i", "one": "0"}[spread(self.space, node.shape)]
-            name = f"v{len(self.names)}"
+            name = self._new_name()
             self.loads.append(f"{_type(node)} {name} = {self._pointer(node)}[{index}];")
             self.names[node] = name
         return self.names[node] if dtype in (None, node.dtype) else f"({TYPES[dtype]}){self.names[node]}"  # type: ignore[index]

@@ -8,6 +8,7 @@ import ctypes
 import hashlib
 import shutil
 import subprocess
+import sys
 import types
 from pathlib import Path
 
@@ -39,14 +40,17 @@ class Array(np.ndarray):
 
     @property
     def data(self):
-        return types.SimpleNamespace(ptr=self.ctypes.data, copy_from_device_async=lambda other, size: _copy(self, other, size))
-
-    def fill(self, value):
-        np.ndarray.fill(self, value)
+        return Pointer(self.ctypes.data)
 
 
-def _copy(array, other, size):
-    ctypes.memmove(array.ctypes.data, other.ptr, size)
+class Pointer:
+    """What stands for cupy.cuda.MemoryPointer."""
+
+    def __init__(self, ptr):
+        self.ptr = ptr
+
+    def copy_from_device_async(self, other, size):
+        sys.modules["cupy"].launch(ctypes.memmove, (self.ptr, other.ptr, size))
 
 
 class Kernel:
@@ -262,7 +266,7 @@ class Cupy(types.ModuleType):
 def installed(folder, monkeypatch):
     """Yield the stand-in, in CuPy's place."""
     cupy = Cupy(folder)
-    monkeypatch.setitem(__import__("sys").modules, "cupy", cupy)
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
     monkeypatch.setattr(cupy_backend, "cublas_library", lambda module: Blas(module))
     cupy_backend.raw_kernel.cache_clear()
     cupy_backend._identity.cache_clear()

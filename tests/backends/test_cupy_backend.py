@@ -1,6 +1,7 @@
 """The GPU's programs where there is no GPU: their kernels run as C++ and agree with the CPU's, and nothing unfit is captured."""
 
 import copy
+import ctypes
 import importlib.util
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from neurosim.backends import NumpyBackend
 from neurosim.backends.cupy_backend import CupyBackend
+from neurosim.capture import Graph, cuda_loops
 from neurosim.datasets import from_arrays
 from neurosim.errors import DivergedError
 from neurosim.feedback import pathways
@@ -49,8 +51,8 @@ def data(scale=1.0):
 
 
 def trainer(scheme, options, backend, dtype="float64", optimiser=None, **settings):
-    normalisation = BatchNormalisation() if settings.pop("normalised", True) else None
-    network = Network.layered((12,), [9, 8, 7], 4, transfer="tanh", normalisation=normalisation, dtype=dtype, seed=3, backend=backend)
+    shared = {"normalisation": BatchNormalisation() if settings.pop("normalised", True) else None, "dtype": dtype, "seed": 3}
+    network = Network.layered((12,), [9, 8, 7], 4, transfer=settings.pop("transfer", "tanh"), backend=backend, **shared)
     for name in network.hidden:
         network.populations[name].dropout = network.populations[name].noise = 0.1
     made = Trainer(network, scheme(**copy.deepcopy(options)), optimiser or SGD(0.01), epochs=2, batch=16, seed=1, **settings)
@@ -62,7 +64,7 @@ def trainer(scheme, options, backend, dtype="float64", optimiser=None, **setting
 
 def assert_same(one, other, rtol):
     for name, value in one.state().items():
-        scale = np.abs(value).max() + 1e-12
+        scale = np.abs(value).max() + 1e-6  # a normalised population's bias gets no error but rounding
         np.testing.assert_allclose(other.state()[name], value, rtol=0, atol=rtol * scale, err_msg=name)
 
 
@@ -125,14 +127,15 @@ def test_a_singular_kernel_gives_no_numbers(cupy):
     scheme = pathways()["hsic_bottleneck"]
     made = trainer(scheme, {"output": "rest"}, backend)
     cupy.cuda.cusolver._factor = lambda n, a, failed: standin.view(failed, 1, np.int32).__setitem__(0, 1)
-    made.run_epoch(data())
+    with pytest.raises(DivergedError, match="population 'hidden1'.* at step 1:"):  # the first step's changes are no numbers
+        made.run_epoch(data())
     assert np.isnan(backend.to_host(made.network.parameters()["x__hidden1.w"])).all()
 
 
 def test_divergence_is_told_with_its_step_after_the_epoch(cupy):
-    made = trainer(pathways()["backprop"], {}, CupyBackend(), optimiser=SGD(1e200), normalised=False)
-    with pytest.raises(DivergedError, match=r"population 'hidden1'.* at step [1-3]:"), np.errstate(all="ignore"):
-        made.run_epoch(data(1e200))
+    made = trainer(pathways()["backprop"], {}, CupyBackend(), optimiser=SGD(1e100), normalised=False, transfer="linear")
+    with pytest.raises(DivergedError, match=r"population '\w+': drive .* at step [0-3]:"), np.errstate(all="ignore"):
+        made.run_epoch(data())
 
 
 def test_a_capture_that_fails_says_so_once_and_launches_one_by_one(cupy, caplog):
@@ -150,3 +153,77 @@ def test_a_capture_that_fails_says_so_once_and_launches_one_by_one(cupy, caplog)
     assert [record.message for record in caplog.records].count(caplog.records[0].message) == 1
     assert "no capture today" in caplog.records[0].message
     assert_same(host, made, 1e-9)
+
+
+# ---------------------------------------------------------------------- the sources, by NVIDIA's own compiler, which needs no GPU
+
+
+def nvrtc():
+    """Return NVIDIA's run-time compiler, or skip."""
+    found = importlib.util.find_spec("nvidia")
+    places = [Path(place) for place in found.submodule_search_locations] if found else []
+    paths = sorted(path for place in places for path in place.glob("*/lib/libnvrtc.so*") if "builtins" not in path.name)
+    if not paths:
+        pytest.skip("NVRTC is not installed; pip install nvidia-cuda-nvrtc-cu12")
+    return ctypes.CDLL(str(paths[0]))
+
+
+def compiled(library, source, architecture):
+    """Return NVRTC's complaints about a source; empty where it compiles."""
+    program = ctypes.c_void_p()
+    assert library.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"kernels.cu", 0, None, None) == 0
+    options = [f"-arch={architecture}".encode(), b"--std=c++17"]
+    status = library.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*options))
+    size = ctypes.c_size_t()
+    library.nvrtcGetProgramLogSize(program, ctypes.byref(size))
+    text = ctypes.create_string_buffer(size.value)
+    library.nvrtcGetProgramLog(program, text)
+    library.nvrtcDestroyProgram(ctypes.byref(program))
+    return text.value.decode() if status else ""
+
+
+TRANSFERS = ("relu", "leaky_relu", "sigmoid", "sign", "bernoulli", "linear")
+DEFAULTS = [(scheme, {}, "tanh") for scheme in pathways().values()] + [(pathways()["backprop"], {}, name) for name in TRANSFERS]
+EVERY = [(case.values[0], case.values[1], "tanh") for case in CASES]
+
+
+@pytest.mark.parametrize(
+    ("architecture", "cases", "dtypes"),
+    [
+        pytest.param("sm_90", DEFAULTS, ["float32"], id="defaults"),
+        pytest.param("sm_75", DEFAULTS + EVERY, ["float32", "float64"], id="every", marks=pytest.mark.slow),
+    ],
+)
+def test_every_kernel_compiles_for_a_gpu(cupy, architecture, cases, dtypes):
+    library, sources = nvrtc(), {}
+    for scheme, options, transfer in cases:
+        for dtype in dtypes:
+            network = Network.layered((12,), [9, 8], 4, transfer=transfer, dtype=dtype, seed=3, backend=CupyBackend())
+            network.populations["hidden1"].dropout = network.populations["x"].noise = 0.1
+            made = Trainer(network, scheme(**options), Adam(1e-3), batch=16)
+            made.check(data())
+            for phase in made.pathway.phases:
+                program = network.backend.capture(made.recorded(phase))
+                program.hold({"x": data().train.x, "target": np.eye(4)[data().train.y]})
+                program._gathers()
+                program._advance()
+        sources |= {kernel.name: kernel.source for kernel in standin.Kernel.waiting}
+    for dtype in (np.float32, np.float64):
+        sources |= {f"k{number}": text for number, text in enumerate(other_kernels(dtype))}
+    assert len(sources) > 80
+    assert compiled(library, "\n".join(sources.values()), architecture) == ""
+    assert "error" in compiled(library, 'extern "C" __global__ void k(float* p) { p[0] = q; }', architecture)
+
+
+def other_kernels(dtype):
+    """Return the sources that no scheme's default step needs: every function, every total, the column solve."""
+    graph = Graph()
+    a, b = (graph.input(name, (6, 5), dtype) for name in "ab")
+    unary = [op for op in sorted(cuda_loops.FUNCTIONS) if op != "power"] + ["negative", "sign"]
+    nodes = [graph.elementwise(op, a) for op in unary] + [graph.elementwise("power", a, b)]
+    condition = graph.elementwise("logical_and", graph.elementwise("less", a, b), graph.elementwise("not_equal", a, b))
+    nodes += [condition, graph.elementwise("where", condition, a, b), graph.elementwise("maximum", a, b)]
+    texts = [cuda_loops.written([node], node.shape, lambda node: node).source for node in nodes]
+    totals = [graph.node(op, (a,), (), dtype, axes) for op in ("sum", "max") for axes in ((0,), (1,), (0, 1))]
+    texts += [cuda_loops.total(node)[0] for node in totals] + [cuda_loops.SOLVE_COLUMNS]
+    return [text.replace("NAME", f"{np.dtype(dtype).name}_{number}") for number, text in enumerate(texts)]
