@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from neurosim.backends import Backend, NumpyBackend
+from neurosim.backends.numpy_backend import NumpyProgram
 from neurosim.datasets import one_hot
 from neurosim.experiments.cost import Cost
 from neurosim.feedback import Phase, pathway
@@ -34,14 +35,34 @@ def batch_of(sizes: tuple[int, ...], batch: int) -> tuple[np.ndarray, np.ndarray
 
 def our_step(made: Trainer, phase: Phase = LEARN) -> Callable[[], None]:
     """Return a training step, optimiser included, on one batch that is already in memory."""
-    sizes = [made.network.populations[name].size for name in made.network.order]
-    program = made.network.backend.capture(made.recorded(phase))
-    x, y = batch_of((sizes[0], sizes[-1]), made.batch)
-    for name, values in (("x", x.reshape(len(x), *made.network.populations[made.network.input].shape)), ("target", y)):
-        if name in program.inputs:
-            program.inputs[name][...] = made.network.backend.asarray(values)
+    program = loaded(made, phase)
     count = iter(range(10**9))
-    return lambda: program.run(next(count))
+    return lambda: program.replay(next(count))
+
+
+def optimiser_step(made: Trainer, phase: Phase = LEARN) -> Callable[[], None]:
+    """Return only those of the step's loops that write parameters or the optimiser's memory."""
+    program = loaded(made, phase)
+    program.replay(0)
+
+    def run() -> None:
+        for item, (function, arguments) in program.calls:
+            if item.writes:
+                function(*arguments)
+
+    return run
+
+
+def loaded(made: Trainer, phase: Phase) -> NumpyProgram:
+    """Return the step's program with a batch in its inputs."""
+    program = made.network.backend.capture(made.recorded(phase))
+    assert isinstance(program, NumpyProgram)
+    populations = made.network.populations
+    x, y = batch_of((populations[made.network.input].size, made.pathway.classes), made.batch)
+    for name, values in (("x", x), ("target", y)):
+        if name in program.inputs:
+            program.inputs[name][...] = values.reshape(program.inputs[name].shape)
+    return program
 
 
 def floor_step(cost: Cost, backend: Backend) -> Callable[[], None]:

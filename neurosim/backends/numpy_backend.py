@@ -105,12 +105,12 @@ class NumpyProgram(Program):
         self.position = 0
         loops = {item: llvm_loops.written(item.nodes, item.space, self._place) for item in self.items if item.space is not None}
         addresses = llvm_loops.compiled([loop.text for loop in loops.values()])
-        self.calls: list[Call] = []
+        self.calls: list[tuple[Item, Call]] = []
         for item in self.items:
             if item in loops:
-                self.calls.append(llvm_loops.bound(loops[item], addresses[loops[item].text], self._memory))
+                self.calls.append((item, llvm_loops.bound(loops[item], addresses[loops[item].text], self._memory)))
             else:
-                self.calls += self._call(item)
+                self.calls += [(item, call) for call in self._call(item)]
 
     def hold(self, data: Mapping[str, np.ndarray]) -> None:
         self.data = {name: np.ascontiguousarray(data[name], values.dtype) for name, values in self.inputs.items()}
@@ -124,16 +124,17 @@ class NumpyProgram(Program):
             np.take(self.data[name], chosen, axis=0, out=values, mode="clip")  # "raise" would gather into a copy first
             taken = len(values)
         self.position += taken
-        self._replay(step)
+        self.replay(step)
 
     def run_on(self, batch: Mapping[str, np.ndarray], step: int) -> None:
         for name, values in self.inputs.items():
             values[...] = batch[name]
-        self._replay(step)
+        self.replay(step)
 
-    def _replay(self, step: int) -> None:
+    def replay(self, step: int) -> None:
+        """Run the step on what the inputs hold."""
         self.step.value = step
-        for function, arguments in self.calls:
+        for _, (function, arguments) in self.calls:
             function(*arguments)
 
     # ------------------------------------------------------------------ memory

@@ -1,0 +1,93 @@
+"""Medians of functions that take turns, and what a number depends on."""
+
+import datetime
+import functools
+import multiprocessing
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_info
+
+BURST, COLD = 5, 2  # runs of one function before the next has its turn, and how many of them are not counted
+LEAST, MOST = 3, 60  # rounds of bursts
+PAUSE = 0.06  # seconds before a burst: threads that wait for the next product keep their core busy for some 25 ms
+
+Runs = dict[str, Callable[[], None]]
+
+
+def burst(run: Callable[[], None]) -> list[float]:
+    """Return the milliseconds of a few runs in a row, the first ones left out."""
+    times = []
+    time.sleep(PAUSE)
+    for _ in range(BURST):
+        before = time.perf_counter()
+        run()
+        times.append(1000 * (time.perf_counter() - before))
+    return times[COLD:]
+
+
+def medians(runs: Runs, seconds: float, others: "Others | None" = None) -> dict[str, float]:
+    """Return each function's median milliseconds over about ``seconds``; they take turns, so a slow moment hits all of them."""
+    bursts: dict[str, Callable[[], list[float]]] = {name: functools.partial(burst, run) for name, run in runs.items()}
+    bursts |= {name: functools.partial(others.burst, name) for name in others.names} if others else {}
+    times: dict[str, list[float]] = {name: [] for name in bursts}
+    started, rounds = time.perf_counter(), 0
+    while rounds < LEAST or (rounds < MOST and time.perf_counter() - started < seconds):
+        for name, run in bursts.items():
+            times[name] += run()
+        rounds += 1
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+class Others:
+    """Functions in a process of their own: two libraries' threads in one process wait for each other's cores.
+
+    In one process, PyTorch's and NumPy's doubled the time of either's products (two cores, 2026-11-24).
+    """
+
+    def __init__(self, make: Callable[..., Runs], *arguments: Any) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, far = context.Pipe()
+        self.process = context.Process(target=_serve, args=(far, make, arguments), daemon=True)
+        self.process.start()
+        far.close()  # so that a process that dies is noticed
+        self.names: list[str] = self.pipe.recv()
+
+    def burst(self, name: str) -> list[float]:
+        self.pipe.send(name)
+        return self.pipe.recv()
+
+    def __enter__(self) -> "Others":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.pipe.send(None)
+        self.process.join()
+
+
+def _serve(pipe: Any, make: Callable[..., Runs], arguments: tuple) -> None:
+    runs = make(*arguments)
+    pipe.send(list(runs))
+    while (name := pipe.recv()) is not None:
+        pipe.send(burst(runs[name]))
+
+
+def processor() -> str:
+    """Return the processor's name."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def machine() -> dict:
+    """Return what the numbers depend on."""
+    libraries = [{k: library[k] for k in ("internal_api", "version", "num_threads")} for library in threadpool_info()]
+    about = {"machine": processor(), "cores": os.cpu_count(), "python": platform.python_version(), "numpy": np.__version__}
+    return about | {"date": str(datetime.date.today()), "load": round(os.getloadavg()[0], 1), "libraries": libraries}
