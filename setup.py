@@ -38,6 +38,7 @@ setup(
         "numpy>=1.26,<2.4; python_version < '3.12'",
         "numpy>=1.26; python_version >= '3.12'",
         "platformdirs>=4",
+        "psutil>=5.9",
         "pydantic>=2.9",
         "rich>=13.7",
         "scikit-learn>=1.4",

@@ -1,7 +1,6 @@
 """Our training step of a scheme on a network, as a function without arguments, and the floor below it."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -11,19 +10,19 @@ from neurosim.datasets import one_hot
 from neurosim.experiments.cost import Cost
 from neurosim.feedback import Phase, pathway
 from neurosim.network import Network
-from neurosim.plasticity import Adam, Update
+from neurosim.plasticity import Adam
 from neurosim.training import Trainer
 
 OPTIONS = {"difference_target_propagation": {"alternate": False}}  # one pass, so that a step is a step
 LEARN = Phase("learn")
 
 
-def trainer(scheme: str, sizes: tuple[int, ...], batch: int, optimiser: Update | None = None, **options: Any) -> Trainer:
-    """Return a trainer of the chain of ``sizes``, tanh and softmax; ``options`` are the scheme's, beside those a step needs."""
-    network = Network.layered((sizes[0],), sizes[1:-1], sizes[-1], transfer="tanh", backend=NumpyBackend())
-    chosen = pathway(scheme, **OPTIONS.get(scheme, {}), **options)
+def trainer(scheme: str, sizes: tuple[int, ...], batch: int, backend: Backend | None = None) -> Trainer:
+    """Return a trainer of the chain of ``sizes``, tanh and softmax, with Adam."""
+    network = Network.layered((sizes[0],), sizes[1:-1], sizes[-1], transfer="tanh", backend=backend or NumpyBackend())
+    chosen = pathway(scheme, **OPTIONS.get(scheme, {}))
     chosen.attach(network, sizes[-1], 0)
-    return Trainer(network, chosen, optimiser or Adam(1e-3), batch=batch)
+    return Trainer(network, chosen, Adam(1e-3), batch=batch)
 
 
 def batch_of(sizes: tuple[int, ...], batch: int) -> tuple[np.ndarray, np.ndarray]:

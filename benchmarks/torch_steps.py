@@ -1,261 +1,330 @@
-"""The training step of every scheme in PyTorch, the way its users write it: autograd on local losses, ``torch.optim.Adam``.
+"""The training step of every scheme in PyTorch as its users write it: nn.Linear, autograd on local losses, torch.optim.Adam.
 
 Same arithmetic as ours with default options, on the chain of ``sizes`` with tanh and softmax; ``tests/benchmarks`` hold it to that.
+Losses are means over the batch, so what ``learn`` leaves in ``.grad`` is minus what our schemes propose.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
 
-Tensor = torch.Tensor
-Losses = Callable[[dict[str, Tensor], Tensor, Tensor, Mapping[str, Tensor]], dict[str, Tensor]]
-
-
-def names(w: Mapping[str, Tensor]) -> list[str]:
-    """Return the forward projections, from the input up."""
-    hidden = sum(name.endswith(".w") and "__hidden" in name and "/" not in name for name in w)
-    ends = ["x", *(f"hidden{k}" for k in range(1, hidden + 1)), "output"]
-    return [f"{a}__{b}" for a, b in zip(ends, ends[1:], strict=False)]
+MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 
 
-def drive(w: Mapping[str, Tensor], name: str, rate: Tensor) -> Tensor:
-    """Return the drive through one projection."""
-    return rate @ w[f"{name}.w"] + w[f"{name}.b"]
+class Batch(NamedTuple):
+    """Images, (batch, n), their labels one-hot and as integers, and standard normal noise by population instead of a fresh draw."""
+
+    x: Tensor
+    y: Tensor
+    labels: Tensor
+    noise: Mapping[str, Tensor]
 
 
-def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
-    """Return the mean cross-entropy."""
-    return F.cross_entropy(logits, y)
+class Scheme(nn.Module):
+    """The chain's linear layers; a scheme is a subclass with ``learn``, which leaves a gradient in every parameter that learns.
+
+    own : the scheme's own layers, fixed : its feedback weights, (post, pre) like those of nn.Linear; both by our names
+    compiles : whether ``torch.compile`` makes anything of ``learn``
+    """
+
+    compiles = True
+
+    def __init__(self, sizes: tuple[int, ...]) -> None:
+        super().__init__()
+        self.sizes = sizes
+        self.hidden = [f"hidden{k}" for k in range(1, len(sizes) - 1)]
+        self.below = nn.ModuleList(nn.Linear(m, n) for m, n in pairwise(sizes[:-1]))
+        self.readout = nn.Linear(sizes[-2], sizes[-1])
+        self.own = nn.ModuleDict()
+        self.fixed = nn.ParameterDict()
+        self.build()
+
+    def build(self) -> None:
+        """Make ``own`` and ``fixed``; default: neither."""
+
+    def learn(self, batch: Batch) -> None:
+        raise NotImplementedError
+
+    def layers(self) -> dict[str, nn.Linear]:
+        """Return every layer by the name of our projection."""
+        chain = [f"{pre}__{post}" for pre, post in pairwise(["x", *self.hidden, "output"])]
+        return dict(zip(chain, [*self.below, self.readout], strict=True)) | dict(self.own.items())
+
+    def blocks(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Return the hidden rates and the logits, every population cut off from the one below."""
+        rates, below = [], x
+        for layer in self.below:
+            rates.append(torch.tanh(layer(below)))
+            below = rates[-1].detach()
+        return rates, self.readout(below)
 
 
-def blocks(w: Mapping[str, Tensor], x: Tensor) -> list[Tensor]:
-    """Return [x, rate 1, ..., logits], every population cut off from the one below."""
-    rates = [x]
-    for name in names(w)[:-1]:
-        rates.append(torch.tanh(drive(w, name, rates[-1].detach())))
-    return [*rates, drive(w, names(w)[-1], rates[-1].detach())]
+# ---------------------------------------------------------------------- the schemes
 
 
-# ---------------------------------------------------------------------- one function a scheme: what is minimised
+class Backprop(Scheme):
+    def learn(self, batch: Batch) -> None:
+        h = batch.x
+        for layer in self.below:
+            h = torch.tanh(layer(h))
+        F.cross_entropy(self.readout(h), batch.labels).backward()
 
 
-def backprop(w: dict[str, Tensor], x: Tensor, y: Tensor, noise: Mapping[str, Tensor]) -> Tensor:
-    h = x
-    for name in names(w)[:-1]:
-        h = torch.tanh(drive(w, name, h))
-    return cross_entropy(drive(w, names(w)[-1], h), y)
+class Frozen(Backprop):
+    def build(self) -> None:
+        self.below.requires_grad_(False)
 
 
-def frozen(w: dict[str, Tensor], x: Tensor, y: Tensor, noise: Mapping[str, Tensor]) -> Tensor:
-    with torch.no_grad():
-        h = x
-        for name in names(w)[:-1]:
-            h = torch.tanh(drive(w, name, h))
-    return cross_entropy(drive(w, names(w)[-1], h), y)
-
-
-class Through(torch.autograd.Function):
+class AlignedLinear(torch.autograd.Function):
     """A linear layer whose error goes back through other weights."""
 
     @staticmethod
-    def forward(ctx: Any, rate: Tensor, weight: Tensor, feedback: Tensor) -> Tensor:
+    def forward(ctx: Any, rate: Tensor, weight: Tensor, bias: Tensor, feedback: Tensor) -> Tensor:
         ctx.save_for_backward(rate, feedback)
-        return rate @ weight
+        return F.linear(rate, weight, bias)
 
     @staticmethod
-    def backward(ctx: Any, error: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, error: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None]:
         rate, feedback = ctx.saved_tensors
-        return error @ feedback.T, rate.T @ error, None
+        return error @ feedback if ctx.needs_input_grad[0] else None, error.T @ rate, error.sum(0), None
 
 
-def feedback_alignment(w: dict[str, Tensor], x: Tensor, y: Tensor, noise: Mapping[str, Tensor]) -> Tensor:
-    h = x
-    for name in names(w):
-        a = Through.apply(h, w[f"{name}.w"], w[f"feedback/{name}.w"]) + w[f"{name}.b"]
-        h = torch.tanh(a) if not name.endswith("output") else a
-    return cross_entropy(h, y)
+class FeedbackAlignment(Scheme):
+    def build(self) -> None:
+        for name, layer in self.layers().items():
+            self.fixed[f"feedback/{name}"] = nn.Parameter(torch.randn_like(layer.weight), requires_grad=False)
+
+    def learn(self, batch: Batch) -> None:
+        h, (*below, last) = batch.x, self.fixed.values()
+        for layer, feedback in zip(self.below, below, strict=True):
+            h = torch.tanh(AlignedLinear.apply(h, layer.weight, layer.bias, feedback))
+        logits = AlignedLinear.apply(h, self.readout.weight, self.readout.bias, last)
+        F.cross_entropy(logits, batch.labels).backward()
 
 
-def direct_feedback_alignment(w: dict[str, Tensor], x: Tensor, y: Tensor, noise: Mapping[str, Tensor]) -> Tensor:
-    rates = blocks(w, x)
-    loss = cross_entropy(rates[-1], y)
-    (error,) = torch.autograd.grad(loss, rates[-1], retain_graph=True)
-    for k, h in enumerate(rates[1:-1], start=1):
-        loss = loss + (h * (error @ w[f"feedback/hidden{k}.w"].T)).sum()
-    return loss
+class DirectFeedbackAlignment(Scheme):
+    def build(self) -> None:
+        for name, size in zip(self.hidden, self.sizes[1:-1], strict=True):
+            self.fixed[f"feedback/{name}"] = nn.Parameter(torch.randn(self.sizes[-1], size), requires_grad=False)
+
+    def learn(self, batch: Batch) -> None:
+        rates, logits = self.blocks(batch.x)
+        loss = F.cross_entropy(logits, batch.labels)
+        error = (logits.detach().softmax(1) - batch.y) / len(batch.x)
+        torch.autograd.backward([loss, *rates], [None, *(error @ feedback for feedback in self.fixed.values())])
 
 
-def difference_target_propagation(w: dict[str, Tensor], x: Tensor, y: Tensor, noise: Mapping[str, Tensor]) -> Tensor:
-    def inverse(k: int, above: Tensor) -> Tensor:
-        return torch.tanh(drive(w, f"inverse/hidden{k}__hidden{k - 1}", above))
+class DifferenceTargetPropagation(Scheme):
+    def build(self) -> None:
+        for (pre, post), (m, n) in zip(pairwise(self.hidden), pairwise(self.sizes[1:-1]), strict=True):
+            self.own[f"inverse/{post}__{pre}"] = nn.Linear(n, m)
 
-    step, spread = 0.1, 0.36
-    rates = blocks(w, x)
-    hidden = len(rates) - 2
-    loss = cross_entropy(rates[-1], y)
-    with torch.no_grad():
-        error = F.one_hot(y, rates[-1].shape[1]) - rates[-1].softmax(1)
-        target = {hidden: rates[hidden] + step * error @ w[f"{names(w)[-1]}.w"].T}
-        for k in range(hidden, 1, -1):
-            target[k - 1] = rates[k - 1] + inverse(k, target[k]) - inverse(k, rates[k])
-    for k in range(1, hidden + 1):
-        loss = loss + ((target[k] - rates[k]) ** 2).sum(1).mean()
-    for k in range(2, hidden + 1):
-        with torch.no_grad():
-            drawn = noise[f"hidden{k}"] if noise else torch.randn_like(rates[k - 1])
-            noisy = rates[k - 1] + spread * drawn
-            code = torch.tanh(drive(w, names(w)[k - 1], noisy))
-        loss = loss + ((inverse(k, code) - noisy) ** 2).sum(1).mean()
-    return loss
+    def learn(self, batch: Batch) -> None:
+        rates, logits = self.blocks(batch.x)
+        targets = self.targets([rate.detach() for rate in rates], logits.detach(), batch.y)
+        loss = F.cross_entropy(logits, batch.labels)
+        for rate, target in zip(rates, targets, strict=True):
+            loss = loss + F.mse_loss(rate, target, reduction="sum") / len(target)
+        for k, inverse in enumerate(self.own.values()):
+            code, noisy = self.corrupted(k, rates[k].detach(), batch.noise.get(self.hidden[k]))
+            loss = loss + F.mse_loss(torch.tanh(inverse(code)), noisy, reduction="sum") / len(noisy)
+        loss.backward()
+
+    @torch.no_grad()
+    def targets(self, rates: list[Tensor], logits: Tensor, y: Tensor, step: float = 0.1) -> list[Tensor]:
+        """Return the hidden populations' targets, from the input up."""
+        targets = [rates[-1] + step * (y - logits.softmax(1)) @ self.readout.weight]
+        for inverse, below, rate in zip(reversed(self.own.values()), rates[-2::-1], rates[:0:-1], strict=True):
+            targets.insert(0, below + torch.tanh(inverse(targets[0])) - torch.tanh(inverse(rate)))
+        return targets
+
+    @torch.no_grad()
+    def corrupted(self, k: int, rate: Tensor, noise: Tensor | None, spread: float = 0.36) -> tuple[Tensor, Tensor]:
+        """Return what the population above hidden population ``k`` makes of its noisy rate, and that rate."""
+        noisy = rate + spread * (torch.randn_like(rate) if noise is None else noise)
+        return torch.tanh(self.below[k + 1](noisy)), noisy
 
 
-def normalised_kernel(values: Tensor, sigma: float) -> Tensor:
+def relation(values: Tensor, sigma: float = 5.0, epsilon: float = 1e-5) -> Tensor:
+    """Return K H (K H + epsilon m I)**-1 of a Gaussian kernel, (batch, batch), in float64."""
     z = values.double()
-    squares = (z * z).sum(1)
+    m, squares = len(z), (z * z).sum(1)
     distance = (squares[:, None] + squares - 2 * z @ z.T).clamp(min=0)
     kernel = torch.exp(-distance / (2 * sigma**2 * z.shape[1]))
-    m = len(z)
     centred = kernel - kernel.mean(1, keepdim=True)
-    return centred @ torch.linalg.inv(centred + 1e-5 * m * torch.eye(m, dtype=z.dtype, device=z.device))
+    return centred @ torch.linalg.inv(centred + epsilon * m * torch.eye(m, dtype=z.dtype, device=z.device))
 
 
-def hsic_bottleneck(w: dict[str, Tensor], x: Tensor, y: Tensor, noise: Mapping[str, Tensor]) -> Tensor:
-    sigma, beta = 5.0, 50.0
-    rates = blocks(w, x)
-    loss = cross_entropy(rates[-1], y).double()
-    of_input = normalised_kernel(x, sigma)
-    of_label = normalised_kernel(F.one_hot(y, rates[-1].shape[1]), sigma)
-    for h in rates[1:-1]:
-        own = normalised_kernel(h, sigma)
-        loss = loss + (own * of_input.T).sum() - beta * (own * of_label.T).sum()
-    return loss
+class HSICBottleneck(Scheme):
+    def learn(self, batch: Batch, beta: float = 50.0) -> None:
+        rates, logits = self.blocks(batch.x)
+        wanted = relation(batch.x) - beta * relation(batch.y)
+        loss = F.cross_entropy(logits, batch.labels)
+        for rate in rates:
+            loss = loss + (relation(rate) * wanted.T).sum()
+        loss.backward()
 
 
-def alternating_minimization(w: dict[str, Tensor], x: Tensor, y: Tensor, noise: Mapping[str, Tensor]) -> Tensor:
-    mu, iterations, step, momentum = 0.003, 5, 0.3, 0.9
-    with torch.no_grad():
-        start, h = [], x
-        for name in names(w)[:-1]:
-            start.append(drive(w, name, h))
-            h = torch.tanh(start[-1])
-    codes: list[Tensor] = [*start]
-    for k in reversed(range(len(start))):
-        code, velocity = start[k].clone(), torch.zeros_like(start[k])
-        for _ in range(iterations):
-            code.requires_grad_(True)
-            above = drive(w, names(w)[k + 1], torch.tanh(code))
-            last = k == len(start) - 1
-            objective = cross_entropy(above, y) / mu if last else F.mse_loss(above, codes[k + 1])
-            objective = objective + F.mse_loss(code, start[k])
-            (gradient,) = torch.autograd.grad(objective, code)
-            with torch.no_grad():
-                velocity = momentum * velocity + gradient
-                code = code - step * (gradient + momentum * velocity)
-        codes[k] = code
-    inputs = [x, *(torch.tanh(code) for code in codes)]
-    loss = cross_entropy(drive(w, names(w)[-1], inputs[-1]), y)
-    for name, rate, code in zip(names(w), inputs, codes, strict=False):
-        loss = loss + F.mse_loss(drive(w, name, rate), code)
-    return loss
+class AlternatingMinimization(Scheme):
+    def learn(self, batch: Batch) -> None:
+        first = self.below[0](batch.x)
+        codes = self.codes(first.detach(), batch.labels)
+        rates = [torch.tanh(code) for code in codes]
+        loss = F.cross_entropy(self.readout(rates[-1]), batch.labels) + F.mse_loss(first, codes[0])
+        for layer, rate, code in zip([*self.below][1:], rates[:-1], codes[1:], strict=True):
+            loss = loss + F.mse_loss(layer(rate), code)
+        loss.backward()
+
+    def codes(self, first: Tensor, labels: Tensor, mu: float = 0.003) -> list[Tensor]:
+        """Return the hidden codes, relaxed from the top down, from the input up."""
+        codes, upper = [first], [*self.below][1:]
+        with torch.no_grad():
+            for layer in upper:
+                codes.append(layer(torch.tanh(codes[-1])))
+        codes[-1] = relaxed(codes[-1], lambda code: F.cross_entropy(self.readout(torch.tanh(code)), labels) / mu)
+        for k in reversed(range(len(upper))):
+            codes[k] = relaxed(codes[k], lambda code, f=upper[k], c=codes[k + 1]: F.mse_loss(f(torch.tanh(code)), c))
+        return codes
 
 
-def synthetic_gradients(w: dict[str, Tensor], x: Tensor, y: Tensor, noise: Mapping[str, Tensor]) -> Tensor:
-    rates = blocks(w, x)
-    label = F.one_hot(y, rates[-1].shape[1]).to(x.dtype)
-    losses = cross_entropy(rates[-1], y)
-    below = [rate.detach().requires_grad_(True) for rate in rates[1:-1]]
-    predicted = []
-    for k, h in enumerate(rates[1:-1], start=1):
-        seen = torch.cat([h.detach(), label], 1)
-        predicted.append(drive(w, f"gradient/hidden{k}/seen__told", seen))
-        losses = losses - (h * predicted[-1].detach()).sum(1).mean()
-    for k, h in enumerate(below):
-        if k == len(below) - 1:
-            local = cross_entropy(drive(w, names(w)[k + 1], h), y) * len(x)
-        else:
-            local = -(torch.tanh(drive(w, names(w)[k + 1], h)) * predicted[k + 1].detach()).sum()
-        (wanted,) = torch.autograd.grad(local, h)
-        losses = losses + ((predicted[k] + wanted) ** 2).sum(1).mean()
-    return losses
+def relaxed(
+    start: Tensor, above: Callable[[Tensor], Tensor], iterations: int = 5, step: float = 0.3, momentum: float = 0.9
+) -> Tensor:
+    """Return the code after Nesterov's gradient of what ``above`` and the distance from ``start`` ask."""
+    code, velocity = start, torch.zeros_like(start)
+    for _ in range(iterations):
+        code = code.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(above(code) + F.mse_loss(code, start), code)
+        velocity = momentum * velocity + gradient
+        code = code.detach() - step * (gradient + momentum * velocity)
+    return code
+
+
+class SyntheticGradients(Scheme):
+    compiles = False  # a leaf tensor at every interface: PyTorch 2.13 says nothing and runs all of it eagerly
+
+    def build(self) -> None:
+        for name, size in zip(self.hidden, self.sizes[1:-1], strict=True):
+            self.own[f"gradient/{name}/seen__told"] = nn.Linear(size + self.sizes[-1], size)
+
+    def learn(self, batch: Batch) -> None:
+        rates, told, received = [], [], [batch.x]
+        for layer, module in zip(self.below, self.own.values(), strict=True):
+            rates.append(torch.tanh(layer(received[-1])))
+            told.append(module(torch.cat([rates[-1].detach(), batch.y], 1)))
+            received.append(rates[-1].detach().requires_grad_())
+        loss, m = F.cross_entropy(self.readout(received[-1]), batch.labels), len(batch.x)
+        torch.autograd.backward([loss, *rates], [None, *(-error.detach() / m for error in told)])
+        own = [F.mse_loss(error, -m * rate.grad, reduction="sum") / m for error, rate in zip(told, received[1:], strict=True)]
+        sum(own).backward()
 
 
 def similarity(values: Tensor) -> Tensor:
+    """Return the cosines of all pairs of rows, each less its own mean."""
     centred = values - values.mean(1, keepdim=True)
     rows = centred / (centred.norm(dim=1, keepdim=True) + 1e-8)
     return rows @ rows.T
 
 
-def local_errors(w: dict[str, Tensor], x: Tensor, y: Tensor, noise: Mapping[str, Tensor]) -> Tensor:
-    beta = 0.99
-    rates = blocks(w, x)
-    wanted = similarity(F.one_hot(y, rates[-1].shape[1]).to(x.dtype))
-    loss = (1 - beta) * cross_entropy(rates[-1], y)
-    for k, h in enumerate(rates[1:-1], start=1):
-        loss = loss + (1 - beta) * cross_entropy(drive(w, f"pred/hidden{k}/seen__told", h), y)
-        loss = loss + beta * F.mse_loss(similarity(h @ w[f"sim/hidden{k}/seen__told.w"]), wanted)
-    return loss
+class LocalErrors(Scheme):
+    def build(self) -> None:
+        for name, size in zip(self.hidden, self.sizes[1:-1], strict=True):
+            self.own[f"pred/{name}/seen__told"] = nn.Linear(size, self.sizes[-1])
+            self.own[f"sim/{name}/seen__told"] = nn.Linear(size, size, bias=False)
+
+    def learn(self, batch: Batch, beta: float = 0.99) -> None:
+        rates, logits = self.blocks(batch.x)
+        wanted = similarity(batch.y)
+        loss = (1 - beta) * F.cross_entropy(logits, batch.labels)
+        for name, rate in zip(self.hidden, rates, strict=True):
+            pred, sim = self.own[f"pred/{name}/seen__told"], self.own[f"sim/{name}/seen__told"]
+            loss = loss + (1 - beta) * F.cross_entropy(pred(rate), batch.labels) + beta * F.mse_loss(similarity(sim(rate)), wanted)
+        loss.backward()
 
 
-LOSSES = {
-    loss.__name__: loss
-    for loss in (
-        backprop, frozen, feedback_alignment, direct_feedback_alignment, difference_target_propagation, hsic_bottleneck,
-        alternating_minimization, synthetic_gradients, local_errors,
-    )
-}  # fmt: skip
+SCHEMES: dict[str, type[Scheme]] = {
+    "backprop": Backprop,
+    "frozen": Frozen,
+    "feedback_alignment": FeedbackAlignment,
+    "direct_feedback_alignment": DirectFeedbackAlignment,
+    "difference_target_propagation": DifferenceTargetPropagation,
+    "hsic_bottleneck": HSICBottleneck,
+    "alternating_minimization": AlternatingMinimization,
+    "synthetic_gradients": SyntheticGradients,
+    "local_errors": LocalErrors,
+}
 
 
-def learned(scheme: str, w: Mapping[str, Tensor]) -> list[str]:
-    """Return the names of what learns: everything but fixed feedback, and only the output's synapses under the control."""
-    return [name for name in w if not name.startswith("feedback/") and (scheme != "frozen" or "__output" in name)]
-
-
-def update(
-    scheme: str, weights: Mapping[str, np.ndarray], x: np.ndarray, y: np.ndarray, noise: Mapping[str, np.ndarray] | None = None
-) -> dict[str, np.ndarray]:
-    """Return minus the gradient of what the scheme minimises, for every parameter that learns; y: labels."""
-    w = {name: torch.tensor(value) for name, value in weights.items()}
-    own = learned(scheme, w)
-    for name in own:
-        w[name].requires_grad_(True)
-    drawn = {name: torch.tensor(value) for name, value in (noise or {}).items()}
-    loss = LOSSES[scheme](w, torch.tensor(x), torch.tensor(y), drawn)
-    gradients = torch.autograd.grad(loss, [w[name] for name in own], allow_unused=True)
-    return {name: -gradient.numpy() for name, gradient in zip(own, gradients, strict=True) if gradient is not None}
+# ---------------------------------------------------------------------- a step to time, an update to compare
 
 
 def torch_step(
-    scheme: str,
-    weights: Mapping[str, np.ndarray],
-    x: np.ndarray,
-    y: np.ndarray,
-    *,
-    device: str = "cpu",
-    compiled: str = "",
-    fused: bool = False,
-    loss: Callable[..., Tensor] | None = None,
-) -> Callable[[], Any]:
-    """Return a training step, Adam included, on one batch that is in memory; y: labels.
+    scheme: str, sizes: tuple[int, ...], batch: int, *, device: str = "cpu", compiled: str | None = None, fused: bool = False
+) -> Callable[[], None]:
+    """Return a training step, Adam(1e-3) included, on one batch that is already in memory (random x in [0,1), random one-hot y).
 
-    compiled : the mode of ``torch.compile`` for what is minimised, forward and backward; "" for none
+    compiled : the mode of ``torch.compile`` for the whole step; None for eager
     fused : PyTorch's fused Adam
+
+    Raises
+    ------
+    ValueError
+        An unknown mode, or a scheme that does not compile.
     """
-    w = {name: torch.tensor(value, device=device) for name, value in weights.items()}
-    own = [w[name].requires_grad_(True) for name in learned(scheme, w)]
-    optimiser = torch.optim.Adam(own, lr=1e-3, fused=fused)
-    images, labels = torch.tensor(x, device=device), torch.tensor(y, device=device)
-    minimised: Callable[..., Tensor] = loss or LOSSES[scheme]
-    if compiled:
-        minimised = torch.compile(minimised, mode=compiled)
+    if compiled not in (None, *MODES):
+        raise ValueError(f"compiled {compiled!r}: expected None or one of {', '.join(MODES)}; pick one")
+    if compiled and not SCHEMES[scheme].compiles:
+        raise ValueError(f"compiled {compiled!r}: torch.compile leaves scheme {scheme!r} to eager execution; expected None")
+    made = SCHEMES[scheme](sizes).to(device)
+    labels = torch.randint(sizes[-1], (batch,), device=device)
+    held = Batch(torch.rand(batch, sizes[0], device=device), F.one_hot(labels, sizes[-1]).float(), labels, {})
+    options = {"fused": True} if fused else {}  # fused=False would turn the default, foreach, off
+    optimiser = torch.optim.Adam([p for p in made.parameters() if p.requires_grad], lr=1e-3, **options)
 
     def step() -> None:
         optimiser.zero_grad()
-        minimised(w, images, labels, {}).backward()
+        made.learn(held)
         optimiser.step()
 
-    return step
+    return torch.compile(step, mode=compiled) if compiled else step
+
+
+def torch_update(
+    scheme: str, weights: Mapping[str, np.ndarray], x: np.ndarray, y: np.ndarray, noise: Mapping[str, np.ndarray] | None = None
+) -> dict[str, np.ndarray]:
+    """Return minus the gradient for every parameter that learns; all names, and the shapes of what goes in and out, are ours.
+
+    y : one-hot.  noise : hidden population -> standard normal draws, (batch, n), for the reconstruction of its noisy rate.
+    """
+    made = loaded(scheme, weights)
+    target = torch.tensor(y)
+    drawn = {name: torch.tensor(value) for name, value in (noise or {}).items()}
+    made.learn(Batch(torch.tensor(x), target, target.argmax(1), drawn))
+    changes: dict[str, np.ndarray] = {}
+    for name, layer in made.layers().items():
+        if layer.weight.requires_grad:
+            changes[f"{name}.w"] = -layer.weight.grad.T.numpy()
+            if layer.bias is not None:
+                changes[f"{name}.b"] = -layer.bias.grad.numpy()
+    return changes
+
+
+def loaded(scheme: str, weights: Mapping[str, np.ndarray]) -> Scheme:
+    """Return the scheme with our weights, in their precision; the chain's come from the input up."""
+    chain = [value for name, value in weights.items() if name.endswith(".w") and "/" not in name]
+    made = SCHEMES[scheme]((len(chain[0]), *(value.shape[1] for value in chain))).to(torch.tensor(chain[0]).dtype)
+    with torch.no_grad():
+        for name, layer in made.layers().items():
+            layer.weight.copy_(torch.tensor(weights[f"{name}.w"]).T)
+            if layer.bias is not None:
+                layer.bias.copy_(torch.tensor(weights[f"{name}.b"]))
+        for name, feedback in made.fixed.items():
+            feedback.copy_(torch.tensor(weights[f"{name}.w"]).T)
+    return made

@@ -127,6 +127,10 @@ class Backend(abc.ABC):
         finally:
             self.xp = own
 
+    def initial(self, draw: Callable[[], np.ndarray], shape: tuple[int, ...], dtype: Any) -> Array:
+        """Return what ``draw`` returns, of ``shape``, as weights to start from."""
+        return self.asarray(np.ascontiguousarray(draw(), dtype))
+
     @abc.abstractmethod
     def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
         """Return zeros on the device, also while a step is recorded."""

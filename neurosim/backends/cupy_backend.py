@@ -118,6 +118,11 @@ class CupyProgram(Program):
         self.launches = [launch for item in self.items for launch in self._launches(item)]
         self._forget_graph()
 
+    @classmethod
+    def empty(cls, backend: CupyBackend) -> CupyProgram:
+        """Return a program that does nothing, to ``play`` launches of one's own."""
+        return cls(backend, Graph())
+
     def hold(self, data: Mapping[str, Array]) -> None:
         self.data = {name: self.cupy.asarray(data[name], values.dtype) for name, values in self.inputs.items()}
         self._forget_graph()
@@ -131,13 +136,13 @@ class CupyProgram(Program):
 
     def run(self, step: int) -> None:
         self._at(step)
-        self._play("gathering", [*self._gathers(), *self.launches, self._advance()])
+        self.play("gathering", [*self._gathers(), *self.launches, self._advance()])
 
     def run_on(self, batch: Mapping[str, Array], step: int) -> None:
         self._at(step)
         for name, values in self.inputs.items():
             values[...] = self.cupy.asarray(batch[name], values.dtype)
-        self._play("given", [*self.launches, self._advance()])
+        self.play("given", [*self.launches, self._advance()])
 
     def check(self) -> None:
         found = self.cupy.asnumpy(self.found)
@@ -158,7 +163,7 @@ class CupyProgram(Program):
         self.played: set[str] = set()
         self.graphs: dict[str, Any] = {}
 
-    def _play(self, name: str, launches: list[Launch]) -> None:
+    def play(self, name: str, launches: list[Launch]) -> None:
         """Launch all one by one the first time, which loads them; capture the second; replay from then on."""
         with self.stream:
             if name in self.played and name not in self.graphs:

@@ -15,7 +15,7 @@ from scipy.linalg import lapack
 from threadpoolctl import ThreadpoolController
 
 from neurosim.backends.base import Array, Backend, Program
-from neurosim.capture import Graph, Item, Node, Recorded, check_order, llvm_loops, planned, scheduled
+from neurosim.capture import Graph, Item, Node, Plan, Recorded, check_order, llvm_loops, planned, scheduled
 
 OUT_OF_PLACE = frozenset({"matmul", "join", "copy", "bits", "call", "watch"})
 
@@ -46,6 +46,11 @@ class NumpyBackend(Backend):
     def capture(self, graph: Graph) -> Program:
         return NumpyProgram(self, graph)
 
+    def buffer_bytes(self, graph: Graph) -> int:
+        """Return the bytes of buffers and inputs that the captured step would take."""
+        items, plan = laid_out(graph)
+        return plan.nbytes + sum(node.nbytes for node in {n for item in items for n in item.reads if n.op == "input"})
+
     def positive_inverse_into(self, matrix: Array, out: Array) -> None:
         np.copyto(out, matrix)
         with _blas_pools().limit(limits=1, user_api="blas"):
@@ -53,7 +58,7 @@ class NumpyBackend(Backend):
             _, unsolved = lapack.dpotri(out.T, lower=1, overwrite_c=1)
         if failed or unsolved:
             out.fill(np.nan)
-        for k in range(1, len(out)):  # only one half was written
+        for k in range(1, len(out)):  # only one half was written; all at once, NumPy would go through a copy
             out[k, :k] = out[:k, k]
 
     def solve_columns_into(self, w: Array, gram: Array, target: Array, sparsity: float, out: Array) -> None:
@@ -71,6 +76,13 @@ class NumpyBackend(Backend):
         return f"CPU {platform.machine()}, {os.cpu_count()} cores"
 
 
+class DraftBackend(NumpyBackend):
+    """NumPy whose initial weights are neither drawn nor touched: for asking what a model of any size would take."""
+
+    def initial(self, draw: Callable[[], np.ndarray], shape: tuple[int, ...], dtype: Any) -> Array:
+        return np.empty(shape, dtype)
+
+
 @functools.cache
 def _blas_pools() -> ThreadpoolController:
     """Return the thread pools of NumPy's BLAS and of the other one that SciPy brings along.
@@ -86,15 +98,20 @@ def _identity(n: int) -> np.ndarray:
     return np.eye(n)
 
 
+def laid_out(graph: Graph) -> tuple[list[Item], Plan]:
+    """Return a step's items in order, and where their values lie."""
+    graph.watch_sums()
+    items = scheduled(graph, llvm_loops.fused)
+    check_order(items)
+    return items, planned(items, lambda item: item.op not in OUT_OF_PLACE)
+
+
 class NumpyProgram(Program):
     """A list of calls on arrays that were laid out beforehand."""
 
     def __init__(self, backend: NumpyBackend, graph: Graph) -> None:
         self.backend = backend
-        graph.watch_sums()
-        self.items = scheduled(graph, llvm_loops.fused)
-        check_order(self.items)
-        self.plan = planned(self.items, lambda item: item.op not in OUT_OF_PLACE)
+        self.items, self.plan = laid_out(graph)
         self.buffers = [_aligned(size) for size in self.plan.sizes]
         given = {node for item in self.items for node in item.reads if node.op == "input"}
         self.inputs = {node.detail: np.zeros(node.shape, node.dtype) for node in given}

@@ -11,27 +11,47 @@ from neurosim.cli.models import measured, paper
 
 if TYPE_CHECKING:
     from neurosim.experiments.schema import ModelTable, Stage
-    from neurosim.feedback import FeedbackPathway
-    from neurosim.network import Network
+    from neurosim.feedback import Phase
+    from neurosim.training import Trainer
 
 Model = Annotated[str, typer.Argument(help="A name that `neurosim models` lists, or the path of a model file.")]
 
 
 def show(model: Model, settings: args.Settings = None, data: args.Data = None, debug: args.Debug = False) -> None:
-    """Print populations, projections, rules, memory, the steps of training, and what each scheme claims to need."""
-    from neurosim.backends import NumpyBackend
-    from neurosim.datasets.registry import find
-    from neurosim.experiments.building import build_network
+    """Print populations, projections, rules, the steps of training, memory and time here, and what each scheme claims to need."""
+    from neurosim.experiments.estimate import check_fits, drafted, memory
     from neurosim.experiments.model_file import ModelFile
 
-    table = ModelFile.load(model, args.settings(settings, data)).table
-    entry = find(table.data.name)
-    network = build_network(table.network, entry.shape, entry.classes, seed=1, backend=NumpyBackend())
-    typer.echo("\n".join([*_origin(table), "", network.summary(), f"memory      {_size(network.parameters())}"]))
-    for number, stage in enumerate(table.stages, start=1):
-        pathway = stage.pathway()
-        pathway.attach(network, entry.classes, seed=1)
-        typer.echo("\n".join(["", f"stage {number} of {len(table.stages)}", *_stage(stage, pathway, network)]))
+    found = ModelFile.load(model, args.settings(settings, data))
+    table = found.table
+    network, trainers = drafted(table)
+    typer.echo("\n".join([*_origin(table), "", network.summary(), f"weights     {_size(network.parameters())}"]))
+    for number, (stage, trainer) in enumerate(zip(table.stages, trainers, strict=True), start=1):
+        typer.echo("\n".join(["", f"stage {number} of {len(table.stages)}", *_stage(stage, trainer)]))
+    typer.echo(f"\nmemory      {memory(table).describe()}")
+    check_fits(table, found.name)
+    typer.echo("\n".join(_times(table)))
+
+
+def _times(table: ModelTable) -> list[str]:
+    """Return how long an epoch takes on each backend of this machine, and which to take."""
+    from neurosim.datasets.registry import find
+    from neurosim.experiments.estimate import batches, timings
+
+    found = timings(table)
+    lines = []
+    for number, stage in enumerate(table.stages):
+        count = batches(find(table.data.name), table, stage.batch)
+        for name, seconds in found.items():
+            where = f"stage {number + 1}, {name}" if len(table.stages) > 1 else name
+            each = f"{1000 * seconds[number]:.3g} ms a batch, {count * seconds[number]:.3g} s an epoch of {count} batches"
+            lines.append(f"time        {where}: {each}, evaluation apart")
+    if len(found) == 1:
+        return [*lines, "advice      --backend numpy: no GPU answers on this machine"]
+    epochs = [stage.epochs for stage in table.stages]
+    whole = {name: sum(n * s for n, s in zip(epochs, seconds, strict=True)) for name, seconds in found.items()}
+    best, other = sorted(whole, key=lambda name: whole[name])[:2]
+    return [*lines, f"advice      --backend {best}: {whole[other] / whole[best]:.1f} times as fast as {other} here"]
 
 
 def _origin(table: ModelTable) -> list[str]:
@@ -46,14 +66,10 @@ def _origin(table: ModelTable) -> list[str]:
     return [*lines, f"data        {table.data.name}{held_out}"]
 
 
-def _stage(stage: Stage, pathway: FeedbackPathway, network: Network) -> list[str]:
-    from neurosim.experiments.cost import Cost
-    from neurosim.training import Trainer
-
+def _stage(stage: Stage, trainer: Trainer) -> list[str]:
+    pathway = trainer.pathway
     claims = [f"{name}: {_answer(value)}".replace("_", " ") for name, value in vars(pathway.claims).items()]
     own = pathway.parameters() | pathway.memory()
-    options: dict[str, Any] = {"feedback_optimiser": stage.feedback_optimiser, "epochs": stage.epochs, "batch": stage.batch}
-    trainer = Trainer(network, pathway, stage.optimiser, **options)
     return [
         f"scheme      {stage.scheme} ({pathway.citation})",
         f"options     {stage.options or 'as they are by default'}",
@@ -61,9 +77,19 @@ def _stage(stage: Stage, pathway: FeedbackPathway, network: Network) -> list[str
         f"optimiser   {_described(stage.optimiser)}",
         f"feedback    {_feedback(stage, own)}",
         f"passes      {' -> '.join(phase.name for phase in pathway.phases)}",
-        *(f"step        {p.name}: {Cost.of(trainer.recorded(p)).describe()}" for p in pathway.phases),
+        *(f"step        {phase.name}: {_asked(trainer, phase)}" for phase in pathway.phases),
         f"claims      {', '.join(claims)}",
     ]
+
+
+def _asked(trainer: Trainer, phase: Phase) -> str:
+    from neurosim.errors import NotCapturableError
+    from neurosim.experiments.cost import Cost
+
+    try:
+        return Cost.of(trainer.recorded(phase)).describe()
+    except NotCapturableError as reason:
+        return f"not captured, and so not counted: {reason}"
 
 
 def _feedback(stage: Stage, own: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ from neurosim.backends import select
 from neurosim.datasets import DataSet
 from neurosim.errors import RunFileError, UnknownNameError, require
 from neurosim.experiments.building import build_network, build_trainer, load_data
+from neurosim.experiments.estimate import check_fits, fastest
 from neurosim.experiments.model_file import ModelFile
 from neurosim.experiments.reading import Contents, locate, override, parsed
 from neurosim.experiments.recorder import Recorder
@@ -69,13 +70,15 @@ def prepare(
     """Return ``model`` with its data loaded, its network built and its trainers checked; nothing is written.
 
     seed : the model file's own by default
+    backend : ``auto`` is the one on which a trial of two seconds went fastest
     data : the model's data set, where it is loaded already
 
-    Raises InputError (or one of its kinds) where anything in it does not fit.
+    Raises InputError (or one of its kinds) where anything in it does not fit, the memory that is free included.
     """
     table = model.table
     seed = table.seed if seed is None else seed
-    device = select(backend)
+    check_fits(table, model.name)
+    device = select(fastest(table) if backend == "auto" else backend)
     data = data or load_data(table.data, data_dir)
     network = build_network(table.network, data.shape, data.classes, seed=seed, backend=device)
     trainers = [build_trainer(k, stage, network, data, table.data, seed) for k, stage in enumerate(table.stages)]

@@ -64,16 +64,17 @@ class Projection:
             raise ShapeError(f"projection {self.name!r}: {cause}") from cause
         draw = generator(seed, f"weights/{prefix}{self.name}")
         fan_in = self.connectivity.fan_in(pre.shape)
-        if isinstance(self.initial, str):
-            w = initialiser(self.initial)(draw, shape, fan_in)
-        else:
-            w = np.full(shape, float(self.initial))
-        self.parameters = {"w": backend.asarray(np.ascontiguousarray(w, dtype))}
+        self.parameters = {"w": backend.initial(lambda: self._drawn(draw, shape, fan_in), shape, dtype)}
         if self.bias:
             bound = 1 / np.sqrt(fan_in) if self.initial == "lecun" else 0.0
             self.parameters["b"] = backend.asarray(draw.uniform(-bound, bound, post.shape).astype(dtype))
         if self.rule is not None:
             self.state = {k: backend.asarray(np.zeros(s, dtype)) for k, s in self.rule.initial_state(shape).items()}
+
+    def _drawn(self, draw: np.random.Generator, shape: tuple[int, ...], fan_in: int) -> np.ndarray:
+        if isinstance(self.initial, str):
+            return initialiser(self.initial)(draw, shape, fan_in)
+        return np.full(shape, float(self.initial))
 
     @property
     def w(self) -> Any:

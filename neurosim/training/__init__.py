@@ -1,6 +1,6 @@
 """The five-slot step, and the trainer that repeats it."""
 
 from neurosim.training.step import Commit, step
-from neurosim.training.trainer import Evaluation, Observer, Trainer
+from neurosim.training.trainer import EVALUATION_BATCH, Evaluation, Observer, Trainer
 
-__all__ = ["Commit", "Evaluation", "Observer", "Trainer", "step"]
+__all__ = ["EVALUATION_BATCH", "Commit", "Evaluation", "Observer", "Trainer", "step"]

@@ -148,7 +148,7 @@ class Trainer:
             return x[rows] if self.augment is None else self.augment(x[rows], jitter)
 
         if program is None:
-            return lambda rows: self._step(phase, images(rows), targets[rows])
+            return lambda rows: self.run_as_array_code(phase, images(rows), targets[rows])
         if self.augment is not None:
             return lambda rows: program.run_on({"x": images(rows), "target": targets[rows]}, self.steps)
         if program not in self._holding:
@@ -175,8 +175,8 @@ class Trainer:
         commits = [self.commit, self.feedback_commit]
         return recorded(self.network, self.pathway, commits, phase, self.batch, self.seed, self._commit, now)
 
-    def _step(self, phase: Phase, x: Any, target: Any) -> None:
-        """Run one step as array code."""
+    def run_as_array_code(self, phase: Phase, x: Any, target: Any) -> None:
+        """Run one step without capturing it."""
         backend, now = self.network.backend, Time(self.epoch, self.epochs)
         x, target, draws = backend.asarray(x, self.network.dtype), backend.asarray(target), backend.draws(self.seed, self.steps)
         step(self.network, self.pathway, phase, x, target, draws, functools.partial(self._commit, now))

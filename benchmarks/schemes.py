@@ -1,0 +1,83 @@
+"""Every scheme's step beside its floor (the same products, inverses and solves, same library) and beside PyTorch.
+
+    python -m benchmarks [--out FILE.json] [--networks 784-512-512-10@128,...] [--schemes backprop,...] [--seconds 3] [--compile]
+
+PyTorch (``pip install torch``) is left out where it is not installed.  Times are medians of runs that take turns.
+"""
+
+import argparse
+import importlib.util
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from benchmarks.steps import LEARN, floor_step, optimiser_step, our_step, trainer
+from benchmarks.timing import Others, machine, medians
+from neurosim.experiments.cost import Cost
+from neurosim.feedback import pathways
+
+NETWORKS = "784-512-512-10@128,784-240-240-240-240-240-240-240-10@100,784-1024-1024-1024-10@128,784-4096-4096-4096-10@1024"
+COLUMNS = {
+    "scheme": "scheme", "network": "network", "batch": "batch", "ours_ms": "ours ms", "floor_ms": "floor ms",
+    "over_floor": "over floor", "optimiser_ms": "optimiser ms", "torch_ms": "PyTorch ms", "times_faster": "times faster",
+    "torch_fused_ms": "its fused Adam", "torch_compile_ms": "torch.compile",
+}  # fmt: skip
+
+
+def theirs(scheme: str, sizes: tuple[int, ...], batch: int, compiled: bool) -> dict[str, Callable[[], None]]:
+    """Return PyTorch's steps of the same scheme; none where it is not installed."""
+    if importlib.util.find_spec("torch") is None:
+        return {}
+    from benchmarks.torch_steps import SCHEMES, torch_step
+
+    steps = {"torch_ms": torch_step(scheme, sizes, batch), "torch_fused_ms": torch_step(scheme, sizes, batch, fused=True)}
+    if compiled and SCHEMES[scheme].compiles:
+        steps["torch_compile_ms"] = torch_step(scheme, sizes, batch, fused=True, compiled="default")
+    return steps
+
+
+def measured(scheme: str, network: str, seconds: float, compiled: bool) -> dict:
+    """Return one row of the table."""
+    layers, _, batch = network.partition("@")
+    sizes = tuple(map(int, layers.split("-")))
+    made = trainer(scheme, sizes, int(batch))
+    asked = Cost.of(made.recorded(LEARN))
+    runs = {"ours_ms": our_step(made), "floor_ms": floor_step(asked, made.network.backend)}
+    with Others(theirs, scheme, sizes, int(batch), compiled) as others:
+        found = medians(runs, seconds, others)
+    found |= medians({"optimiser_ms": optimiser_step(trainer(scheme, sizes, int(batch)))}, seconds / 10)
+    row = {"scheme": scheme, "network": layers, "batch": int(batch), **found, "over_floor": found["ours_ms"] / found["floor_ms"]}
+    if "torch_ms" in found:
+        row["times_faster"] = found["torch_ms"] / found["ours_ms"]
+    return row | {"asks": asked.describe()}
+
+
+def shown(rows: list[dict]) -> Table:
+    """Return the rows as a table."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    kept = {key: title for key, title in COLUMNS.items() if any(key in row for row in rows)}
+    for key, title in kept.items():
+        table.add_column(title, justify="left" if key in ("scheme", "network") else "right")
+    for row in rows:
+        table.add_row(*(f"{row[key]:.2f}" if isinstance(row.get(key), float) else str(row.get(key, "")) for key in kept))
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
+    parser.add_argument("--networks", default=NETWORKS)
+    parser.add_argument("--schemes", default=",".join(pathways()))
+    parser.add_argument("--seconds", type=float, default=3.0, help="to spend on each row, at least")
+    parser.add_argument("--compile", action="store_true", help="torch.compile too; compiling takes minutes")
+    parser.add_argument("--out", type=Path, help="write the numbers as JSON")
+    arguments = parser.parse_args()
+    cases = [(scheme, network) for network in arguments.networks.split(",") for scheme in arguments.schemes.split(",")]
+    rows = [measured(scheme, network, arguments.seconds, arguments.compile) for scheme, network in track(cases, "measuring")]
+    Console(width=200).print(shown(rows))
+    if arguments.out:
+        arguments.out.write_text(json.dumps({"about": machine(), "steps": rows}, indent=1) + "\n", encoding="utf-8")

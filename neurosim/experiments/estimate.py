@@ -1,0 +1,207 @@
+"""What a model would take, before it takes it: memory, and time on each backend."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import psutil
+
+from neurosim.backends import Backend, DraftBackend, NumpyBackend, select
+from neurosim.datasets import one_hot
+from neurosim.datasets.registry import Entry, find
+from neurosim.errors import BackendError, InputError, NotCapturableError, require
+from neurosim.experiments.building import build_network
+from neurosim.experiments.schema import ModelTable
+from neurosim.network import Network
+from neurosim.training import EVALUATION_BATCH, Trainer
+
+MEBIBYTE = 2**20
+WORTH_ASKING = 0.01  # of what is free: a model whose weights take less is not looked at more closely before it runs
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes that a run holds at its peak.
+
+    weights : of the network and of the pathway, with running statistics and synaptic state
+    optimiser : its memory of every parameter; buffers : of the captured steps
+    data : images as they are loaded, and labels one-hot; evaluation : the activity of one batch of it
+    checkpoint : the copy of weights and optimiser that is written after each epoch
+    process : Python and the libraries
+    """
+
+    weights: int
+    optimiser: int
+    buffers: int
+    data: int
+    evaluation: int
+    checkpoint: int
+    process: int
+
+    @property
+    def total(self) -> int:
+        return sum(getattr(self, part.name) for part in fields(self))
+
+    def describe(self) -> str:
+        """Return the parts and their sum as one line of text."""
+        parts = ", ".join(f"{part.name} {getattr(self, part.name) / MEBIBYTE:.1f}" for part in fields(self))
+        return f"at most about {self.total / MEBIBYTE:,.0f} MiB ({parts})"
+
+
+def drafted(table: ModelTable, backend: Backend | None = None) -> tuple[Network, list[Trainer]]:
+    """Return a model's network and its stages' trainers without data; by default with weights that are never drawn.
+
+    Raises InputError where not even the addresses for them are to be had.
+    """
+    try:
+        return _drafted(table, backend or DraftBackend())
+    except MemoryError as cause:
+        raise InputError(f"model {table.title!r}: {cause}: expected a model that fits; make the network smaller") from cause
+
+
+def _drafted(table: ModelTable, backend: Backend) -> tuple[Network, list[Trainer]]:
+    entry = find(table.data.name)
+    network = build_network(table.network, entry.shape, entry.classes, seed=table.seed, backend=backend)
+    trainers = []
+    for stage in table.stages:
+        options: dict[str, Any] = {"feedback_optimiser": stage.feedback_optimiser, "epochs": stage.epochs, "batch": stage.batch}
+        trainers.append(Trainer(network, stage.pathway(), stage.optimiser, seed=table.seed, **options))
+        trainers[-1].pathway.attach(network, entry.classes, table.seed)
+    return network, trainers
+
+
+def memory(table: ModelTable) -> Memory:
+    """Return what a run of the model holds at its peak on the CPU; nothing of it is taken to find out."""
+    network, trainers = drafted(table)
+    buffers = 0
+    for trainer in trainers:
+        for phase in trainer.pathway.phases:
+            try:
+                buffers += NumpyBackend().buffer_bytes(trainer.recorded(phase))
+            except NotCapturableError:  # array code asks for what it needs as it goes: about what it would have been given
+                buffers += trainer.batch * 8 * _neurons(network) * network.dtype.itemsize
+    learned = _bytes((network.parameters() | network.memory()).values())
+    learned += sum(_bytes((t.pathway.parameters() | t.pathway.memory()).values()) for t in trainers)
+    commits = [commit for trainer in trainers for commit in (trainer.commit, trainer.feedback_commit)]
+    kept = sum(_bytes(arrays.values()) for commit in commits for arrays in commit.memory.values())
+    return Memory(
+        weights=learned,
+        optimiser=kept,
+        buffers=buffers,
+        data=_data(table, network),
+        evaluation=3 * EVALUATION_BATCH * _neurons(network) * network.dtype.itemsize,
+        checkpoint=learned + kept,
+        process=psutil.Process().memory_info().rss,
+    )
+
+
+def _bytes(arrays: Iterable[Any]) -> int:
+    return sum(array.nbytes for array in arrays)
+
+
+def _neurons(network: Network) -> int:
+    return sum(population.size for population in network.populations.values())
+
+
+def _data(table: ModelTable, network: Network) -> int:
+    """Return the bytes of all images, as bytes, as float32 and as whether they are finite; a float64 network keeps another copy."""
+    entry = find(table.data.name)
+    pixels = (entry.train + entry.test) * math.prod(entry.shape)
+    copy = entry.train * math.prod(entry.shape) * 8 if network.dtype == np.float64 else 0
+    return 6 * pixels + copy + entry.train * entry.classes * (4 + network.dtype.itemsize)
+
+
+def check_fits(table: ModelTable, name: str) -> None:
+    """Raise InputError, with the numbers, where the model would not fit into the memory that is free."""
+    free = psutil.virtual_memory().available
+    network, _ = drafted(table)
+    if _bytes(network.parameters().values()) < WORTH_ASKING * free:
+        return
+    needed = memory(table).total
+    require(
+        needed <= free,
+        f"model {name!r}: needs about {needed / 2**30:,.1f} GiB, {free / 2**30:,.1f} GiB are free: expected a model that fits; "
+        "make the network or the batch smaller",
+    )
+
+
+# ---------------------------------------------------------------------- time
+
+
+def seconds_a_step(trainer: Trainer, budget: float) -> float:
+    """Return the median time of one batch, all phases of an epoch together, found by running for ``budget`` seconds.
+
+    The trainer's weights change: make one for this.
+    """
+    backend, network = trainer.network.backend, trainer.network
+    draw = np.random.default_rng(0)
+    x = draw.random((trainer.batch, *network.populations[network.input].shape)).astype(network.dtype)
+    target = one_hot(draw.integers(0, trainer.pathway.classes, trainer.batch), trainer.pathway.classes).astype(network.dtype)
+    total = 0.0
+    for phase in trainer.pathway.phases:
+        try:
+            program = backend.capture(trainer.recorded(phase))
+        except NotCapturableError:
+
+            def run(step: int) -> None:
+                trainer.steps = step
+                trainer.run_as_array_code(phase, x, target)  # noqa: B023 called before the next phase
+        else:
+
+            def run(step: int) -> None:
+                program.run_on({"x": x, "target": target}, step)  # noqa: B023
+                program.check()  # noqa: B023
+
+        total += _median(run, budget / len(trainer.pathway.phases))
+    return total
+
+
+def _median(run: Any, budget: float) -> float:
+    """Return the median seconds of ``run(step)``, the first two left out: they load and capture."""
+    times: list[float] = []
+    started = time.perf_counter()
+    while len(times) < 5 or time.perf_counter() - started < budget:
+        before = time.perf_counter()
+        run(len(times))
+        times.append(time.perf_counter() - before)
+    return statistics.median(times[2:])
+
+
+def timings(table: ModelTable, budget: float = 2.0) -> dict[str, list[float]]:
+    """Return for every backend this machine has the seconds of one batch in each stage, from ``budget`` seconds of trying each."""
+    found = {}
+    for backend in available():
+        _, trainers = drafted(table, backend)
+        found[backend.name] = [seconds_a_step(trainer, budget / len(trainers)) for trainer in trainers]
+    return found
+
+
+def available() -> list[Backend]:
+    """Return the backends that this machine can run."""
+    backends: list[Backend] = [NumpyBackend()]
+    try:
+        backends.append(select("cupy"))
+    except BackendError:
+        pass
+    return backends
+
+
+def fastest(table: ModelTable) -> str:
+    """Return the backend on which an epoch of the model takes least; without a GPU that is known without trying."""
+    if len(available()) == 1:
+        return "numpy"
+    found = timings(table)
+    epochs = [stage.epochs for stage in table.stages]
+    return min(found, key=lambda name: sum(n * seconds for n, seconds in zip(epochs, found[name], strict=True)))
+
+
+def batches(entry: Entry, table: ModelTable, batch: int) -> int:
+    """Return how many batches an epoch has."""
+    kept = entry.train - round(table.data.validation * entry.train)
+    return min(kept, table.data.limit or kept) // batch
