@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from neurosim import datasets, plasticity, transfer
@@ -254,7 +256,42 @@ def command_table() -> str:
     return "\n".join(parts)
 
 
+# ---------------------------------------------------------------------- benchmarks
+
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
+MEASURED = {
+    "steps": {
+        "scheme": "scheme", "network": "network", "batch": "batch", "ours_ms": "step, ms", "floor_ms": "floor, ms",
+        "over_floor": "over floor", "optimiser_ms": "of it, optimiser", "torch_ms": "PyTorch, ms", "times_faster": "times faster",
+        "torch_fused_ms": "with its fused Adam",
+    },
+    "papers": {
+        "setting": "setting", "ours_ms": "step, ms", "floor_ms": "floor, ms", "optimiser_ms": "of it, optimiser",
+        "over_floor": "over floor", "allowed": "allowed", "released_over_floor": "released code over its floor",
+    },
+}  # fmt: skip
+
+
+def benchmark_table(kind: str) -> str:
+    """Return the latest committed numbers of a benchmark, and what they were measured on."""
+    found = sorted(RESULTS.glob(f"{kind}-*.json"))
+    if not found:
+        return MISSING
+    result = json.loads(found[-1].read_text(encoding="utf-8"))
+    head = {key: title for key, title in MEASURED[kind].items() if any(key in row for row in result["steps"])}
+    rows = [[_number(row.get(key, "")) for key in head] for row in result["steps"]]
+    about = result["about"]
+    blas = ", ".join(sorted({f"{library['internal_api']} {library['version']}" for library in about["libraries"]}))
+    said = f"{about['machine']}, {about['cores']} cores, NumPy {about['numpy']} with {blas}, {about['date']}"
+    return f"{table(list(head.values()), rows)}\n{said}.\n"
+
+
+def _number(value: Any) -> str:
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
 COLLECTED: dict[str, Callable[..., str]] = {
+    "benchmark-table": benchmark_table,
     "claims-table": claims_table,
     "scheme-facts": scheme_facts,
     "scheme-claims": scheme_claims,

@@ -273,7 +273,7 @@ def random_words() -> str:
       c1 = (word)second; c3 = (word)first; c0 = next0; c2 = next2;
       k0 += {w0}u; k1 += {w1}u;
     }}
-    out[4 * b] = c0; out[4 * b + 1] = c1; out[4 * b + 2] = c2; out[4 * b + 3] = c3;
+    out[b] = c0; out[b + blocks] = c1; out[b + 2 * blocks] = c2; out[b + 3 * blocks] = c3;
   }}
 }}
 """

@@ -18,6 +18,8 @@ Array = Any
 Shape = tuple[int, ...]
 
 COMPARISONS = frozenset({"greater", "greater_equal", "less", "less_equal", "equal", "not_equal"})
+LOGICAL = frozenset({"logical_and", "logical_or", "logical_not"})
+BITWISE = {"bitwise_and": "logical_and", "bitwise_or": "logical_or", "invert": "logical_not"}  # of truth values: the same
 VIEWS = frozenset({"reshape", "transpose"})
 GIVEN = frozenset({"leaf", "input", "constant"})
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
@@ -109,6 +111,8 @@ class Graph:
 
     def elementwise(self, op: str, *inputs: Node) -> Node:
         """Return ``op`` applied element by element, inputs broadcast as NumPy does."""
+        if op in BITWISE and all(node.dtype == np.dtype(bool) for node in inputs):
+            op = BITWISE[op]
         shape = np.broadcast_shapes(*(node.shape for node in inputs))
         dtype = self._dtype(op, inputs)
         simpler = self._simplified(op, inputs, shape, dtype)
@@ -117,7 +121,7 @@ class Graph:
         return self.node(op, (self._contiguous(node) for node in inputs), shape, dtype)
 
     def _dtype(self, op: str, inputs: Sequence[Node]) -> np.dtype[Any]:
-        if op in COMPARISONS or op.startswith("logical"):
+        if op in COMPARISONS or op in LOGICAL:
             return np.dtype(bool)
         values = inputs[1:] if op == "where" else inputs
         dtype = np.result_type(*(node.detail if node.dtype is None else node.dtype for node in values))

@@ -337,9 +337,9 @@ def random_words() -> str:
         third = value(f"xor i32 {value(f'xor i32 {high0}, {c[3]}')}, {k[1]}")
         c = [first, low1, third, low0]
         k = [value(f"add i32 {word}, {weyl}") for word, weyl in zip(k, philox.WEYL, strict=True)]
-    lines.append("%at = mul i64 %j, 4")
     for number, word in enumerate(c):
-        pointer = value(f"getelementptr i32, ptr %out, i64 {value(f'add i64 %at, {number}')}")
+        start = value(f"mul i64 %blocks, {number}")
+        pointer = value(f"getelementptr i32, ptr %out, i64 {value(f'add i64 %j, {start}')}")
         lines.append(f"store i32 {word}, ptr {pointer}")
     head = "define void @NAME(ptr noalias %out, i64 %blocks, i32 %key0, i32 %key1, i32 %part, i32 %step) {"
     loop = ["entry:", "br label %body", "body:", "%j = phi i64 [0, %entry], [%j2, %body]"]

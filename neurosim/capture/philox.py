@@ -1,8 +1,8 @@
 """Random numbers that every backend draws alike: Philox4x32-10, a function of a counter and a key.
 
-Word 4 i + k of a draw is word k of the block with counter (i, part, step, 0); the key is a digest of seed and stream name.  Any
-draw can be had again from (seed, stream, step) alone: nothing has to be stored for a run to resume, streams never meet, and adding
-a population does not shift the numbers of the others.
+A draw of 4 n words takes n blocks: word k n + i is word k of the block with counter (i, part, step, 0), so that neighbours are
+written together; the key is a digest of seed and stream name.  Any draw can be had again from (seed, stream, step) alone: nothing
+has to be stored for a run to resume, streams never meet, and adding a population does not shift the numbers of the others.
 
 Source: Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3"; tested against its published vectors.
 """
@@ -42,7 +42,7 @@ def words(key: tuple[int, int], part: int, step: int, count: int) -> np.ndarray:
     n = -(-count // 4)
     counter = np.zeros((4, n), np.uint32)
     counter[0], counter[1], counter[2] = np.arange(n), part, step
-    return blocks(counter, key).T.reshape(-1)[:count]
+    return blocks(counter, key).reshape(-1)[:count]
 
 
 def unit(words: np.ndarray, dtype: np.dtype) -> np.ndarray:

@@ -67,7 +67,8 @@ def planned(items: list[Item], in_place: Callable[[Item], bool]) -> Plan:
     outside = {node for item in items for node in item.reads}
     free: list[int] = []
     for k, item in enumerate(items):
-        dying = [node for node in item.reads if last[node] == k and isinstance(plan.place.get(node), int)]
+        # in one order always: which buffer is taken over decides what the compiler makes of a loop, and so how it rounds
+        dying = [node for node in sorted(item.reads, key=_number) if last[node] == k and isinstance(plan.place.get(node), int)]
         for node in item.nodes:
             if node.op == "assign":
                 plan.place[node] = node.inputs[1]
@@ -78,6 +79,10 @@ def planned(items: list[Item], in_place: Callable[[Item], bool]) -> Plan:
                 plan.place[node] = _buffer(plan, node, item, dying, free, in_place(item))
         free += [number for node in dying if isinstance(number := plan.place[node], int)]
     return plan
+
+
+def _number(node: Node) -> int:
+    return node.number
 
 
 def _buffer(plan: Plan, node: Node, item: Item, dying: list[Node], free: list[int], in_place: bool) -> int:

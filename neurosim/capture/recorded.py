@@ -164,9 +164,11 @@ def node_of(graph: Graph, value: Any) -> Node:
 
 
 def run_kernel(source: str, arrays: Mapping[str, Any], constants: Mapping[str, Any]) -> None:
-    """Write down a kernel of assignments (see ``Backend.kernel``): the arrays assigned to take what the lines say."""
+    """Do what a kernel's assignments say (see ``Backend.kernel``); constants take the arrays' type, or all would be float64."""
     lines = ast.parse(source)
-    scope: dict[str, Any] = {**KERNEL_FUNCTIONS, **constants, **{name: array.copy() for name, array in arrays.items()}}
+    dtype = next(iter(arrays.values())).dtype
+    numbers = {name: value.astype(dtype) if hasattr(value, "astype") else value for name, value in constants.items()}
+    scope: dict[str, Any] = {**KERNEL_FUNCTIONS, **numbers, **{name: array.copy() for name, array in arrays.items()}}
     exec(compile(lines, "<kernel>", "exec"), {"__builtins__": {}}, scope)
     for line in lines.body:
         name = line.targets[0].id  # type: ignore[attr-defined]
