@@ -61,13 +61,13 @@ def our_step(backend: CupyBackend, scheme: str, sizes: tuple[int, ...], batch: i
 
 def floor_step(backend: CupyBackend, cost: Cost) -> Callable[[], None]:
     """Return the step's products alone, as a CUDA graph; inverses and column solves are not in it."""
-    cupy = backend.cupy
-    program = CupyProgram.empty(backend)
+    program, draw = CupyProgram.empty(backend), np.random.default_rng(0)
     launches = []
     for p in cost.products:
-        a = cupy.random.random((p.inner, p.rows) if p.transposed[0] else (p.rows, p.inner)).astype(p.dtype)
-        b = cupy.random.random((p.columns, p.inner) if p.transposed[1] else (p.inner, p.columns)).astype(p.dtype)
-        out = cupy.empty((p.rows, p.columns), p.dtype)
+        first, second = (p.rows, p.inner), (p.inner, p.columns)
+        shapes = (first[::-1] if p.transposed[0] else first, second[::-1] if p.transposed[1] else second)
+        a, b = (backend.asarray(draw.random(shape, np.float32), p.dtype) for shape in shapes)
+        out = backend.zeros((p.rows, p.columns), p.dtype)
         flags, widths = [int(p.transposed[1]), int(p.transposed[0])], [b.shape[1], a.shape[1]]
         launches.append(program.libraries.product(p.dtype, flags, (p.columns, p.rows, p.inner), [b, a, out], widths))
     return lambda: program.play("floor", launches)

@@ -15,20 +15,21 @@ from threadpoolctl import threadpool_info
 
 BURST, COLD = 5, 2  # runs of one function before the next has its turn, and how many of them are not counted
 LEAST, MOST = 3, 60  # rounds of bursts
+LONG = 200  # milliseconds
 PAUSE = 0.06  # seconds before a burst: threads that wait for the next product keep their core busy for some 25 ms
 
 Runs = dict[str, Callable[[], None]]
 
 
 def burst(run: Callable[[], None]) -> list[float]:
-    """Return the milliseconds of a few runs in a row, the first ones left out."""
-    times = []
+    """Return the milliseconds of a few runs in a row, the first ones left out; of a long run, one of two."""
+    times: list[float] = []
     time.sleep(PAUSE)
-    for _ in range(BURST):
+    while len(times) < BURST and (len(times) < 2 or times[0] < LONG):
         before = time.perf_counter()
         run()
         times.append(1000 * (time.perf_counter() - before))
-    return times[COLD:]
+    return times[1:] if times[0] >= LONG else times[COLD:]
 
 
 def medians(runs: Runs, seconds: float, others: "Others | None" = None) -> dict[str, float]:

@@ -158,6 +158,20 @@ def test_a_capture_that_fails_says_so_once_and_launches_one_by_one(cupy, caplog)
     assert_same(host, made, 1e-9)
 
 
+def test_the_gpu_s_benchmark_measures_a_graph_and_its_floor(cupy, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
+    from benchmarks import gpu
+
+    backend = CupyBackend()
+    run, cost = gpu.our_step(backend, "local_errors", (12, 9, 8, 4), 16)
+    floor = gpu.floor_step(backend, cost)
+    for _ in range(9):
+        run()
+        floor()
+    assert cupy.forbidden == []
+    assert gpu.milliseconds(run, lambda: None, 2) > gpu.milliseconds(floor, lambda: None, 2) > 0
+
+
 # ---------------------------------------------------------------------- the sources, by NVIDIA's own compiler, which needs no GPU
 
 

@@ -1,0 +1,51 @@
+"""The benchmarks run, and what they call a floor is what the step asks for."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+if str(ROOT) not in sys.path:
+    sys.path.append(str(ROOT))  # last, so that the package that is installed is the one that is tested
+
+from benchmarks import papers, scaling, schemes, steps  # noqa: E402
+from neurosim.backends import NumpyBackend  # noqa: E402
+from neurosim.experiments.cost import Cost  # noqa: E402
+from neurosim.feedback import pathways  # noqa: E402
+
+NETWORK = "12-9-8-4@16"
+
+
+@pytest.mark.parametrize("scheme", sorted(pathways()))
+def test_the_floor_does_the_step_s_products_and_no_others(scheme, monkeypatch):
+    made = steps.trainer(scheme, (12, 9, 8, 4), 16)
+    asked = Cost.of(made.recorded(steps.LEARN))
+    program = made.network.backend.capture(made.recorded(steps.LEARN))
+    assert len(asked.products) == sum(item.op == "matmul" for item in program.items)
+    done, product = [], np.matmul
+    monkeypatch.setattr(np, "matmul", lambda a, b, out: done.append((a.shape, b.shape)) or product(a, b, out=out))
+    steps.floor_step(asked, NumpyBackend())()
+    assert done == [((p.rows, p.inner), (p.inner, p.columns)) for p in asked.products]
+
+
+def test_a_row_has_every_number():
+    row = schemes.measured("local_errors", NETWORK, 0.01, False)
+    assert row["over_floor"] == pytest.approx(row["ours_ms"] / row["floor_ms"])
+    assert 0 < row["optimiser_ms"]
+    assert json.loads(json.dumps(row)) == row
+    assert schemes.shown([row]).row_count == 1
+
+
+@pytest.mark.parametrize("setting", [*papers.SETTINGS, papers.HEBBIAN], ids=lambda setting: setting.title)
+def test_a_setting_is_the_one_that_was_measured(setting):
+    made = papers.trainer(setting)
+    assert f"batch {made.batch}" in setting.title or setting.title.startswith(("its", "the same", "HSIC"))
+    (phase,) = made.pathway.phases
+    assert Cost.of(made.recorded(phase)).operations > 0
+
+
+def test_a_point_of_the_scaling():
+    assert {"width", "batch", "ours_ms", "floor_ms"} <= scaling.measured(8, 16, 0.01).keys()
