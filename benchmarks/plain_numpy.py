@@ -6,21 +6,15 @@ The loops are what a careful user writes for one network: no framework, float32,
 """
 
 import argparse
-import datetime
 import json
-import platform
-import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import scipy.linalg
 
-from neurosim.feedback import Phase, pathway
-from neurosim.network import Network
-from neurosim.plasticity import Adam
-from neurosim.training import Commit, step
+from benchmarks.steps import batch_of, our_step, trainer
+from benchmarks.timing import machine, medians
 
 SIZES, BATCH, RATE = (784, 256, 256, 10), 128, 1e-3
 Array = np.ndarray
@@ -212,7 +206,6 @@ LOOPS = (
     backprop, frozen, feedback_alignment, direct_feedback_alignment, difference_target_propagation, hsic_bottleneck,
     alternating_minimization, synthetic_gradients, local_errors,
 )  # fmt: skip
-OPTIONS = {"difference_target_propagation": {"alternate": False}}
 
 
 def weights(draw: np.random.Generator) -> Weights:
@@ -225,49 +218,25 @@ def weights(draw: np.random.Generator) -> Weights:
     return Weights(**arrays, **{name: np.zeros(n) for name, n in biases.items()})
 
 
-def ours(scheme: str, x: Array, y: Array) -> Callable[[], None]:
-    """Return our step of the same arithmetic as a function without arguments."""
-    network = Network.layered((SIZES[0],), SIZES[1:-1], SIZES[-1])
-    chosen = pathway(scheme, **OPTIONS.get(scheme, {}))
-    chosen.attach(network, SIZES[-1], 0)
-    forward_commit, own_commit = Commit(Adam(RATE), network.backend), Commit(Adam(RATE), network.backend)
-
-    def commit(deltas: dict, states: dict, own: dict) -> None:
-        forward_commit.apply(network.parameters(), deltas, 0, 1, set())
-        own_commit.apply(chosen.parameters(), own, 0, 1, set())
-
-    count = iter(range(10**9))
-    return lambda: step(network, chosen, Phase("learn"), x, y, network.backend.draws(0, next(count)), commit)
-
-
-def measure(scheme: Callable, x: Array, y: Array, repeats: int) -> dict[str, float]:
+def measure(scheme: Callable, x: Array, y: Array, seconds: float) -> dict[str, float]:
     """Return median milliseconds of our step and of the loop, and their ratio."""
-    own_weights, our_step = weights(np.random.default_rng(0)), ours(scheme.__name__, x, y)
-    times: dict[str, list[float]] = {"ours": [], "plain": []}
-    for repeat in range(repeats + 5):
-        for name, run in (("ours", our_step), ("plain", lambda: scheme(own_weights, x, y))):
-            started = time.perf_counter()
-            run()
-            if repeat >= 5:
-                times[name].append(1e3 * (time.perf_counter() - started))
-    medians = {name: statistics.median(values) for name, values in times.items()}
-    return medians | {"ratio": medians["ours"] / medians["plain"]}
+    own = weights(np.random.default_rng(0))
+    runs = {"ours": our_step(trainer(scheme.__name__, SIZES, BATCH)), "plain": lambda: scheme(own, x, y)}
+    found = medians(runs, seconds)
+    return found | {"ratio": found["ours"] / found["plain"]}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, help="write the numbers as JSON")
-    parser.add_argument("--repeats", type=int, default=40)
+    parser.add_argument("--seconds", type=float, default=1.0, help="to spend on each scheme, at least")
     arguments = parser.parse_args()
-    draw = np.random.default_rng(0)
-    x = draw.random((BATCH, SIZES[0])).astype(np.float32)
-    y = np.eye(SIZES[-1], dtype=np.float32)[draw.integers(0, SIZES[-1], BATCH)]
-    rows = {scheme.__name__: measure(scheme, x, y, arguments.repeats) for scheme in LOOPS}
+    x, y = batch_of(SIZES, BATCH)
+    rows = {scheme.__name__: measure(scheme, x, y, arguments.seconds) for scheme in LOOPS}
     for name, row in rows.items():
         print(f"{name:32s} ours {row['ours']:7.2f} ms   plain NumPy {row['plain']:7.2f} ms   ratio {row['ratio']:.2f}")
     if arguments.out:
-        about = {"machine": platform.machine(), "numpy": np.__version__, "date": str(datetime.date.today())}
-        about |= {"network": SIZES, "batch": BATCH, "python": platform.python_version()}
+        about = machine() | {"network": SIZES, "batch": BATCH}
         arguments.out.write_text(json.dumps({"about": about, "steps": rows}, indent=1) + "\n", encoding="utf-8")
 
 

@@ -24,7 +24,8 @@ def draw(source: Path, out: Path) -> None:
     found = json.loads(source.read_text(encoding="utf-8"))
     batches = sorted({point["batch"] for point in found["points"]})
     plt.rcParams |= {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "neurosim"}
-    figure, axes = plt.subplots(1, len(batches), figsize=(4.5 * len(batches), 3.4), sharey=True, layout="constrained", squeeze=False)
+    size = (4.5 * len(batches), 3.4)
+    figure, axes = plt.subplots(1, len(batches), figsize=size, sharey=True, layout="constrained", squeeze=False)
     for axis, batch in zip(axes[0], batches, strict=True):
         points = [point for point in found["points"] if point["batch"] == batch]
         for key, (label, colour, style) in LINES.items():

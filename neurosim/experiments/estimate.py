@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import statistics
 import time
 from collections.abc import Iterable
@@ -76,8 +77,14 @@ def _drafted(table: ModelTable, backend: Backend) -> tuple[Network, list[Trainer
     return network, trainers
 
 
-def memory(table: ModelTable) -> Memory:
-    """Return what a run of the model holds at its peak on the CPU; nothing of it is taken to find out."""
+def memory(table: ModelTable, data_dir: str | os.PathLike[str] | None = None) -> Memory:
+    """Return what a run of the model holds at its peak on the CPU; nothing of it is taken to find out.
+
+    data_dir : where the data would be read from; what is not read from a folder comes with, or through, scikit-learn
+    """
+    if find(table.data.name).openml is None or not (data_dir or os.environ.get("NEUROSIM_DATA")):
+        import sklearn.datasets  # noqa: F401 some 90 MiB, which the run will hold
+    available()  # CuPy, where it is installed, is another 150
     network, trainers = drafted(table)
     buffers = 0
     for trainer in trainers:
@@ -117,13 +124,13 @@ def _data(table: ModelTable, network: Network) -> int:
     return 6 * pixels + copy + entry.train * entry.classes * (4 + network.dtype.itemsize)
 
 
-def check_fits(table: ModelTable, name: str) -> None:
+def check_fits(table: ModelTable, name: str, data_dir: str | os.PathLike[str] | None = None) -> None:
     """Raise InputError, with the numbers, where the model would not fit into the memory that is free."""
     free = psutil.virtual_memory().available
     network, _ = drafted(table)
     if _bytes(network.parameters().values()) < WORTH_ASKING * free:
         return
-    needed = memory(table).total
+    needed = memory(table, data_dir).total
     require(
         needed <= free,
         f"model {name!r}: needs about {needed / 2**30:,.1f} GiB, {free / 2**30:,.1f} GiB are free: expected a model that fits; "

@@ -77,7 +77,7 @@ def prepare(
     """
     table = model.table
     seed = table.seed if seed is None else seed
-    check_fits(table, model.name)
+    check_fits(table, model.name, data_dir)
     device = select(fastest(table) if backend == "auto" else backend)
     data = data or load_data(table.data, data_dir)
     network = build_network(table.network, data.shape, data.classes, seed=seed, backend=device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -83,8 +84,8 @@ class Trainer:
         self.steps = 0
         self.seconds = 0.0
         self._programs: dict[Phase, CapturedStep] = {}
-        self._holding: set[Program] = set()  # those that have the training data
-        self._one_hot: tuple[Any, Any] = (None, None)
+        self._holding: weakref.WeakSet[Program] = weakref.WeakSet()  # those that have the training data
+        self._held: tuple[Any, Any] = (None, None)
         self.solved = {f"{p.name}.w" for p in network.projections.values() if p.rule is not None and p.rule.solves}
 
     # ------------------------------------------------------------------ training
@@ -140,8 +141,7 @@ class Trainer:
 
     def _runner(self, phase: Phase, program: Program | None, data: DataSet) -> Callable[[np.ndarray], None]:
         """Return what runs one step on the samples of given numbers, (batch,)."""
-        x, labels = data.train.x, data.train.y
-        targets = self._targets(data)
+        x, targets = data.train.x, self._held_by_backend(data)["target"]
         jitter = generator(self.seed, f"augment/{self.name}", self.epoch)
 
         def images(rows: np.ndarray) -> np.ndarray:
@@ -152,16 +152,19 @@ class Trainer:
         if self.augment is not None:
             return lambda rows: program.run_on({"x": images(rows), "target": targets[rows]}, self.steps)
         if program not in self._holding:
-            program.hold({"x": x, "target": targets})
+            program.hold(self._held_by_backend(data))
             self._holding.add(program)
-        program.order(self._order(len(labels)))
+        program.order(self._order(len(x)))
         return lambda rows: program.run(self.steps)
 
-    def _targets(self, data: DataSet) -> np.ndarray:
-        """Return the labels, one-hot, made once for a data set."""
-        if self._one_hot[0] is not data:
-            self._one_hot = data, one_hot(data.train.y, data.classes).astype(self.network.dtype)
-        return self._one_hot[1]
+    def _held_by_backend(self, data: DataSet) -> dict[str, Any]:
+        """Return the training images, and their labels one-hot, on the backend, brought there once for all passes."""
+        if self._held[0] is not data:
+            backend, targets = self.network.backend, one_hot(data.train.y, data.classes)
+            arrays = {"target": targets} if self.augment else {"x": data.train.x, "target": targets}
+            self._held = data, {name: backend.asarray(values, self.network.dtype) for name, values in arrays.items()}
+        held: dict[str, Any] = self._held[1]
+        return held
 
     def _captured(self, phase: Phase) -> CapturedStep:
         if phase not in self._programs:

@@ -289,7 +289,8 @@ def test_models_lists_papers_and_measured_numbers(capsys):
 def test_show_tells_what_a_model_is(capsys):
     assert main(["show", "dtp-mnist", "--data", "digits"]) == 0
     printed = capsys.readouterr().out
-    for said in ("hidden7 (240,) tanh", "dw = eta * error_post * rate_pre", "present -> sweep", "inverse -> forward", "1.92 %",
+    for said in ("memory      at most about", "process ", "time        numpy: ", " ms a batch, ", "advice      --backend",
+                 "hidden7 (240,) tanh", "dw = eta * error_post * rate_pre", "present -> sweep", "inverse -> forward", "1.92 %",
                  "weight transport: output", "centred_rmsprop(learning_rate=0.0148893490317", "MiB"):  # fmt: skip
         assert said in printed
 
