@@ -332,7 +332,11 @@ class _Libraries:
         (n, m, k), (width_b, width_a) = map(ctypes.c_int, sizes), map(ctypes.c_int, widths)
         transposed = [ctypes.c_int(flag) for flag in flags]
         given = (*transposed, n, m, k, ctypes.byref(one), b, width_b, a, width_a, ctypes.byref(zero), out, n)
-        return lambda: _succeed(function(self.handle, *given))
+
+        def launch(held: list[Array] = arrays) -> None:  # pointers alone would not keep the arrays alive
+            _succeed(function(self.handle, *given))
+
+        return launch
 
     def inverse(self, n: int, factor: Array, out: Array, failed: Array) -> list[Launch]:
         """Return the launches of factor and solution, in place; ``failed`` takes what they say of themselves."""
