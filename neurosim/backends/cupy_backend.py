@@ -115,8 +115,8 @@ class CupyProgram(Program):
         self.rows = self.cupy.zeros(1, np.int64)
         self.stream = self.cupy.cuda.Stream()
         self.libraries = _Libraries(self.cupy, self.stream, backend.tf32)
-        self.launches = [launch for item in self.items for launch in self._launches(item)]
-        self._forget_graph()
+        self.launches = [*(launch for item in self.items for launch in self._launches(item)), self._advance()]
+        self._gather_anew()
 
     @classmethod
     def empty(cls, backend: CupyBackend) -> CupyProgram:
@@ -125,24 +125,24 @@ class CupyProgram(Program):
 
     def hold(self, data: Mapping[str, Array]) -> None:
         self.data = {name: self.cupy.asarray(data[name], values.dtype) for name, values in self.inputs.items()}
-        self._forget_graph()
+        self._gather_anew()
 
     def order(self, rows: np.ndarray) -> None:
         if len(self.rows) != len(rows):
             self.rows = self.cupy.zeros(len(rows), np.int64)
-            self._forget_graph()
+            self._gather_anew()
         self.rows[...] = self.cupy.asarray(rows, np.int64)
         self.position.fill(0)
 
     def run(self, step: int) -> None:
         self._at(step)
-        self.play("gathering", [*self._gathers(), *self.launches, self._advance()])
+        self.play("gathering", self.gathering)
 
     def run_on(self, batch: Mapping[str, Array], step: int) -> None:
         self._at(step)
         for name, values in self.inputs.items():
             values[...] = self.cupy.asarray(batch[name], values.dtype)
-        self.play("given", [*self.launches, self._advance()])
+        self.play("given", self.launches)
 
     def check(self) -> None:
         found = self.cupy.asnumpy(self.found)
@@ -159,7 +159,9 @@ class CupyProgram(Program):
             self.step.fill(step)
         self.expected = step + 1
 
-    def _forget_graph(self) -> None:
+    def _gather_anew(self) -> None:
+        """Make the launches that read data and order where these lie now, and forget the graphs of those before."""
+        self.gathering = [*self._gathers(), *self.launches]
         self.played: set[str] = set()
         self.graphs: dict[str, Any] = {}
 
@@ -290,9 +292,10 @@ class CupyProgram(Program):
 
     def _gathers(self) -> list[Launch]:
         launches = []
-        for name, values in self.inputs.items():
+        for name, data in self.data.items():
+            values = self.inputs[name]
             kind = cuda_loops.TYPES[values.dtype]
-            arrays = [self.data[name], values, self.rows, self.position]
+            arrays = [data, values, self.rows, self.position]
             launches.append(self._elementwise(cuda_loops.gathered(kind), arrays, len(values), values.size // len(values)))
         return launches
 

@@ -136,11 +136,11 @@ class NumpyProgram(Program):
         self.rows, self.position = rows, 0
 
     def run(self, step: int) -> None:
+        batch = len(next(iter(self.inputs.values())))
+        chosen = self.rows[self.position : self.position + batch]
+        self.position += batch
         for name, values in self.inputs.items():
-            chosen = self.rows[self.position : self.position + len(values)]
             np.take(self.data[name], chosen, axis=0, out=values, mode="clip")  # "raise" would gather into a copy first
-            taken = len(values)
-        self.position += taken
         self.replay(step)
 
     def run_on(self, batch: Mapping[str, np.ndarray], step: int) -> None:

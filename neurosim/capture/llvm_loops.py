@@ -1,4 +1,4 @@
-"""Kernels for the CPU: one vectorised loop each, written as LLVM's intermediate code and compiled by llvmlite.
+"""Kernels for the CPU: one vectorised loop each, written as LLVM's intermediate code.
 
 Measured against Numba's compiler for the Adam kernel of 784-512-512-10 (669,706 weights, one thread, 2026-11-24): 0.20 ms against
 0.30, because arrays that cannot overlap are said not to; and 10 ms to compile against 120, because nothing has to be inferred.
@@ -8,20 +8,15 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import hashlib
-import os
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import llvmlite.binding as llvm
 import numpy as np
-import platformdirs
 
 from neurosim.capture import philox
 from neurosim.capture.graph import Node, Shape
+from neurosim.capture.machine_code import compiled
 from neurosim.capture.plan import loop_shape, spread
 from neurosim.errors import NotCapturableError
 
@@ -246,9 +241,7 @@ class _Kernel:
     # ------------------------------------------------------------------ totals
 
     def _axis(self, node: Node) -> int | None:
-        """Return over which axis of the loop a total runs: 0 (over rows), 1 (over columns), None (both, or no total)."""
-        if node.op not in ("sum", "max"):
-            return None
+        """Return over which axis of the loop a total runs: 0 (over rows), 1 (over columns), None (both)."""
         space, axes = self.space, node.detail
         if len(axes) == len(space):
             return None
@@ -261,10 +254,11 @@ class _Kernel:
         dtype = self._dtype(node)
         kind, value = TYPES[dtype], self._operand(node.inputs[0], dtype)
         start = "0.0" if node.op == "sum" else "0xFFF0000000000000"
-        if self._axis(node) == 0:
+        axis = self._axis(node)
+        if axis == 0:
             self._total_by_column(node, kind, value, start)
             return
-        by_row = self._axis(node) == 1
+        by_row = axis == 1
         held = self.out.value(self.out.entry, f"alloca {kind}")
         (self.out.row if by_row else self.out.entry).append(f"store {kind} {start}, ptr {held}")
         before = self.out.value(self.out.stores, f"load {kind}, ptr {held}")
@@ -307,23 +301,10 @@ class _Kernel:
         return "\n".join(parts)
 
 
-DECLARATIONS = "\n".join(
-    f"declare {kind} @llvm.{name}.{suffix}({', '.join([kind] * arguments)})"
-    for kind, suffix in (("float", "f32"), ("double", "f64"))
-    for name, arguments in (("sqrt", 1), ("fabs", 1), ("pow", 2))
-)
-
-
 def random_words() -> str:
     """Return the text of the kernel that fills memory with Philox4x32-10 (see ``capture.philox``), a block an iteration."""
-    lines, count = [], 0
-
-    def value(text: str) -> str:
-        nonlocal count
-        count += 1
-        lines.append(f"%v{count} = {text}")
-        return f"%v{count}"
-
+    out = _Writer()
+    value = functools.partial(out.value, out.body)
     c = [value("trunc i64 %j to i32"), "%part", "%step", "0"]
     k: list[str] = ["%key0", "%key1"]
     for _ in range(philox.ROUNDS):
@@ -340,79 +321,14 @@ def random_words() -> str:
     for number, word in enumerate(c):
         start = value(f"mul i64 %blocks, {number}")
         pointer = value(f"getelementptr i32, ptr %out, i64 {value(f'add i64 %j, {start}')}")
-        lines.append(f"store i32 {word}, ptr {pointer}")
+        out.body.append(f"store i32 {word}, ptr {pointer}")
     head = "define void @NAME(ptr noalias %out, i64 %blocks, i32 %key0, i32 %key1, i32 %part, i32 %step) {"
     loop = ["entry:", "br label %body", "body:", "%j = phi i64 [0, %entry], [%j2, %body]"]
     tail = ["%j2 = add nuw nsw i64 %j, 1", "%all = icmp eq i64 %j2, %blocks", "br i1 %all, label %exit, label %body"]
-    return "\n".join([head, *loop, *lines, *tail, "exit:", "ret void", "}"])
+    return "\n".join([head, *loop, *out.body, *tail, "exit:", "ret void", "}"])
 
 
-# ---------------------------------------------------------------------- compiling
-
-
-@functools.cache
-def _machine() -> Any:
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    return llvm.Target.from_default_triple().create_target_machine(
-        cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=3, codemodel="jitdefault", jit=True
-    )
-
-
-@functools.cache
-def _engine() -> Any:
-    return llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
-
-
-_compiled: dict[str, int] = {}  # text -> address
-
-
-def compiled(texts: Sequence[str]) -> dict[str, int]:
-    """Return text -> address of the machine code; what earlier processes compiled is read from the cache folder."""
-    for text in dict.fromkeys(texts):
-        if text not in _compiled:
-            name = f"kernel_{_digest(text)}"
-            path = cache_folder() / f"{name}.o"
-            if not path.exists():
-                _write(path, _object_code(text, name))
-            _engine().add_object_file(llvm.ObjectFileRef.from_data(path.read_bytes()))
-            _compiled[text] = _engine().get_function_address(name)
-    return {text: _compiled[text] for text in texts}
-
-
-def _digest(text: str) -> str:
-    """Return a name for what the machine code depends on: the text, the processor, the compiler."""
-    about = (text, llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten(), str(llvm.llvm_version_info))
-    return hashlib.blake2b("\n".join(about).encode(), digest_size=12).hexdigest()
-
-
-def _object_code(text: str, name: str) -> bytes:
-    module = llvm.parse_assembly(f"{DECLARATIONS}\n{text.replace('@NAME', f'@{name}')}\n")
-    module.verify()
-    options = llvm.create_pipeline_tuning_options(speed_level=3)
-    options.loop_vectorization = True
-    builder = llvm.create_pass_builder(_machine(), options)
-    builder.getModulePassManager().run(module, builder)
-    code: bytes = _machine().emit_object(module)
-    return code
-
-
-@functools.cache
-def cache_folder() -> Path:
-    """Return a folder we may write to: the user's cache, or a temporary one where that is read-only."""
-    folder = Path(platformdirs.user_cache_dir("neurosim")) / "kernels"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError:
-        return Path(tempfile.mkdtemp(prefix="neurosim-kernels-"))
-
-
-def _write(path: Path, content: bytes) -> None:
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
-        file.write(content)
-    os.replace(file.name, path)  # two processes may write at once: each swaps in a whole file
+# ---------------------------------------------------------------------- calling
 
 
 def bound(loop: Loop, address: int, memory: Callable[[Any], np.ndarray]) -> tuple[Any, tuple[Any, ...]]:

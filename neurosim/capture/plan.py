@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -32,10 +33,7 @@ class Plan:
 def loop_shape(space: Shape) -> tuple[int, int]:
     """Return the rows and columns of a loop over ``space``: the first axis, and the rest."""
     rows = space[0] if len(space) > 1 else 1
-    size = 1
-    for n in space:
-        size *= n
-    return rows, size // max(rows, 1)
+    return rows, math.prod(space) // max(rows, 1)
 
 
 def spread(space: Shape, shape: Shape) -> Spread:

@@ -16,7 +16,7 @@ import numpy as np
 from neurosim.capture.graph import Array, Graph, Node, Shape
 from neurosim.errors import NotCapturableError
 
-UFUNCS = {"true_divide": "divide", "conjugate": "positive"}
+UFUNCS = {"true_divide": "divide"}  # by NumPy's older name
 KERNEL_FUNCTIONS = {"sqrt": np.sqrt, "exp": np.exp, "log": np.log, "tanh": np.tanh, "abs": np.abs}
 
 

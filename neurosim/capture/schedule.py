@@ -6,6 +6,7 @@ run over the same elements are merged into kernels: a value that only its kernel
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -121,9 +122,7 @@ def _place(items: list[Item], item: Item) -> None:
 def _worthwhile(first: Item, second: Item) -> bool:
     """Return whether a shared loop saves memory traffic: they read the same array, or one what the other makes."""
     assert second.space is not None
-    size = 1
-    for n in second.space:
-        size *= n
+    size = math.prod(second.space)
     if size <= SMALL:
         return True
     full = {node for node in second.reads if node.op != "constant" and node.size == size}

@@ -19,7 +19,7 @@ Model = Annotated[str, typer.Argument(help="A name that `neurosim models` lists,
 
 def show(model: Model, settings: args.Settings = None, data: args.Data = None, debug: args.Debug = False) -> None:
     """Print populations, projections, rules, the steps of training, memory and time here, and what each scheme claims to need."""
-    from neurosim.experiments.estimate import check_fits, drafted, memory
+    from neurosim.experiments.estimate import drafted, memory, refuse_unless_free
     from neurosim.experiments.model_file import ModelFile
 
     found = ModelFile.load(model, args.settings(settings, data))
@@ -28,15 +28,16 @@ def show(model: Model, settings: args.Settings = None, data: args.Data = None, d
     typer.echo("\n".join([*_origin(table), "", network.summary(), f"weights     {_size(network.parameters())}"]))
     for number, (stage, trainer) in enumerate(zip(table.stages, trainers, strict=True), start=1):
         typer.echo("\n".join(["", f"stage {number} of {len(table.stages)}", *_stage(stage, trainer)]))
-    typer.echo(f"\nmemory      {memory(table).describe()}")
-    check_fits(table, found.name)
+    needed = memory(table)
+    typer.echo(f"\nmemory      {needed.describe()}")
+    refuse_unless_free(needed, found.name)
     typer.echo("\n".join(_times(table)))
 
 
 def _times(table: ModelTable) -> list[str]:
     """Return how long an epoch takes on each backend of this machine, and which to take."""
     from neurosim.datasets.registry import find
-    from neurosim.experiments.estimate import batches, timings
+    from neurosim.experiments.estimate import batches, timings, whole_run
 
     found = timings(table)
     lines = []
@@ -48,8 +49,7 @@ def _times(table: ModelTable) -> list[str]:
             lines.append(f"time        {where}: {each}, evaluation apart")
     if len(found) == 1:
         return [*lines, "advice      --backend numpy: no GPU answers on this machine"]
-    epochs = [stage.epochs for stage in table.stages]
-    whole = {name: sum(n * s for n, s in zip(epochs, seconds, strict=True)) for name, seconds in found.items()}
+    whole = whole_run(table, found)
     best, other = sorted(whole, key=lambda name: whole[name])[:2]
     return [*lines, f"advice      --backend {best}: {whole[other] / whole[best]:.1f} times as fast as {other} here"]
 

@@ -6,7 +6,7 @@ import math
 import os
 import statistics
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -16,7 +16,7 @@ import psutil
 from neurosim.backends import Backend, DraftBackend, NumpyBackend, select
 from neurosim.datasets import one_hot
 from neurosim.datasets.registry import Entry, find
-from neurosim.errors import BackendError, InputError, NotCapturableError, require
+from neurosim.errors import InputError, NotCapturableError, require
 from neurosim.experiments.building import build_network
 from neurosim.experiments.schema import ModelTable
 from neurosim.network import Network
@@ -128,9 +128,13 @@ def check_fits(table: ModelTable, name: str, data_dir: str | os.PathLike[str] | 
     """Raise InputError, with the numbers, where the model would not fit into the memory that is free."""
     free = psutil.virtual_memory().available
     network, _ = drafted(table)
-    if _bytes(network.parameters().values()) < WORTH_ASKING * free:
-        return
-    needed = memory(table, data_dir).total
+    if _bytes(network.parameters().values()) >= WORTH_ASKING * free:
+        refuse_unless_free(memory(table, data_dir), name)
+
+
+def refuse_unless_free(memory: Memory, name: str) -> None:
+    """Raise InputError, with the numbers, where ``memory`` is more than is free."""
+    needed, free = memory.total, psutil.virtual_memory().available
     require(
         needed <= free,
         f"model {name!r}: needs about {needed / 2**30:,.1f} GiB, {free / 2**30:,.1f} GiB are free: expected a model that fits; "
@@ -191,21 +195,23 @@ def timings(table: ModelTable, budget: float = 2.0) -> dict[str, list[float]]:
 
 def available() -> list[Backend]:
     """Return the backends that this machine can run."""
-    backends: list[Backend] = [NumpyBackend()]
-    try:
-        backends.append(select("cupy"))
-    except BackendError:
-        pass
-    return backends
+    best = select("auto")
+    return [best] if best.name == "numpy" else [NumpyBackend(), best]
+
+
+def whole_run(table: ModelTable, found: Mapping[str, list[float]]) -> dict[str, float]:
+    """Return the seconds of all epochs of all stages on each backend, from the seconds of a batch as ``timings`` finds them."""
+    entry = find(table.data.name)
+    counts = [stage.epochs * batches(entry, table, stage.batch) for stage in table.stages]
+    return {name: sum(n * each for n, each in zip(counts, seconds, strict=True)) for name, seconds in found.items()}
 
 
 def fastest(table: ModelTable) -> str:
-    """Return the backend on which an epoch of the model takes least; without a GPU that is known without trying."""
+    """Return the backend on which the model takes least; without a GPU that is known without trying."""
     if len(available()) == 1:
         return "numpy"
-    found = timings(table)
-    epochs = [stage.epochs for stage in table.stages]
-    return min(found, key=lambda name: sum(n * seconds for n, seconds in zip(epochs, found[name], strict=True)))
+    found = whole_run(table, timings(table))
+    return min(found, key=lambda name: found[name])
 
 
 def batches(entry: Entry, table: ModelTable, batch: int) -> int:

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from neurosim.backends import Draws
 from neurosim.errors import UnknownNameError, require
 from neurosim.feedback.pathway import Claims, Deltas, FeedbackPathway, require_softmax
@@ -156,7 +154,7 @@ class SyntheticGradients(FeedbackPathway):
 
     def _updates(self, population: str, draws: Draws) -> bool:
         """Return whether ``population`` takes this step's update."""
-        return self.p_update == 1 or float(draws.uniform(f"{population}/update", (), np.dtype("float64"))) < self.p_update
+        return self.p_update == 1 or float(draws.uniform(f"{population}/update", (), "float64")) < self.p_update
 
     def _signals(self, sweep: Sweep, target: Any, draws: Draws) -> dict[str, Teaching]:
         """Return the teaching signal of every population, as though all of them took their update."""

@@ -8,8 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from neurosim.backends import NumpyBackend, RecordedDraws
-from neurosim.capture import Graph, Recorded, planned, recording, scheduled
-from neurosim.capture import llvm_loops as loops
+from neurosim.capture import Graph, Recorded, llvm_loops, machine_code, planned, recording, scheduled
 from neurosim.capture.plan import spread
 from neurosim.errors import NotCapturableError
 
@@ -239,18 +238,18 @@ def test_shapes_a_loop_of_rows_and_columns_does_not_know_are_refused():
 
 
 def test_machine_code_is_kept_between_processes(monkeypatch, tmp_path):
-    monkeypatch.setattr(loops, "cache_folder", lambda: tmp_path)
-    monkeypatch.setattr(loops, "_compiled", {})
+    monkeypatch.setattr(machine_code, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(machine_code, "_compiled", {})
     graph = Graph()
     leaf = graph.leaf(np.zeros(3))
     graph.assign(leaf, graph.elementwise("add", leaf, graph.constant(12.5)))
-    items = scheduled(graph, loops.fused)
+    items = scheduled(graph, llvm_loops.fused)
     plan = planned(items, lambda item: True)
-    text = loops.written(items[0].nodes, items[0].space, lambda node: plan.place.get(node.base, node)).text
-    loops.compiled([text])
+    text = llvm_loops.written(items[0].nodes, items[0].space, lambda node: plan.place.get(node.base, node)).text
+    machine_code.compiled([text])
     (kept,) = tmp_path.glob("*.o")
     before = kept.stat().st_mtime_ns
-    monkeypatch.setattr(loops, "_compiled", {})
-    monkeypatch.setattr(loops, "_object_code", lambda *_: pytest.fail("compiled again"))
-    loops.compiled([text])
+    monkeypatch.setattr(machine_code, "_compiled", {})
+    monkeypatch.setattr(machine_code, "_object_code", lambda *_: pytest.fail("compiled again"))
+    machine_code.compiled([text])
     assert kept.stat().st_mtime_ns == before

@@ -25,7 +25,7 @@ LAYERS = [  # nothing imports from its own row or from one below
 RANK = {name: rank for rank, row in enumerate(LAYERS) for name in row}
 ONLY_IN = {
     "cupy": {"backends/cupy_backend.py"},
-    "llvmlite": {"capture/llvm_loops.py"},
+    "llvmlite": {"capture/machine_code.py"},
     "h5py": {"recording"},
     "brian2": {"equations", "spiking"},
     "typer": {"cli"},

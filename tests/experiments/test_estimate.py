@@ -41,6 +41,8 @@ def test_asking_draws_no_weights(small, monkeypatch):
 def test_a_model_that_does_not_fit_is_refused_with_the_numbers(small, monkeypatch):
     free = type("Free", (), {"available": 150 * 2**20})
     monkeypatch.setattr(estimate.psutil, "virtual_memory", lambda: free)
+    process = type("Process", (), {"memory_info": lambda self: type("Info", (), {"rss": 200 * 2**20})})
+    monkeypatch.setattr(estimate.psutil, "Process", process)  # this one's own size is whatever earlier tests have loaded
     prepare(model(small()))
     large = model(small(), network={"hidden": [3000, 3000]})
     with pytest.raises(InputError, match=r"model 'small': needs about 0\.[3-9] GiB, 0\.1 GiB are free: expected a model that fits"):
