@@ -15,12 +15,12 @@ from pathlib import Path
 import tomli_w
 
 from neurosim.datasets.registry import find
-from neurosim.recording import Run, read
+from neurosim.recording import Run
 
 
 def last_error(run: Run, split: str) -> float | None:
     """Return the error after the last epoch, in per cent; None where the split is not there."""
-    return float(run.metrics[split]["error"][-1]) if split in run.metrics else None
+    return float(run.metrics.loc[split, "error"].iloc[-1]) if split in run.metrics.index else None
 
 
 def trained_on(model: dict) -> str:
@@ -50,14 +50,14 @@ def main() -> None:
     parser.add_argument("runs", nargs="+", type=Path)
     found = defaultdict(list)
     for path in parser.parse_args().runs:
-        run = read(path)
+        run = Run(path)
         if run.status == "complete":
             found[run.attributes["model_name"]].append(run)
         else:
             print(f"# {path}: {run.status}, left out")
     for name, runs in sorted(found.items()):
         runs.sort(key=lambda run: int(run.attributes["seed"]))
-        print(f"# {name}:", *(f"{run.metrics['test']['error'][-1]:.2f}" for run in runs))
+        print(f"# {name}:", *(f"{last_error(run, 'test'):.2f}" for run in runs))
         print(tomli_w.dumps({"measured": measured(runs)}))
 
 

@@ -12,7 +12,7 @@ import matplotlib
 import numpy as np
 
 from neurosim.feedback import pathways
-from neurosim.recording import read
+from neurosim.recording import Run
 
 matplotlib.use("agg")
 import matplotlib.pyplot as plt  # noqa: E402  the backend has to be chosen first
@@ -27,7 +27,7 @@ def errors(folder: Path) -> dict[str, np.ndarray]:
     """Return scheme -> test error in per cent, (seeds, epochs)."""
     found = defaultdict(list)
     for path in sorted(folder.glob("*-seed*.h5")):
-        found[path.stem.rpartition("-seed")[0]].append(read(path).metrics["test"]["error"])
+        found[path.stem.rpartition("-seed")[0]].append(Run(path).metrics.loc["test", "error"].to_numpy())
     return {scheme: np.array(rows) for scheme, rows in found.items()}
 
 

@@ -12,6 +12,7 @@ _HOMES = {
     "Adam": "plasticity",
     "BatchNormalisation": "transfer",
     "Network": "network",
+    "Recorder": "experiments.recorder",
     "PlasticityRule": "plasticity",
     "Population": "network",
     "Projection": "network",
@@ -19,9 +20,9 @@ _HOMES = {
     "compare": "experiments.comparison",
     "comparison_models": "experiments.comparison",
     "load": "datasets",
+    "open_run": "experiments.opened",
     "pathway": "feedback",
     "pathways": "feedback",
-    "read": "recording",
 }
 
 __all__ = sorted([*_HOMES, "datasets"])

@@ -17,7 +17,7 @@ def small():
             "stages": [
                 {"scheme": "backprop", "optimiser": {"name": "adam", "learning_rate": 0.003}, "epochs": 3, "batch": 50} | stage
             ],
-            "record": {"populations": ["hidden1.rate"], "projections": ["x__hidden1.w"], "samples": 5},
+            "record": {"variables": ["hidden1.rate", "x__hidden1.w"], "samples": 5},
         }
 
     return contents
@@ -31,7 +31,7 @@ def same_content():
         found = {}
         with h5py.File(path) as file:
             file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
-        return {name: value for name, value in found.items() if not name.endswith("/seconds")}
+        return {name: value for name, value in found.items() if not name.endswith("seconds")}
 
     def compare(one, other):
         a, b = everything(one), everything(other)

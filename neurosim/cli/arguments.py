@@ -19,6 +19,13 @@ Backend = Annotated[str, typer.Option("--backend", help="auto, numpy, cupy, or c
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Decides weights, order and noise.  [default: the model's, 1]")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
+Record = Annotated[
+    list[str] | None,
+    typer.Option("--record", metavar="WHAT", help="Record variables, as 'hidden*.rate every 1 epoch' (see show --recordable)."),
+]
+Align = Annotated[
+    str | None, typer.Option("--alignment", metavar="WHEN", help="Compare updates with backprop's, as 'every 1 epoch'.")
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback with an error.")]
 
 

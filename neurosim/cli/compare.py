@@ -32,6 +32,8 @@ def compare(
     out: Out = None,
     file: File = "compare",
     settings: args.Settings = None,
+    record: args.Record = None,
+    alignment: args.Align = None,
     backend: args.Backend = "auto",
     overwrite: args.Overwrite = False,
     quiet: args.Quiet = False,
@@ -42,7 +44,7 @@ def compare(
 
     chosen = args.settings(settings, data) + ([f"training.epochs={epochs}"] if epochs is not None else [])
     rows = list(dict.fromkeys(name.strip() for name in schemes.split(","))) if schemes is not None else None
-    models = comparison_models(file, rows=rows, settings=chosen)
+    models = comparison_models(file, rows=rows, settings=chosen, record=record or (), alignment=alignment)
     out = out or args.default_folder(Path(file).stem)
     first = 1 if seed is None else seed
     results: list[Result] = []
@@ -51,11 +53,23 @@ def compare(
             models, out, seeds=range(first, first + seeds), backend=backend, data_dir=data_dir, overwrite=overwrite, watch=watch
         ):
             results.append(result)
+    _write_report(results, out, overwrite)
     _print_table(results, next(iter(models.values())).table.title.partition(": ")[2])
     _print_after(results, out, next(iter(models.values())).table.data.name)
     diverged = [f"{result.scheme} (seed {result.seed})" for result in results if result.failure]
     if diverged:
         raise DivergedError(f"{', '.join(diverged)} diverged; the run files say where")
+
+
+def _write_report(results: Sequence[Result], out: Path, overwrite: bool) -> None:
+    from contextlib import ExitStack
+
+    from neurosim.analysis.report import write_report
+    from neurosim.recording import Run
+
+    with ExitStack() as stack:
+        runs = [stack.enter_context(Run(out / f"{result.scheme}-seed{result.seed}.h5")) for result in results]
+        write_report(runs, out / "report.html", overwrite=overwrite)
 
 
 @contextmanager
@@ -72,9 +86,9 @@ def _watching(quiet: bool) -> Iterator[Watch]:
         yield lambda job: [LastLine(job)]
 
 
-NUMBERS = ("test\naccuracy %", "points\nto BP", "train\nloss", "epochs\nto 95 %", "step\nms", "over\nBP")
+NUMBERS = ("test\naccuracy %", "points\nto BP", "train\nloss", "epochs\nto 95 %", "step\nms", "over\nBP", "angle\nto BP °")
 CLAIMS = ("weight\ntransport", "update\nlocking", "backward\nlocking")
-WIDE = 118  # columns that numbers and claims need side by side
+WIDE = 128  # columns that numbers and claims need side by side
 
 
 def _print_table(results: Sequence[Result], title: str) -> None:
@@ -107,6 +121,6 @@ def _print_after(results: Sequence[Result], out: Path, data: str) -> None:
             typer.echo(f"{result.scheme}, seed {result.seed}: {result.failure}")
     if all(result.scheme != BASELINE for result in results):
         typer.echo(f"{BASELINE} is not among the rows, so nothing is told relative to it")
-    typer.echo(f"run files and table.csv: {out}")
+    typer.echo(f"run files, table.csv and report.html: {out}")
     if data == "digits":
         typer.echo("the same on MNIST: neurosim compare --data mnist  (--data-dir FOLDER where you have its files)")

@@ -10,10 +10,14 @@ from typing import Annotated
 
 import typer
 
+from neurosim.cli.check import check
 from neurosim.cli.compare import compare
+from neurosim.cli.export import export
 from neurosim.cli.models import models
+from neurosim.cli.report import report
 from neurosim.cli.run import run
 from neurosim.cli.show import show
+from neurosim.cli.watch import watch
 from neurosim.errors import NeurosimError
 
 app = typer.Typer(
@@ -23,7 +27,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (compare, run, models, show):
+for command in (compare, run, models, show, watch, check, report, export):
     app.command()(command)
 
 

@@ -11,7 +11,9 @@ from neurosim.cli import arguments as args
 from neurosim.errors import require
 
 if TYPE_CHECKING:
+    from neurosim.experiments.model_file import ModelFile
     from neurosim.experiments.run import Job
+    from neurosim.recording import Run
 
 Model = Annotated[str | None, typer.Argument(help="A name that `neurosim models` lists, or the path of a model file.")]
 Out = Annotated[Path | None, typer.Option("--out", help="The run file.  [default: neurosim-runs/MODEL-TIME/MODEL.h5]")]
@@ -27,6 +29,8 @@ def run(
     data_dir: args.DataDir = None,
     epochs: Epochs = None,
     seed: args.Seed = None,
+    record: args.Record = None,
+    alignment: args.Align = None,
     backend: args.Backend = "auto",
     resume: Resume = False,
     overwrite: args.Overwrite = False,
@@ -36,15 +40,19 @@ def run(
     """Train one model file; the last line printed is the test error."""
     from neurosim.cli.progress import progress_of
     from neurosim.experiments import run as engine
+    from neurosim.experiments.model_file import ModelFile
 
     require(not (resume and overwrite), "--resume with --overwrite: expected one of the two; leave one out")
     chosen = args.settings(settings, data, epochs)
     if resume:
+        told = record or alignment is not None
+        require(not told, "--resume with --record or --alignment: a run goes on as it began; leave them out")
         out = _given(out, "run: no file to resume: expected --out FILE.h5; add it")
         job = engine.reopen(out, model=model, settings=chosen, seed=seed, backend=backend, data_dir=data_dir)
     else:
         name = _given(model, "run: no model given: expected a name that neurosim models lists, or a path; add it")
-        out, job = _fresh(name, out, chosen, overwrite, seed=seed, backend=backend, data_dir=data_dir)
+        file = ModelFile.load(name, chosen, record=record or (), alignment=alignment)
+        out, job = _fresh(file, out, overwrite, seed=seed, backend=backend, data_dir=data_dir)
     require(
         epochs is None or len(job.trainers) == 1,
         f"--epochs {epochs}: {job.model.name} has {len(job.trainers)} stages: expected one; use --set stages.0.epochs=...",
@@ -53,7 +61,9 @@ def run(
         typer.echo(_introduction(job, out))
     with args.interruptible(f"continue with: neurosim run --resume --out {out}"), progress_of(job, quiet) as observers:
         result = engine.resume(job, out, *observers) if resume else engine.run(job, out, *observers, overwrite=overwrite)
-    typer.echo(f"test error {result.metrics['test']['error'][-1]:.2f} %")
+    if "alignment_seconds" in result.metrics and not quiet:
+        typer.echo(_price(result))
+    typer.echo(f"test error {result.metrics.loc['test', 'error'].iloc[-1]:.2f} %")
 
 
 def _given(value: Any, otherwise: str) -> Any:
@@ -61,16 +71,21 @@ def _given(value: Any, otherwise: str) -> Any:
     return value
 
 
-def _fresh(name: str, out: Path | None, chosen: list[str], overwrite: bool, **options: Any) -> tuple[Path, Job]:
+def _fresh(model: ModelFile, out: Path | None, overwrite: bool, **options: Any) -> tuple[Path, Job]:
     """Return the file to write and the job, the cheap checks done first."""
-    from neurosim.experiments.model_file import ModelFile
     from neurosim.experiments.run import prepare
     from neurosim.recording.run_file import check_free
 
-    model = ModelFile.load(name, chosen)
     out = out or args.default_folder(model.name) / f"{model.name}.h5"
     check_free(out, overwrite)
     return out, prepare(model, **options)
+
+
+def _price(result: Run) -> str:
+    """Return what the comparison with backprop cost."""
+    spent, steps = result.metrics.loc["train", ["alignment_seconds", "seconds"]].sum()
+    times = result.alignment.groupby("projection").size().max()
+    return f"alignment  compared {times} times in {spent:.2g} s, beside {steps:.2g} s of steps"
 
 
 def _introduction(job: Job, out: Path) -> str:

@@ -12,12 +12,22 @@ from neurosim.cli.models import measured, paper
 if TYPE_CHECKING:
     from neurosim.experiments.schema import ModelTable, Stage
     from neurosim.feedback import Phase
+    from neurosim.network import Network
     from neurosim.training import Trainer
 
 Model = Annotated[str, typer.Argument(help="A name that `neurosim models` lists, or the path of a model file.")]
 
 
-def show(model: Model, settings: args.Settings = None, data: args.Data = None, debug: args.Debug = False) -> None:
+Recordable = Annotated[bool, typer.Option("--recordable", help="Print the variables that --record may name instead.")]
+
+
+def show(
+    model: Model,
+    settings: args.Settings = None,
+    data: args.Data = None,
+    recordable: Recordable = False,
+    debug: args.Debug = False,
+) -> None:
     """Print populations, projections, rules, the steps of training, memory and time here, and what each scheme claims to need."""
     from neurosim.experiments.estimate import drafted, memory, refuse_unless_free
     from neurosim.experiments.model_file import ModelFile
@@ -25,6 +35,9 @@ def show(model: Model, settings: args.Settings = None, data: args.Data = None, d
     found = ModelFile.load(model, args.settings(settings, data))
     table = found.table
     network, trainers = drafted(table)
+    if recordable:
+        _print_recordable(network, trainers)
+        return
     typer.echo("\n".join([*_origin(table), "", network.summary(), f"weights     {_size(network.parameters())}"]))
     for number, (stage, trainer) in enumerate(zip(table.stages, trainers, strict=True), start=1):
         typer.echo("\n".join(["", f"stage {number} of {len(table.stages)}", *_stage(stage, trainer)]))
@@ -32,6 +45,21 @@ def show(model: Model, settings: args.Settings = None, data: args.Data = None, d
     typer.echo(f"\nmemory      {needed.describe()}")
     refuse_unless_free(needed, found.name)
     typer.echo("\n".join(_times(table)))
+
+
+def _print_recordable(network: Network, trainers: list[Trainer]) -> None:
+    from rich import box
+    from rich.table import Table
+
+    from neurosim.cli.progress import console
+    from neurosim.experiments.variables import described, recordable
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("variable", "one recording", "what it is"):
+        table.add_column(heading, no_wrap=heading == "variable")
+    for row in described(recordable(network, [trainer.pathway for trainer in trainers])):
+        table.add_row(*row)
+    console.print(table)
 
 
 def _times(table: ModelTable) -> list[str]:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,13 +18,16 @@ from neurosim.experiments.model_file import ModelFile, validated
 from neurosim.experiments.run import Job, prepare, run
 from neurosim.experiments.schema import ComparisonTable
 from neurosim.feedback import Claims
-from neurosim.recording import read
+from neurosim.recording import Run
 from neurosim.training import Observer
+
+if TYPE_CHECKING:
+    import pandas
 
 BASELINE = "backprop"
 COLUMNS = (
-    "scheme", "seed", "test_accuracy", "train_loss", "epochs_to_95", "step_ms", "step_relative_to_backprop", "weight_transport",
-    "update_locking", "backward_locking",
+    "scheme", "seed", "test_accuracy", "train_loss", "epochs_to_95", "step_ms", "step_relative_to_backprop", "angle_to_backprop",
+    "weight_transport", "update_locking", "backward_locking",
 )  # fmt: skip
 
 
@@ -38,6 +41,7 @@ class Result:
     test_accuracy : per cent, after the last epoch
     train_loss : in the scheme's own unit, nats unless the scheme says otherwise
     epochs_to_95 : the first epoch whose test accuracy is 95 % or more; None where there was none
+    angle : degrees between proposed changes and backprop's at the last comparison, mean over hidden projections; nan without one
     step_ms : training on one batch of data, all passes of an epoch together; median over epochs, the first left out
     failure : "" or why the run stopped early; the numbers are then those it had
     """
@@ -48,22 +52,31 @@ class Result:
     train_loss: float
     epochs_to_95: int | None
     step_ms: float
+    angle: float
     claims: Claims
     failure: str = ""
 
 
 def comparison_models(
-    name: str | Path = "compare", *, rows: Sequence[str] | None = None, settings: Iterable[str] = ()
+    name: str | Path = "compare",
+    *,
+    rows: Sequence[str] | None = None,
+    settings: Iterable[str] = (),
+    record: Iterable[str] = (),
+    alignment: str | None = None,
 ) -> dict[str, ModelFile]:
-    """Return a comparison file as one model file for each of its rows (``rows``: only these), by row name."""
+    """Return a comparison file as one model file for each of its rows (``rows``: only these), by row name.
+
+    settings, record, alignment : as in ``ModelFile.load``
+    """
     path = reading.locate(name)
-    contents = reading.override(reading.contents(path), settings)
+    contents = reading.recording(reading.override(reading.contents(path), settings), record, alignment)
     require("stages" not in contents, f"{path.stem}: a model file, not a comparison; use neurosim run {name}")
     table = validated(ComparisonTable, contents, path.stem)
     for row in rows or ():
         if row not in table.rows:
             raise UnknownNameError(f"{path.stem}: row", row, table.rows)
-    shared = {key: contents[key] for key in ("data", "network")}
+    shared = {key: contents[key] for key in ("data", "network", "record")}
     stages = {row: contents["rows"][row] | contents["training"] for row in rows or table.rows}
     return {row: ModelFile.of(row, shared | {"title": f"{row}: {table.title}", "stages": [s]}) for row, s in stages.items()}
 
@@ -108,19 +121,28 @@ def _result(job: Job, path: Path, overwrite: bool, observers: Sequence[Observer]
         run(job, path, *observers, overwrite=overwrite)
     except DivergedError as error:
         failure = f"diverged: {error}"
-    metrics = read(path).metrics
-    accuracy = 100 - metrics["test"]["error"]
-    reached = metrics["test"]["epoch"][accuracy >= 95]
+    with Run(path) as said:
+        test, train, angles = said.metrics.loc["test"], said.metrics.loc["train"], said.alignment
+    accuracy = 100 - test["error"]
+    reached = accuracy.index[accuracy >= 95]
     return Result(
         scheme=job.model.name,
         seed=job.seed,
-        test_accuracy=float(accuracy[-1]),
-        train_loss=float(metrics["train"]["loss"][-1]),
+        test_accuracy=float(accuracy.iloc[-1]),
+        train_loss=float(train["loss"].iloc[-1]),
         epochs_to_95=int(reached[0]) if len(reached) else None,
-        step_ms=_step_ms(job, metrics["train"]["seconds"][1:]),  # no step comes before the first row
+        step_ms=_step_ms(job, train["seconds"].to_numpy()[1:]),  # no step comes before the first row
+        angle=_hidden_angle(job, angles),
         claims=job.trainers[0].pathway.claims,
         failure=failure,
     )
+
+
+def _hidden_angle(job: Job, alignment: pandas.DataFrame) -> float:
+    """Return the mean angle, in degrees, over hidden projections at the last comparison."""
+    hidden = [p.name for p in job.network.projections.values() if p.post != job.network.output]
+    last = alignment.groupby("projection").tail(1).droplevel("step")["angle"]
+    return float(last.reindex(hidden).mean())
 
 
 def _step_ms(job: Job, seconds: np.ndarray) -> float:
@@ -151,7 +173,7 @@ def summarised(results: Sequence[Result]) -> list[list[str]]:
 
 def _numbers(runs: Sequence[Result], baseline: float | None, relative: Sequence[float | None]) -> list[str]:
     if any(result.failure for result in runs):
-        return ["diverged", *[""] * 5]
+        return ["diverged", *[""] * 6]
     accuracies = [result.test_accuracy for result in runs]
     accuracy = float(np.mean(accuracies))
     spread = f"±{np.std(accuracies, ddof=1):.2f}" if len(runs) > 1 else ""
@@ -162,7 +184,15 @@ def _numbers(runs: Sequence[Result], baseline: float | None, relative: Sequence[
         _shown(_mean([result.epochs_to_95 for result in runs]), ".3g") or "-",
         _shown(_mean([result.step_ms for result in runs]), ".2f"),
         _shown(_mean(relative), ".2f"),
+        _angle([result.angle for result in runs]),
     ]
+
+
+def _angle(angles: Sequence[float]) -> str:
+    """Return mean and spread in degrees; "-" where nothing was compared, or nothing proposed."""
+    if not np.isfinite(angles).all():
+        return "-"
+    return f"{np.mean(angles):.0f}" + (f"±{np.std(angles, ddof=1):.0f}" if len(angles) > 1 else "")
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
@@ -181,8 +211,8 @@ def write_table(results: Sequence[Result], path: Path) -> None:
         table = csv.writer(file)
         table.writerow(COLUMNS)
         for result, relative in zip(results, relative_steps(results), strict=True):
-            numbers = (result.test_accuracy, result.train_loss, result.epochs_to_95, result.step_ms, relative)
-            shown = ["" if number is None or result.failure else round(number, 6) for number in numbers]
+            numbers = (result.test_accuracy, result.train_loss, result.epochs_to_95, result.step_ms, relative, result.angle)
+            shown = ["" if number is None or np.isnan(number) or result.failure else round(number, 6) for number in numbers]
             claims = result.claims
             locks = ["yes" if locked else "no" for locked in (claims.update_locking, claims.backward_locking)]
             table.writerow([result.scheme, result.seed, *shown, claims.weight_transport, *locks])

@@ -35,10 +35,15 @@ class ModelFile:
         return ModelFile(name, contents, validated(ModelTable, contents, name))
 
     @staticmethod
-    def load(name: str | Path, settings: Iterable[str] = ()) -> ModelFile:
-        """Return the model file called ``name`` (a stem or a path) with every ``key.path=value`` of ``settings`` applied."""
+    def load(
+        name: str | Path, settings: Iterable[str] = (), *, record: Iterable[str] = (), alignment: str | None = None
+    ) -> ModelFile:
+        """Return the model file called ``name`` (a stem or a path) with every ``key.path=value`` of ``settings`` applied.
+
+        record : variables to record beside the file's own; alignment : when to compare with backprop instead
+        """
         path = reading.locate(name)
-        contents = reading.override(reading.contents(path), settings)
+        contents = reading.recording(reading.override(reading.contents(path), settings), record, alignment)
         require("rows" not in contents, f"{path.stem}: a comparison file, not a model; use neurosim compare --file {name}")
         return ModelFile.of(path.stem, contents)
 

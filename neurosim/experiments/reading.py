@@ -96,6 +96,13 @@ def override(values: Contents, settings: Iterable[str]) -> Contents:
     return values
 
 
+def recording(values: Contents, variables: Iterable[str], alignment: str | None) -> Contents:
+    """Return ``values`` with more variables to record, and with ``alignment`` where one is given."""
+    record = dict(values.get("record", {}))
+    record["variables"] = [*record.get("variables", []), *variables]
+    return values | {"record": record | ({} if alignment is None else {"alignment": alignment})}
+
+
 def _value(text: str) -> Any:
     try:
         parsed = tomllib.loads(f"value = {text}")

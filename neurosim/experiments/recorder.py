@@ -1,62 +1,298 @@
-"""What a run writes at each evaluation: metrics, chosen variables, and a checkpoint."""
+"""What a run writes as it goes: metrics, chosen variables, alignment with back-propagation, checkpoints."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+import functools
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
 
-from neurosim.recording import RunFile
+from neurosim.analysis.alignment import Alignment, alignments
+from neurosim.datasets import DataSet, Split, one_hot
+from neurosim.errors import require
+from neurosim.experiments.schema import Record
+from neurosim.experiments.variables import SWEPT, UNITS, Variable, recordable, signals
+from neurosim.feedback.pathway import require_softmax
+from neurosim.recording import Background, Layout, Request, RunFile, Series, chosen, provenance
+from neurosim.recording.background import Work
 from neurosim.training import Evaluation, Observer, Trainer
 
-if TYPE_CHECKING:
-    from neurosim.experiments.run import Job
+BUFFER = 64 << 20  # bytes of recordings that may wait for the disk
+ALIGNED = {"angle": "degrees", "cosine": "1", "norm_ratio": "1"}
+FLOAT, WHOLE = np.dtype(np.float64), np.dtype(np.int64)
 
-OVERHEAD = 4096  # bytes HDF5 needs for one dataset beside its values
+
+@dataclass(frozen=True)
+class Chosen:
+    """One variable to be recorded: where, when, and which neurons (None: all)."""
+
+    variable: Variable
+    request: Request
+    shape: tuple[int, ...]
+    dims: str
+    numbers: np.ndarray | None
+
+
+class Plan:
+    """All that a run of ``trainers``, one for each stage, on ``data`` will write; checked, and nothing written yet.
+
+    Raises
+    ------
+    UnknownNameError
+        A variable that is not there; the message names the nearest.
+    InputError
+        Neurons or samples that are not there, alignment for an output that is no softmax.
+    """
+
+    def __init__(self, trainers: Sequence[Trainer], data: DataSet, record: Record) -> None:
+        self.trainers, self.data, self.record = list(trainers), data, record
+        self.network = self.trainers[0].network
+        known = recordable(self.network, [trainer.pathway for trainer in self.trainers])
+        self.probe = probe(data, record)
+        self.variables = [self._chosen(known[name], request) for name, request in chosen(record.requests(), known).items()]
+        self.comparisons = record.comparisons()
+        if self.comparisons:
+            for trainer in self.trainers:
+                require_softmax(trainer.pathway)
+
+    def _chosen(self, variable: Variable, request: Request) -> Chosen:
+        return Chosen(variable, request, *variable.layout(request, len(self.probe)))
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of one recording of everything."""
+        return sum(int(np.prod(c.shape)) * c.variable.dtype.itemsize for c in self.variables)
+
+    def series(self) -> list[Series]:
+        """Return every dataset that grows."""
+        found = []
+        for split in ("train", "validation", "test"):
+            if len(getattr(self.data, split)):
+                columns = {"epoch": WHOLE, "step": WHOLE, "loss": FLOAT, "error": FLOAT}
+                columns |= {"seconds": FLOAT} if split == "train" else {}
+                columns |= {"alignment_seconds": FLOAT} if split == "train" and self.comparisons else {}
+                found += [Series(f"metrics/{split}/{name}", (), dtype) for name, dtype in columns.items()]
+        for c in self.variables:
+            where = f"{c.variable.group}/{c.variable.key}"
+            said = {"units": UNITS, "description": c.variable.description, "dims": c.dims, "request": str(c.request)}
+            found.append(Series(where, c.shape, c.variable.dtype, said, self._between_flushes(c.request)))
+            found += [Series(f"{where}.{clock}", (), WHOLE) for clock in ("epoch", "step")]
+        for name in self.network.projections if self.comparisons else ():
+            found += [Series(f"alignment/{name}/{clock}", (), WHOLE) for clock in ("epoch", "step")]
+            found += [Series(f"alignment/{name}/{key}", (), FLOAT, {"units": unit}) for key, unit in ALIGNED.items()]
+        return found
+
+    def _between_flushes(self, request: Request) -> int:
+        """Return how many recordings come in one epoch."""
+        longest = max(len(self.data.train) // trainer.batch * len(trainer.pathway.phases) for trainer in self.trainers)
+        return max(1, longest // request.interval.every) if request.interval.unit == "steps" else 1
+
+    def constants(self) -> dict[str, np.ndarray]:
+        """Return what is written once: the probe, and the chosen neurons' numbers."""
+        found = {f"{c.variable.group}/{c.variable.key}.neurons": c.numbers for c in self.variables if c.numbers is not None}
+        if any(c.variable.shown for c in self.variables):
+            found |= {"probe/sample": self.probe, "probe/label": getattr(self.data, self.record.split).y[self.probe]}
+        return found
+
+    def layout(self) -> Layout:
+        """Return what the checkpoints will hold."""
+        states = {stage: trainer.state_layout() for stage, trainer in enumerate(self.trainers)}
+        return Layout(states, self.record.keep or None)
+
+
+def probe(data: DataSet, record: Record) -> np.ndarray:
+    """Return the numbers of the samples that populations are shown, (samples,); raise InputError where they are not there."""
+    size = len(getattr(data, record.split))
+    where = f"record: samples of the {record.split} split, which has {size}"
+    if isinstance(record.samples, int):
+        require(size > 0, f"{where}: expected another split; change record.split")
+        return np.arange(min(record.samples, size))
+    numbers = np.array(record.samples, WHOLE)
+    fits = len(numbers) > 0 and numbers.min() >= 0 and numbers.max() < size
+    require(fits, f"{where}: {record.samples}: expected numbers from 0 to {size - 1}; change record.samples")
+    return numbers
 
 
 class Recorder(Observer):
-    """Writes one job's evaluations into its run file; epochs and steps count on over the stages."""
+    """Writes what a plan says into a run file; epochs and steps count on over the stages.
 
-    def __init__(self, file: RunFile, job: Job) -> None:
-        self.file = file
-        self.job = job
-        self.record = job.model.table.record
+    Values are copied at their moment and written by another thread, of which at most BUFFER bytes wait.  Use it in a ``with``
+    statement: in the end everything is on the disk, and the file says how the run ended.
+    """
+
+    def __init__(self, plan: Plan, file: RunFile) -> None:
+        self.plan, self.file = plan, file
+        self.background = Background(BUFFER)
         self.seconds = 0.0
+        self.alignment_seconds = 0.0
+        units = {c.request.interval.unit for c in plan.variables} | ({plan.comparisons.unit} if plan.comparisons else set())
+        self.by_step = "steps" in units
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        trainer: Trainer,
+        data: DataSet,
+        *variables: str,
+        overwrite: bool = False,
+        **options: Any,
+    ) -> Self:
+        """Return the recorder of a trainer made in Python, to be given to ``trainer.fit``.
+
+        variables : as ``"hidden*.rate every 1 epoch"``; options : split, samples, alignment, checkpoint, keep (see ``Record``)
+
+        Raises InputError where one of them does not fit, RunFileError where ``path`` exists (without ``overwrite``).
+        """
+        trainer.check(data)
+        plan = Plan([trainer], data, Record(variables=list(variables), **options))
+        backend = trainer.network.backend
+        said = {"seed": trainer.seed, "backend": backend.name, "device": backend.describe(), "model_name": trainer.pathway.name}
+        return cls(plan, create(Path(path), plan, said | provenance(), overwrite=overwrite))
+
+    # ------------------------------------------------------------------ how a run ends
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Write what waits, say in the file how the run ended, and close it; raise what kept something from being written."""
+        try:
+            self._end(error)
+        finally:
+            self.background.close()
+            self.file.close()
+
+    def _end(self, error: BaseException | None) -> None:
+        failure: BaseException | None = None
+        try:
+            self.background.wait()
+        except Exception as cause:
+            failure = cause
+        if isinstance(error, KeyboardInterrupt):
+            self.file.set_status("interrupted", "by the user")
+        elif told := error or failure:
+            self.file.set_status("failed", str(told) or type(told).__name__)
+        else:
+            self.file.set_status("complete")
+        if failure is not None and error is None:
+            raise failure
+
+    # ------------------------------------------------------------------ moments
+
+    def on_step(self, trainer: Trainer) -> None:
+        if self.by_step:
+            self._record(trainer, "steps", trainer.steps)
 
     def on_epoch(self, trainer: Trainer, metrics: Mapping[str, Evaluation]) -> None:
-        stage = self.job.trainers.index(trainer)
+        stage = self.plan.trainers.index(trainer)
         if stage and trainer.epoch == 0:
             self.seconds = 0.0
             return  # the stage before has just been evaluated with the same weights
-        epoch = sum(earlier.epochs for earlier in self.job.trainers[:stage]) + trainer.epoch
-        now = {"epoch": np.int64(epoch), "step": np.int64(trainer.steps)}
-        state = trainer.state() | {"position|stage": np.int64(stage), "position|total_epochs": now["epoch"]}
-        variables = self._variables(now)
-        arrays = [*state.values(), *(value for row in variables.values() for value in row.values())]
-        with self.file.room(sum(array.nbytes + OVERHEAD for array in arrays)):
-            self._append_metrics(trainer, metrics, now)
-            for group, row in variables.items():
-                self.file.append(group, row)
-            if trainer.epoch:
-                self.file.checkpoint(state)
+        epoch = self._epoch(trainer)
+        if epoch == 0:
+            self._record(trainer, "steps", 0)
+        self._record(trainer, "epochs", epoch)
+        self._metrics(trainer, metrics)
+        self.background.put(0, lambda: self.file.flush)
+        if trainer.epoch and (epoch % self.plan.record.checkpoint == 0 or epoch == self._epochs()):
+            self._checkpoint(trainer, stage, epoch)
 
-    def _append_metrics(self, trainer: Trainer, metrics: Mapping[str, Evaluation], now: dict[str, Any]) -> None:
+    def _epoch(self, trainer: Trainer) -> int:
+        """Return the epochs of the whole run that are done."""
+        return sum(t.epochs for t in self.plan.trainers[: self.plan.trainers.index(trainer)]) + trainer.epoch
+
+    def _epochs(self) -> int:
+        return sum(trainer.epochs for trainer in self.plan.trainers)
+
+    # ------------------------------------------------------------------ what is written
+
+    def _metrics(self, trainer: Trainer, metrics: Mapping[str, Evaluation]) -> None:
         seconds, self.seconds = trainer.seconds - self.seconds, trainer.seconds
+        compared, self.alignment_seconds = self.alignment_seconds, 0.0
         for split, evaluation in metrics.items():
-            row = now | {"loss": evaluation.loss, "error": evaluation.error}
-            self.file.append(f"metrics/{split}", row | ({"seconds": seconds} if split == "train" else {}))
+            row = {"epoch": self._epoch(trainer), "step": trainer.steps, "loss": evaluation.loss, "error": evaluation.error}
+            if split == "train":
+                row |= {"seconds": seconds} | ({"alignment_seconds": compared} if self.plan.comparisons else {})
+            self.background.put(0, functools.partial(self._row, f"metrics/{split}", row))
 
-    def _variables(self, now: dict[str, Any]) -> dict[str, dict[str, Any]]:
-        """Return the chosen variables' values by the group they go to: name -> (samples, *shape), or a projection's weights."""
-        network, rows = self.job.network, dict[str, dict[str, Any]]()
-        images = network.backend.asarray(self.job.data.test.x[: self.record.samples])
-        activity = network.sweep(images).activity if self.record.populations else {}
-        for name in self.record.populations:
-            population, variable = name.split(".")
-            rows.setdefault(f"populations/{population}", dict(now))[variable] = getattr(activity[population], variable)
-        for name in self.record.projections:
-            projection, variable = name.split(".")
-            rows.setdefault(f"projections/{projection}", dict(now))[variable] = network.parameters()[name]
-        return {group: {k: network.backend.to_host(value) for k, value in row.items()} for group, row in rows.items()}
+    def _row(self, group: str, row: Mapping[str, Any]) -> Work:
+        return functools.partial(self.file.append, group, row)
+
+    def _checkpoint(self, trainer: Trainer, stage: int, epoch: int) -> None:
+        size = sum(int(np.prod(shape)) * dtype.itemsize for shape, dtype in trainer.state_layout().values())
+        self.background.put(size, lambda: functools.partial(self.file.checkpoint, stage, epoch, trainer.steps, trainer.state()))
+
+    def _record(self, trainer: Trainer, unit: str, count: int) -> None:
+        due = [c for c in self.plan.variables if c.request.interval.due(unit, count)]
+        clock = {"epoch": self._epoch(trainer), "step": trainer.steps}
+        if due:
+            values = self._values(trainer, due)
+            for c in due:
+                if c.variable.name in values:
+                    self._variable(c, values[c.variable.name], clock)
+        if self.plan.comparisons and self.plan.comparisons.due(unit, count):
+            self._alignment(trainer, clock)
+
+    def _variable(self, c: Chosen, value: Any, clock: Mapping[str, int]) -> None:
+        host, key = self.plan.network.backend.to_host, c.variable.key
+        size = int(np.prod(c.shape)) * c.variable.dtype.itemsize
+
+        def prepare() -> Work:
+            row = {key: c.variable.taken(host(value), c.numbers), **{f"{key}.{name}": n for name, n in clock.items()}}
+            return functools.partial(self.file.append, c.variable.group, row)
+
+        self.background.put(size, prepare)
+
+    def _values(self, trainer: Trainer, due: Sequence[Chosen]) -> dict[str, Any]:
+        """Return every array that one of ``due`` may be, by name; those of another stage's pathway are not there."""
+        network, pathway = self.plan.network, trainer.pathway
+        found = {**network.parameters(), **network.memory(), **pathway.parameters(), **pathway.memory()}
+        shown = {c.variable.name for c in due if c.variable.shown}
+        if shown:
+            x, target = self._shown()
+            sweep = network.sweep(x)
+            found |= {f"{name}.{key}": getattr(sweep[name], key) for name in network.order for key in SWEPT}
+            if shown - set(found):
+                found |= signals(network, pathway, sweep, target, trainer.seed, trainer.steps)
+        return found
+
+    def _shown(self) -> tuple[Any, Any]:
+        """Return the probe, (samples, *shape), and its labels one-hot, on the backend."""
+        data, backend = self.plan.data, self.plan.network.backend
+        split: Split = getattr(data, self.plan.record.split)
+        target = one_hot(split.y[self.plan.probe], data.classes)
+        return backend.asarray(split.x[self.plan.probe]), backend.asarray(target, self.plan.network.dtype)
+
+    def _alignment(self, trainer: Trainer, clock: Mapping[str, int]) -> None:
+        """Compare what the scheme proposes for the batch that comes next, before augmentation, with the exact gradient."""
+        started = time.perf_counter()
+        backend, data = self.plan.network.backend, self.plan.data
+        rows = trainer.upcoming(len(data.train))
+        x = backend.asarray(data.train.x[rows], self.plan.network.dtype)
+        target = backend.asarray(one_hot(data.train.y[rows], data.classes), self.plan.network.dtype)
+        found = alignments(self.plan.network, trainer.pathway, x, target, backend.draws(trainer.seed, trainer.steps))
+        absent = Alignment(np.nan, np.nan, np.nan)
+        for name in self.plan.network.projections:
+            row = {**clock, **vars(found.get(name, absent))}
+            self.background.put(0, functools.partial(self._row, f"alignment/{name}", row))
+        self.alignment_seconds += time.perf_counter() - started
+
+
+def create(path: Path, plan: Plan, attributes: Mapping[str, Any], *, model: str = "", overwrite: bool = False) -> RunFile:
+    """Return the new run file of a plan."""
+    return RunFile.create(
+        path,
+        model=model,
+        attributes=attributes,
+        series=plan.series(),
+        constants=plan.constants(),
+        checkpoint=plan.layout(),
+        overwrite=overwrite,
+    )

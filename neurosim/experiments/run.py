@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,14 +13,14 @@ import numpy as np
 
 from neurosim.backends import select
 from neurosim.datasets import DataSet
-from neurosim.errors import RunFileError, UnknownNameError, require
+from neurosim.errors import RunFileError, require
 from neurosim.experiments.building import build_network, build_trainer, load_data
 from neurosim.experiments.estimate import check_fits, fastest
 from neurosim.experiments.model_file import ModelFile
 from neurosim.experiments.reading import Contents, locate, override, parsed
-from neurosim.experiments.recorder import Recorder
+from neurosim.experiments.recorder import Plan, Recorder, create
 from neurosim.network import Network
-from neurosim.recording import Run, RunFile, provenance, read
+from neurosim.recording import Run, RunFile, provenance
 from neurosim.training import Observer, Trainer
 
 
@@ -31,6 +30,7 @@ class Job:
 
     data_dir : where the data came from, "" for the default
     trainers : one for each stage, all on the one network
+    plan : what will be recorded
     """
 
     model: ModelFile
@@ -39,6 +39,7 @@ class Job:
     data: DataSet
     network: Network
     trainers: list[Trainer]
+    plan: Plan
 
     @property
     def epochs(self) -> int:
@@ -82,19 +83,8 @@ def prepare(
     data = data or load_data(table.data, data_dir)
     network = build_network(table.network, data.shape, data.classes, seed=seed, backend=device)
     trainers = [build_trainer(k, stage, network, data, table.data, seed) for k, stage in enumerate(table.stages)]
-    _check_recordable(model, network)
-    return Job(model, seed, str(Path(data_dir).resolve()) if data_dir else "", data, network, trainers)
-
-
-def _check_recordable(model: ModelFile, network: Network) -> None:
-    record = model.table.record
-    known = {f"{name}.{variable}" for name in network.populations for variable in ("drive", "potential", "rate")}
-    for name in record.populations:
-        if name not in known:
-            raise UnknownNameError("record: population variable", name, known)
-    for name in record.projections:
-        if name not in network.parameters():
-            raise UnknownNameError("record: projection variable", name, network.parameters())
+    plan = Plan(trainers, data, table.record)
+    return Job(model, seed, str(Path(data_dir).resolve()) if data_dir else "", data, network, trainers, plan)
 
 
 def digest(data: DataSet) -> str:
@@ -119,9 +109,9 @@ def run(job: Job, out: str | os.PathLike[str], *observers: Observer, overwrite: 
     DivergedError
         Activity left the finite numbers; the run file is kept, with status ``failed``.
     """
-    with RunFile.create(Path(out), model=job.model.text, attributes=job.attributes(), overwrite=overwrite) as file:
-        _train(job, file, observers)
-    return read(out)
+    file = create(Path(out), job.plan, job.attributes(), model=job.model.text, overwrite=overwrite)
+    _train(job, file, observers)
+    return Run(out)
 
 
 def reopen(
@@ -139,8 +129,9 @@ def reopen(
 
     Raises RunFileError where an argument contradicts the file, or the data are not those the run began with.
     """
-    known = read(path)
-    name = known.attributes["model_name"]
+    with Run(path) as known:
+        name, own = known.attributes["model_name"], known.model
+    require(bool(own), f"run file {path}: of a trainer made in Python, which alone can go on; it holds no model", RunFileError)
     same = model is None or locate(model).stem == name
     require(same, f"run file {path}: holds a run of {name!r}, not of {model!r}; leave the model out to resume", RunFileError)
     contents = _agreed(known, settings, seed, backend)
@@ -174,39 +165,26 @@ def resume(job: Job, path: str | os.PathLike[str], *observers: Observer) -> Run:
 
     A complete run is left as it is.
     """
-    if read(path).status == "complete":
-        return read(path)
-    with RunFile.reopen(Path(path)) as file:
-        stage = 0
-        state = file.last_checkpoint()
-        if state:
-            stage = int(state["position|stage"])
-            job.trainers[stage].restore(state)
-        file.rewind(int(state["position|total_epochs"]) if state else -1)
-        file.set_status("running")
+    path = Path(path)
+    with Run(path) as known:
+        complete = known.status == "complete"
+    if not complete:
+        file = RunFile.resume(path)
+        try:
+            state = file.last_checkpoint()
+            stage = int(state["position|stage"]) if state else 0
+            if state:
+                job.trainers[stage].restore(state)
+        except BaseException:
+            file.close()
+            raise
         _train(job, file, observers, stage)
-    return read(path)
+    return Run(path)
 
 
 def _train(job: Job, file: RunFile, observers: tuple[Observer, ...], stage: int = 0) -> None:
-    recorder = Recorder(file, job)
-    with _status_kept(file), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+    with Recorder(job.plan, file) as recorder, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         for number, trainer in enumerate(job.trainers[stage:], start=stage):
             if trainer.epoch == 0 and number:
                 trainer.steps = job.trainers[number - 1].steps  # the random numbers of a step are never drawn twice
             trainer.fit(job.data, recorder, *observers)
-        file.set_status("complete")
-
-
-@contextmanager
-def _status_kept(file: RunFile) -> Iterator[None]:
-    """Write into the file how the run ended, whatever ended it."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        file.set_status("interrupted", "by the user")
-        raise
-    except Exception as cause:
-        with suppress(OSError), file.room(0):  # on a full disk the status stays "running", as after a kill
-            file.set_status("failed", str(cause) or type(cause).__name__)
-        raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
 
@@ -11,6 +11,7 @@ from neurosim.errors import UnknownNameError, require
 from neurosim.experiments.options import construct
 from neurosim.feedback import FeedbackPathway, pathways
 from neurosim.plasticity import Chain, PlasticityRule, Rule, chain, rules, updates
+from neurosim.recording import Interval, Request, Some
 from neurosim.transfer import BatchNormalisation, Transfer, transfers
 
 # ---------------------------------------------------------------------- values that name a class
@@ -224,12 +225,50 @@ class Stage(Row, Training):
     """[[stages]]: one scheme training the network for some epochs."""
 
 
-class Record(Section):
-    """[record]: variables written at every evaluation, for the first ``samples`` images of the test split."""
+class Variable(Section):
+    """One entry of [record] variables, spelt out."""
 
-    populations: list[str] = []
-    projections: list[str] = []
-    samples: int = Field(default=100, ge=1)
+    variable: str
+    every: str = "1 epoch"
+    start: int = 0
+    stop: int | None = None
+    neurons: list[int] | str = ""
+
+    def request(self) -> Request:
+        """Return what this asks for."""
+        neurons = self.neurons if isinstance(self.neurons, str) else ", ".join(map(str, self.neurons))
+        return Request(self.variable, Interval.of(self.every, self.start, self.stop), Some(neurons))
+
+
+class Record(Section):
+    """[record]: what is written into the run file beside metrics.
+
+    variables : texts such as ``"hidden*.rate[0:50] every 100 steps"``, or tables with the same in parts
+    split, samples : the probe that populations are shown to be recorded: the first so many images of a split, or their numbers
+    alignment : when updates are compared with the exact gradient's, as ``"1 epoch"``; never where it is left out
+    checkpoint : every how many epochs; keep : how many checkpoints stay, 0 for all
+    """
+
+    variables: list[str | Variable] = []
+    split: Literal["train", "validation", "test"] = "test"
+    samples: Annotated[int, Field(ge=1)] | list[int] = 100
+    alignment: str = ""
+    checkpoint: int = Field(default=1, ge=1)
+    keep: int = Field(default=1, ge=0)
+
+    @model_validator(mode="after")
+    def _can_be_read(self) -> Self:
+        self.requests()
+        self.comparisons()
+        return self
+
+    def requests(self) -> list[Request]:
+        """Return what is asked for."""
+        return [Request.of(one) if isinstance(one, str) else one.request() for one in self.variables]
+
+    def comparisons(self) -> Interval | None:
+        """Return when updates are compared with the exact gradient's."""
+        return Interval.of(self.alignment) if self.alignment else None
 
 
 class ModelTable(Section):
@@ -255,4 +294,5 @@ class ComparisonTable(Section):
     data: Data
     network: NetworkTable
     training: Training
+    record: Record = Record()
     rows: dict[RowName, Row] = Field(min_length=1)

@@ -92,6 +92,9 @@ class AlternatingMinimization(FeedbackPathway):
             teaching[name] = self.network.populations[name].teach_potential(error, local)
         return {name: replace(t, rate=codes[name].transmitted if name in codes else None) for name, t in teaching.items()}
 
+    def signals(self, sweep: Sweep, target: Any, draws: Draws) -> dict[str, dict[str, Any]]:
+        return {name: {"code": coded.potential} for name, coded in self._relaxed(sweep, target).items()}
+
     def _relaxed(self, sweep: Sweep, target: Any) -> dict[str, Activity]:
         """Return every hidden population as its relaxed code has it: potential = code, rate = phi(code)."""
         codes: dict[str, Activity] = {}

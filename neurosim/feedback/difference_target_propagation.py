@@ -57,16 +57,24 @@ class DifferenceTargetPropagation(FeedbackPathway):
     def teach(self, sweep: Sweep, target: Any, draws: Draws) -> dict[str, Teaching]:
         network = self.network
         teaching = {network.output: output_teaching(network, sweep, target)}
-        last = network.hidden[-1]
-        targets = {last: sweep.rate[last] + self.step * network.error_from_above(last, teaching)}
+        for name, wanted in self._targets(sweep, teaching).items():
+            teaching[name] = network.populations[name].teach(2 * (wanted - sweep.rate[name]), sweep[name])
+        return teaching
+
+    def _targets(self, sweep: Sweep, at_output: Mapping[str, Teaching]) -> dict[str, Any]:
+        """Return the rate that every hidden population should have, (batch, *shape)."""
+        last = self.network.hidden[-1]
+        targets = {last: sweep.rate[last] + self.step * self.network.error_from_above(last, at_output)}
         for link in reversed(self.links):
             g, h = self.networks[link.post], sweep.rate[link.post]
             carried = g.sweep(targets[link.post]).rate[link.pre]
             correction = sweep.rate[link.pre] - g.sweep(h).rate[link.pre] if self.difference else 0
             targets[link.pre] = carried + correction
-        for name, wanted in targets.items():
-            teaching[name] = network.populations[name].teach(2 * (wanted - sweep.rate[name]), sweep[name])
-        return teaching
+        return targets
+
+    def signals(self, sweep: Sweep, target: Any, draws: Draws) -> dict[str, dict[str, Any]]:
+        targets = self._targets(sweep, {self.network.output: output_teaching(self.network, sweep, target)})
+        return {name: {"target": wanted} for name, wanted in targets.items()}
 
     def adapt(self, sweep: Sweep, target: Any, teaching: Mapping[str, Teaching], draws: Draws) -> Deltas:
         deltas: Deltas = {}

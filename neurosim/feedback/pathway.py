@@ -106,6 +106,13 @@ class FeedbackPathway(abc.ABC):
         """Return parameter name -> proposed change for the pathway's own synapses, from the same frozen sweep."""
         return {}
 
+    def signals(self, sweep: Sweep, target: Any, draws: Draws) -> dict[str, dict[str, Any]]:
+        """Return what the scheme computes on the way to its teaching, for whoever records it (default: nothing).
+
+        population -> name of the signal -> values, (batch, *shape); pure, as ``teach`` is.
+        """
+        return {}
+
     def remember(self, sweep: Sweep) -> None:
         """Commit slot: take what this step's ``adapt`` saw into the running statistics of the pathway's own populations."""
 

@@ -152,6 +152,10 @@ class SyntheticGradients(FeedbackPathway):
             deltas |= regress(module, x, learning_from(signals[self.links[name].pre]).transmitted)
         return deltas
 
+    def signals(self, sweep: Sweep, target: Any, draws: Draws) -> dict[str, dict[str, Any]]:
+        taught = self._signals(sweep, target, draws)
+        return {name: {"synthetic_gradient": self._predicted(name, learning_from(taught[name]), target)} for name in self.modules}
+
     def _updates(self, population: str, draws: Draws) -> bool:
         """Return whether ``population`` takes this step's update."""
         return self.p_update == 1 or float(draws.uniform(f"{population}/update", (), "float64")) < self.p_update
@@ -168,7 +172,7 @@ class SyntheticGradients(FeedbackPathway):
         for name in reversed(network.hidden):
             population = network.populations[name]
             if name in self.modules:
-                error = told(self.modules[name], self._seen(activity[name], target)).reshape(activity[name].rate.shape)
+                error = self._predicted(name, activity[name], target)
             else:
                 error = network.error_from_above(name, signals)
             signals[name] = population.teach(population.error_on_rate(error, activity[name]), activity[name])
@@ -176,6 +180,10 @@ class SyntheticGradients(FeedbackPathway):
             below = self.links[name].pre
             signals[below] = replace(signals[below], rate=rate)
         return signals
+
+    def _predicted(self, population: str, activity: Activity, target: Any) -> Any:
+        """Return M's prediction of the error on what ``population`` transmits, (batch, *shape)."""
+        return told(self.modules[population], self._seen(activity, target)).reshape(activity.rate.shape)
 
     def _predicted_input(self, population: str, sweep: Sweep) -> Any:
         """Return what N predicts ``population`` receives, (batch, *pre)."""

@@ -1,6 +1,25 @@
 """Run files: everything of one run in one HDF5 file, written as the run goes."""
 
+from neurosim.recording.background import Background
+from neurosim.recording.check import problems
+from neurosim.recording.checkpoints import Layout
 from neurosim.recording.provenance import provenance
-from neurosim.recording.run_file import Run, RunFile, read
+from neurosim.recording.request import Interval, Request, Some, chosen
+from neurosim.recording.run import Run
+from neurosim.recording.run_file import RunFile, being_written
+from neurosim.recording.series import Series
 
-__all__ = ["Run", "RunFile", "provenance", "read"]
+__all__ = [
+    "Background",
+    "Interval",
+    "Layout",
+    "Request",
+    "Run",
+    "RunFile",
+    "Series",
+    "Some",
+    "being_written",
+    "chosen",
+    "problems",
+    "provenance",
+]

@@ -1,178 +1,189 @@
-"""One HDF5 file that holds everything of one run; the layout is in ``docs/run-files.md``.
+"""One HDF5 file that holds everything of one run, being written; the layout is in ``docs/run-files.md``.
 
-The file is flushed at every evaluation.  A checkpoint is written beside the last one and takes its place only when it is whole, so
-that a killed process leaves a file that opens and resumes.  Nothing in it is pickled: reading a run file runs no code.
+The file is made whole under another name, takes its own name when all datasets are there, and is then only written to as HDF5's
+single writer (SWMR): rows are appended, slots and two attributes overwritten in place, nothing is made or removed.  So other
+processes may read it at any moment, and a process that is killed at any moment leaves a file that opens.  Nothing is pickled.
 """
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+import shutil
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
-from urllib.parse import quote, unquote
+from typing import Any
 
+import filelock
 import h5py
 import numpy as np
 
 from neurosim.errors import RunFileError, require
+from neurosim.recording import checkpoints, tables
+from neurosim.recording.checkpoints import Layout
+from neurosim.recording.opening import SCHEMA_VERSION, opened, reason
+from neurosim.recording.series import Series
 
-SCHEMA_VERSION = 1
 STATUSES = ("running", "complete", "failed", "interrupted")
-PACKED = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
-MARGIN = 2**18  # bytes for HDF5's own structures at one evaluation
+TEXTS = {"status": 16, "reason": 1000}  # attributes that change while the run goes have a fixed size, in bytes
+COMPRESSED = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
+MARGIN = 2**18  # bytes for HDF5's own structures
+LIBRARY = ("v110", "v110")  # the first version of the format that can be read while it is written
 
 
 class RunFile:
-    """A run file open for writing; close it, or use it in a ``with`` statement.  Made by ``create`` and ``reopen``."""
+    """A run file open for writing; close it, or use it in a ``with`` statement.  Made by ``create`` and ``resume``."""
 
-    def __init__(self, path: Path, handle: h5py.File) -> None:
+    def __init__(self, path: Path, lock: filelock.BaseFileLock) -> None:
         self.path = path
-        self._file = handle
+        self._lock = lock
+        self._reserved = 0
+        self._file = _swmr_writer(path)
 
     @classmethod
-    def create(cls, path: Path, *, model: str, attributes: Mapping[str, Any], overwrite: bool = False) -> RunFile:
+    def create(
+        cls,
+        path: Path,
+        *,
+        model: str,
+        attributes: Mapping[str, Any],
+        series: Iterable[Series] = (),
+        constants: Mapping[str, np.ndarray] | None = None,
+        checkpoint: Layout | None = None,
+        overwrite: bool = False,
+    ) -> RunFile:
         """Return a new file with status ``running``; its folder is made where it is missing.
 
-        Raises RunFileError where ``path`` exists (without ``overwrite``) or cannot be written.
+        series : what ``append`` will be given; constants : path -> array, written now
+        checkpoint : what ``checkpoint`` will be given
+
+        Raises RunFileError where ``path`` exists (without ``overwrite``), cannot be written, or is being written.
         """
         check_free(path, overwrite)
+        fresh = path.with_name(f"{path.name}.new")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _claim(path, "wb" if overwrite else "xb", MARGIN + len(model))
-            handle = h5py.File(path, "w")
+            lock = _locked(path)
         except OSError as cause:
-            raise RunFileError(f"run file {path}: cannot be written ({_reason(cause)}); name another place with --out") from cause
-        handle.attrs.update({"schema_version": SCHEMA_VERSION, "status": "running", "reason": "", **attributes})
-        handle["model"] = model
-        handle.flush()
-        return cls(path, handle)
+            raise _unwritable(path, cause) from cause
+        try:
+            _reserve(fresh, MARGIN + len(model))
+            with h5py.File(fresh, "w", libver=LIBRARY) as file:
+                _lay_out(file, model, attributes, series, constants or {})
+                checkpoints.lay_out(file, checkpoint or Layout({}, 1))
+            _take_name(fresh, path, overwrite)
+            return cls(path, lock)
+        except BaseException as cause:
+            fresh.unlink(missing_ok=True)
+            _released(lock)
+            if isinstance(cause, OSError):
+                raise _unwritable(path, cause) from cause
+            raise
 
     @classmethod
-    def reopen(cls, path: Path) -> RunFile:
-        """Return an existing file, to go on writing; raise RunFileError where that is not possible."""
-        return cls(path, _opened(path, "r+"))
+    def resume(cls, path: Path) -> RunFile:
+        """Return an existing file, to go on writing after its last checkpoint: rows after that are dropped.
+
+        What is kept is copied and takes the file's name when it is whole, so an interruption loses nothing; this needs as much
+        free space as the file takes.
+
+        Raises RunFileError where the file is none, damaged, of another schema, or being written; OSError where the disk is full.
+        """
+        with opened(path) as old:
+            version = int(old.attrs["schema_version"])
+            require(
+                version == SCHEMA_VERSION,
+                f"run file {path}: of schema version {version}, which can be read but not resumed; run the model again",
+                RunFileError,
+            )
+        lock = _locked(path)
+        fresh = path.with_name(f"{path.name}.new")
+        try:
+            if shutil.disk_usage(path.parent).free < path.stat().st_size + MARGIN:
+                raise OSError(errno.ENOSPC, f"no room beside it for a copy of run file {path}")
+            with opened(path) as old, h5py.File(fresh, "w", libver=LIBRARY) as file:
+                file.attrs.update({name: value for name, value in old.attrs.items() if name not in TEXTS})
+                for name in old:
+                    old.copy(name, file)
+                tables.rewind(file, checkpoints.last_step(file))
+                _set_text(file, "status", "running")
+                _set_text(file, "reason", "")
+            _settle(fresh)
+            fresh.replace(path)
+            return cls(path, lock)
+        except BaseException:
+            fresh.unlink(missing_ok=True)
+            _released(lock)
+            raise
 
     def __enter__(self) -> RunFile:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; what was appended is then on the disk."""
+        self._file.flush()
+        size = self._file.id.get_filesize()
         self._file.close()
+        os.truncate(self.path, size)  # what was reserved and not needed
+        _released(self._lock)
 
     # ------------------------------------------------------------------ writing
 
-    @contextmanager
-    def room(self, size: int) -> Iterator[None]:
-        """Hold ``size`` bytes, and a margin, of the disk for what is written within; flush it.
-
-        Raises OSError where they are not to be had, before anything is written: HDF5 does not survive a write that fails.
-        """
-        with self.path.open("r+b") as raw:
-            _allocate(raw, self._file.id.get_filesize(), size + MARGIN)
-        yield
-        self._file.flush()
-        os.truncate(self.path, self._file.id.get_filesize())
-
     def append(self, group: str, values: Mapping[str, Any]) -> None:
-        """Append one row to each dataset of ``group``: name -> number, or an array of always the same shape."""
-        for name, value in values.items():
-            _append(self._file.require_group(group), name, np.asarray(value))
+        """Append one row to each dataset of ``group``: name -> number, or an array.
 
-    def describe(self, dataset: str, **attributes: str) -> None:
-        """Set attributes of a dataset, such as units and description."""
-        self._file[dataset].attrs.update(attributes)
+        Raises OSError, before anything is written, where the disk has no room: HDF5 does not survive a write that fails.
+        """
+        self.extend(group, {name: np.asarray(value)[None] for name, value in values.items()})
 
-    def checkpoint(self, state: Mapping[str, np.ndarray]) -> None:
-        """Put ``state``, flat ``group|name`` -> array, in the place of the last checkpoint; flush before and after the swap."""
-        self._settle()
-        fresh = self._file.create_group("checkpoint_new")
-        for key, value in state.items():
-            _write(fresh, key, np.asarray(value))
-        self._file.flush()
-        if "checkpoint" in self._file:
-            self._file.move("checkpoint", "checkpoint_old")
-        self._file.move("checkpoint_new", "checkpoint")
-        self._file.flush()
-        self._settle()
+    def extend(self, group: str, values: Mapping[str, np.ndarray]) -> None:
+        """Append rows, as many to each dataset of ``group``: name -> (rows, ...).  Raises OSError as ``append`` does."""
+        self._hold(sum(rows.nbytes for rows in values.values()))
+        for name, rows in values.items():
+            dataset = self._file[group][name]
+            before = len(dataset)
+            dataset.resize(before + len(rows), axis=0)
+            dataset[before:] = rows
 
-    def _settle(self) -> None:
-        """Tidy what an interruption within ``checkpoint`` left: at every moment of it one whole checkpoint is there."""
-        if "checkpoint" not in self._file and "checkpoint_old" in self._file:
-            self._file.move("checkpoint_old", "checkpoint")
-        for leftover in {"checkpoint_new", "checkpoint_old"} & set(self._file):
-            del self._file[leftover]
+    def flush(self) -> None:
+        """Hand everything appended so far to the system: a killed process does not lose it, and readers see it."""
         self._file.flush()
 
-    def rewind(self, epoch: int) -> None:
-        """Drop every row written after ``epoch``: a resumed run writes them again."""
-        for group in _groups_with_epochs(self._file):
-            kept = int(np.count_nonzero(group["epoch"][()] <= epoch))
-            for dataset in group.values():
-                dataset.resize(kept, axis=0)
+    def checkpoint(self, stage: int, epoch: int, step: int, state: Mapping[str, np.ndarray]) -> None:
+        """Put ``state``, flat ``group|name`` -> array, in a free slot; only when it lies on the disk does it count.
+
+        epoch, step : of the whole run
+        """
+        self._hold(sum(value.nbytes for value in state.values()))
+        checkpoints.write(self._file[f"{checkpoints.PLACE}/{stage}"], epoch, step, state, self._settle)
 
     def set_status(self, status: str, reason: str = "") -> None:
         """Set ``status`` and, for a run that failed, the ``reason``; flush."""
         assert status in STATUSES, status
-        self._file.attrs.update({"status": status, "reason": reason})
+        _set_text(self._file, "reason", reason)
+        _set_text(self._file, "status", status)
         self._file.flush()
 
-    # ------------------------------------------------------------------ reading back
-
-    @property
-    def attributes(self) -> dict[str, Any]:
-        """The file's attributes by name."""
-        return dict(self._file.attrs)
-
-    @property
-    def model(self) -> str:
-        """The text of the model as it was run."""
-        return _model(self._file)
-
     def last_checkpoint(self) -> dict[str, np.ndarray]:
-        """Return what ``checkpoint`` was last given; empty where the run had not come so far."""
-        self._settle()
-        if "checkpoint" not in self._file:
-            return {}
-        groups = self._file["checkpoint"]
-        try:
-            return {f"{unquote(g)}|{unquote(n)}": value[()] for g, group in groups.items() for n, value in group.items()}
-        except (OSError, AttributeError) as cause:
-            raise RunFileError(f"run file {self.path}: checkpoint damaged ({_reason(cause)}); run the model again") from cause
+        """Return what ``checkpoint`` was last given, with ``position|stage``; empty where the run had not come so far."""
+        return checkpoints.last(self._file, self.path)
 
+    def _hold(self, size: int) -> None:
+        """Hold room on the disk for ``size`` more bytes, and a margin, behind what HDF5 takes now."""
+        end = self._file.id.get_filesize() + size + MARGIN
+        if end > self._reserved:
+            _reserve(self.path, end)
+            self._reserved = end
 
-@dataclass(frozen=True)
-class Run:
-    """What a run file says.
-
-    attributes : schema_version, neurosim_version, created, status, reason, seed, backend, device, versions, git_commit, ...
-    model : the model file's text as run, every override applied
-    metrics : split -> name -> (evaluations,); names are loss, error (per cent), epoch, step and, of train, seconds
-    """
-
-    path: Path
-    attributes: Mapping[str, Any]
-    model: str
-    metrics: Mapping[str, Mapping[str, np.ndarray]]
-
-    @property
-    def status(self) -> str:
-        """``running``, ``complete``, ``failed`` or ``interrupted``."""
-        return str(self.attributes["status"])
-
-
-def read(path: str | os.PathLike[str]) -> Run:
-    """Return what the run file at ``path`` says; raise RunFileError where it is none, damaged, newer, or being written."""
-    path = Path(path)
-    with _opened(path, "r") as file:
-        try:
-            splits = file.get("metrics", {})
-            metrics = {split: _whole_rows(group) for split, group in splits.items()}
-            return Run(path, dict(file.attrs), _model(file), metrics)
-        except (OSError, KeyError, AttributeError, RuntimeError) as cause:
-            raise RunFileError(f"run file {path}: damaged ({_reason(cause)}); restore it from a copy, or run again") from cause
+    def _settle(self) -> None:
+        """Return when everything written so far lies on the disk itself."""
+        self._file.flush()
+        _settle(self.path)
 
 
 def check_free(path: Path, overwrite: bool) -> None:
@@ -185,91 +196,104 @@ def check_free(path: Path, overwrite: bool) -> None:
     )
 
 
-def escaped(name: str) -> str:
-    """Return ``name`` as one link of an HDF5 path, undone by ``urllib.parse.unquote``: no slash, NUL, or lone dot."""
-    return "%2E" if name == "." else quote(name, safe=" :|,=()[]")
+# ---------------------------------------------------------------------- making a file
 
 
-# ---------------------------------------------------------------------- helpers
+def _lay_out(
+    file: h5py.File, model: str, attributes: Mapping[str, Any], series: Iterable[Series], constants: Mapping[str, np.ndarray]
+) -> None:
+    file.attrs.update({"schema_version": SCHEMA_VERSION, **attributes})
+    for name in TEXTS:
+        _set_text(file, name, "running" if name == "status" else "")
+    file["model"] = model
+    for one in series:
+        options: dict[str, Any] = COMPRESSED if one.shape else {}
+        shapes: dict[str, Any] = {"shape": (0, *one.shape), "maxshape": (None, *one.shape), "chunks": one.chunks}
+        dataset = file.create_dataset(one.path, dtype=one.dtype, fletcher32=True, **shapes, **options)
+        dataset.attrs.update(one.attributes)
+    for path, values in constants.items():
+        file.create_dataset(path, data=values, **({"chunks": True, "fletcher32": True} if values.size else {}))
 
 
-def _claim(path: Path, mode: str, size: int) -> None:
-    """Make an empty file that has ``size`` bytes of the disk, or none."""
-    with path.open(mode) as raw:
-        try:
-            _allocate(raw, 0, size)
-        except OSError:
-            path.unlink()
-            raise
+def _set_text(file: h5py.File, name: str, text: str) -> None:
+    """Set an attribute of fixed size, in place where it is there."""
+    value = np.array(text.encode()[: TEXTS[name]], dtype=h5py.string_dtype("utf-8", TEXTS[name]))
+    if name in file.attrs:
+        file.attrs.modify(name, value)
+    else:
+        file.attrs.create(name, value, dtype=value.dtype)
 
 
-def _allocate(raw: IO[Any], start: int, size: int) -> None:
-    if hasattr(os, "posix_fallocate"):  # elsewhere a full disk is found by the write that fails
-        os.posix_fallocate(raw.fileno(), start, size)
+def _swmr_writer(path: Path) -> h5py.File:
+    """Open for writing while others read, in one go: a file opened for writing first would be marked as nobody's to read."""
+    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
+    return h5py.File(h5py.h5f.open(os.fsencode(path), h5py.h5f.ACC_RDWR | h5py.h5f.ACC_SWMR_WRITE, access))
 
 
-def _append(group: h5py.Group, name: str, row: np.ndarray) -> None:
-    if name not in group:
-        # One row a chunk: a chunk that grows is rewritten before the index that knows its size, and a kill between damages it.
-        layout: dict[str, Any] = {"maxshape": (None, *row.shape), "chunks": (1, *row.shape), "fletcher32": True}
-        group.create_dataset(name, (0, *row.shape), row.dtype, **layout, **(PACKED if row.ndim else {}))
-    dataset = group[name]
-    dataset.resize(len(dataset) + 1, axis=0)
-    dataset[-1] = row
-
-
-def _write(checkpoint: h5py.Group, key: str, value: np.ndarray) -> None:
-    """Write one array uncompressed (weights do not shrink), chunked because checksums need chunks."""
-    group, _, name = key.partition("|")
-    where = checkpoint.require_group(escaped(group))
-    options = {"chunks": True, "fletcher32": True} if value.size > 1 and value.ndim else {}
-    where.create_dataset(escaped(name), data=value, **options)
-
-
-def _whole_rows(group: h5py.Group) -> dict[str, np.ndarray]:
-    """Return a group's datasets without the row that an interruption left half written."""
-    rows = min(map(len, group.values()))
-    return {name: values[:rows] for name, values in group.items()}
-
-
-def _groups_with_epochs(file: h5py.File) -> list[h5py.Group]:
-    found: list[h5py.Group] = []
-    for top in ("metrics", "populations", "projections"):
-        found += [group for group in file.get(top, {}).values() if "epoch" in group]
-    return found
-
-
-def _opened(path: Path, mode: str) -> h5py.File:
-    require(path.is_file(), f"run file {path}: no such file; check the name", RunFileError)
+def _take_name(fresh: Path, path: Path, overwrite: bool) -> None:
+    """Give a whole file its name, over nothing that must be kept."""
+    _settle(fresh)
+    if overwrite:
+        fresh.replace(path)
+        return
     try:
-        file = h5py.File(path, mode)
-    except OSError as cause:
-        why = f"not an HDF5 file, or damaged ({_reason(cause)}); check the name, or restore it from a copy"
-        if "unable to lock file" in str(cause):
-            why = "another process is writing it; wait until that has ended"
-        raise RunFileError(f"run file {path}: {why}") from cause
+        os.link(fresh, path)  # unlike a renaming, this fails where the name is taken by now
+    except FileExistsError:
+        check_free(path, overwrite)
+    except OSError:  # a file system without links
+        fresh.rename(path)
+    fresh.unlink(missing_ok=True)
+
+
+# ---------------------------------------------------------------------- disks and locks
+
+
+def _reserve(path: Path, size: int) -> None:
+    """Make the file at least ``size`` bytes long, on the disk; raise OSError where there is no room."""
+    with path.open("ab") as raw:
+        if hasattr(os, "posix_fallocate"):  # elsewhere a full disk is found by the write that fails
+            os.posix_fallocate(raw.fileno(), 0, size)
+
+
+def _settle(path: Path) -> None:
+    with path.open("rb") as raw:
+        os.fsync(raw.fileno())
+
+
+def _locked(path: Path) -> filelock.BaseFileLock:
+    """Return the lock that only one writer of ``path`` has; it ends with its process."""
+    lock = filelock.FileLock(lock_of(path), blocking=False)
     try:
-        _check_schema(path, file)
-    except RunFileError:
-        file.close()
-        raise
-    return file
+        lock.acquire()
+    except filelock.Timeout as cause:
+        raise RunFileError(f"run file {path}: another process is writing it; wait until that has ended") from cause
+    return lock
 
 
-def _check_schema(path: Path, file: h5py.File) -> None:
-    version = file.attrs.get("schema_version")
-    known = isinstance(version, int | np.integer) and "model" in file and "status" in file.attrs
-    require(known, f"run file {path}: an HDF5 file, but no run file of neurosim; check the name", RunFileError)
-    require(
-        int(version) <= SCHEMA_VERSION,
-        f"run file {path}: schema version {version}: expected at most {SCHEMA_VERSION}; update neurosim to open it",
-        RunFileError,
-    )
+def lock_of(path: Path) -> Path:
+    """Return the lock file of a run file."""
+    return path.with_name(f"{path.name}.lock")
 
 
-def _model(file: h5py.File) -> str:
-    return str(file["model"].asstr()[()])
+def being_written(path: Path) -> bool:
+    """Return whether a process is writing ``path`` now; a file whose process was killed says "running" too."""
+    if not lock_of(path).exists():
+        return False
+    lock = filelock.FileLock(lock_of(path), blocking=False)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        return True
+    lock.release()
+    return False
 
 
-def _reason(error: Exception) -> str:
-    return str(error).replace("\n", " ")
+def _released(lock: filelock.BaseFileLock) -> None:
+    with suppress(OSError):
+        os.unlink(lock.lock_file)
+    lock.release()
+
+
+def _unwritable(path: Path, cause: OSError) -> RunFileError:
+    return RunFileError(f"run file {path}: cannot be written ({reason(cause)}); name another place with --out")

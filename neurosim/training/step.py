@@ -50,9 +50,11 @@ class Commit:
         return flat | {f"{name}:{key}": value for name, values in self.memory.items() for key, value in values.items()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take back what ``state`` returned."""
+        """Take back what ``state`` returned; memory of what was never changed may be there, and is left out."""
         for flat, value in state.items():
             name, _, key = flat.rpartition(":")
+            if not state[f"{name}:updates"]:
+                continue
             if key == "updates":
                 self.updates[name] = self.backend.asarray(np.array(float(value)))
                 self.memory.setdefault(name, {})

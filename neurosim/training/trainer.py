@@ -82,6 +82,7 @@ class Trainer:
         self.feedback_commit = Commit(feedback_optimiser or optimiser, network.backend)
         self.epoch = 0
         self.steps = 0
+        self.position = 0  # batches of this pass that are done
         self.seconds = 0.0
         self._programs: dict[Phase, CapturedStep] = {}
         self._holding: weakref.WeakSet[Program] = weakref.WeakSet()  # those that have the training data
@@ -124,8 +125,10 @@ class Trainer:
                     raise diverged(cause, self.steps) from cause
                 self.seconds += time.perf_counter() - started
                 self.steps += 1
+                self.position += 1
                 for observer in observers:
                     observer.on_step(self)
+            self.position = 0
             self._finish(program)
         self.epoch += 1
 
@@ -195,6 +198,11 @@ class Trainer:
         for start in range(0, size - self.batch + 1, self.batch):
             yield order[start : start + self.batch]
 
+    def upcoming(self, size: int) -> np.ndarray:
+        """Return the numbers of the samples, of ``size``, that the next step will be shown, (batch,)."""
+        at = self.position % (size // self.batch) * self.batch
+        return self._order(size)[at : at + self.batch]
+
     def _commit(self, now: Time, deltas: dict[str, Any], states: dict[str, Any], own: dict[str, Any]) -> None:
         self.commit.apply(self.network.parameters(), deltas, now, self.solved)
         self.feedback_commit.apply(self.pathway.parameters(), own, now, set())
@@ -250,6 +258,21 @@ class Trainer:
         }
         flat = {f"{group}|{name}": np.array(host(value)) for group, values in groups.items() for name, value in values.items()}
         return flat | {"position|epoch": np.int64(self.epoch), "position|steps": np.int64(self.steps)}
+
+    def state_layout(self) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
+        """Return the shape and dtype of all that ``state`` may ever return, by name.
+
+        An optimiser remembers a parameter from its first change on; one that never changes has no memory in ``state``.
+        """
+        own, others = self.network.parameters(), self.pathway.parameters()
+        arrays = {f"network|{name}": value for name, value in (own | self.network.memory()).items()}
+        arrays |= {f"pathway|{name}": value for name, value in (others | self.pathway.memory()).items()}
+        layout = {name: (tuple(value.shape), np.dtype(value.dtype)) for name, value in arrays.items()}
+        for group, commit, parameters in (("optimiser", self.commit, own), ("feedback_optimiser", self.feedback_commit, others)):
+            for name, value in parameters.items():
+                layout[f"{group}|{name}:updates"] = (), np.dtype(np.int64)
+                layout |= {f"{group}|{name}:{key}": (value.shape, np.dtype(value.dtype)) for key in commit.chain.state_names}
+        return layout | {name: ((), np.dtype(np.int64)) for name in ("position|epoch", "position|steps")}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take back what ``state`` returned, in place; the trainer must have been joined to its data with ``check``."""

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from neurosim.cli import main
-from neurosim.recording import read
+from neurosim.recording import Run
 
 SMALL = ["--data", "digits", "--set", "network.hidden=[16]", "--set", "data.limit=300", "--set", "data.validation=0"]
 RUN = ["run", "backprop-dtp-mnist", *SMALL]
@@ -48,8 +48,8 @@ def refused(capsys, tmp_path):
 def test_run_prints_the_test_error_last_and_writes_one_file(capsys, tmp_path):
     assert main([*RUN, "--epochs", "2", "--out", "a/b.h5"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    run = read("a/b.h5")
-    assert lines[-1] == f"test error {run.metrics['test']['error'][-1]:.2f} %"
+    run = Run("a/b.h5")
+    assert lines[-1] == f"test error {run.metrics.loc['test', 'error'].iloc[-1]:.2f} %"
     assert [line for line in lines if line.startswith("epoch 2/2")]
     assert any("300 training images (the first), 0 held out, 500 test images" in line for line in lines)
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["b.h5"]
@@ -73,7 +73,7 @@ def test_a_model_file_of_ones_own(capsys, tmp_path):
 
 def test_seed_and_settings_reach_the_file():
     assert main([*RUN, "--epochs", "1", "--seed", "9", "--quiet", "--backend", "numpy", "--out", "r.h5"]) == 0
-    run = read("r.h5")
+    run = Run("r.h5")
     assert run.attributes["seed"] == 9 and run.attributes["backend"] == "numpy"
     assert 'name = "digits"' in run.model and "epochs = 1" in run.model and "extends" not in run.model
 
@@ -85,7 +85,7 @@ BAD = [
     (["run", "compare"], "a comparison file, not a model"),
     ([*RUN, "--set", "stages.0.scheme=bakprop"], "scheme 'bakprop' is unknown.*did you mean 'backprop'"),
     ([*RUN, "--set", "stages.0.epoch=1"], "key 'epoch' is unknown.*did you mean 'epochs'"),
-    ([*RUN, "--set", "record.populations=['hiden1.rate']"], "'hiden1.rate' is unknown.*did you mean 'hidden1.rate'"),
+    ([*RUN, "--record", "hiden1.rate"], "'hiden1.rate' is unknown.*did you mean 'hidden1.rate'"),
     ([*RUN, "--set", "epochs"], "expected key.path=value"),
     ([*RUN, "--set", "stages.0.optimiser.learning_rate=-0.1"], "learning_rate -0.1 is not a positive number"),
     ([*RUN, "--set", "stages.0.batch=0"], "batch 0: expected 1 or more"),
@@ -161,7 +161,7 @@ def test_an_existing_file_is_kept_unless_told_otherwise(refused, tmp_path):
     assert "batch 0" in refused(*RUN, "--overwrite", "--set", "stages.0.batch=0", "--out", "r.h5")
     assert (tmp_path / "r.h5").read_text() == "mine"
     assert main([*RUN, "--epochs", "1", "--overwrite", "--quiet", "--out", "r.h5"]) == 0
-    assert read("r.h5").status == "complete"
+    assert Run("r.h5").status == "complete"
 
 
 def test_a_traceback_only_when_asked_for(capsys):
@@ -180,7 +180,7 @@ def test_divergence_is_status_3_and_the_file_opens(capsys):
     captured = capsys.readouterr()
     assert captured.err.count("\n") == 1 and "population '" in captured.err and "at step" in captured.err
     assert "RuntimeWarning" not in captured.err
-    assert read("r.h5").status == "failed"
+    assert Run("r.h5").status == "failed"
 
 
 def started(path, *arguments):
@@ -190,10 +190,10 @@ def started(path, *arguments):
     for line in process.stdout:
         if line.startswith("epoch 2/"):
             return process
-    raise AssertionError(process.stderr.read())
+    raise AssertionError(process.stderr.Run())
 
 
-LONG = [*RUN, "--epochs", "60", "--set", "record.populations=['hidden1.rate']"]
+LONG = [*RUN, "--epochs", "60", "--record", "hidden1.rate"]
 
 
 @pytest.mark.slow
@@ -203,8 +203,8 @@ def test_a_stopped_process_leaves_a_file_that_resumes_bit_identically(stop, stat
     process.send_signal(stop)
     error = process.communicate()[1]
     assert process.returncode == status
-    assert read("parts.h5").status == said
-    assert 3 <= len(read("parts.h5").metrics["test"]["epoch"]) < 61
+    assert Run("parts.h5").status == said
+    assert 3 <= len(Run("parts.h5").metrics.loc["test"]) < 61
     if stop == signal.SIGINT:
         assert error.count("\n") == 1 and "neurosim run --resume --out" in error
     assert main(["run", "--resume", "--quiet", "--out", "parts.h5"]) == 0
@@ -237,13 +237,13 @@ sys.exit(main(sys.argv[1:]))
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system cannot hold room on a disk")
 def test_a_full_disk_is_status_3_and_the_file_opens(tmp_path):
-    weights = ["--set", "network.hidden=[400]", "--set", "record.projections=['x__hidden1.w']"]
+    weights = ["--set", "network.hidden=[400]", "--record", "x__hidden1.w"]
     command = [sys.executable, "-c", FULL_DISK, *RUN, *weights, "--epochs", "9", "--out", str(tmp_path / "r.h5")]
     done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True)
     assert done.returncode == 3, done.stderr
     assert done.stderr.count("\n") == 1 and "--resume" in done.stderr
-    run = read("r.h5")
-    assert run.status == "failed" and 1 <= len(run.metrics["test"]["epoch"]) < 10
+    run = Run("r.h5")
+    assert run.status == "failed" and 1 <= len(run.metrics.loc["test"]) < 10
     assert main(["run", "--resume", "--quiet", "--out", "r.h5"]) == 0
 
 
@@ -256,7 +256,7 @@ def test_compare_prints_a_table_and_writes_its_folder(capsys, tmp_path):
     assert "±" in printed and "frozen" in printed
     assert printed.splitlines()[-1].startswith("the same on MNIST: neurosim compare --data mnist")
     names = {f"{row}-seed{seed}.h5" for row in ("backprop", "frozen") for seed in (1, 2)}
-    assert {path.name for path in (tmp_path / "out").iterdir()} == names | {"table.csv"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == names | {"table.csv", "report.html"}
 
 
 def test_compare_says_when_there_is_nothing_to_compare_with(capsys):

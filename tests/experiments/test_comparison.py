@@ -1,6 +1,7 @@
 """The comparison: same weights, same order of data, one file each, a table; and a row that fails leaves the others."""
 
 import csv
+import math
 
 import h5py
 import numpy as np
@@ -62,7 +63,7 @@ def test_the_table_says_what_the_files_say(finished):
         with h5py.File(folder / f"{result.scheme}-seed{result.seed}.h5") as file:
             assert result.test_accuracy == 100 - file["metrics/test/error"][-1]
             assert result.train_loss == file["metrics/train/loss"][-1]
-            assert file.attrs["status"] == "complete"
+            assert file.attrs["status"] == b"complete"
             assert result.step_ms == pytest.approx(1000 * file["metrics/train/seconds"][-1] / (300 // 32))
 
 
@@ -96,25 +97,25 @@ def test_a_row_that_diverges_ends_alone(tmp_path):
         assert next(csv.DictReader(file))["test_accuracy"] == ""
 
 
-def result(scheme, seed, accuracy, ms, reached=3):
-    return Result(scheme, seed, accuracy, 0.5, reached, ms, Claims("none", False, True))
+def result(scheme, seed, accuracy, ms, reached=3, angle=math.nan):
+    return Result(scheme, seed, accuracy, 0.5, reached, ms, angle, Claims("none", False, True))
 
 
 def test_means_spreads_and_differences():
     results = [result("backprop", 1, 90, 2.0), result("backprop", 2, 92, 4.0)]
-    results += [result("x", 1, 89, 4.0), result("x", 2, 95, 4.0, reached=None)]
+    results += [result("x", 1, 89, 4.0, angle=70), result("x", 2, 95, 4.0, reached=None, angle=74)]
     assert relative_steps(results) == [1, 1, 2, 1]
     assert summarised(results) == [
-        ["backprop", "91.00±1.41", "+0.00", "0.5000", "3", "3.00", "1.00", "none", "no", "yes"],
-        ["x", "92.00±4.24", "+1.00", "0.5000", "-", "4.00", "1.50", "none", "no", "yes"],
+        ["backprop", "91.00±1.41", "+0.00", "0.5000", "3", "3.00", "1.00", "-", "none", "no", "yes"],
+        ["x", "92.00±4.24", "+1.00", "0.5000", "-", "4.00", "1.50", "72±3", "none", "no", "yes"],
     ]
 
 
 def test_without_backprop_nothing_is_relative(tmp_path):
     results = [result("x", 1, 89, 4.0)]
-    assert summarised(results)[0][1:7] == ["89.00", "", "0.5000", "3", "4.00", ""]
+    assert summarised(results)[0][1:8] == ["89.00", "", "0.5000", "3", "4.00", "", "-"]
     write_table(results, tmp_path / "table.csv")
-    assert (tmp_path / "table.csv").read_text().splitlines()[1] == "x,1,89,0.5,3,4.0,,none,no,yes"
+    assert (tmp_path / "table.csv").read_text().splitlines()[1] == "x,1,89,0.5,3,4.0,,,none,no,yes"
 
 
 def test_a_folder_in_use_is_kept(tmp_path):

@@ -25,4 +25,4 @@ def test_trains_on_digits(name, tmp_path):
     model = ModelFile.load(name, ["data.name=digits", "data.limit=300", *shortened])
     result = run(prepare(model), tmp_path / "run.h5")
     assert result.status == "complete"
-    assert result.metrics["test"]["epoch"][-1] == count
+    assert result.metrics.loc["test"].index[-1] == count

@@ -67,7 +67,7 @@ BASE = {"title": "t", "data": {"name": "digits"}, "stages": [{"epochs": 1}, {"ep
         ("stages.1.epochs=3", ("stages", 1, "epochs"), 3),
         ("stages.0.options.step=1e-3", ("stages", 0, "options", "step"), 1e-3),
         ("network.hidden=[1, 2]", ("network", "hidden"), [1, 2]),
-        ("record.populations=['a.rate']", ("record", "populations"), ["a.rate"]),
+        ("record.variables=['a.rate']", ("record", "variables"), ["a.rate"]),
         ("stages.0={epochs=9}", ("stages", 0), {"epochs": 9}),
         ("title=a=b", ("title",), "a=b"),
         ("title=1\nother = 2", ("title",), "1\nother = 2"),

@@ -10,7 +10,7 @@ from neurosim.errors import DivergedError, InputError, RunFileError, UnknownName
 from neurosim.experiments.model_file import ModelFile
 from neurosim.experiments.run import prepare, reopen, resume, run
 from neurosim.feedback import pathways
-from neurosim.recording import read
+from neurosim.recording import Run
 from neurosim.training import Observer
 
 CASES = [(name, dict(options)) for name, scheme in pathways().items() for options in scheme.variants]
@@ -41,11 +41,11 @@ def interrupted(contents, path, step, **options):
 def test_a_resumed_run_is_bit_identical(scheme, options, small, tmp_path, same_content):
     contents = small(scheme=scheme, options=options)
     whole = run(job(contents, seed=5), tmp_path / "whole.h5")
-    path = interrupted(contents, tmp_path / "parts.h5", step=int(0.6 * whole.metrics["test"]["step"][-1]), seed=5)
-    assert read(path).status == "interrupted"
-    assert 2 <= len(read(path).metrics["test"]["epoch"]) < 4
+    path = interrupted(contents, tmp_path / "parts.h5", step=int(0.6 * whole.metrics.loc["test"]["step"].iloc[-1]), seed=5)
+    assert Run(path).status == "interrupted"
+    assert 2 <= len(Run(path).metrics.loc["test"]) < 4
     resume(reopen(path), path)
-    assert read(path).status == "complete"
+    assert Run(path).status == "complete"
     same_content(tmp_path / "whole.h5", path)
 
 
@@ -71,8 +71,8 @@ def test_stages_are_resumed_where_they_stopped(step, small, tmp_path, same_conte
         contents["stages"][0] | {"scheme": "frozen"},
     ]
     whole = run(job(contents), tmp_path / "whole.h5")
-    assert whole.metrics["test"]["epoch"].tolist() == [0, 1, 2, 3]
-    assert whole.metrics["test"]["step"].tolist() == [0, 4, 12, 16]
+    assert whole.metrics.loc["test"].index.tolist() == [0, 1, 2, 3]
+    assert whole.metrics.loc["test"]["step"].tolist() == [0, 4, 12, 16]
     path = interrupted(contents, tmp_path / "parts.h5", step=step)
     resume(reopen(path), path)
     same_content(tmp_path / "whole.h5", path)
@@ -115,7 +115,7 @@ def test_what_was_asked_for_is_recorded(small, tmp_path):
 
 def test_the_file_says_what_was_run(small, tmp_path):
     said = run(job(small(), seed=8), tmp_path / "run.h5")
-    assert {"seed": 8, "backend": "numpy", "status": "complete", "schema_version": 1}.items() <= dict(said.attributes).items()
+    assert {"seed": 8, "backend": "numpy", "status": "complete", "schema_version": 2}.items() <= dict(said.attributes).items()
     assert "hidden = [" in said.model and "limit = 200" in said.model
 
 
@@ -127,10 +127,10 @@ def test_divergence_leaves_a_file_that_says_so(small, tmp_path):
     contents["network"]["layer"]["transfer"] = "relu"
     with pytest.raises(DivergedError, match=r"population 'hidden\d'.*at step \d"):
         run(job(contents), tmp_path / "run.h5")
-    said = read(tmp_path / "run.h5")
+    said = Run(tmp_path / "run.h5")
     assert said.status == "failed"
     assert "hidden" in said.attributes["reason"]
-    assert said.metrics["test"]["epoch"].tolist() == [0]
+    assert said.metrics.loc["test"].index.tolist() == [0]
 
 
 def test_divergence_in_the_last_step_is_found_by_the_evaluation(small, tmp_path):
@@ -168,13 +168,13 @@ def test_changed_data_are_refused(small, tmp_path):
 def test_a_checkpoint_of_another_network_is_refused(small, tmp_path):
     path = interrupted(small(), tmp_path / "run.h5", step=6)
     with h5py.File(path, "r+") as file:
-        del file["checkpoint/network/x__hidden1.w"]
+        del file["checkpoints/0/network/x__hidden1.w"]
     with pytest.raises(InputError, match=r"'network\|x__hidden1.w' is missing"):
         resume(reopen(path), path)
 
 
 @pytest.mark.parametrize(
-    "record", [{"populations": ["hiden1.rate"]}, {"populations": ["hidden1.mask"]}, {"projections": ["x__hidden1.v"]}]
+    "record", [{"variables": [name]} for name in ("hiden1.rate", "hidden1.mask every 5 steps", "x__hidden1.v")]
 )
 def test_unknown_variables_name_the_nearest(record, small, tmp_path):
     with pytest.raises(UnknownNameError, match="did you mean"):

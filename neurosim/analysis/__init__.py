@@ -1,0 +1,1 @@
+"""What is made of runs: alignment with back-propagation, reports, other formats."""

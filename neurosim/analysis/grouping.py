@@ -1,0 +1,131 @@
+"""Runs put together: those of one group differ in nothing but their seed."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from neurosim.feedback import FeedbackPathway, pathway, pathways
+from neurosim.recording import Run
+
+BASELINE = "backprop"
+TRAINED = ("data", "network", "stages")  # what decides a run's numbers, its seed aside
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs of one model, one for each seed.
+
+    label : the model's name, with a number where models of one name differ in more than the seed
+    """
+
+    label: str
+    runs: tuple[Run, ...]
+
+    @cached_property
+    def contents(self) -> Mapping[str, Any]:
+        """What the model file holds; empty for a network built in Python."""
+        return contents(self.runs[0])
+
+    @cached_property
+    def counted(self) -> tuple[Run, ...]:
+        """The runs that numbers and curves are taken from: the complete ones; all of them where none is complete."""
+        return tuple(run for run in self.runs if run.status == "complete") or self.runs
+
+    @cached_property
+    def schemes(self) -> list[str]:
+        """The name of each stage's scheme."""
+        return [str(stage.get("scheme", "")) for stage in stages(self.contents)] or [str(self.runs[0].attributes.get("model_name"))]
+
+    @cached_property
+    def pathway(self) -> FeedbackPathway | None:
+        """The first stage's scheme, joined to no network; None where this package has none of that name and options."""
+        options: Any = next((stage.get("options", {}) for stage in stages(self.contents)), {})
+        if self.schemes[0] not in pathways():
+            return None
+        try:
+            return pathway(self.schemes[0], **options)
+        except Exception:  # a stranger's options may make a constructor raise anything
+            return None
+
+    @cached_property
+    def setting(self) -> tuple[str, str, str]:
+        """Data set, fingerprint of its images and network: results are compared where these agree."""
+        data, network = (_text(self.contents.get(key)) for key in ("data", "network"))
+        return data, str(self.runs[0].attributes.get("data_digest", "")), network
+
+
+def contents(run: Run) -> dict[str, Any]:
+    """Return what a run's model file holds; nothing where there is none or it cannot be read."""
+    try:
+        return tomllib.loads(run.model)
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return {}
+
+
+def stages(model: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the stages of a model, none where it has no such tables."""
+    found = model.get("stages")
+    return found if isinstance(found, list) and all(isinstance(stage, dict) for stage in found) else []
+
+
+def grouped(runs: Sequence[Run]) -> list[Group]:
+    """Return the groups of ``runs``, those of back-propagation first, otherwise in the order of the runs; seeds ascend."""
+    named: dict[str, dict[str, list[Run]]] = {}
+    for run in runs:
+        same = named.setdefault(str(run.attributes.get("model_name") or "unnamed"), {})
+        same.setdefault(_trained(run), []).append(run)
+    groups = []
+    for name, settings in named.items():
+        for number, members in enumerate(settings.values(), start=1):
+            label = f"{name} ({number})" if len(settings) > 1 else name
+            groups.append(Group(label, tuple(sorted(members, key=seed))))
+    return sorted(groups, key=lambda group: set(group.schemes) != {BASELINE})
+
+
+def baselines(groups: Sequence[Group]) -> dict[str, Group]:
+    """Return label -> the group of back-propagation on the same data and network; a label that has none is left out.
+
+    Where several fit, the one that is called ``backprop`` is taken, or else the first.
+    """
+    found: dict[tuple[str, str, str], Group] = {}
+    for group in groups:
+        if set(group.schemes) == {BASELINE} and (group.setting not in found or group.label == BASELINE):
+            found[group.setting] = group
+    return {group.label: found[group.setting] for group in groups if group.setting in found}
+
+
+def seed(run: Run) -> int:
+    """Return a run's seed, 0 where it has none."""
+    found = run.attributes.get("seed")
+    return found if isinstance(found, int) else 0
+
+
+def differences(groups: Sequence[Group]) -> dict[str, list[str]]:
+    """Return key path -> each group's value, for the keys of their models in which they differ."""
+    flat = [dict(_flat({key: group.contents.get(key, {}) for key in TRAINED})) for group in groups]
+    keys = dict.fromkeys(key for one in flat for key in one)
+    values = {key: [one.get(key, "not given") for one in flat] for key in keys}
+    return {key: row for key, row in values.items() if len(set(row)) > 1}
+
+
+def _trained(run: Run) -> str:
+    model = contents(run)
+    return _text([model.get(key) for key in TRAINED]) + str(run.attributes.get("data_digest", ""))
+
+
+def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
+    if not items:
+        yield path, _text(value)
+        return
+    for key, inner in items:
+        yield from _flat(inner, f"{path}.{key}" if path else str(key))
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, default=str)

@@ -1,0 +1,191 @@
+"""The panels of a report, each a small SVG."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import matplotlib
+import numpy as np
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+
+from neurosim.analysis.courses import Course, Curve, Raster
+from neurosim.analysis.svg import FAINT, STYLE, inline
+
+TRANSPORT = {"full": "#4c4c4c", "output": "#0072b2", "one_hop": "#56b4e9", "none": "#d55e00"}  # by what the scheme needs
+UNKNOWN = "#009e73"
+DEPTH = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#4c4c4c")
+LINES = ("-", "--", "-.", ":")
+SIZE = (2.75, 2.05)  # inches
+BINS = 48  # at most
+LABEL = 0.075  # of the axes' height that a line of text takes
+
+Limits = tuple[float, float]
+
+
+@contextmanager
+def _axes(left: float = 0.2, right: float = 0.96) -> Iterator[tuple[Figure, Axes]]:
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=SIZE)
+        yield figure, figure.add_axes((left, 0.19, right - left, 0.77))
+
+
+def clean(text: object, most: int = 40) -> str:
+    """Return text from a file as one line of printable characters, shortened."""
+    line = "".join(c if c.isprintable() else " " for c in str(text)[: most + 1])
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+# ---------------------------------------------------------------------- learning curves
+
+
+def is_logarithmic(curves: Sequence[Curve]) -> bool:
+    """Return whether the curves are positive and span more than a decade."""
+    low, high = (min(c.low.min() for c in curves), max(c.high.max() for c in curves))
+    return bool(low > 0 and high / low > 10)
+
+
+def limits(curves: Sequence[Curve]) -> Limits:
+    """Return the values that hold all curves, with a little room."""
+    low, high = float(min(c.low.min() for c in curves)), float(max(c.high.max() for c in curves))
+    if is_logarithmic(curves):
+        return low / 1.15, high * 1.15
+    room = 0.05 * (high - low) or 1.0
+    return (0.0 if 0 <= low < 0.5 * high else low - room), high + room
+
+
+def learning(curve: Curve, reference: Curve | None, shared: Sequence[Curve], *, colour: str, axis: str, label: str) -> Markup:
+    """Return one scheme's curve, its seeds' spread as a band, over back-propagation's, dashed.
+
+    shared : all curves that the panel is to be compared with; they decide its scale
+    """
+    with _axes() as (figure, axes):
+        if reference is not None:
+            _draw(axes, reference, TRANSPORT["full"], "--")
+        _draw(axes, curve, colour, "-")
+        if is_logarithmic(shared):
+            _logarithmic(axes, limits(shared))
+        axes.set(xlabel="epoch", ylabel=axis, ylim=limits(shared))
+        _whole_epochs(axes, max(c.at.max() for c in shared))
+        return inline(figure, label)
+
+
+def _draw(axes: Axes, curve: Curve, colour: str, style: str) -> None:
+    if curve.seeds > 1:
+        axes.fill_between(curve.at, curve.low, curve.high, color=colour, alpha=0.22, linewidth=0)
+    marker = "o" if len(curve.at) == 1 else ""
+    axes.plot(curve.at, curve.mean, style, color=colour, linewidth=1.3, marker=marker, markersize=3)
+
+
+def _logarithmic(axes: Axes, span: Limits) -> None:
+    axes.set_yscale("log")
+    decades = range(math.floor(math.log10(span[0])), math.ceil(math.log10(span[1])) + 1)
+    steps = (1, 2, 5) if len(decades) <= 4 else (1,)
+    axes.set_yticks([step * 10.0**decade for decade in decades for step in steps])
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def _whole_epochs(axes: Axes, last: float) -> None:
+    axes.set_xlim(0, last or 1)
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+
+
+# ---------------------------------------------------------------------- alignment
+
+
+def alignment(curves: Mapping[str, Curve], clock: str, *, top: float, label: str) -> Markup:
+    """Return the angles of one scheme's projections, each named at the end of its line.
+
+    top : degrees at the upper end
+    """
+    with _axes(right=0.76) as (figure, axes):
+        axes.axhline(90, color=FAINT, linewidth=0.6, linestyle=(0, (1, 2)))
+        for k, curve in enumerate(curves.values()):
+            _draw(axes, curve, DEPTH[k % len(DEPTH)], LINES[k % len(LINES)])
+        axes.set(xlabel=clock, ylabel="angle (degrees)", ylim=(-top / 30, top))  # a line at 0 is seen
+        axes.set_yticks(range(0, int(top) + 1, 30))
+        _whole_epochs(axes, max(curve.at.max() for curve in curves.values()))
+        ends = spread([curve.mean[-1] / top for curve in curves.values()], LABEL)
+        for k, (name, height) in enumerate(zip(ends_of(list(curves)), ends, strict=True)):
+            axes.text(
+                1.03, height, clean(name, 18), color=DEPTH[k % len(DEPTH)], fontsize=6.5, va="center", transform=axes.transAxes
+            )
+        return inline(figure, label)
+
+
+def ends_of(projections: Sequence[str]) -> list[str]:
+    """Return the population that each projection leads to; the whole name where two lead to one."""
+    posts = [name.partition("__")[2] for name in projections]
+    return posts if len(set(posts)) == len(posts) else list(projections)
+
+
+def spread(heights: Sequence[float], apart: float) -> list[float]:
+    """Return heights in the same order that keep ``apart`` from each other, as near to what was given as going upwards allows."""
+    placed: dict[int, float] = {}
+    below = -math.inf
+    for k in sorted(range(len(heights)), key=lambda k: heights[k]):
+        placed[k] = below = max(heights[k], below + apart)
+    return [placed[k] for k in range(len(heights))]
+
+
+# ---------------------------------------------------------------------- recordings
+
+
+def window(courses: Sequence[Course]) -> Limits:
+    """Return the range that holds the middle 99.8 % of all samples."""
+    low, high = np.quantile(np.concatenate([one for course in courses for one in course.values]), (0.001, 0.999))
+    room = 0.03 * (high - low) or 0.5
+    return float(low - room), float(high + room)
+
+
+def histograms(course: Course, span: Limits, *, colour: str, axis: str, label: str) -> Markup:
+    """Return one histogram for each moment, the first at the top, each scaled to its own peak.
+
+    Zeros that make up more than one per cent are counted apart and named at the right, so that they do not hide the rest.
+    """
+    count, outlines = len(course.values), []
+    with _axes(right=0.87) as (figure, axes):
+        for base, values in zip(range(count - 1, -1, -1), course.values, strict=True):
+            zeros = float(np.mean(values == 0)) if len(values) else 0.0
+            outlines.append(_outline(values[values != 0] if zeros > 0.01 else values, span, base))
+            if zeros > 0.01:
+                axes.text(1.02, base, f"{zeros:.0%} 0", fontsize=6, va="bottom", transform=axes.get_yaxis_transform())
+        axes.add_collection(PolyCollection(outlines, facecolor=colour, alpha=0.3, linewidth=0))
+        apart = np.concatenate([np.vstack([outline, [np.nan, np.nan]]) for outline in outlines])
+        axes.plot(*apart.T, color=colour, linewidth=0.7)  # one path for all: each of its own would take long
+        axes.set(xlabel=clean(axis), ylabel=course.clock, xlim=span, ylim=(-0.15, count + 0.1))
+        axes.set_yticks(range(count - 1, -1, -1), [f"{at:g}" for at in course.at], fontsize=6)
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        return inline(figure, label)
+
+
+def _outline(values: np.ndarray, span: Limits, base: float) -> np.ndarray:
+    """Return the corners of a histogram that stands on ``base`` and is at most 0.9 high, (corners, 2)."""
+    bins = min(BINS, math.ceil(2 * len(values) ** (1 / 3)) or 1)  # Rice's rule
+    counts, edges = np.histogram(values, bins=bins, range=span)
+    heights = np.repeat(0.9 * counts / max(counts.max(), 1), 2)
+    return np.stack([np.repeat(edges, 2), base + np.concatenate([[0], heights, [0]])], axis=1)
+
+
+# ---------------------------------------------------------------------- spikes
+
+
+def raster(spikes: Raster, *, label: str) -> Markup:
+    """Return one tick for each spike, neurons upwards over time."""
+    with _axes() as (figure, axes):
+        nothing = np.full(len(spikes.time), np.nan)
+        x = np.stack([spikes.time, spikes.time, nothing], axis=1).ravel()
+        y = np.stack([spikes.index - 0.4, spikes.index + 0.4, nothing], axis=1).ravel()
+        axes.plot(x, y, color="#111111", linewidth=0.7, solid_capstyle="butt")
+        axes.set(xlabel="time (s)", ylabel="neuron", ylim=(-0.6, max(spikes.neurons, 1) - 0.4))
+        axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        return inline(figure, label)

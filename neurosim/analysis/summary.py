@@ -1,0 +1,122 @@
+"""The comparison table of a report: one line for each group of runs, in numbers and in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from neurosim.analysis.courses import last_angle, metric, step_ms
+from neurosim.analysis.grouping import Group, baselines, seed
+from neurosim.recording import Run
+
+CLAIMS = {  # what a hidden population's update needs, in the words of docs/concepts.md
+    "weight_transport": "Weight transport",
+    "update_locking": "Update locking",
+    "backward_locking": "Backward locking",
+    "pairwise": "Other samples",
+    "labels_at_hidden": "Labels",
+    "raw_input_at_hidden": "Raw input",
+}
+SEEDS = 5  # that are told one by one
+IN_TABLE = ("weight_transport", "update_locking", "backward_locking")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a table shows, and the number it is sorted by; words are sorted as words."""
+
+    text: str
+    value: float | None = None
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and standard deviation over seeds."""
+
+    mean: float
+    std: float | None
+
+    @staticmethod
+    def of(values: Sequence[float | None]) -> Spread | None:
+        """Return the spread of one value for each seed; None where one is missing."""
+        known = [value for value in values if value is not None and math.isfinite(value)]
+        if not known or len(known) < len(values):
+            return None
+        return Spread(float(np.mean(known)), float(np.std(known, ddof=1)) if len(known) > 1 else None)
+
+    def cell(self, form: str) -> Cell:
+        """Return the spread as text, both numbers in the same form."""
+        text = format(self.mean, form) + ("" if self.std is None else f" ± {format(self.std, form)}")
+        return Cell(text, self.mean)
+
+
+def table(groups: Sequence[Group]) -> dict[str, list[Cell]]:
+    """Return heading -> one cell for each group; a column that nobody has anything for is left out."""
+    references = baselines(groups)
+    columns = {
+        "Seeds": [_seeds(group) for group in groups],
+        "Epochs": [_epochs(group) for group in groups],
+        "Test accuracy (%)": [_shown(accuracy(group), ".2f") for group in groups],
+        "Points to backprop": [_points(group, references.get(group.label)) for group in groups],
+        "Train loss": [_shown(_over(group, lambda run: last(run, "train", "loss")), ".4f") for group in groups],
+        "Step (ms)": [_step(group) for group in groups],
+        "Angle to gradient (°)": [_shown(_over(group, last_angle), ".1f") for group in groups],
+    }
+    columns |= {CLAIMS[name]: [Cell(claim(group, name)) for group in groups] for name in IN_TABLE}
+    return {heading: cells for heading, cells in columns.items() if any(cell.text for cell in cells)}
+
+
+def accuracy(group: Group) -> Spread | None:
+    """Return the test accuracy after the last epoch, per cent; None where a run has none."""
+    error = _over(group, lambda run: last(run, "test", "error"))
+    return None if error is None else Spread(100 - error.mean, error.std)
+
+
+def last(run: Run, split: str, name: str) -> float | None:
+    """Return a metric after the last epoch; None where the run has none."""
+    found = metric(run, split, name)
+    return None if found is None else float(found.sort_index().iloc[-1])
+
+
+def claim(group: Group, name: str) -> str:
+    """Return one claim of the group's scheme in words; "" where the scheme is not known."""
+    if group.pathway is None:
+        return ""
+    value = getattr(group.pathway.claims, name)
+    return value.replace("_", " ") if isinstance(value, str) else ("no", "yes")[value]
+
+
+def _over(group: Group, number: Callable[[Run], float | None]) -> Spread | None:
+    return Spread.of([number(run) for run in group.counted])
+
+
+def _shown(spread: Spread | None, form: str) -> Cell:
+    return Cell("") if spread is None else spread.cell(form)
+
+
+def _seeds(group: Group) -> Cell:
+    seeds = [str(seed(run)) for run in group.counted]
+    return Cell(", ".join(seeds) if len(seeds) <= SEEDS else f"{len(seeds)} seeds", len(seeds))
+
+
+def _points(group: Group, reference: Group | None) -> Cell:
+    own, other = accuracy(group), accuracy(reference) if reference else None
+    if own is None or other is None or group is reference:
+        return Cell("")
+    return Cell(f"{own.mean - other.mean:+.2f}".replace("-", "−"), own.mean - other.mean)
+
+
+def _step(group: Group) -> Cell:
+    spread = _over(group, lambda run: step_ms(group, run))
+    return Cell("") if spread is None else Cell(f"{spread.mean:.3g}", spread.mean)
+
+
+def _epochs(group: Group) -> Cell:
+    found = [int(run.metrics.index.get_level_values(1).max()) for run in group.counted if len(run.metrics)]
+    if not found:
+        return Cell("")
+    low, high = min(found), max(found)
+    return Cell(str(high) if low == high else f"{low} to {high}", high)

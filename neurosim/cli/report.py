@@ -1,0 +1,44 @@
+"""``neurosim report RUN...``: run files as one page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from neurosim.cli import arguments as args
+from neurosim.errors import RunFileError, require
+
+Places = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run files, or folders with run files.")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="The page.")]
+
+
+def report(
+    runs: Places,
+    out: Out = Path("report.html"),
+    overwrite: args.Overwrite = False,
+    debug: args.Debug = False,
+) -> None:
+    """Write one HTML page on run files: comparison, learning curves, alignment, histograms, and how to run them again."""
+    from neurosim.analysis.report import check_free, write_report
+    from neurosim.recording import Run
+
+    paths = list({path.resolve(): path for path in run_files(runs)}.values())  # a folder and a file in it may both be named
+    check_free(out, overwrite, paths)
+    with ExitStack() as opened:
+        write_report([opened.enter_context(Run(path)) for path in paths], out, overwrite=overwrite)
+    typer.echo(out)
+
+
+def run_files(places: Iterable[Path]) -> Iterator[Path]:
+    """Yield the run files that are named, and those directly in folders that are named, by name.
+
+    Raises RunFileError for a folder without any.
+    """
+    for place in places:
+        found = sorted(place.glob("*.h5")) if place.is_dir() else [place]
+        require(bool(found), f"folder {place}: holds no run file: expected *.h5; name another", RunFileError)
+        yield from found

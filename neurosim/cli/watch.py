@@ -1,0 +1,104 @@
+"""``neurosim watch RUN``: a run file followed while another process writes it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from neurosim.cli import arguments as args
+from neurosim.errors import NeurosimError, RunFileError
+
+if TYPE_CHECKING:
+    import pandas
+    from rich.table import Table
+
+    from neurosim.recording import Run
+
+File = Annotated[Path, typer.Argument(help="The run file.")]
+Every = Annotated[float, typer.Option("--every", min=0.1, help="Seconds between two looks.")]
+ROWS = 12  # evaluations shown on a terminal
+
+
+class Stopped(NeurosimError):
+    """The run that is watched has not come to its end."""
+
+    exit_status = 3
+
+
+def watch(run: File, every: Every = 1.0, debug: args.Debug = False) -> None:
+    """Follow a run: each evaluation as it comes, until the run ends.  Ctrl-C leaves the run as it is."""
+    from neurosim.cli.progress import console
+
+    with args.interruptible(f"{run} goes on"):
+        last = _live(run, every) if console.is_terminal else _lines(run, every)
+    if last.status != "complete":
+        why = f" ({last.attributes['reason']})" if last.attributes.get("reason") else ""
+        told = "its process was killed" if last.status == "running" else f"{last.status}{why}"
+        raise Stopped(f"run file {run}: {told}; continue with: neurosim run --resume --out {run}")
+
+
+def _looks(path: Path, every: float) -> Iterator[Run]:
+    """Yield the run as it is now, again and again, until it has ended."""
+    from neurosim.recording import Run, being_written
+
+    while True:
+        going = being_written(path)  # asked first: what it wrote until then is seen
+        try:
+            with Run(path) as run:
+                run.metrics  # noqa: B018 read while the file is open
+                yield run
+        except RunFileError:
+            if not going:
+                raise  # a writer may be seen in the middle of something, nobody else
+        else:
+            if run.status != "running" or not going:
+                return
+        time.sleep(every)
+
+
+def _lines(path: Path, every: float) -> Run:
+    """Print a line for each evaluation."""
+    shown = 0
+    for run in _looks(path, every):  # noqa: B007 the last one is returned
+        rows = by_epoch(run.metrics)
+        for epoch, row in rows.iloc[shown:].iterrows():
+            typer.echo(f"epoch {epoch}  " + "  ".join(f"{name} {value:.4g}" for name, value in row.items()))
+        shown = len(rows)
+    return run
+
+
+def _live(path: Path, every: float) -> Run:
+    """Show the last evaluations as a table that moves on."""
+    from rich.live import Live
+
+    from neurosim.cli.progress import console
+
+    with Live(console=console, auto_refresh=False) as live:
+        for run in _looks(path, every):  # noqa: B007 the last one is returned
+            live.update(_table(run), refresh=True)
+    return run
+
+
+def _table(run: Run) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    title = f"{run.attributes['model_name']}, seed {run.attributes['seed']}: {run.status}"
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    rows = by_epoch(run.metrics)
+    for name in ("epoch", *rows.columns):
+        table.add_column(name, justify="right")
+    for epoch, row in rows.tail(ROWS).iterrows():
+        table.add_row(str(epoch), *(f"{value:.4g}" for value in row))
+    return table
+
+
+def by_epoch(metrics: pandas.DataFrame) -> pandas.DataFrame:
+    """Return loss and error of each split side by side, a row for each epoch all splits have been evaluated at."""
+    wide = metrics[["loss", "error"]].unstack("split")
+    wide.columns = [f"{split} {name}{' %' if name == 'error' else ''}" for name, split in wide.columns]
+    return wide.dropna()

@@ -1,0 +1,82 @@
+"""Is a run file whole: every dataset read through, every checksum compared, every table's columns beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from neurosim.errors import RunFileError
+from neurosim.recording import checkpoints, tables
+from neurosim.recording.guard import children, direct, guarded, text
+from neurosim.recording.opening import UNREADABLE, opened, plain, reason
+from neurosim.recording.run_file import STATUSES
+
+NEEDED = ("schema_version", "neurosim_version", "created", "status", "seed", "backend", "device", "versions")
+
+
+def problems(path: Path) -> list[str]:
+    """Return what is wrong with the run file at ``path``, a line each; none for a good one.
+
+    A run that is going, or was killed, may end in a row that is half written; the rest is held to the same.
+
+    Raises RunFileError where it cannot be opened at all.
+    """
+    with opened(path) as file:
+        try:
+            return _problems(file)
+        except UNREADABLE as cause:
+            return [reason(cause)]
+
+
+def _problems(file: h5py.File) -> list[str]:
+    found = [f"attribute {name!r} is missing" for name in NEEDED if name not in file.attrs]
+    status = plain(file.attrs["status"])
+    found += [] if status in STATUSES else [f"status {status!r}: expected one of {', '.join(STATUSES)}"]
+    found += [problem for name in file for problem in _within(file, name)]
+    if not found and int(file.attrs["schema_version"]) > 1:
+        found += _tables(file, ended=status != "running")
+        found += _checkpoints(file, complete=status == "complete")
+    return found
+
+
+def _within(file: h5py.File, path: str) -> Iterator[str]:
+    """Yield what is wrong with everything at and below ``path``."""
+    try:
+        item = direct(file, path)
+        if isinstance(item, h5py.Group):
+            for name in children(file, path):
+                yield from _within(file, f"{path}/{name}")
+        elif h5py.check_string_dtype(item.dtype):
+            text(item)
+        else:
+            _read_through(item)
+    except UNREADABLE as cause:
+        yield str(cause) if isinstance(cause, RunFileError) else f"{path}: cannot be read ({reason(cause)})"
+
+
+def _read_through(dataset: h5py.Dataset) -> None:
+    """Read every chunk, one at a time, which compares its checksum."""
+    guarded(dataset)
+    if dataset.chunks is None or not dataset.size:
+        dataset[()]
+        return
+    for piece in dataset.iter_chunks():
+        dataset[piece]
+
+
+def _tables(file: h5py.File, *, ended: bool) -> Iterator[str]:
+    for table in tables.found(file):
+        where = f"{table.path}/{table.variable}".rstrip("/")
+        lengths = {name: len(column) for name, column in table.columns.items()}
+        if max(lengths.values()) - table.rows > (0 if ended else 1):
+            yield f"{where}: columns of different lengths {lengths}"
+        if (np.diff(table.step[: table.rows]) < 0).any():
+            yield f"{where}: steps go back"
+
+
+def _checkpoints(file: h5py.File, *, complete: bool) -> Iterator[str]:
+    if complete and not checkpoints.written(file):
+        yield "no checkpoint, though the run is complete"

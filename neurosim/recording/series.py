@@ -1,0 +1,66 @@
+"""A variable of a run file: values that grow by one recording at a time, and how they lie in the file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+CHUNK = 2**18  # bytes; see docs/recordings.md for what was measured
+SMALL = 64  # rows of numbers in one chunk, which is never compressed
+
+
+@dataclass(frozen=True)
+class Series:
+    """One recorded variable.
+
+    path : where it lies in the file
+    shape : of one recording
+    dtype : of its values
+    attributes : units, description, dims, ...
+    rows : how many recordings come between two flushes; a chunk holds no more, so that it is written once
+    """
+
+    path: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    rows: int = 1
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of one recording."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def chunks(self) -> tuple[int, ...]:
+        """The shape of a chunk: at most CHUNK bytes, cut along the last axes first, which are neurons, so that the course of
+        one neuron over all recordings is read without all the others."""
+        if not self.shape:
+            return (SMALL,)
+        rows = max(1, min(self.rows, CHUNK // max(self.nbytes, 1)))
+        return (rows, *_cut(self.shape, CHUNK // self.dtype.itemsize // rows))
+
+
+def _cut(shape: tuple[int, ...], most: int) -> tuple[int, ...]:
+    """Return a block of at most ``most`` elements that cuts ``shape`` evenly, along as few of its last axes as possible."""
+    block = list(shape)
+    for axis in reversed(range(len(block))):
+        others = math.prod(block) // block[axis]
+        pieces = -(-math.prod(block) // most)
+        block[axis] = max(1, -(-block[axis] // pieces))
+        if others * block[axis] <= most:
+            break
+    return tuple(block)
+
+
+def chunked(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    """Return chunks for rows of ``shape`` that are written and read whole: one row each, or even pieces along the first axis."""
+    most = 2**20 // itemsize
+    size = math.prod(shape)
+    if size <= most or not shape:
+        return (1, *shape)
+    return (1, max(1, shape[0] * most // size), *shape[1:])

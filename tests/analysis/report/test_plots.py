@@ -1,0 +1,147 @@
+"""Panels: what is drawn, and how it becomes part of a page."""
+
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from neurosim.analysis import plots
+from neurosim.analysis.courses import Course, Curve, Raster
+from neurosim.analysis.svg import COLOURS
+
+
+def made(values, seeds=3, spread=0.5):
+    values = np.array(values, dtype=float)
+    return Curve(np.arange(len(values), dtype=float), values, values - spread, values + spread, seeds)
+
+
+def texts(svg):
+    return [element.text for element in ElementTree.fromstring(str(svg)).iter("text")]
+
+
+def paths(svg, what):
+    """Return the elements whose style holds ``what``: lines are paths, bands are used ones."""
+    return [element for element in ElementTree.fromstring(str(svg)).iter() if what in element.get("style", "")]
+
+
+def learning(curve, reference=None, shared=None, **options):
+    said = {"colour": "#d55e00", "axis": "test error (%)", "label": "a curve"} | options
+    return plots.learning(curve, reference, shared or [curve], **said)
+
+
+def test_learning_draws_line_band_and_a_dashed_reference():
+    svg = learning(made([90, 20, 5]), made([90, 10, 3]), [made([90, 20, 5]), made([90, 10, 3])])
+    assert {"epoch", "test error (%)", "1", "2", "50"} <= set(texts(svg))
+    assert len([p for p in paths(svg, "var(--vermilion)") if "stroke-width: 1.3" in p.get("style")]) == 1
+    assert len([p for p in paths(svg, "var(--vermilion)") if "opacity" in p.get("style")]) == 1
+    assert len([p for p in paths(svg, "var(--grey)") if "dasharray" in p.get("style")]) == 1
+
+
+def test_one_seed_has_no_band():
+    assert not paths(learning(made([90, 20, 5], seeds=1, spread=0)), "opacity")
+
+
+@pytest.mark.parametrize("values", [[0, 0, 0], [5], [-3, 2, 1], [1e-9, 1e9], [90, 0]])
+def test_any_values_have_a_scale(values):
+    assert "<svg" in learning(made(values, seeds=1, spread=0))
+
+
+def test_logarithmic_only_where_all_is_positive_and_spans_a_decade():
+    assert plots.is_logarithmic([made([90, 2], spread=0.1)])
+    assert not plots.is_logarithmic([made([90, 80])]) and not plots.is_logarithmic([made([90, 0], spread=0)])
+
+
+def test_shared_scale_is_one_for_all_panels():
+    shared = [made([90, 20, 5]), made([50, 40, 30])]
+    assert plots.limits(shared)[0] < 4.5 and plots.limits(shared)[1] > 90.5
+    ticks = [texts(learning(curve, None, shared)) for curve in shared]
+    assert ticks[0] == ticks[1]
+
+
+def test_alignment_names_each_line_by_where_it_leads():
+    svg = plots.alignment({"x__a": made([80, 40]), "a__b": made([80, 41])}, "step", top=120.0, label="angles")
+    assert {"a", "b", "step", "angle (degrees)", "90"} <= set(texts(svg))
+    assert len(paths(svg, "dasharray")) == 2  # the second line, and 90 degrees
+
+
+def test_projections_that_lead_to_one_population_keep_their_whole_names():
+    assert plots.ends_of(["x__a", "b__a"]) == ["x__a", "b__a"]
+
+
+def test_labels_keep_apart_and_in_order():
+    assert plots.spread([0.5, 0.1, 0.5, 0.11], 0.1) == pytest.approx([0.5, 0.1, 0.6, 0.2])
+
+
+def histograms(values, **options):
+    course = Course(np.arange(len(values)), "epoch", values, "")
+    return plots.histograms(course, plots.window([course]), colour="#0072b2", axis="hidden1.rate", label="histograms", **options)
+
+
+def test_histograms_have_one_line_for_each_moment():
+    svg = histograms([np.random.default_rng(k).normal(size=500) for k in range(4)])
+    (lines,) = paths(svg, "stroke: var(--blue)")
+    assert lines.get("d").count("M") == 4 and len(paths(svg, "fill: var(--blue)")) == 4
+    assert {"hidden1.rate", "epoch", "3"} <= set(texts(svg))
+
+
+def test_a_histogram_counts():
+    outline = plots._outline(np.array([0.5, 1.5, 1.6, 3.5]), (0, 4), 2.0)
+    assert outline[:, 0].tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    np.testing.assert_allclose(outline[:, 1], [2, 2.45, 2.45, 2.9, 2.9, 2, 2, 2.45, 2.45, 2])
+
+
+def test_many_zeros_are_told_apart():
+    rng = np.random.default_rng(0)
+    assert "75% 0" in texts(histograms([np.concatenate([np.zeros(300), rng.random(100)])]))
+    assert not [text for text in texts(histograms([rng.random(400)])) if "%" in text]
+
+
+@pytest.mark.parametrize("values", [[np.zeros(5)], [np.ones(5)], [np.array([]), np.ones(3)], [np.array([-1e30, 1e30])]])
+def test_histograms_of_odd_values(values):
+    assert "<svg" in histograms(values)
+
+
+def test_every_spike_is_a_tick():
+    spikes = Raster(np.array([0.1, 0.2, 0.35]), np.array([0, 4, 2]), 5, 0, 0, 0)
+    (line,) = paths(plots.raster(spikes, label="spikes"), "stroke-width: 0.7")
+    assert line.get("d").count("M") == 3
+
+
+# ---------------------------------------------------------------------- part of a page
+
+
+@pytest.fixture
+def svg():
+    return learning(made([90, 20, 5]), label='said "<b>" & more')
+
+
+def test_a_picture_says_what_it_shows(svg):
+    root = ElementTree.fromstring(str(svg))
+    assert (root.tag, root.get("role"), root.get("aria-label")) == ("svg", "img", 'said "<b>" & more')
+    assert "<b>" not in svg and root.get("viewBox") and root.get("width") is None
+
+
+def test_colours_are_the_pages(svg):
+    assert not [colour for colour in COLOURS if colour in svg]
+    assert "currentColor" in svg and "var(--faint)" in svg
+
+
+def test_nothing_leads_outside(svg):
+    assert "http" not in svg and "<style" not in svg and "<metadata" not in svg and "font-family" not in svg
+
+
+def test_names_within_pictures_are_unique_and_lead_somewhere():
+    pictures = [ElementTree.fromstring(str(learning(made([90, 20, last]), label=str(last)))) for last in (5, 6)]
+    ids = [[e.get("id") for e in root.iter() if e.get("id")] for root in pictures]
+    assert ids[0] and not set(ids[0]) & set(ids[1]) and len(set(ids[0])) == len(ids[0])
+    for root, own in zip(pictures, ids, strict=True):
+        links = [e.get("href")[1:] for e in root.iter() if e.get("href")]
+        links += [e.get("clip-path")[5:-1] for e in root.iter() if e.get("clip-path")]
+        assert links and set(links) <= set(own)
+
+
+def test_names_from_files_are_text_whatever_they_hold():
+    name = "$\\bad{$ <script>\x00\x1b\ud800" + "x" * 500
+    svg = plots.alignment({f"x__{name}": made([80, 40])}, "epoch", top=120.0, label=plots.clean(name))
+    assert "<script>" not in svg and any("$\\bad{$ <script>" in (text or "") for text in texts(svg))
+    assert len(max(texts(svg), key=len)) < 30

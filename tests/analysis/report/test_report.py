@@ -1,0 +1,342 @@
+"""The page: what it says, what it never does, and what keeps it from being written."""
+
+import base64
+import hashlib
+import re
+import shlex
+import tomllib
+from contextlib import ExitStack
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from neurosim.analysis.grouping import grouped
+from neurosim.analysis.report import file_name, page, write_report
+from neurosim.analysis.summary import table
+from neurosim.errors import RunFileError
+from neurosim.recording import Run
+
+EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp;{{ 7 * 7 }}"
+VOID = {"meta", "img", "br", "link", "input"}
+
+
+class Page(HTMLParser):
+    """The page's elements as (tag, attributes), its texts by the tag that holds them, and whether every tag is closed."""
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.elements, self.texts, self.open = [], [], []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        self.open += [] if tag in VOID else [tag]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.texts.append((self.open[-1] if self.open else "", data))
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    def text(self, *tags):
+        return " ".join(" ".join(data.split()) for tag, data in self.texts if tag in tags and data.strip())
+
+
+@pytest.fixture(scope="module")
+def three(synthetic, tmp_path_factory):
+    """Back-propagation, with spikes, and two schemes, two seeds each."""
+    folder = tmp_path_factory.mktemp("three")
+    with ExitStack() as opened:
+        yield [
+            opened.enter_context(Run(synthetic.synthetic_run(folder / f"{k}-{seed}.h5", scheme=scheme, seed=seed, spikes=not k)))
+            for k, scheme in enumerate(("backprop", "feedback_alignment", "hsic_bottleneck"))
+            for seed in (1, 2)
+        ]
+
+
+@pytest.fixture(scope="module")
+def of_three(three):
+    """The report on them."""
+    return page(three)
+
+
+def cells(columns, heading):
+    return [cell.text for cell in columns[heading]]
+
+
+# ---------------------------------------------------------------------- numbers
+
+
+def test_table_is_means_over_seeds(three):
+    columns = table(grouped(three))
+    errors = np.array([run.metrics.loc["test"]["error"].iloc[-1] for run in three]).reshape(3, 2)
+    losses = np.array([run.metrics.loc["train"]["loss"].iloc[-1] for run in three]).reshape(3, 2)
+    accuracy = 100 - errors
+    assert cells(columns, "Test accuracy (%)") == [f"{row.mean():.2f} ± {row.std(ddof=1):.2f}" for row in accuracy]
+    assert cells(columns, "Train loss") == [f"{row.mean():.4f} ± {row.std(ddof=1):.4f}" for row in losses]
+    points = [accuracy[k].mean() - accuracy[0].mean() for k in (1, 2)]
+    assert cells(columns, "Points to backprop") == ["", *(f"{value:+.2f}".replace("-", "−") for value in points)]
+    assert [cell.value for cell in columns["Points to backprop"][1:]] == pytest.approx(points)
+    assert (
+        cells(columns, "Step (ms)") == ["50"] * 3
+        and cells(columns, "Epochs") == ["4"] * 3
+        and cells(columns, "Seeds") == ["1, 2"] * 3
+    )
+    assert cells(columns, "Weight transport") == ["full", "none", "none"] and cells(columns, "Update locking") == [
+        "yes",
+        "yes",
+        "no",
+    ]
+
+
+def test_one_seed_has_no_spread(make_run):
+    assert "±" not in cells(table(grouped([make_run()])), "Test accuracy (%)")[0]
+
+
+def test_many_seeds_are_counted(make_run):
+    assert cells(table(grouped([make_run(seed=k, epochs=1) for k in range(6)])), "Seeds") == ["6 seeds"]
+
+
+def test_a_run_without_accuracy_or_angles_has_no_such_columns(make_run, edited):
+    def change(file):
+        del file["alignment"]
+        for split in ("train", "validation", "test"):
+            del file[f"metrics/{split}/error"]
+
+    run = edited(make_run(), change)
+    columns = table(grouped([run]))
+    assert "Train loss" in columns and not {"Test accuracy (%)", "Points to backprop", "Angle to gradient (°)"} & set(columns)
+    said = Page(page([run])).text("h2")
+    assert "Training loss" in said and "error" not in said and "Alignment" not in said
+
+
+def test_a_file_with_nothing_in_it_is_still_a_page(make_run, edited):
+    def change(file):
+        for place in ("metrics", "alignment", "populations", "projections", "probe"):
+            del file[place]
+
+    assert "What was run" in Page(page([edited(make_run(), change)])).text("h2")
+
+
+def test_a_network_built_in_python_has_no_model_file(make_run, edited):
+    def change(file):
+        del file["model"]
+        file["model"] = ""
+
+    assert "the run file holds no model file" in Page(page([edited(make_run(), change)])).text("p")
+
+
+# ---------------------------------------------------------------------- what the page says
+
+
+def test_page_has_every_figure_with_a_caption_and_every_picture_a_label(of_three):
+    read = Page(of_three)
+    headings = [
+        "Comparison",
+        "Test error",
+        "Training loss",
+        "Alignment with back-propagation",
+        "Activity",
+        "Weights and other variables",
+    ]
+    assert read.text("h2").startswith(" ".join([*headings, "Spikes", "What each scheme needs", "What was run"]))
+    pictures = read.all("svg")
+    assert len(pictures) == 3 + 3 + 3 + 3 * 3 + 3 + 2
+    assert all(picture["role"] == "img" and picture["aria-label"] for picture in pictures)
+    assert len(read.all("figure")) == len(read.all("figcaption")) == 6
+    assert not read.open
+
+
+def test_links_within_the_page_lead_somewhere(of_three):
+    read = Page(of_three)
+    ids = {attributes["id"] for _, attributes in read.elements if "id" in attributes}
+    links = [a["href"][1:] for a in read.all("a") if a["href"].startswith("#")]
+    assert len(links) > 5 and set(links) <= ids
+
+
+def test_the_variables_of_one_scheme_stand_side_by_side(make_run):
+    read = Page(page([make_run()]))
+    assert "hidden1.rate" in read.text("b") and "x → hidden1.w" in read.text("b") and not read.text("h3").count("rate")
+
+
+def test_many_variables_are_bounded_and_told(three, monkeypatch):
+    monkeypatch.setattr("neurosim.analysis.figures.VARIABLES", 2)
+    read = Page(page(three))
+    assert "1 more variables are in the files" in read.text("figcaption") and "output.rate" not in read.text("h3")
+
+
+def test_nothing_comes_from_elsewhere_and_the_one_script_is_the_pages_own(of_three):
+    read = Page(of_three)
+    assert not [tag for tag, _ in read.elements if tag in ("link", "iframe", "object", "embed", "img", "base", "form")]
+    outside = [value for _, attributes in read.elements for key, value in attributes.items() if key in ("src", "href") and value]
+    assert all(value.startswith(("#", "data:text/plain;base64,")) for value in outside)
+    assert "@import" not in of_three and "url(http" not in of_three
+    (policy,) = [meta["content"] for meta in read.all("meta") if meta.get("http-equiv") == "Content-Security-Policy"]
+    (script,) = [data for tag, data in read.texts if tag == "script"]
+    assert f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" in policy
+    assert policy.startswith("default-src 'none';") and len(read.all("script")) == 1
+
+
+def test_the_same_runs_make_the_same_page(three, of_three):
+    assert page(three) == of_three
+
+
+def test_how_to_run_again(three, of_three):
+    read = Page(of_three)
+    assert "neurosim run feedback_alignment.toml --seed 2 --backend numpy" in read.text("pre")
+    saved = {a["download"]: base64.b64decode(a["href"].partition(",")[2]).decode() for a in read.all("a") if "download" in a}
+    assert list(saved) == ["backprop.toml", "feedback_alignment.toml", "hsic_bottleneck.toml"]
+    assert saved["backprop.toml"] == three[0].model
+    for name, text in saved.items():
+        assert tomllib.loads(text)["stages"][0]["scheme"] == name.removesuffix(".toml")
+
+
+def test_what_all_runs_have_in_common_is_said_once(of_three):
+    read = Page(of_three)
+    assert "numpy on CPU" in read.text("dd") and "numpy on CPU" not in read.text("td") and "Status" in read.text("dt")
+
+
+# ---------------------------------------------------------------------- what a reader has to know
+
+
+def notes(runs):
+    return Page(page(runs)).text("li")
+
+
+def test_nothing_unusual_makes_no_note(of_three):
+    assert not Page(of_three).text("li")
+
+
+@pytest.mark.parametrize("status", ["running", "failed", "interrupted"])
+def test_runs_that_did_not_complete_are_marked(make_run, status):
+    runs = [make_run(seed=1), make_run(seed=2, status=status), make_run("frozen", status=status)]
+    read = Page(page(runs))
+    assert read.text("span").startswith(f"1 of 2 {status} {status}")
+    assert "backprop: 1 of 2 runs did not complete" in read.text("li") and "frozen: no run is complete" in read.text("li")
+    assert cells(table(grouped(runs)), "Seeds") == ["1", "1"]
+
+
+def test_other_networks_data_and_missing_references_are_told(make_run, edited):
+    def change(old, new):
+        def within(file):
+            text = file["model"].asstr()[()].replace(old, new)
+            del file["model"]
+            file["model"] = text
+
+        return within
+
+    plain = make_run()
+    wide, other = edited(make_run("frozen"), change("12,", "13,")), edited(make_run("local_errors"), change('"digits"', '"mnist"'))
+    assert "Networks differ: hidden 12, 8 (backprop); hidden 13, 8 (frozen)." in notes([plain, wide])
+    assert "Data sets differ: digits (backprop); mnist (local_errors)." in notes([plain, other])
+    assert "Points to backprop" not in table(grouped([plain, wide, other]))
+    assert "No run of back-propagation" in notes([wide]) and "No run of back-propagation" not in notes([plain, wide])
+
+
+def test_a_seed_that_is_there_twice_is_told(make_run):
+    assert "some seeds are there more than once" in notes([make_run(name="a.h5"), make_run(name="b.h5")])
+
+
+def test_models_of_one_name_are_told_apart(make_run, edited):
+    def change(file):
+        text = file["model"].asstr()[()].replace("0.000804436870084", "0.5")
+        del file["model"]
+        file["model"] = text
+
+    said = notes([make_run(), edited(make_run(seed=2), change)])
+    assert (
+        "backprop (1), backprop (2) differ in stages.0.optimiser.learning_rate (0.000804436870084, 0.5); they are not averaged."
+        in said
+    )
+
+
+# ---------------------------------------------------------------------- files from strangers
+
+
+@pytest.fixture
+def hostile(make_run, edited):
+    """A run whose every text is an attack."""
+
+    def change(file):
+        for name in ("model_name", "backend", "device", "created", "git_commit", "neurosim_version", "reason", "data_dir"):
+            file.attrs[name] = EVIL
+        file.attrs["versions"] = '{"<script>alert(3)</script>": "<b>"}'
+        text = file["model"].asstr()[()] + f"\n# {EVIL}\n"
+        text = text.replace('"digits"', '"<script>alert(4)</script>"').replace('scheme = "backprop"', 'scheme = "<u>"')
+        del file["model"]
+        file["model"] = text
+        for old, new in (
+            ("populations/hidden1", "populations/<script>alert(5)<"),
+            ("alignment/x__hidden1", 'alignment/x__<b onload="x">'),
+        ):
+            file.move(old, new)
+        file["projections/x__hidden1/w"].attrs["units"] = "$\\frac{<script>"
+
+    return edited(make_run(spikes=True), change)
+
+
+def test_a_strangers_texts_are_texts(hostile):
+    text = page([hostile])
+    read = Page(text)
+    assert len(read.all("script")) == 1 and not read.all("img") and not read.all("u")
+    assert not [key for _, attributes in read.elements for key in attributes if key.startswith("on")]
+    assert "alert(1)" in read.text("h1") and "49" not in read.text("h1") and not read.open
+    assert re.search(r"alert\(1\)", read.text("pre"))
+
+
+def test_a_command_made_from_a_strangers_texts_is_harmless(hostile):
+    said = next(data for tag, data in Page(page([hostile])).texts if tag == "pre")
+    words = shlex.split(said)
+    assert words[:3] == ["neurosim", "run", f"{file_name(EVIL)}.toml"] and words[-2:] == ["--data-dir", EVIL]
+
+
+@pytest.mark.parametrize(
+    ("label", "name"), [("dtp-mnist", "dtp-mnist"), ("a (2)", "a-2"), ("../../x; rm -rf ~", "x-rm-rf"), ("--", "model")]
+)
+def test_file_names_are_plain(label, name):
+    assert file_name(label) == name
+
+
+def test_text_that_no_encoding_has_is_written(make_run, tmp_path):
+    run = make_run()
+    run.attributes["device"] = "\ud800"
+    write_report([run], tmp_path / "r.html")
+    assert b"on ?" in (tmp_path / "r.html").read_bytes()
+
+
+# ---------------------------------------------------------------------- the file
+
+
+def test_report_is_written_once(make_run, tmp_path):
+    runs = [make_run()]
+    out = tmp_path / "report.html"
+    assert write_report(runs, out) == out and out.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    out.write_text("mine")
+    with pytest.raises(RunFileError, match=r"report .*report.html: exists; give --overwrite"):
+        write_report(runs, out)
+    assert out.read_text() == "mine"
+    write_report(runs, out, overwrite=True)
+    assert out.read_text(encoding="utf-8") == page(runs)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("", "a folder"), ("nowhere/r.html", "no folder"), ("backprop-seed1.h5", "one of the run files")]
+)
+def test_places_that_cannot_be_written_are_refused(make_run, tmp_path, name, said):
+    run = make_run()
+    with pytest.raises(RunFileError, match=said):
+        write_report([run], tmp_path / name, overwrite=True)
+    assert run.path.stat().st_size > 10_000
+
+
+def test_no_runs_are_no_report(tmp_path):
+    with pytest.raises(RunFileError, match="no run given"):
+        write_report([], tmp_path / "r.html")

@@ -1,0 +1,117 @@
+"""Run every scheme, kill it at random moments, resume it, kill that too, and compare with the run that was never interrupted.
+
+    python tests/experiments/kills.py KILLS SEED FOLDER
+
+Goes on until KILLS runs were hit on their way, and every scheme.  Prints one JSON line: those, how many more were hit before they
+had a file, or when they were complete, and what was wrong.  Each run is a process of its own, forked from this one, which has
+loaded everything and runs no thread; without that, most of the time would go into starting Python.
+"""
+
+import itertools
+import json
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from neurosim.experiments.model_file import ModelFile
+from neurosim.experiments.run import prepare, reopen, resume, run
+from neurosim.feedback import pathways
+from neurosim.recording import Run, problems
+
+CASES = [(name, dict(options)) for name, scheme in pathways().items() for options in scheme.variants[:2]]
+
+
+def model(scheme, options):
+    stage = {"scheme": scheme, "options": options, "optimiser": {"name": "adam", "learning_rate": 0.003}, "epochs": 12, "batch": 50}
+    return ModelFile.of(
+        "small",
+        {
+            "title": "small",
+            "data": {"name": "digits", "limit": 200, "validation": 0.1},
+            "network": {"hidden": [12, 12], "input": {"noise": 0.1}, "layer": {"dropout": 0.1}},
+            "stages": [stage],
+            "record": {"variables": ["hidden1.rate every 1 step", "*.w", "output.error"], "samples": 20, "alignment": "1 epoch"},
+        },
+    )
+
+
+def forked(work):
+    """Do ``work`` in another process; return its number."""
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+            os._exit(0)
+        except BaseException as error:
+            print(f"{type(error).__name__}: {error}", file=sys.stderr)
+            os._exit(1)
+    return child
+
+
+def ended(child):
+    return os.waitpid(child, 0)[1]
+
+
+def content(path):
+    found = {}
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+    return {name: (np.shape(value), np.asarray(value).tobytes()) for name, value in found.items() if not name.endswith("seconds")}
+
+
+def different(one, other):
+    a, b = content(one), content(other)
+    return [name for name in a.keys() | b.keys() if a.get(name) != b.get(name)]
+
+
+def main(kills, seed, folder):
+    took, draw, counts = {}, random.Random(seed), {"kills": 0, "without a file": 0, "complete": 0, "wrong": []}
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count():
+        if number >= len(CASES) and counts["kills"] >= kills:
+            break
+        scheme, options = CASES[number % len(CASES)]
+        whole, parts = folder / f"whole-{number % len(CASES)}.h5", folder / f"parts-{number}.h5"
+        if not whole.exists():
+            run(prepare(model(scheme, options)), whole).close()
+            began = time.perf_counter()
+            assert ended(forked(lambda: run(prepare(model(scheme, options)), parts))) == 0  # noqa: B023 it ends within the turn
+            took[whole] = time.perf_counter() - began
+            parts.unlink()
+        while True:
+            going_on = parts.exists()
+            work = (lambda: resume(reopen(parts), parts)) if going_on else (lambda: run(prepare(model(scheme, options)), parts))  # noqa: B023
+            child = forked(work)
+            time.sleep(draw.uniform(0, 0.9 * took[whole]))
+            os.kill(child, signal.SIGKILL)
+            ended(child)
+            counts["without a file"] += not parts.exists()
+            if not parts.exists():
+                continue
+            found = problems(parts)
+            with Run(parts) as said:
+                counts["complete" if said.status == "complete" else "kills"] += 1
+                counts["wrong"] += (
+                    [] if said.status in ("running", "complete") and not found else [f"{scheme}: {said.status} {found}"]
+                )
+            if draw.random() < 0.7:
+                break
+        assert ended(forked(lambda: resume(reopen(parts), parts))) == 0, scheme  # noqa: B023
+        counts["wrong"] += [f"{scheme} {options}: {name}" for name in different(whole, parts)]
+        counts["wrong"] += [f"{scheme}: {problem}" for problem in problems(parts)]
+        left = {path.name for path in folder.glob(f"{parts.name}*")} - {
+            f"{parts.name}.lock"
+        }  # one killed when complete leaves that
+        counts["wrong"] += [] if left == {parts.name} else [f"{scheme}: left behind {left}"]
+        parts.unlink()
+    print(json.dumps(counts))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))
