@@ -10,7 +10,7 @@ A fact is written once, beside the code it is about.  Directives (all take Markd
     {model-keys}              the tables and keys of a model file
     {named-classes} KIND      transfers, updates, rules, initialisers or data (sets), by the name a model file uses
     {command-table}           the command line
-    {benchmark-table} KIND    the latest numbers of a benchmark: steps or papers
+    {benchmark-table} KIND    the latest numbers of a benchmark: steps, papers, recording/cost, ...
 """
 
 from __future__ import annotations

@@ -269,17 +269,24 @@ MEASURED = {
         "setting": "setting", "ours_ms": "step, ms", "floor_ms": "floor, ms", "optimiser_ms": "optimiser, ms",
         "over_floor": "over floor", "allowed": "allowed", "released_over_floor": "released code over its floor",
     },
+    "recording/cost": {"recorded": "recorded", "seconds": "seconds", "slower_percent": "slower, %"},
+    "recording/writing": {"values": "values", "way": "way", "mib_a_second": "MiB/s", "share": "share"},
+    "recording/reading": {
+        "chunk_kib": "chunk, KiB", "one_neuron_ms": "one neuron, all recordings, ms", "one_moment_ms": "all neurons, one recording, ms",
+        "file_mib": "file, MiB",
+    },
 }  # fmt: skip
 
 
 def benchmark_table(kind: str) -> str:
-    """Return the latest committed numbers of a benchmark, and what they were measured on."""
-    found = sorted(RESULTS.glob(f"{kind}-*.json"))
+    """Return the latest committed numbers of a benchmark, or of a part of one (``name/part``), and what they were measured on."""
+    name, _, part = kind.partition("/")
+    found = sorted(RESULTS.glob(f"{name}-*.json"))
     if not found:
         return MISSING
     result = json.loads(found[-1].read_text(encoding="utf-8"))
     groups: dict[str, list[dict[str, Any]]] = {}
-    for row in result["steps"]:
+    for row in result[part or "steps"]:
         title = f"**{row['network']}, batch {row['batch']}**\n\n" if "network" in row else ""
         groups.setdefault(title, []).append(row)
     tables = [title + _measured(kind, rows) for title, rows in groups.items()]

@@ -125,14 +125,9 @@ class Request:
 
 
 def chosen(requests: Iterable[Request], known: Iterable[str]) -> dict[str, Request]:
-    """Return the request of each variable that any of them names, by variable, in the order of ``known``.
+    """Return the request of each variable that any of them names, the last one that does, by variable in the order of ``known``.
 
-    Raises
-    ------
-    UnknownNameError
-        A request names nothing that is ``known``.
-    InputError
-        Two requests name the same variable.
+    Raises UnknownNameError where a request names nothing that is ``known``.
     """
     known = list(known)
     found: dict[str, Request] = {}
@@ -140,8 +135,5 @@ def chosen(requests: Iterable[Request], known: Iterable[str]) -> dict[str, Reque
         names = fnmatch.filter(known, request.variable)
         if not names:
             raise UnknownNameError("record: variable", request.variable, known)
-        for name in names:
-            twice = f"by '{found.get(name)}' and '{request}'"
-            require(name not in found, f"record: {name!r} is asked for twice, {twice}; leave one out")
-            found[name] = request
+        found |= dict.fromkeys(names, request)
     return {name: found[name] for name in known if name in found}

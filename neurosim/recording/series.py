@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-CHUNK = 2**18  # bytes; see docs/recordings.md for what was measured
+CHUNK = 2**16  # bytes; see docs/recordings.md for what was measured
 SMALL = 64  # rows of numbers in one chunk, which is never compressed
 
 
@@ -49,11 +49,11 @@ def _cut(shape: tuple[int, ...], most: int) -> tuple[int, ...]:
     """Return a block of at most ``most`` elements that cuts ``shape`` evenly, along as few of its last axes as possible."""
     block = list(shape)
     for axis in reversed(range(len(block))):
-        others = math.prod(block) // block[axis]
-        pieces = -(-math.prod(block) // most)
-        block[axis] = max(1, -(-block[axis] // pieces))
-        if others * block[axis] <= most:
+        fit = most // (math.prod(block) // block[axis])
+        if fit:
+            block[axis] = -(-block[axis] // -(-block[axis] // fit))
             break
+        block[axis] = 1
     return tuple(block)
 
 

@@ -88,6 +88,8 @@ def test_unknown_variables_name_the_nearest_and_list_the_known():
         chosen([Request("hiden1.rate")], KNOWN)
 
 
-def test_a_variable_is_recorded_one_way():
-    with pytest.raises(InputError, match="'hidden1.rate' is asked for twice, by 'hidden\\*.rate every 1 epoch' and 'hidden1.rate"):
-        chosen([Request("hidden*.rate"), Request("hidden1.rate", Interval(5, "steps"))], KNOWN)
+def test_of_two_requests_for_one_variable_the_later_counts():
+    """So what is said on the command line goes before what the model file says."""
+    often = Request("hidden1.rate", Interval(5, "steps"))
+    found = chosen([Request("hidden*.rate"), often], KNOWN)
+    assert found == {"hidden1.rate": often, "hidden2.rate": Request("hidden*.rate")}

@@ -1,0 +1,186 @@
+"""Recording from the command line; runs followed, checked, and listed while they go and after they were stopped."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import neurosim
+from neurosim.cli import main
+from neurosim.recording import Run
+
+SMALL = ["--data", "digits", "--set", "network.hidden=[16]", "--set", "data.limit=300", "--set", "data.validation=0"]
+RUN = ["run", "backprop-dtp-mnist", *SMALL, "--quiet"]
+PROGRAM = [sys.executable, "-m", "neurosim"]
+ENVIRONMENT = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NEUROSIM_DATA", raising=False)
+
+
+@pytest.fixture
+def finished():
+    assert main([*RUN, "--epochs", "2", "--out", "r.h5"]) == 0
+    return "r.h5"
+
+
+def test_what_is_asked_for_is_recorded_beside_the_models_own(capsys):
+    own = ["--set", "record.variables=['output.rate']", "--set", "record.samples=7"]
+    asked = ["--record", "hidden1.rate[0:5] every 2 steps", "--record", "*.w", "--alignment", "every 2 epochs"]
+    assert main([*RUN[:-1], "--epochs", "2", "--out", "r.h5", *own, *asked]) == 0
+    with neurosim.open_run("r.h5") as run:
+        assert set(run.recordings) == {"output.rate", "hidden1.rate", "x__hidden1.w", "hidden1__output.w"}
+        assert run.recording("hidden1.rate").shape == (4, 7, 5)
+        assert run.alignment.loc["x__hidden1"]["epoch"].tolist() == [0, 2]
+        assert 'alignment = "every 2 epochs"' in run.model
+    assert any(line.startswith("alignment  compared 2 times in ") for line in capsys.readouterr().out.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--record", "hiden1.rate"], "record: variable 'hiden1.rate' is unknown: .* did you mean 'hidden1.rate'"),
+        (["--record", "hidden1.rate every 3 hours"], "backprop-dtp-mnist: record.*expected a number of steps or epochs"),
+        (["--alignment", "often"], "interval 'often': expected a number of steps or epochs"),
+        (["--record", "hidden1.rate[99]"], "neurons \\[99\\]: expected some of 0 to 15"),
+    ],
+)
+def test_what_cannot_be_recorded_is_one_line(options, said, capsys, tmp_path):
+    import re
+
+    assert main([*RUN, "--out", "r.h5", *options]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and re.search(said, error), error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_resumed_run_records_what_it_did(finished, capsys):
+    capsys.readouterr()
+    assert main(["run", "--resume", "--out", finished, "--record", "hidden1.rate"]) == 2
+    assert "a run goes on as it began" in capsys.readouterr().err
+
+
+def test_show_lists_what_can_be_recorded(capsys):
+    assert main(["show", "dtp-mnist", "--data", "digits", "--recordable"]) == 0
+    printed = capsys.readouterr().out
+    for said in ("hidden1.target", "inverse/hidden2__hidden1.w", "where the rate should go", "240 x 240", "samples x 240"):
+        assert said in printed
+
+
+def test_compare_shows_the_angle_to_backprop(capsys):
+    options = ["--epochs", "2", "--seeds", "2", "--alignment", "every 1 epoch", "--quiet"]
+    assert main(["compare", "--schemes", "backprop,feedback_alignment,frozen", "--out", "out", *options]) == 0
+    printed = capsys.readouterr().out
+    rows = {line.split()[0]: line.split() for line in printed.splitlines() if line.strip()}
+    assert "0±0" in rows["backprop"] and "angle" in printed
+    angle = next(cell for cell in rows["feedback_alignment"] if "±" in cell and "." not in cell)
+    assert 20 < int(angle.split("±")[0]) < 110
+
+
+# ---------------------------------------------------------------------- watch
+
+
+def test_watching_a_run_that_has_ended_prints_all_of_it(finished, capsys):
+    capsys.readouterr()
+    assert main(["watch", finished]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines] == ["0", "1", "2"]
+    with Run(finished) as run:
+        assert f"test error % {run.metrics.loc[('test', 2), 'error']:.4g}" in lines[-1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_run_is_watched_while_it_goes(killed, tmp_path):
+    command = [*PROGRAM, *RUN, "--epochs", "9000" if killed else "40", "--record", "hidden1__output.w", "--out", "r.h5"]
+    writer = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.DEVNULL)
+    while not (tmp_path / "r.h5").exists():
+        time.sleep(0.05)
+    watcher = subprocess.Popen(
+        [*PROGRAM, "watch", "r.h5", "--every", "0.1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
+    )
+    lines = [watcher.stdout.readline() for _ in range(3)]
+    if killed:
+        writer.kill()
+    out, error = watcher.communicate(timeout=120)
+    lines += out.splitlines()
+    writer.wait()
+    epochs = [int(line.split()[1]) for line in lines]
+    assert epochs == list(range(len(epochs)))
+    if killed:
+        assert watcher.returncode == 3 and "its process was killed; continue with: neurosim run --resume --out r.h5" in error
+    else:
+        assert watcher.returncode == 0 and epochs[-1] == 40
+
+
+def test_a_stopped_run_is_told(capsys):
+    from neurosim.recording import RunFile
+
+    assert main([*RUN, "--epochs", "1", "--out", "r.h5"]) == 0
+    with RunFile.resume(neurosim.open_run("r.h5").path) as file:
+        file.set_status("failed", "population 'hidden1': drive is nan")
+    capsys.readouterr()
+    assert main(["watch", "r.h5"]) == 3
+    assert "failed (population 'hidden1': drive is nan); continue with" in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------------- check
+
+
+def test_checking_good_and_damaged_files(finished, capsys):
+    shutil.copy(finished, "damaged.h5")
+    capsys.readouterr()
+    assert main(["check", finished]) == 0
+    assert "good; schema 2, complete" in capsys.readouterr().out
+    import h5py
+
+    with h5py.File("damaged.h5") as file:
+        place = file["metrics/test/loss"].id.get_chunk_info(0).byte_offset
+    with open("damaged.h5", "r+b") as file:
+        file.seek(place)
+        byte = file.read(1)
+        file.seek(place)
+        file.write(bytes([byte[0] ^ 1]))
+    assert main(["check", finished, "damaged.h5"]) == 2
+    captured = capsys.readouterr()
+    assert "damaged.h5: metrics/test/loss: cannot be read" in captured.out and "r.h5: good" in captured.out
+    assert captured.err.count("\n") == 1 and "damaged: damaged.h5" in captured.err
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_a_file_that_says_so_and_goes_on(tmp_path, same_content):
+    command = [*PROGRAM, *RUN, "--epochs", "60", "--record", "hidden1.rate every 1 step", "--out", "r.h5"]
+    process = subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "r.h5").exists():
+        time.sleep(0.05)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    error = process.communicate()[1]
+    assert process.returncode == 130 and error.count("\n") == 1 and "neurosim run --resume --out r.h5" in error
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["r.h5"]
+    with Run("r.h5") as run:
+        assert run.status == "interrupted"
+    assert main(["check", "r.h5"]) == 0
+    assert main(["run", "--resume", "--quiet", "--out", "r.h5"]) == 0
+    assert main([*command[3:-1], "whole.h5"]) == 0
+    same_content("r.h5", "whole.h5")
+
+
+# ---------------------------------------------------------------------- other programs
+
+
+@pytest.mark.skipif(shutil.which("h5dump") is None, reason="h5dump (Debian: hdf5-tools) is not installed")
+def test_h5dump_lists_and_reads_what_the_documentation_says(finished):
+    listed = subprocess.run(["h5dump", "--contents", finished], capture_output=True, text=True)
+    assert listed.returncode == 0, listed.stderr
+    for line in ("group      /checkpoints/0", "dataset    /metrics/test/loss", "dataset    /model", "dataset    /checkpoints/0/written"):
+        assert f" {line}\n" in listed.stdout
+    values = subprocess.run(["h5dump", "-y", "-d", "/metrics/test/epoch", finished], capture_output=True, text=True)
+    assert "0, 1, 2" in values.stdout
