@@ -109,8 +109,9 @@ def test_a_run_is_watched_while_it_goes(killed, tmp_path):
     lines = [watcher.stdout.readline() for _ in range(3)]
     if killed:
         writer.kill()
-    out, error = watcher.communicate(timeout=120)
-    lines += out.splitlines()
+    lines += watcher.stdout.readlines()  # to its end
+    error = watcher.stderr.read()
+    watcher.wait()
     writer.wait()
     epochs = [int(line.split()[1]) for line in lines]
     assert epochs == list(range(len(epochs)))
