@@ -20,7 +20,8 @@ import numpy as np
 
 from benchmarks.timing import machine
 from neurosim.datasets import DataSet, from_arrays
-from neurosim.experiments.recorder import BUFFER, Plan, Recorder, create
+from neurosim.experiments.recorder import BUFFER, Recorder, create
+from neurosim.experiments.recording_plan import RecordingPlan
 from neurosim.experiments.schema import Record
 from neurosim.feedback import pathway
 from neurosim.network import Network
@@ -53,7 +54,7 @@ def seconds(data: DataSet, record: dict, folder: Path) -> float:
     trainer.check(data)
     for phase in trainer.pathway.phases:
         trainer._captured(phase).prepared(0, EPOCHS)
-    plan = Plan([trainer], data, Record(**record))
+    plan = RecordingPlan([trainer], data, Record(**record))
     path = folder / "run.h5"
     began = time.perf_counter()
     with Recorder(plan, create(path, plan, {"seed": 1}, overwrite=True)) as recorder:

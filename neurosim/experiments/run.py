@@ -18,7 +18,8 @@ from neurosim.experiments.building import build_network, build_trainer, load_dat
 from neurosim.experiments.estimate import check_fits, fastest
 from neurosim.experiments.model_file import ModelFile
 from neurosim.experiments.reading import Contents, locate, override, parsed
-from neurosim.experiments.recorder import Plan, Recorder, create
+from neurosim.experiments.recorder import Recorder, create
+from neurosim.experiments.recording_plan import RecordingPlan
 from neurosim.network import Network
 from neurosim.recording import Run, RunFile, provenance
 from neurosim.training import Observer, Trainer
@@ -39,7 +40,7 @@ class Job:
     data: DataSet
     network: Network
     trainers: list[Trainer]
-    plan: Plan
+    plan: RecordingPlan
 
     @property
     def epochs(self) -> int:
@@ -83,7 +84,7 @@ def prepare(
     data = data or load_data(table.data, data_dir)
     network = build_network(table.network, data.shape, data.classes, seed=seed, backend=device)
     trainers = [build_trainer(k, stage, network, data, table.data, seed) for k, stage in enumerate(table.stages)]
-    plan = Plan(trainers, data, table.record)
+    plan = RecordingPlan(trainers, data, table.record)
     return Job(model, seed, str(Path(data_dir).resolve()) if data_dir else "", data, network, trainers, plan)
 
 

@@ -181,7 +181,7 @@ def test_ctrl_c_leaves_a_file_that_says_so_and_goes_on(tmp_path, same_content):
 def test_h5dump_lists_and_reads_what_the_documentation_says(finished):
     listed = subprocess.run(["h5dump", "--contents", finished], capture_output=True, text=True)
     assert listed.returncode == 0, listed.stderr
-    for line in ("group      /checkpoints/0", "dataset    /metrics/test/loss", "dataset    /model", "dataset    /checkpoints/0/written"):
-        assert f" {line}\n" in listed.stdout
+    for line in ("group      /checkpoints/0", "dataset    /metrics/test/loss", "dataset    /model", "dataset    /probe/label"):
+        assert (f" {line}\n" in listed.stdout) == ("probe" not in line)  # no population was recorded
     values = subprocess.run(["h5dump", "-y", "-d", "/metrics/test/epoch", finished], capture_output=True, text=True)
     assert "0, 1, 2" in values.stdout

@@ -12,7 +12,8 @@ from neurosim.analysis.alignment import alignments
 from neurosim.datasets import one_hot
 from neurosim.errors import DivergedError, InputError, RunFileError, UnknownNameError
 from neurosim.experiments.model_file import ModelFile
-from neurosim.experiments.recorder import Plan, Recorder
+from neurosim.experiments.recorder import Recorder
+from neurosim.experiments.recording_plan import RecordingPlan
 from neurosim.experiments.run import prepare, run
 from neurosim.experiments.schema import Record
 from neurosim.experiments.variables import recordable, signals
@@ -362,7 +363,7 @@ def test_what_cannot_be_recorded_is_told(record, said):
     data, trainer = small_trainer()
     trainer.check(data)
     with pytest.raises((InputError, UnknownNameError), match=said):
-        Plan([trainer], data, Record(**record))
+        RecordingPlan([trainer], data, Record(**record))
 
 
 def test_chunks_hold_what_comes_between_two_flushes(small):
