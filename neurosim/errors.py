@@ -9,6 +9,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+MANY = 30  # names; more of them are no help in one line
+
 
 class NeurosimError(Exception):
     """Base of every error in this package; ``exit_status`` is what the command line returns."""
@@ -21,13 +23,20 @@ class InputError(NeurosimError, ValueError):
 
 
 class UnknownNameError(InputError):
-    """A name that is not among the known ones; the message names the nearest."""
+    """A name that is not among the known ones; the message names the nearest, and all of them unless there are many.
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    where : what lists all of them
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], where: str = "") -> None:
         known = sorted(known)
         near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        super().__init__(f"{kind} {name!r} is unknown: expected one of {', '.join(known)}{hint}")
+        listed = known
+        if len(known) > MANY:
+            nearest = difflib.get_close_matches(str(name), known, n=6, cutoff=0)
+            listed = [*nearest, f"... ({len(known)} in all{': ' if where else ''}{where})"]
+        super().__init__(f"{kind} {name!r} is unknown: expected one of {', '.join(listed)}{hint}")
 
 
 class ShapeError(InputError):

@@ -91,7 +91,7 @@ def _table(run: Run) -> Table:
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
     rows = by_epoch(run.metrics)
     for name in ("epoch", *rows.columns):
-        table.add_column(name, justify="right")
+        table.add_column(name.replace(" ", "\n", 1), justify="right")
     for epoch, row in rows.tail(ROWS).iterrows():
         table.add_row(str(epoch), *(f"{value:.4g}" for value in row))
     return table

@@ -134,6 +134,6 @@ def chosen(requests: Iterable[Request], known: Iterable[str]) -> dict[str, Reque
     for request in requests:
         names = fnmatch.filter(known, request.variable)
         if not names:
-            raise UnknownNameError("record: variable", request.variable, known)
+            raise UnknownNameError("record: variable", request.variable, known, "neurosim show MODEL --recordable")
         found |= dict.fromkeys(names, request)
     return {name: found[name] for name in known if name in found}

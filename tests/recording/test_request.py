@@ -88,6 +88,14 @@ def test_unknown_variables_name_the_nearest_and_list_the_known():
         chosen([Request("hiden1.rate")], KNOWN)
 
 
+def test_many_names_are_not_listed():
+    with pytest.raises(UnknownNameError) as caught:
+        chosen([Request("hidden7.rat")], [f"hidden{k}.{v}" for k in range(30) for v in ("rate", "drive")])
+    said = str(caught.value)
+    assert len(said) < 300 and "did you mean 'hidden7.rate'" in said
+    assert "hidden17.rate, " in said and "... (60 in all: neurosim show MODEL --recordable)" in said
+
+
 def test_of_two_requests_for_one_variable_the_later_counts():
     """So what is said on the command line goes before what the model file says."""
     often = Request("hidden1.rate", Interval(5, "steps"))
