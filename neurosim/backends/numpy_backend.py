@@ -19,6 +19,10 @@ from neurosim.capture import Graph, Item, Node, Plan, Recorded, check_order, llv
 
 OUT_OF_PLACE = frozenset({"matmul", "join", "copy", "bits", "call", "watch"})
 
+CHOLESKY = {
+    np.dtype(np.float32): (lapack.spotrf, lapack.spotri), np.dtype(np.float64): (lapack.dpotrf, lapack.dpotri),
+}  # fmt: skip
+
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
@@ -40,8 +44,8 @@ class NumpyBackend(Backend):
     def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
         return np.zeros(shape, dtype)
 
-    def identity(self, n: int) -> Array:
-        return _identity(n)
+    def identity(self, n: int, dtype: Any) -> Array:
+        return _identity(n, np.dtype(dtype))
 
     def capture(self, graph: Graph) -> Program:
         return NumpyProgram(self, graph)
@@ -53,9 +57,10 @@ class NumpyBackend(Backend):
 
     def positive_inverse_into(self, matrix: Array, out: Array) -> None:
         np.copyto(out, matrix)
+        factor, invert = CHOLESKY[out.dtype]
         with _blas_pools().limit(limits=1, user_api="blas"):
-            _, failed = lapack.dpotrf(out.T, lower=1, clean=0, overwrite_a=1)  # out.T is in LAPACK's order: nothing is copied
-            _, unsolved = lapack.dpotri(out.T, lower=1, overwrite_c=1)
+            _, failed = factor(out.T, lower=1, clean=0, overwrite_a=1)  # out.T is in LAPACK's order: nothing is copied
+            _, unsolved = invert(out.T, lower=1, overwrite_c=1)
         if failed or unsolved:
             out.fill(np.nan)
         for k in range(1, len(out)):  # only one half was written; all at once, NumPy would go through a copy
@@ -94,8 +99,8 @@ def _blas_pools() -> ThreadpoolController:
 
 
 @functools.lru_cache(maxsize=4)
-def _identity(n: int) -> np.ndarray:
-    return np.eye(n)
+def _identity(n: int, dtype: np.dtype[Any]) -> np.ndarray:
+    return np.eye(n, dtype=dtype)
 
 
 def laid_out(graph: Graph) -> tuple[list[Item], Plan]:

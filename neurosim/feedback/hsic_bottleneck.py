@@ -24,8 +24,8 @@ class HSICBottleneck(FeedbackPathway):
     nHSIC     = tr(R_Z R_X),  R = K H (K H + epsilon m I)**-1      H = I - 11'/m, one-sided centring; epsilon = 1e-5
     error_i   = -m dL/dz_i * s'(a_i)                              m samples; rules average over the batch
 
-    Cost: one factorisation and four m x m x m products for each population, in float64: with epsilon = 1e-5 the condition
-    number reaches 1e5, too much for float32.
+    Cost: one factorisation and two m x m x m products for each population, in the network's dtype; one factorisation each for
+    input and label, in float64.
 
     beta : weight of the label's term
     sigma : kernel width; or population name pattern -> kernel width, for branches that differ (sigma-combined networks)
@@ -96,8 +96,13 @@ class HSICBottleneck(FeedbackPathway):
         return teaching
 
     def _wanted(self, x: Any, target: Any, sigma: float) -> Any:
-        """Return H (R_X - beta R_Y), (batch, batch)."""
-        return self._relation(x, sigma) - self.beta * self._relation(target, sigma)
+        """Return H (R_X - beta R_Y), (batch, batch), of x's dtype but found in float64.
+
+        Its rounding is what a gradient's error comes from: C**-1 on both sides blows it up by up to 1 / c**2 where Z is as alike
+        as the label has it.  Every population reads it, and it takes two kernels however many there are.
+        """
+        wide_x, wide_target = x.astype(np.float64), target.astype(np.float64)
+        return (self._relation(wide_x, sigma) - self.beta * self._relation(wide_target, sigma)).astype(x.dtype)
 
     def _relation(self, values: Any, sigma: float) -> Any:
         """Return H R of a variable, (batch, batch): I - c C**-1 with C = H K H + c I, c = epsilon m.
@@ -107,23 +112,27 @@ class HSICBottleneck(FeedbackPathway):
         it is centred as it stands.
         """
         _, _, inverse, c = self._kernel(values, sigma)
-        return self.network.backend.identity(len(inverse)) - c * inverse
+        return self.network.backend.identity(len(inverse), inverse.dtype) - c * inverse
 
     def _kernel(self, values: Any, sigma: float) -> tuple[Any, Any, Any, float]:
-        """Return Z, (batch, d), its kernel K, C**-1, both (batch, batch) and float64, and c."""
+        """Return Z, (batch, d), K - 11', C**-1, both (batch, batch), all of the values' dtype, and c.
+
+        H 11' = 0, so K - 11' does for K in C.  In the papers' settings K is near one, and its difference from one, which is all
+        that counts, keeps its digits only where it is never added to one.
+        """
         backend = self.network.backend
-        z = values.reshape(len(values), -1).astype(np.float64)
+        z = values.reshape(len(values), -1)
         squares = (z * z).sum(axis=1)
         distance = backend.matmul(z, z.T)
         distance *= -2
         distance += squares[:, None]
         distance += squares
-        backend.xp.maximum(distance, 0, out=distance)  # rounding leaves a sample some 1e-16 away from itself
+        backend.xp.maximum(distance, 0, out=distance)  # rounding leaves a sample a little away from itself
         distance *= -1 / (2 * sigma**2 * z.shape[1])
-        kernel = backend.xp.exp(distance, out=distance)
+        less_one = backend.xp.expm1(distance, out=distance)
         c = EPSILON * len(z)
-        regular = centred(kernel) + c * backend.identity(len(z))
-        return z, kernel, backend.positive_inverse(regular), c
+        regular = centred(less_one) + c * backend.identity(len(z), z.dtype)
+        return z, less_one, backend.positive_inverse(regular), c
 
     def _error(self, values: Any, wanted: Any, sigma: float) -> Any:
         """Return -m dL/dZ, (batch, *shape), of L = tr(R_Z wanted).
@@ -131,12 +140,12 @@ class HSICBottleneck(FeedbackPathway):
         dL/dK = c C**-1 wanted C**-1 = G;  S = -(G o K) / (sigma**2 d);  dL/dZ = 2 (diag(S 1) Z - S Z)
         """
         matmul = self.network.backend.matmul
-        z, kernel, inverse, c = self._kernel(values, sigma)
+        z, less_one, inverse, c = self._kernel(values, sigma)
         weight = centred(matmul(matmul(inverse, wanted), inverse))
-        weight *= kernel
+        weight *= less_one + 1
         weight *= 2 * c * len(z) / (sigma**2 * z.shape[1])  # the 2 of dL/dZ, m, and minus the sign of S
         error = weight.sum(axis=1, keepdims=True) * z - matmul(weight, z)
-        return error.astype(values.dtype).reshape(values.shape)
+        return error.reshape(values.shape)
 
     # ------------------------------------------------------------------ unformatted training: neurons read as classes
 

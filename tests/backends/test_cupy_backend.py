@@ -130,7 +130,7 @@ def test_a_singular_kernel_gives_no_numbers(cupy):
     backend = CupyBackend()
     scheme = pathways()["hsic_bottleneck"]
     made = trainer(scheme, {"output": "rest"}, backend)
-    cupy.cuda.cusolver._factor = lambda n, a, failed: standin.view(failed, 1, np.int32).__setitem__(0, 1)
+    cupy.cuda.cusolver._factor = lambda dtype, n, a, failed: standin.view(failed, 1, np.int32).__setitem__(0, 1)
     with pytest.raises(DivergedError, match="population 'hidden1'.* at step 1:"):  # the first step's changes are no numbers
         made.run_epoch(data())
     assert np.isnan(backend.to_host(made.network.parameters()["x__hidden1.w"])).all()
