@@ -153,7 +153,7 @@ class DifferenceTargetPropagation(Scheme):
 
 
 def relation(values: Tensor, sigma: float = 5.0, epsilon: float = 1e-5) -> Tensor:
-    """Return K H (K H + epsilon m I)**-1 of a Gaussian kernel, (batch, batch), in the values' own type, as the released code does."""
+    """Return K H (K H + epsilon m I)**-1 of a Gaussian kernel, (batch, batch), in the values' own type."""
     z = values
     m, squares = len(z), (z * z).sum(1)
     distance = (squares[:, None] + squares - 2 * z @ z.T).clamp(min=0)

@@ -25,7 +25,7 @@ class HSICBottleneck(FeedbackPathway):
     error_i   = -m dL/dz_i * s'(a_i)                              m samples; rules average over the batch
 
     Cost: one factorisation and two m x m x m products for each population, in the network's dtype; one factorisation each for
-    input and label, in float64.
+    input and label, and all distances, in float64.
 
     beta : weight of the label's term
     sigma : kernel width; or population name pattern -> kernel width, for branches that differ (sigma-combined networks)
@@ -96,10 +96,10 @@ class HSICBottleneck(FeedbackPathway):
         return teaching
 
     def _wanted(self, x: Any, target: Any, sigma: float) -> Any:
-        """Return H (R_X - beta R_Y), (batch, batch), of x's dtype but found in float64.
+        """Return H (R_X - beta R_Y), (batch, batch), found in float64 and rounded to x's dtype.
 
-        Its rounding is what a gradient's error comes from: C**-1 on both sides blows it up by up to 1 / c**2 where Z is as alike
-        as the label has it.  Every population reads it, and it takes two kernels however many there are.
+        Computed in float32 it would be the largest part of a gradient's error, since C**-1 stands on both sides of it; and it
+        takes two kernels, however many populations read it.
         """
         wide_x, wide_target = x.astype(np.float64), target.astype(np.float64)
         return (self._relation(wide_x, sigma) - self.beta * self._relation(wide_target, sigma)).astype(x.dtype)
@@ -117,19 +117,20 @@ class HSICBottleneck(FeedbackPathway):
     def _kernel(self, values: Any, sigma: float) -> tuple[Any, Any, Any, float]:
         """Return Z, (batch, d), K - 11', C**-1, both (batch, batch), all of the values' dtype, and c.
 
-        H 11' = 0, so K - 11' does for K in C.  In the papers' settings K is near one, and its difference from one, which is all
-        that counts, keeps its digits only where it is never added to one.
+        H 11' = 0, so that C is made of K - 11', which keeps in float32 the digits that K, near one, would lose.  The distances are
+        small differences of large squares wherever samples lie in clusters: they are taken in float64.
         """
         backend = self.network.backend
         z = values.reshape(len(values), -1)
-        squares = (z * z).sum(axis=1)
-        distance = backend.matmul(z, z.T)
+        wide = z.astype(np.float64)
+        squares = (wide * wide).sum(axis=1)
+        distance = backend.matmul(wide, wide.T)
         distance *= -2
         distance += squares[:, None]
         distance += squares
         backend.xp.maximum(distance, 0, out=distance)  # rounding leaves a sample a little away from itself
         distance *= -1 / (2 * sigma**2 * z.shape[1])
-        less_one = backend.xp.expm1(distance, out=distance)
+        less_one = backend.xp.expm1(distance, out=distance).astype(z.dtype)
         c = EPSILON * len(z)
         regular = centred(less_one) + c * backend.identity(len(z), z.dtype)
         return z, less_one, backend.positive_inverse(regular), c
