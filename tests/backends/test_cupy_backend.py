@@ -126,10 +126,11 @@ def test_batches_that_are_augmented_on_the_host_are_brought(cupy):
     assert_same(host, device, 1e-9)
 
 
-def test_a_singular_kernel_gives_no_numbers(cupy):
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_singular_kernel_gives_no_numbers(cupy, dtype):
     backend = CupyBackend()
     scheme = pathways()["hsic_bottleneck"]
-    made = trainer(scheme, {"output": "rest"}, backend)
+    made = trainer(scheme, {"output": "rest"}, backend, dtype)
     cupy.cuda.cusolver._factor = lambda dtype, n, a, failed: standin.view(failed, 1, np.int32).__setitem__(0, 1)
     with pytest.raises(DivergedError, match="population 'hidden1'.* at step 1:"):  # the first step's changes are no numbers
         made.run_epoch(data())
