@@ -166,7 +166,7 @@ def main() -> None:
     found = {"about": machine(), "clustered": [], "training": []}
     for key, rows in (("clustered", clustered()), ("training", in_training(arguments.data_dir))):
         for row in rows:
-            print("  ".join(f"{name} {value:.2g}" if isinstance(value, float) else f"{name} {value}" for name, value in row.items()))
+            print("  ".join(f"{name} {f'{value:.2g}' if isinstance(value, float) else value}" for name, value in row.items()))
             found[key].append(row)
     if arguments.out:
         arguments.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

@@ -151,6 +151,10 @@ class Backend(abc.ABC):
         """Name the device the arithmetic runs on."""
 
     @abc.abstractmethod
+    def free_bytes(self) -> int:
+        """Return how much memory arrays could still take."""
+
+    @abc.abstractmethod
     def positive_inverse_into(self, matrix: Array, out: Array) -> None:
         """Write the inverse of a symmetric positive definite matrix, float32 or float64; of one that is not, not-a-numbers."""
 

@@ -72,6 +72,10 @@ class CupyBackend(Backend):
     def capture(self, graph: Graph) -> Program:
         return CupyProgram(self, graph)
 
+    def free_bytes(self) -> int:
+        free, _ = self.cupy.cuda.runtime.memGetInfo()
+        return int(free + self.cupy.get_default_memory_pool().free_bytes())  # CuPy keeps what it has given up
+
     def positive_inverse_into(self, matrix: Array, out: Array) -> None:
         out[...] = self.cupy.linalg.inv(matrix)
 

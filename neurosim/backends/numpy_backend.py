@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import psutil
 from scipy.linalg import lapack
 from threadpoolctl import ThreadpoolController
 
@@ -54,6 +55,10 @@ class NumpyBackend(Backend):
         """Return the bytes of buffers and inputs that the captured step would take."""
         items, plan = laid_out(graph)
         return plan.nbytes + sum(node.nbytes for node in {n for item in items for n in item.reads if n.op == "input"})
+
+    def free_bytes(self) -> int:
+        available: int = psutil.virtual_memory().available
+        return available
 
     def positive_inverse_into(self, matrix: Array, out: Array) -> None:
         np.copyto(out, matrix)

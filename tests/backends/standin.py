@@ -211,6 +211,7 @@ class Solver:
 class Cupy(types.ModuleType):
     """The module: the functions that the backend uses, over NumPy.
 
+    free, pooled : bytes that the device has, and those that CuPy has kept of what was given up
     capturing : the launches of a capture under way, or None
     forbidden : what was done during captures that must not be
     """
@@ -220,10 +221,13 @@ class Cupy(types.ModuleType):
     def __init__(self, folder):
         super().__init__("cupy")
         self.folder, self.capturing, self.forbidden, self.captures = folder, None, [], 0
+        self.free, self.pooled = 2**33, 0
         device = types.SimpleNamespace(get_cublas_handle=lambda: 1, get_cusolver_handle=lambda: 1)
         properties = {"name": b"stand-in"}
         self.cuda = types.SimpleNamespace(
-            runtime=types.SimpleNamespace(getDeviceProperties=lambda number: properties),
+            runtime=types.SimpleNamespace(
+                getDeviceProperties=lambda number: properties, memGetInfo=lambda: (self.free, 2**34)
+            ),
             Device=lambda: types.SimpleNamespace(id=0),
             Stream=lambda: Stream(self),
             device=device,
@@ -261,6 +265,9 @@ class Cupy(types.ModuleType):
     def empty_like(self, values):
         self._noted("memory")
         return np.empty_like(values)
+
+    def get_default_memory_pool(self):
+        return types.SimpleNamespace(free_bytes=lambda: self.pooled)
 
     def eye(self, n, dtype):
         return np.eye(n, dtype=dtype).view(Array)
