@@ -154,6 +154,17 @@ def test_a_model_that_does_not_fit_on_the_device_is_refused_with_the_numbers(cup
     assert prepare(model).network.backend.name == "numpy"  # what does not fit there is not tried there
 
 
+def test_an_evaluation_asks_the_device_once(cupy, monkeypatch):
+    made, asked = trainer(pathways()["backprop"], {}, CupyBackend()), []
+    host = trainer(pathways()["backprop"], {}, NumpyBackend())
+    kept = cupy.asnumpy
+    monkeypatch.setattr(cupy, "asnumpy", lambda values: asked.append(values.shape) or kept(values))
+    found, expected = made.evaluate(data().test, 4), host.evaluate(data().test, 4)
+    assert asked == [(6,)]  # loss, wrong answers, four populations
+    assert found.error == expected.error
+    assert found.loss == pytest.approx(expected.loss, rel=1e-12)
+
+
 def test_divergence_is_told_with_its_step_after_the_epoch(cupy):
     made = trainer(pathways()["backprop"], {}, CupyBackend(), optimiser=SGD(1e100), normalised=False, transfer="linear")
     with pytest.raises(DivergedError, match=r"population '\w+': drive .* at step [0-3]:"), np.errstate(all="ignore"):
