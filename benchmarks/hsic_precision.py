@@ -10,6 +10,7 @@ plain       all three: everything in float32
 """
 
 import argparse
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +27,7 @@ from neurosim.network import Network
 from neurosim.training import Trainer
 
 MODELS = {"hsic-mnist-unformatted": 2, "hsic-mnist-format": 1, "hsic-mnist-sigma-combined": 1}  # and the seed of each
-BATCHES, SIGMAS, EPOCHS = (128, 256, 512), (1.0, 5.0, 6.0, 10.0), (0, 1, 2)
+BATCHES, SIGMAS, EPOCHS = (128, 256, 512), (1.0, 5.0, 6.0, 10.0), (0, 2)
 SCALES, SPREADS = (0.1, 1.0, 3.0, 10.0, 30.0), (0.1, 0.01, 0.001)
 
 
@@ -61,6 +62,9 @@ CHANGES: dict[str, dict[str, Any]] = {
     "plain": {"given": np.float32, "distances": np.float32, "from_one": False},
 }  # fmt: skip
 VARIANTS = ("ours", *CHANGES)
+PAPERS, WIDE = "the papers' models, own batch and sigma", "the widest of them, batch 128 to 512, sigma 5 to 10"
+NARROW, NEAR = "the same, sigma 1", "clusters up to one kernel width apart"
+FAR, NO_INVERSE = "clusters 3 to 30 kernel widths apart", "no inverse"
 
 
 class Gradients:
@@ -122,7 +126,7 @@ def weights_change(network: Network, sweep: Any, name: str, error: np.ndarray) -
 
 
 def in_training(data_dir: str | None) -> Iterator[dict]:
-    """Yield rows of the papers' models as drawn and after one and two epochs; of the widest also at other batches and sigmas."""
+    """Yield rows of the papers' models as drawn and after two epochs; of the widest also at other batches and sigmas."""
     for model, seed in MODELS.items():
         job = prepare(ModelFile.load(model), seed=seed, backend="numpy", data_dir=data_dir)
         trainer, images, labels = job.trainers[0], job.data.train.x, one_hot(job.data.train.y, job.data.classes)
@@ -132,11 +136,12 @@ def in_training(data_dir: str | None) -> Iterator[dict]:
         for epoch in EPOCHS:
             while trainer.epoch < epoch:
                 trainer.run_epoch(job.data)
-            settings = [(trainer.batch, scheme.sigma)]
+            settings = [(PAPERS, trainer.batch, scheme.sigma)]
             if model == "hsic-mnist-unformatted":
-                settings += [(batch, dict.fromkeys(scheme.sigma, sigma)) for batch in BATCHES for sigma in SIGMAS]
-            for batch, sigma in settings:
-                row = {"model": model, "epochs": epoch, "batch": batch, "sigma": sorted(set(sigma.values()))}
+                for batch, sigma in itertools.product(BATCHES, SIGMAS):
+                    settings.append((NARROW if sigma == 1 else WIDE, batch, dict.fromkeys(scheme.sigma, sigma)))
+            for group, batch, sigma in settings:
+                row = {"group": group, "model": model, "epochs": epoch, "batch": batch, "sigma": sorted(set(sigma.values()))}
                 yield row | trained(trainer, images[:batch], labels[:batch], sigma, scheme.beta)
 
 
@@ -154,8 +159,20 @@ def clustered(batch: int = 256, width: int = 128, beta: float = 200.0) -> Iterat
             for spread in SPREADS:
                 z = scale * (centres[labels] + spread * noise)
                 exact, found = gradients.of(z)
-                row = {"classes": classes, "batch": batch, "scale": scale, "spread": spread, "condition": gradients.condition(z)}
+                row = {"group": NEAR if scale <= 1 else FAR, "classes": classes, "batch": batch, "scale": scale, "spread": spread}
+                row |= {"condition": gradients.condition(z)}
                 yield row | {name: off(value, exact) for name, value in found.items()}
+
+
+def worst(rows: list[dict]) -> list[dict]:
+    """Return for each group the largest condition number and the largest error of each variant, "no inverse" being the largest."""
+    found: dict[str, dict] = {}
+    for row in rows:
+        held = found.setdefault(row["group"], {"activity": row["group"]})
+        for name in ("condition", *VARIANTS):
+            values = [held.get(name, 0.0), row[name]]
+            held[name] = NO_INVERSE if None in values or NO_INVERSE in values else max(values)
+    return list(found.values())
 
 
 def main() -> None:
@@ -163,12 +180,13 @@ def main() -> None:
     parser.add_argument("--data-dir")
     parser.add_argument("--out", type=Path, help="write the numbers as JSON")
     arguments = parser.parse_args()
-    found = {"about": machine(), "clustered": [], "training": []}
-    for key, rows in (("clustered", clustered()), ("training", in_training(arguments.data_dir))):
-        for row in rows:
-            print("  ".join(f"{name} {f'{value:.2g}' if isinstance(value, float) else value}" for name, value in row.items()))
-            found[key].append(row)
+    rows = []
+    for row in itertools.chain(in_training(arguments.data_dir), clustered()):
+        words = (f"{name} {value:.2g}" if isinstance(value, float) else f"{name} {value}" for name, value in row.items())
+        print("  ".join(words), flush=True)
+        rows.append(row)
     if arguments.out:
+        found = {"about": machine(), "steps": worst(rows), "rows": rows}
         arguments.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 

@@ -269,6 +269,14 @@ MEASURED = {
         "setting": "setting", "ours_ms": "step, ms", "floor_ms": "floor, ms", "optimiser_ms": "optimiser, ms",
         "over_floor": "over floor", "allowed": "allowed", "released_over_floor": "released code over its floor",
     },
+    "hsic-batch": {
+        "batch": "batch", "before_ms": "all in float64, ms", "ours_ms": "step, ms", "floor_ms": "floor, ms",
+        "over_floor": "over floor",
+    },
+    "hsic-precision": {
+        "activity": "activity", "condition": "condition", "ours": "as it is", "given": "input and label in float32",
+        "distances": "distances in float32", "one": "K centred, not K less one", "plain": "all three",
+    },
 }  # fmt: skip
 
 
@@ -296,6 +304,8 @@ def _measured(kind: str, rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _number(value: Any) -> str:
     if isinstance(value, float):
+        if 0 < value < 0.01:
+            return f"{value:.0e}".replace("e-0", "e-")
         return f"{value:.2f}" if value < 100 else f"{value:.0f}"
     return str(value).replace("_", " ")
 
