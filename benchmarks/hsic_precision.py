@@ -7,6 +7,7 @@ given       with the kernels of input and label in float32 too, but for their di
 distances   with distances in float32
 one         with C from K instead of K - 11'
 plain       all three: everything in float32
+tf32        the first, with products whose operands are rounded as by TF32: why they stay in float64 there
 """
 
 import argparse
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.timing import machine
+from neurosim.backends import NumpyBackend
 from neurosim.datasets import one_hot
 from neurosim.experiments.model_file import ModelFile
 from neurosim.experiments.run import prepare
@@ -61,10 +63,24 @@ CHANGES: dict[str, dict[str, Any]] = {
     "given": {"given": np.float32}, "distances": {"distances": np.float32}, "one": {"from_one": False},
     "plain": {"given": np.float32, "distances": np.float32, "from_one": False},
 }  # fmt: skip
-VARIANTS = ("ours", *CHANGES)
+VARIANTS = ("ours", *CHANGES, "tf32")
 PAPERS, WIDE = "the papers' models, own batch and sigma", "the widest of them, batch 128 to 512, sigma 5 to 10"
 NARROW, NEAR = "the same, sigma 1", "clusters up to one kernel width apart"
 FAR, NO_INVERSE = "clusters 3 to 30 kernel widths apart", "no inverse"
+
+
+class TF32(NumpyBackend):
+    """NumPy whose float32 products see ten bits of their operands' mantissa."""
+
+    def matmul(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.matmul(ten_bits(a), ten_bits(b))
+
+
+def ten_bits(values: np.ndarray) -> np.ndarray:
+    """Return float32 values rounded to ten bits of mantissa; others as they are."""
+    if values.dtype != np.float32:
+        return values
+    return ((np.ascontiguousarray(values).view(np.int32) + (1 << 12)) & -(1 << 13)).view(np.float32)
 
 
 class Gradients:
@@ -77,6 +93,7 @@ class Gradients:
         self.sigma, self.exact = sigma, attached(HSICBottleneck(beta=beta))
         self.schemes: dict[str, HSICBottleneck] = {"ours": self.exact}
         self.schemes |= {name: attached(Careless(beta=beta, **change)) for name, change in CHANGES.items()}
+        self.schemes["tf32"] = attached(HSICBottleneck(beta=beta), TF32())
         self.wanted = {name: scheme._wanted(np.float32(x), np.float32(y), sigma) for name, scheme in self.schemes.items()}
         self.exactly_wanted = self.exact._wanted(np.float64(x), np.float64(y), sigma)
 
@@ -92,9 +109,9 @@ class Gradients:
         return float(values[-1] / values[0])
 
 
-def attached(scheme: HSICBottleneck) -> HSICBottleneck:
+def attached(scheme: HSICBottleneck, backend: NumpyBackend | None = None) -> HSICBottleneck:
     """Return the scheme with a backend; its network does not matter."""
-    scheme.attach(Network.layered((2,), [2], 2), 2, 0)
+    scheme.attach(Network.layered((2,), [2], 2, backend=backend), 2, 0)
     return scheme
 
 

@@ -276,6 +276,7 @@ MEASURED = {
     "hsic-precision": {
         "activity": "activity", "condition": "condition", "ours": "as it is", "given": "input and label in float32",
         "distances": "distances in float32", "one": "K centred, not K less one", "plain": "all three",
+        "tf32": "TF32 products",
     },
 }  # fmt: skip
 

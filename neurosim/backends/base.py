@@ -104,9 +104,13 @@ class Program(abc.ABC):
 
 
 class Backend(abc.ABC):
-    """An array module, its matrix product, its captured steps, and the way back to the host."""
+    """An array module, its matrix product, its captured steps, and the way back to the host.
+
+    tf32 : whether float32 products may round their operands to ten bits of mantissa
+    """
 
     name: str
+    tf32: bool = False
     xp: Any
     array: type  # of this backend's arrays
 

@@ -25,7 +25,7 @@ class HSICBottleneck(FeedbackPathway):
     error_i   = -m dL/dz_i * s'(a_i)                              m samples; rules average over the batch
 
     Cost: one factorisation and two m x m x m products for each population, in the network's dtype; one factorisation each for
-    input and label, and all distances, in float64.
+    input and label, and all distances, in float64.  Where products round their operands (``cupy-tf32``), all in float64.
 
     beta : weight of the label's term
     sigma : kernel width; or population name pattern -> kernel width, for branches that differ (sigma-combined networks)
@@ -76,6 +76,7 @@ class HSICBottleneck(FeedbackPathway):
         taught = [name for name in network.hidden if name in plastic]
         taught += [network.output] if self.output == "units" else []
         self.sigma = {name: self._width(name) for name in taught}
+        self.dtype = np.dtype(np.float64) if network.backend.tf32 else network.dtype  # of the populations' kernels
         self.assigned = network.backend.asarray(np.arange(self.classes))
 
     def _width(self, population: str) -> float:
@@ -86,11 +87,11 @@ class HSICBottleneck(FeedbackPathway):
 
     def teach(self, sweep: Sweep, target: Any, draws: Draws) -> dict[str, Teaching]:
         network, teaching = self.network, {}
-        x = sweep.rate[network.input]
+        x = sweep.rate[network.input].astype(self.dtype)
         wanted = {width: self._wanted(x, target, width) for width in set(self.sigma.values())}
         for name, width in self.sigma.items():
-            error = self._error(sweep.rate[name], wanted[width], width)
-            teaching[name] = network.populations[name].teach(error, sweep[name])
+            error = self._error(sweep.rate[name].astype(self.dtype), wanted[width], width)
+            teaching[name] = network.populations[name].teach(error.astype(network.dtype), sweep[name])
         if self.output == "softmax":
             teaching[network.output] = output_teaching(network, sweep, target)
         return teaching
