@@ -78,8 +78,8 @@ def floor_step(cost: Cost, backend: Backend) -> Callable[[], None]:
         a = operand(p.rows, p.inner, p.transposed[0], p.dtype)
         b = a.T if p.symmetric else operand(p.inner, p.columns, p.transposed[1], p.dtype)
         calls.append((np.matmul, (a, b, np.empty((p.rows, p.columns), p.dtype))))
-    for n in cost.inverses:
-        calls.append((backend.positive_inverse_into, (np.eye(n) + 0.5 / n, np.empty((n, n)))))
+    for n, dtype in cost.inverses:
+        calls.append((backend.positive_inverse_into, (np.eye(n, dtype=dtype) + dtype.type(0.5 / n), np.empty((n, n), dtype))))
     for n, m in cost.solves:
         w = np.zeros((n, m), np.float32)
         calls.append((backend.solve_columns_into, (w, np.eye(n, dtype=np.float32), w, 0.0, np.empty_like(w))))

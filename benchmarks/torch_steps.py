@@ -153,8 +153,8 @@ class DifferenceTargetPropagation(Scheme):
 
 
 def relation(values: Tensor, sigma: float = 5.0, epsilon: float = 1e-5) -> Tensor:
-    """Return K H (K H + epsilon m I)**-1 of a Gaussian kernel, (batch, batch), in float64."""
-    z = values.double()
+    """Return K H (K H + epsilon m I)**-1 of a Gaussian kernel, (batch, batch), in the values' own type."""
+    z = values
     m, squares = len(z), (z * z).sum(1)
     distance = (squares[:, None] + squares - 2 * z @ z.T).clamp(min=0)
     kernel = torch.exp(-distance / (2 * sigma**2 * z.shape[1]))

@@ -275,6 +275,15 @@ MEASURED = {
         "chunk_kib": "chunk, KiB", "one_neuron_ms": "one neuron, all recordings, ms", "one_moment_ms": "all neurons, one recording, ms",
         "file_mib": "file, MiB",
     },
+    "hsic-batch": {
+        "batch": "batch", "before_ms": "all in float64, ms", "ours_ms": "step, ms", "floor_ms": "floor, ms",
+        "over_floor": "over floor",
+    },
+    "hsic-precision": {
+        "activity": "activity", "condition": "condition", "ours": "as it is", "given": "input and label in float32",
+        "distances": "distances in float32", "one": "K centred, not K less one", "plain": "all three",
+        "tf32": "TF32 products",
+    },
 }  # fmt: skip
 
 
@@ -303,6 +312,8 @@ def _measured(kind: str, rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _number(value: Any) -> str:
     if isinstance(value, float):
+        if 0 < value < 0.01:
+            return f"{value:.0e}".replace("e-0", "e-")
         return f"{value:.2f}" if value < 100 else f"{value:.0f}"
     return str(value).replace("_", " ")
 

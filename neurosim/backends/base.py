@@ -104,9 +104,13 @@ class Program(abc.ABC):
 
 
 class Backend(abc.ABC):
-    """An array module, its matrix product, its captured steps, and the way back to the host."""
+    """An array module, its matrix product, its captured steps, and the way back to the host.
+
+    tf32 : whether float32 products may round their operands to ten bits of mantissa
+    """
 
     name: str
+    tf32: bool = False
     xp: Any
     array: type  # of this backend's arrays
 
@@ -136,8 +140,8 @@ class Backend(abc.ABC):
         """Return zeros on the device, also while a step is recorded."""
 
     @abc.abstractmethod
-    def identity(self, n: int) -> Array:
-        """Return the float64 identity matrix, always the same array."""
+    def identity(self, n: int, dtype: Any) -> Array:
+        """Return the identity matrix, always the same array."""
 
     @abc.abstractmethod
     def capture(self, graph: Graph) -> Program:
@@ -151,8 +155,12 @@ class Backend(abc.ABC):
         """Name the device the arithmetic runs on."""
 
     @abc.abstractmethod
+    def free_bytes(self) -> int:
+        """Return how much memory arrays could still take."""
+
+    @abc.abstractmethod
     def positive_inverse_into(self, matrix: Array, out: Array) -> None:
-        """Write the inverse of a symmetric positive definite float64 matrix; of one that is not, not-a-numbers."""
+        """Write the inverse of a symmetric positive definite matrix, float32 or float64; of one that is not, not-a-numbers."""
 
     @abc.abstractmethod
     def solve_columns_into(self, w: Array, gram: Array, target: Array, sparsity: float, out: Array) -> None:
@@ -171,7 +179,10 @@ class Backend(abc.ABC):
         return self.xp.matmul(a, b)
 
     def positive_inverse(self, matrix: Array) -> Array:
-        """Return the inverse of a symmetric positive definite float64 matrix; of one that is not, not-a-numbers."""
+        """Return the inverse of a symmetric positive definite matrix, (n, n) in float32 or float64, in its dtype.
+
+        Of a matrix that is not positive definite to rounding, return not-a-numbers.
+        """
         return self._routine("positive_inverse", (matrix,))
 
     def solve_columns(self, w: Array, gram: Array, target: Array, sparsity: float) -> Array:

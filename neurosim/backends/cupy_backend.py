@@ -66,11 +66,15 @@ class CupyBackend(Backend):
     def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
         return self.cupy.zeros(shape, dtype)
 
-    def identity(self, n: int) -> Array:
-        return _identity(self.cupy, n)
+    def identity(self, n: int, dtype: Any) -> Array:
+        return _identity(self.cupy, n, np.dtype(dtype))
 
     def capture(self, graph: Graph) -> Program:
         return CupyProgram(self, graph)
+
+    def free_bytes(self) -> int:
+        free, _ = self.cupy.cuda.runtime.memGetInfo()
+        return int(free + self.cupy.get_default_memory_pool().free_bytes())  # CuPy keeps what it has given up
 
     def positive_inverse_into(self, matrix: Array, out: Array) -> None:
         out[...] = self.cupy.linalg.inv(matrix)
@@ -85,8 +89,8 @@ class CupyBackend(Backend):
 
 
 @functools.lru_cache(maxsize=4)
-def _identity(cupy: Any, n: int) -> Array:
-    return cupy.eye(n)
+def _identity(cupy: Any, n: int, dtype: np.dtype[Any]) -> Array:
+    return cupy.eye(n, dtype=dtype)
 
 
 @functools.cache
@@ -281,14 +285,14 @@ class CupyProgram(Program):
         """Return the solution of (matrix) x = identity by Cholesky's factor, poisoned where there is none."""
         n, out, matrix = node.shape[0], self._array(node), self._array(node.inputs[0])
         factor, failed = self.cupy.zeros(node.nbytes, np.uint8), self.cupy.zeros(2, np.int32)
-        identity = self._elementwise(cuda_loops.IDENTITY, [out], n, n)
-        poisoned = self._elementwise(cuda_loops.POISONED, [out, failed], n, n)
+        identity = self._elementwise(cuda_loops.identity(node), [out], n, n)
+        poisoned = self._elementwise(cuda_loops.poisoned(node), [out, failed], n, n)
         size = node.nbytes
 
         def copied() -> None:
             factor.data.copy_from_device_async(matrix.data, size)
 
-        return [copied, identity, *self.libraries.inverse(n, factor, out, failed), poisoned]
+        return [copied, identity, *self.libraries.inverse(node.dtype, n, factor, out, failed), poisoned]
 
     def _gathers(self) -> list[Launch]:
         launches = []
@@ -341,18 +345,19 @@ class _Libraries:
 
         return launch
 
-    def inverse(self, n: int, factor: Array, out: Array, failed: Array) -> list[Launch]:
+    def inverse(self, dtype: Any, n: int, factor: Array, out: Array, failed: Array) -> list[Launch]:
         """Return the launches of factor and solution, in place; ``failed`` takes what they say of themselves."""
         cusolver, handle = self.cupy.cuda.cusolver, self.cupy.cuda.device.get_cusolver_handle()
-        lower = 0
-        size = cusolver.dpotrf_bufferSize(handle, lower, n, factor.data.ptr, n)
-        scratch = self.cupy.zeros(max(size, 1), np.float64)
+        lower, letter = 0, "s" if dtype == np.float32 else "d"
+        asked, potrf, potrs = (getattr(cusolver, letter + name) for name in ("potrf_bufferSize", "potrf", "potrs"))
+        size = asked(handle, lower, n, factor.data.ptr, n)
+        scratch = self.cupy.zeros(max(size, 1), dtype)
 
         def factorise() -> None:
-            cusolver.dpotrf(handle, lower, n, factor.data.ptr, n, scratch.data.ptr, size, failed.data.ptr)
+            potrf(handle, lower, n, factor.data.ptr, n, scratch.data.ptr, size, failed.data.ptr)
 
         def solve() -> None:
-            cusolver.dpotrs(handle, lower, n, n, factor.data.ptr, n, out.data.ptr, n, failed.data.ptr + failed.itemsize)
+            potrs(handle, lower, n, n, factor.data.ptr, n, out.data.ptr, n, failed.data.ptr + failed.itemsize)
 
         return [factorise, solve]
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import psutil
 from scipy.linalg import lapack
 from threadpoolctl import ThreadpoolController
 
@@ -18,6 +19,10 @@ from neurosim.backends.base import Array, Backend, Program
 from neurosim.capture import Graph, Item, Node, Plan, Recorded, check_order, llvm_loops, planned, scheduled
 
 OUT_OF_PLACE = frozenset({"matmul", "join", "copy", "bits", "call", "watch"})
+
+CHOLESKY = {
+    np.dtype(np.float32): (lapack.spotrf, lapack.spotri), np.dtype(np.float64): (lapack.dpotrf, lapack.dpotri),
+}  # fmt: skip
 
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
 
@@ -40,8 +45,8 @@ class NumpyBackend(Backend):
     def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
         return np.zeros(shape, dtype)
 
-    def identity(self, n: int) -> Array:
-        return _identity(n)
+    def identity(self, n: int, dtype: Any) -> Array:
+        return _identity(n, np.dtype(dtype))
 
     def capture(self, graph: Graph) -> Program:
         return NumpyProgram(self, graph)
@@ -51,11 +56,16 @@ class NumpyBackend(Backend):
         items, plan = laid_out(graph)
         return plan.nbytes + sum(node.nbytes for node in {n for item in items for n in item.reads if n.op == "input"})
 
+    def free_bytes(self) -> int:
+        available: int = psutil.virtual_memory().available
+        return available
+
     def positive_inverse_into(self, matrix: Array, out: Array) -> None:
         np.copyto(out, matrix)
+        factor, invert = CHOLESKY[out.dtype]
         with _blas_pools().limit(limits=1, user_api="blas"):
-            _, failed = lapack.dpotrf(out.T, lower=1, clean=0, overwrite_a=1)  # out.T is in LAPACK's order: nothing is copied
-            _, unsolved = lapack.dpotri(out.T, lower=1, overwrite_c=1)
+            _, failed = factor(out.T, lower=1, clean=0, overwrite_a=1)  # out.T is in LAPACK's order: nothing is copied
+            _, unsolved = invert(out.T, lower=1, overwrite_c=1)
         if failed or unsolved:
             out.fill(np.nan)
         for k in range(1, len(out)):  # only one half was written; all at once, NumPy would go through a copy
@@ -94,8 +104,8 @@ def _blas_pools() -> ThreadpoolController:
 
 
 @functools.lru_cache(maxsize=4)
-def _identity(n: int) -> np.ndarray:
-    return np.eye(n)
+def _identity(n: int, dtype: np.dtype[Any]) -> np.ndarray:
+    return np.eye(n, dtype=dtype)
 
 
 def laid_out(graph: Graph) -> tuple[list[Item], Plan]:

@@ -218,18 +218,22 @@ def watched(node: Node) -> str:
     return f"{head}{EACH}    if (!isfinite(in[k]) && *found == 0) *found = *step + 1;\n  }}\n}}\n"
 
 
+def poisoned(node: Node) -> str:
+    """Return the source that writes not-a-numbers where one of two routines failed."""
+    head = f"{HEAD}{_type(node)}* out, const int* failed, whole rows, whole columns) {{\n"
+    return f"{head}{EACH}    if (failed[0] != 0 || failed[1] != 0) out[k] = 0.0 / 0.0;\n  }}\n}}\n"
+
+
+def identity(node: Node) -> str:
+    """Return the source that writes the identity matrix."""
+    head = f"{HEAD}{_type(node)}* out, whole rows, whole columns) {{\n"
+    return f"{head}{EACH}    out[k] = i == j ? 1 : 0;\n  }}\n}}\n"
+
+
 ADVANCE = f"""{HEAD}unsigned int* step, whole* position) {{
   if (blockIdx.x == 0 && threadIdx.x == 0) {{ *step += 1; *position += 1; }}
 }}
 """
-
-POISONED = f"""{HEAD}double* out, const int* failed, whole rows, whole columns) {{
-{EACH}    if (failed[0] != 0 || failed[1] != 0) out[k] = 0.0 / 0.0;
-  }}
-}}
-"""
-
-IDENTITY = f"{HEAD}double* out, whole rows, whole columns) {{\n{EACH}    out[k] = i == j ? 1 : 0;\n  }}\n}}\n"
 
 # one block for each postsynaptic neuron: its weights depend on one another, but on no other neuron's
 SOLVE_COLUMNS = f"""{HEAD}

@@ -76,7 +76,7 @@ def _times(table: ModelTable) -> list[str]:
             each = f"{1000 * seconds[number]:.3g} ms a batch, {count * seconds[number]:.3g} s an epoch of {count} batches"
             lines.append(f"time        {where}: {each}, evaluation apart")
     if len(found) == 1:
-        return [*lines, "advice      --backend numpy: no GPU answers on this machine"]
+        return [*lines, "advice      --backend numpy: no GPU that could hold it answers on this machine"]
     whole = whole_run(table, found)
     best, other = sorted(whole, key=lambda name: whole[name])[:2]
     return [*lines, f"advice      --backend {best}: {whole[other] / whole[best]:.1f} times as fast as {other} here"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,10 +33,13 @@ class Product:
 
 @dataclass(frozen=True)
 class Cost:
-    """The matrix products of one step, the sizes of the symmetric matrices it inverts, and of those it solves column by column."""
+    """The matrix products of one step, the symmetric matrices it inverts, and those it solves column by column.
+
+    inverses : (n, dtype) of each
+    """
 
     products: list[Product]
-    inverses: list[int]
+    inverses: list[tuple[int, np.dtype[Any]]]
     solves: list[tuple[int, int]]
 
     @staticmethod
@@ -45,21 +49,21 @@ class Cost:
         calls = [node for node in nodes if node.op == "call"]
         return Cost(
             [_product(node) for node in nodes if node.op == "matmul"],
-            [node.shape[0] for node in calls if node.detail[0] == "positive_inverse"],
+            [(node.shape[0], _dtype(node)) for node in calls if node.detail[0] == "positive_inverse"],
             [(node.shape[0], node.shape[1]) for node in calls if node.detail[0] == "solve_columns"],
         )
 
     @property
     def operations(self) -> int:
         """Floating-point operations; the inverse of n x n takes n**3 by Cholesky's factor, a sweep over n columns to m 2 n**2 m."""
-        inverses = sum(n**3 for n in self.inverses)
+        inverses = sum(n**3 for n, _ in self.inverses)
         return sum(product.operations for product in self.products) + inverses + sum(2 * n * n * m for n, m in self.solves)
 
     def describe(self) -> str:
         """Return the cost as one line of text."""
         parts = [f"{self.operations / 1e9:.3g} GFLOP in {len(self.products)} matrix products"]
-        sizes = {n: self.inverses.count(n) for n in sorted(set(self.inverses))}
-        parts += [f"{count} inverse{'s' if count > 1 else ''} of {n} x {n}" for n, count in sizes.items()]
+        counts = Counter(n for n, _ in self.inverses)
+        parts += [f"{count} inverse{'s' if count > 1 else ''} of {n} x {n}" for n, count in sorted(counts.items())]
         parts += [f"a column solve of {n} x {m}" for n, m in self.solves]
         return " and ".join(parts)
 
@@ -67,6 +71,10 @@ class Cost:
 def _product(node: Node) -> Product:
     a, b = node.inputs
     transposed = (a.op == "transpose", b.op == "transpose")
-    assert node.dtype is not None
     symmetric = a.base is b.base and transposed[0] != transposed[1]
-    return Product(a.shape[0], a.shape[1], b.shape[1], transposed, node.dtype, symmetric)
+    return Product(a.shape[0], a.shape[1], b.shape[1], transposed, _dtype(node), symmetric)
+
+
+def _dtype(node: Node) -> np.dtype[Any]:
+    assert node.dtype is not None
+    return node.dtype

@@ -49,6 +49,10 @@ class Memory:
     def total(self) -> int:
         return sum(getattr(self, part.name) for part in fields(self))
 
+    def on(self, backend: Backend) -> int:
+        """Return the bytes that a backend holds of it: a GPU has no checkpoint and no process."""
+        return self.total - (0 if isinstance(backend, NumpyBackend) else self.checkpoint + self.process)
+
     def describe(self) -> str:
         """Return the parts and their sum as one line of text."""
         parts = ", ".join(f"{part.name} {getattr(self, part.name) / MEBIBYTE:.1f}" for part in fields(self))
@@ -124,21 +128,28 @@ def _data(table: ModelTable, network: Network) -> int:
     return 6 * pixels + copy + entry.train * entry.classes * (4 + network.dtype.itemsize)
 
 
-def check_fits(table: ModelTable, name: str, data_dir: str | os.PathLike[str] | None = None) -> None:
-    """Raise InputError, with the numbers, where the model would not fit into the memory that is free."""
-    free = psutil.virtual_memory().available
+def check_fits(
+    table: ModelTable, name: str, data_dir: str | os.PathLike[str] | None = None, backend: Backend | None = None
+) -> None:
+    """Raise InputError, with the numbers, where the model would not fit into the memory that is free, here or on ``backend``."""
     network, _ = drafted(table)
-    if _bytes(network.parameters().values()) >= WORTH_ASKING * free:
-        refuse_unless_free(memory(table, data_dir), name)
+    weights = _bytes(network.parameters().values())
+    asked = {each.name: each for each in (NumpyBackend(), backend) if each is not None}.values()
+    if any(weights >= WORTH_ASKING * each.free_bytes() for each in asked):
+        needed = memory(table, data_dir)
+        for each in asked:
+            refuse_unless_free(needed, name, each)
 
 
-def refuse_unless_free(memory: Memory, name: str) -> None:
-    """Raise InputError, with the numbers, where ``memory`` is more than is free."""
-    needed, free = memory.total, psutil.virtual_memory().available
+def refuse_unless_free(memory: Memory, name: str, backend: Backend | None = None) -> None:
+    """Raise InputError, with the numbers, where ``memory`` is more than is free, on the CPU or on ``backend``."""
+    backend = backend or NumpyBackend()
+    needed, free = memory.on(backend), backend.free_bytes()
+    where = "" if isinstance(backend, NumpyBackend) else f" on {backend.describe()}"
     require(
         needed <= free,
-        f"model {name!r}: needs about {needed / 2**30:,.1f} GiB, {free / 2**30:,.1f} GiB are free: expected a model that fits; "
-        "make the network or the batch smaller",
+        f"model {name!r}: needs about {needed / 2**30:,.1f} GiB{where}, {free / 2**30:,.1f} GiB are free: "
+        "expected a model that fits; make the network or the batch smaller",
     )
 
 
@@ -185,9 +196,9 @@ def _median(run: Any, budget: float) -> float:
 
 
 def timings(table: ModelTable, budget: float = 2.0) -> dict[str, list[float]]:
-    """Return for every backend this machine has the seconds of one batch in each stage, from ``budget`` seconds of trying each."""
+    """Return for every backend that could hold the model the seconds of a batch in each stage, from ``budget`` seconds of each."""
     found = {}
-    for backend in available():
+    for backend in roomy(table):
         _, trainers = drafted(table, backend)
         found[backend.name] = [seconds_a_step(trainer, budget / len(trainers)) for trainer in trainers]
     return found
@@ -197,6 +208,12 @@ def available() -> list[Backend]:
     """Return the backends that this machine can run."""
     best = select("auto")
     return [best] if best.name == "numpy" else [NumpyBackend(), best]
+
+
+def roomy(table: ModelTable) -> list[Backend]:
+    """Return the CPU, which was asked before, and the GPU where the model fits there."""
+    cpu, *others = available()
+    return [cpu, *(backend for backend in others if memory(table).on(backend) <= backend.free_bytes())]
 
 
 def whole_run(table: ModelTable, found: Mapping[str, list[float]]) -> dict[str, float]:

@@ -79,8 +79,9 @@ def prepare(
     """
     table = model.table
     seed = table.seed if seed is None else seed
-    check_fits(table, model.name, data_dir)
-    device = select(fastest(table) if backend == "auto" else backend)
+    chosen = None if backend == "auto" else select(backend)
+    check_fits(table, model.name, data_dir, chosen)
+    device = chosen or select(fastest(table))
     data = data or load_data(table.data, data_dir)
     network = build_network(table.network, data.shape, data.classes, seed=seed, backend=device)
     trainers = [build_trainer(k, stage, network, data, table.data, seed) for k, stage in enumerate(table.stages)]

@@ -24,8 +24,8 @@ class HSICBottleneck(FeedbackPathway):
     nHSIC     = tr(R_Z R_X),  R = K H (K H + epsilon m I)**-1      H = I - 11'/m, one-sided centring; epsilon = 1e-5
     error_i   = -m dL/dz_i * s'(a_i)                              m samples; rules average over the batch
 
-    Cost: one factorisation and four m x m x m products for each population, in float64: with epsilon = 1e-5 the condition
-    number reaches 1e5, too much for float32.
+    Cost: one factorisation and two m x m x m products for each population, in the network's dtype; one factorisation each for
+    input and label, and all distances, in float64.  Where products round their operands (``cupy-tf32``), all in float64.
 
     beta : weight of the label's term
     sigma : kernel width; or population name pattern -> kernel width, for branches that differ (sigma-combined networks)
@@ -76,6 +76,7 @@ class HSICBottleneck(FeedbackPathway):
         taught = [name for name in network.hidden if name in plastic]
         taught += [network.output] if self.output == "units" else []
         self.sigma = {name: self._width(name) for name in taught}
+        self.dtype = np.dtype(np.float64) if network.backend.tf32 else network.dtype  # of the populations' kernels
         self.assigned = network.backend.asarray(np.arange(self.classes))
 
     def _width(self, population: str) -> float:
@@ -86,18 +87,23 @@ class HSICBottleneck(FeedbackPathway):
 
     def teach(self, sweep: Sweep, target: Any, draws: Draws) -> dict[str, Teaching]:
         network, teaching = self.network, {}
-        x = sweep.rate[network.input]
+        x = sweep.rate[network.input].astype(self.dtype)
         wanted = {width: self._wanted(x, target, width) for width in set(self.sigma.values())}
         for name, width in self.sigma.items():
-            error = self._error(sweep.rate[name], wanted[width], width)
-            teaching[name] = network.populations[name].teach(error, sweep[name])
+            error = self._error(sweep.rate[name].astype(self.dtype), wanted[width], width)
+            teaching[name] = network.populations[name].teach(error.astype(network.dtype), sweep[name])
         if self.output == "softmax":
             teaching[network.output] = output_teaching(network, sweep, target)
         return teaching
 
     def _wanted(self, x: Any, target: Any, sigma: float) -> Any:
-        """Return H (R_X - beta R_Y), (batch, batch)."""
-        return self._relation(x, sigma) - self.beta * self._relation(target, sigma)
+        """Return H (R_X - beta R_Y), (batch, batch), found in float64 and rounded to x's dtype.
+
+        Computed in float32 it would be the largest part of a gradient's error, since C**-1 stands on both sides of it; and it
+        takes two kernels, however many populations read it.
+        """
+        wide_x, wide_target = x.astype(np.float64), target.astype(np.float64)
+        return (self._relation(wide_x, sigma) - self.beta * self._relation(wide_target, sigma)).astype(x.dtype)
 
     def _relation(self, values: Any, sigma: float) -> Any:
         """Return H R of a variable, (batch, batch): I - c C**-1 with C = H K H + c I, c = epsilon m.
@@ -107,23 +113,28 @@ class HSICBottleneck(FeedbackPathway):
         it is centred as it stands.
         """
         _, _, inverse, c = self._kernel(values, sigma)
-        return self.network.backend.identity(len(inverse)) - c * inverse
+        return self.network.backend.identity(len(inverse), inverse.dtype) - c * inverse
 
     def _kernel(self, values: Any, sigma: float) -> tuple[Any, Any, Any, float]:
-        """Return Z, (batch, d), its kernel K, C**-1, both (batch, batch) and float64, and c."""
+        """Return Z, (batch, d), K - 11', C**-1, both (batch, batch), all of the values' dtype, and c.
+
+        H 11' = 0, so that C is made of K - 11', which keeps in float32 the digits that K, near one, would lose.  The distances are
+        small differences of large squares wherever samples lie in clusters: they are taken in float64.
+        """
         backend = self.network.backend
-        z = values.reshape(len(values), -1).astype(np.float64)
-        squares = (z * z).sum(axis=1)
-        distance = backend.matmul(z, z.T)
+        z = values.reshape(len(values), -1)
+        wide = z.astype(np.float64)
+        squares = (wide * wide).sum(axis=1)
+        distance = backend.matmul(wide, wide.T)
         distance *= -2
         distance += squares[:, None]
         distance += squares
-        backend.xp.maximum(distance, 0, out=distance)  # rounding leaves a sample some 1e-16 away from itself
+        backend.xp.maximum(distance, 0, out=distance)  # rounding leaves a sample a little away from itself
         distance *= -1 / (2 * sigma**2 * z.shape[1])
-        kernel = backend.xp.exp(distance, out=distance)
+        less_one = backend.xp.expm1(distance, out=distance).astype(z.dtype)
         c = EPSILON * len(z)
-        regular = centred(kernel) + c * backend.identity(len(z))
-        return z, kernel, backend.positive_inverse(regular), c
+        regular = centred(less_one) + c * backend.identity(len(z), z.dtype)
+        return z, less_one, backend.positive_inverse(regular), c
 
     def _error(self, values: Any, wanted: Any, sigma: float) -> Any:
         """Return -m dL/dZ, (batch, *shape), of L = tr(R_Z wanted).
@@ -131,12 +142,12 @@ class HSICBottleneck(FeedbackPathway):
         dL/dK = c C**-1 wanted C**-1 = G;  S = -(G o K) / (sigma**2 d);  dL/dZ = 2 (diag(S 1) Z - S Z)
         """
         matmul = self.network.backend.matmul
-        z, kernel, inverse, c = self._kernel(values, sigma)
+        z, less_one, inverse, c = self._kernel(values, sigma)
         weight = centred(matmul(matmul(inverse, wanted), inverse))
-        weight *= kernel
+        weight *= less_one + 1
         weight *= 2 * c * len(z) / (sigma**2 * z.shape[1])  # the 2 of dL/dZ, m, and minus the sign of S
         error = weight.sum(axis=1, keepdims=True) * z - matmul(weight, z)
-        return error.astype(values.dtype).reshape(values.shape)
+        return error.reshape(values.shape)
 
     # ------------------------------------------------------------------ unformatted training: neurons read as classes
 

@@ -224,21 +224,23 @@ class Trainer:
     def evaluate(self, split: Split, classes: int) -> Evaluation:
         """Return loss and error over a whole split, in evaluation mode; raise DivergedError where activity is not finite.
 
-        Sums stay on the device until the last batch.
+        Sums stay on the device until the last batch, and come back together.
         """
         backend = self.network.backend
-        loss, wrong = backend.zeros((), np.float64), backend.zeros((), np.int64)
-        drives = {name: backend.zeros((), np.float64) for name in self.network.order if name != self.network.input}
+        names = [name for name in self.network.order if name != self.network.input]
+        sums = backend.zeros((2 + len(names),), np.float64)
+        loss, wrong, *drives = sums[:, None]  # views, added to in place
         for sweep, labels in self._evaluation_sweeps(split):
             target = backend.asarray(one_hot(labels, classes), self.network.dtype)
             loss += self.pathway.loss(sweep, target) * len(labels)
             wrong += (self.pathway.scores(sweep).argmax(axis=1) != backend.asarray(labels)).sum()
-            for name, total in drives.items():
+            for name, total in zip(names, drives, strict=True):
                 total += sweep.drive[name].sum()
-        for name, total in drives.items():
-            if not np.isfinite(float(total)):
-                raise diverged(FloatingPointError(name, float(total), None), self.steps)
-        return Evaluation(float(loss) / len(split.y), 100 * int(wrong) / len(split.y))
+        found = backend.to_host(sums).tolist()
+        for name, value in zip(names, found[2:], strict=True):
+            if not np.isfinite(value):
+                raise diverged(FloatingPointError(name, value, None), self.steps)
+        return Evaluation(found[0] / len(split.y), 100 * found[1] / len(split.y))
 
     def _evaluation_sweeps(self, split: Split) -> Iterator[tuple[Sweep, np.ndarray]]:
         for start in range(0, len(split.y), EVALUATION_BATCH):

@@ -177,25 +177,33 @@ class Solver:
     def __init__(self, cupy):
         self.cupy = cupy
 
-    def dpotrf_bufferSize(self, handle, lower, n, a, width):
+    def spotrf_bufferSize(self, handle, lower, n, a, width):
         return 4 * n
 
+    dpotrf_bufferSize = spotrf_bufferSize
+
+    def spotrf(self, handle, lower, n, a, width, scratch, size, failed):
+        self.cupy.launch(self._factor, (np.float32, n, a, failed))
+
     def dpotrf(self, handle, lower, n, a, width, scratch, size, failed):
-        self.cupy.launch(self._factor, (n, a, failed))
+        self.cupy.launch(self._factor, (np.float64, n, a, failed))
+
+    def spotrs(self, handle, lower, n, columns, a, wide_a, b, wide_b, failed):
+        self.cupy.launch(self._solve, (np.float32, n, a, b, failed))
 
     def dpotrs(self, handle, lower, n, columns, a, wide_a, b, wide_b, failed):
-        self.cupy.launch(self._solve, (n, a, b, failed))
+        self.cupy.launch(self._solve, (np.float64, n, a, b, failed))
 
-    def _factor(self, n, a, failed):
-        matrix = view(a, n * n, np.float64).reshape(n, n)
+    def _factor(self, dtype, n, a, failed):
+        matrix = view(a, n * n, dtype).reshape(n, n)
         try:
             matrix[...] = np.linalg.cholesky(matrix)
             view(failed, 1, np.int32)[0] = 0
         except np.linalg.LinAlgError:
             view(failed, 1, np.int32)[0] = 1
 
-    def _solve(self, n, a, b, failed):
-        factor, wanted = view(a, n * n, np.float64).reshape(n, n), view(b, n * n, np.float64).reshape(n, n)
+    def _solve(self, dtype, n, a, b, failed):
+        factor, wanted = view(a, n * n, dtype).reshape(n, n), view(b, n * n, dtype).reshape(n, n)
         wanted[...] = np.linalg.solve(factor @ factor.T, wanted)
         view(failed, 1, np.int32)[0] = 0
 
@@ -203,6 +211,7 @@ class Solver:
 class Cupy(types.ModuleType):
     """The module: the functions that the backend uses, over NumPy.
 
+    free, pooled : bytes that the device has, and those that CuPy has kept of what was given up
     capturing : the launches of a capture under way, or None
     forbidden : what was done during captures that must not be
     """
@@ -212,10 +221,13 @@ class Cupy(types.ModuleType):
     def __init__(self, folder):
         super().__init__("cupy")
         self.folder, self.capturing, self.forbidden, self.captures = folder, None, [], 0
+        self.free, self.pooled = 2**33, 0
         device = types.SimpleNamespace(get_cublas_handle=lambda: 1, get_cusolver_handle=lambda: 1)
         properties = {"name": b"stand-in"}
         self.cuda = types.SimpleNamespace(
-            runtime=types.SimpleNamespace(getDeviceProperties=lambda number: properties),
+            runtime=types.SimpleNamespace(
+                getDeviceProperties=lambda number: properties, memGetInfo=lambda: (self.free, 2**34)
+            ),
             Device=lambda: types.SimpleNamespace(id=0),
             Stream=lambda: Stream(self),
             device=device,
@@ -254,8 +266,11 @@ class Cupy(types.ModuleType):
         self._noted("memory")
         return np.empty_like(values)
 
-    def eye(self, n):
-        return np.eye(n).view(Array)
+    def get_default_memory_pool(self):
+        return types.SimpleNamespace(free_bytes=lambda: self.pooled)
+
+    def eye(self, n, dtype):
+        return np.eye(n, dtype=dtype).view(Array)
 
     def __getattr__(self, name):
         self._noted(name)

@@ -20,6 +20,19 @@ def test_a_kernel_is_its_assignments_in_order(dtype):
     assert g.dtype == dtype
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_positive_inverse_is_as_exact_as_its_type(dtype):
+    """Off by a few times the condition number and the type's rounding: 101 * 6e-8 and 101 * 1.1e-16, by construction."""
+    basis, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(30, 30)))
+    values = np.linspace(0.02, 2.02, 30)
+    backend, matrix = NumpyBackend(), ((basis * values) @ basis.T).astype(dtype)
+    before, found = matrix.copy(), backend.positive_inverse(matrix)
+    np.testing.assert_array_equal(matrix, before)
+    assert found.dtype == dtype
+    assert np.linalg.norm(found - (basis / values) @ basis.T) < 101 * np.finfo(dtype).eps * 50
+    assert np.isnan(backend.positive_inverse(-matrix)).all()
+
+
 def test_streams_repeat_and_differ():
     backend = NumpyBackend()
     first = backend.draws(1, 3).normal("a", (4,), "float64")

@@ -13,7 +13,10 @@ from neurosim.backends import NumpyBackend
 from neurosim.backends.cupy_backend import CupyBackend
 from neurosim.capture import Graph, cuda_loops
 from neurosim.datasets import from_arrays
-from neurosim.errors import DivergedError
+from neurosim.errors import DivergedError, InputError
+from neurosim.experiments import estimate
+from neurosim.experiments.model_file import ModelFile
+from neurosim.experiments.run import prepare
 from neurosim.feedback import pathways
 from neurosim.network import Network
 from neurosim.plasticity import SGD, Adam, CoActivationMemory
@@ -126,14 +129,40 @@ def test_batches_that_are_augmented_on_the_host_are_brought(cupy):
     assert_same(host, device, 1e-9)
 
 
-def test_a_singular_kernel_gives_no_numbers(cupy):
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_singular_kernel_gives_no_numbers(cupy, dtype):
     backend = CupyBackend()
     scheme = pathways()["hsic_bottleneck"]
-    made = trainer(scheme, {"output": "rest"}, backend)
-    cupy.cuda.cusolver._factor = lambda n, a, failed: standin.view(failed, 1, np.int32).__setitem__(0, 1)
+    made = trainer(scheme, {"output": "rest"}, backend, dtype)
+    cupy.cuda.cusolver._factor = lambda dtype, n, a, failed: standin.view(failed, 1, np.int32).__setitem__(0, 1)
     with pytest.raises(DivergedError, match="population 'hidden1'.* at step 1:"):  # the first step's changes are no numbers
         made.run_epoch(data())
     assert np.isnan(backend.to_host(made.network.parameters()["x__hidden1.w"])).all()
+
+
+def test_a_model_that_does_not_fit_on_the_device_is_refused_with_the_numbers(cupy, small):
+    model = ModelFile.of("small", small() | {"network": {"hidden": [3000, 3000]}})
+    found = estimate.memory(model.table)
+    needed = found.on(CupyBackend())
+    assert needed == found.weights + found.optimiser + found.buffers + found.data + found.evaluation < found.on(NumpyBackend())
+    cupy.free, cupy.pooled = needed - 2**20, 2**21
+    assert prepare(model, backend="cupy").network.backend.name == "cupy"
+    cupy.pooled = 0
+    with pytest.raises(InputError, match=r"model 'small': needs about 0\.[1-9] GiB on GPU stand-in, 0\.[1-9] GiB are free"):
+        prepare(model, backend="cupy")
+    assert prepare(model, backend="numpy").network.backend.name == "numpy"
+    assert prepare(model).network.backend.name == "numpy"  # what does not fit there is not tried there
+
+
+def test_an_evaluation_asks_the_device_once(cupy, monkeypatch):
+    made, asked = trainer(pathways()["backprop"], {}, CupyBackend()), []
+    host = trainer(pathways()["backprop"], {}, NumpyBackend())
+    kept = cupy.asnumpy
+    monkeypatch.setattr(cupy, "asnumpy", lambda values: asked.append(values.shape) or kept(values))
+    found, expected = made.evaluate(data().test, 4), host.evaluate(data().test, 4)
+    assert asked == [(6,)]  # loss, wrong answers, four populations
+    assert found.error == expected.error
+    assert found.loss == pytest.approx(expected.loss, rel=1e-12)
 
 
 def test_divergence_is_told_with_its_step_after_the_epoch(cupy):

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 if str(ROOT) not in sys.path:
     sys.path.append(str(ROOT))  # last, so that the package that is installed is the one that is tested
 
-from benchmarks import papers, scaling, schemes, steps  # noqa: E402
+from benchmarks import hsic_precision, papers, scaling, schemes, steps  # noqa: E402
 from neurosim.backends import NumpyBackend  # noqa: E402
 from neurosim.experiments.cost import Cost  # noqa: E402
 from neurosim.feedback import pathways  # noqa: E402
@@ -45,6 +45,18 @@ def test_a_setting_is_the_one_that_was_measured(setting):
     assert f"batch {made.batch}" in setting.title or setting.title.startswith(("its", "the same", "HSIC"))
     (phase,) = made.pathway.phases
     assert Cost.of(made.recorded(phase)).operations > 0
+
+
+def test_what_keeps_float32_exact_is_taken_out_of_the_scheme_and_of_nothing_else():
+    draw = np.random.default_rng(0)
+    z, x, y = draw.normal(size=(20, 6)), draw.random((20, 8)), np.eye(4)[np.arange(20) % 4]
+    careful = hsic_precision.attached(hsic_precision.Careless())
+    ours = hsic_precision.attached(hsic_precision.HSICBottleneck())
+    errors = [scheme._error(z, scheme._wanted(x, y, 2.0), 2.0) for scheme in (careful, ours)]
+    np.testing.assert_allclose(*errors, rtol=0, atol=1e-11 * np.abs(errors[0]).max())
+    for row in hsic_precision.clustered(batch=24, width=8):
+        assert 1 < row["condition"] <= 1 + 0.5e5
+        assert row["ours"] < 10 * row["condition"] * 2**-24
 
 
 def test_a_point_of_the_scaling():

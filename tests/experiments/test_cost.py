@@ -1,5 +1,6 @@
 """The cost of a step against counts made by hand."""
 
+import numpy as np
 import pytest
 
 from neurosim.experiments.cost import Cost
@@ -41,7 +42,7 @@ def test_operations_by_hand(scheme, operations):
 
 def test_hsic_inverts_one_kernel_for_input_labels_and_each_population():
     (cost,) = cost_of("hsic_bottleneck")
-    assert cost.inverses == [BATCH] * 4
+    assert cost.inverses == [(BATCH, np.float64)] * 2 + [(BATCH, np.float32)] * 2
     assert cost.describe().endswith("matrix products and 4 inverses of 10 x 10")
     assert cost.operations == sum(product.operations for product in cost.products) + 4 * BATCH**3
 

@@ -116,6 +116,19 @@ def test_the_defaults_are_the_released_ones():
     assert (scheme.beta, scheme.sigma) == (50, {"hidden1": 5, "hidden2": 5})
 
 
+@pytest.mark.parametrize(("tf32", "own"), [(False, "float32"), (True, "float64")])
+def test_populations_kernels_are_of_the_network_s_type_unless_products_round_their_operands(tf32, own, monkeypatch):
+    network, scheme = Network.layered((4,), [5, 5], 3), pathway("hsic_bottleneck")
+    monkeypatch.setattr(network.backend, "tf32", tf32)
+    scheme.attach(network, 3, seed=0)
+    inverted, invert = [], network.backend.positive_inverse
+    monkeypatch.setattr(network.backend, "positive_inverse", lambda matrix: inverted.append(matrix.dtype) or invert(matrix))
+    sweep = network.sweep(np.random.default_rng(0).random((6, 4), np.float32), training=True)
+    teaching = scheme.teach(sweep, np.eye(3, dtype=np.float32)[np.arange(6) % 3], network.backend.draws(0, 0))
+    assert inverted == ["float64", "float64", own, own]  # input, label, two populations
+    assert all(teaching[name].error.dtype == np.float32 for name in network.hidden)
+
+
 def test_the_first_pattern_that_fits_gives_the_sigma():
     scheme = pathway("hsic_bottleneck", sigma={"*2": 1.0, "hid*": 3.0, "hidden1": 7.0})
     scheme.attach(Network.layered((4,), [5, 5], 3), 3, seed=0)

@@ -110,7 +110,7 @@ def test_the_gradient_by_finite_differences():
 
 
 def test_duplicate_samples_and_float32_stay_close_to_float64():
-    """Duplicate rows make the centred kernel singular but for its regulariser; the inverse is in float64 all the same."""
+    """Duplicate rows make the centred kernel singular but for its regulariser."""
     errors = {}
     for dtype in ("float32", "float64"):
         network = Network.layered((6,), [5, 4], 3, dtype=dtype, seed=2)
@@ -122,6 +122,29 @@ def test_duplicate_samples_and_float32_stay_close_to_float64():
         errors[dtype] = scheme.teach(sweep, y.astype(dtype), network.backend.draws(0, 0))["hidden1"].error
     assert errors["float32"].dtype == np.float32
     np.testing.assert_allclose(errors["float32"], errors["float64"], rtol=0, atol=2e-3 * np.abs(errors["float64"]).max())
+
+
+@pytest.mark.parametrize("scale", [0.1, 1.0, 10.0])
+@pytest.mark.parametrize("spread", [0.1, 0.01])
+def test_float32_costs_no_more_than_the_conditioning_says(scale, spread):
+    """Activity in two tight clusters near and many kernel widths apart: off by at most 2 * 2**-24 times the condition number.
+
+    An inverse in float32 is off by about half of that.  Distances in float32, K for K - 11', or X and Y in float32 exceed it.
+    """
+    draw = np.random.default_rng(5)
+    labels = np.arange(64) % 2
+    z = scale * (draw.normal(size=(2, 32))[labels] + spread * draw.normal(size=(64, 32)))
+    x, y = draw.random((64, 16)), np.eye(2)[labels]
+    scheme = pathway("hsic_bottleneck", sigma=1.0)
+    scheme.attach(Network.layered((2,), [2], 2), 2, seed=0)
+    narrow = [values.astype(np.float32) for values in (z, x, y)]
+    found, exact = (
+        scheme._error(values, scheme._wanted(inputs, wanted, 1.0), 1.0)
+        for values, inputs, wanted in (narrow, [values.astype(np.float64) for values in narrow])
+    )
+    assert found.dtype == np.float32
+    condition = np.linalg.cond(scheme._kernel(z, 1.0)[2])
+    assert np.linalg.norm(found - exact) < 2 * condition * 2**-24 * np.linalg.norm(exact)
 
 
 def gradient_in_fifty_digits(z, x, y, sigma, beta):
