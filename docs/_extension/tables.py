@@ -272,8 +272,8 @@ MEASURED = {
     "recording/cost": {"recorded": "recorded", "seconds": "seconds", "slower_percent": "slower, %"},
     "recording/writing": {"values": "values", "way": "way", "mib_a_second": "MiB/s", "share": "share"},
     "recording/reading": {
-        "chunk_kib": "chunk, KiB", "one_neuron_ms": "one neuron, all recordings, ms", "one_moment_ms": "all neurons, one recording, ms",
-        "file_mib": "file, MiB",
+        "chunk_kib": "chunk, KiB", "one_neuron_ms": "one neuron, all recordings, ms",
+        "one_moment_ms": "all neurons, one recording, ms", "file_mib": "file, MiB",
     },
     "hsic-batch": {
         "batch": "batch", "before_ms": "all in float64, ms", "ours_ms": "step, ms", "floor_ms": "floor, ms",

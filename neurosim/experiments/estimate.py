@@ -18,8 +18,11 @@ from neurosim.datasets import one_hot
 from neurosim.datasets.registry import Entry, find
 from neurosim.errors import InputError, NotCapturableError, require
 from neurosim.experiments.building import build_network
-from neurosim.experiments.schema import ModelTable
+from neurosim.experiments.recorder import BUFFER
+from neurosim.experiments.schema import ModelTable, Record
+from neurosim.experiments.variables import recordable
 from neurosim.network import Network
+from neurosim.recording import chosen
 from neurosim.training import EVALUATION_BATCH, Trainer
 
 MEBIBYTE = 2**20
@@ -34,6 +37,7 @@ class Memory:
     optimiser : its memory of every parameter; buffers : of the captured steps
     data : images as they are loaded, and labels one-hot; evaluation : the activity of one batch of it
     checkpoint : the copy of weights and optimiser that is written after each epoch
+    recording : of chosen variables, what waits to be written and the moment that comes next
     process : Python and the libraries
     """
 
@@ -43,6 +47,7 @@ class Memory:
     data: int
     evaluation: int
     checkpoint: int
+    recording: int
     process: int
 
     @property
@@ -50,8 +55,8 @@ class Memory:
         return sum(getattr(self, part.name) for part in fields(self))
 
     def on(self, backend: Backend) -> int:
-        """Return the bytes that a backend holds of it: a GPU has no checkpoint and no process."""
-        return self.total - (0 if isinstance(backend, NumpyBackend) else self.checkpoint + self.process)
+        """Return the bytes that a backend holds of it: a GPU has no checkpoint, no process, and nothing that waits."""
+        return self.total - (0 if isinstance(backend, NumpyBackend) else self.checkpoint + self.recording + self.process)
 
     def describe(self) -> str:
         """Return the parts and their sum as one line of text."""
@@ -106,14 +111,36 @@ def memory(table: ModelTable, data_dir: str | os.PathLike[str] | None = None) ->
         optimiser=kept,
         buffers=buffers,
         data=_data(table, network),
-        evaluation=3 * EVALUATION_BATCH * _neurons(network) * network.dtype.itemsize,
+        evaluation=3 * max(EVALUATION_BATCH, samples(table.record)) * _neurons(network) * network.dtype.itemsize,
         checkpoint=learned + kept,
+        recording=_recording(table, network, trainers),
         process=psutil.Process().memory_info().rss,
     )
 
 
 def _bytes(arrays: Iterable[Any]) -> int:
     return sum(array.nbytes for array in arrays)
+
+
+def _recording(table: ModelTable, network: Network, trainers: list[Trainer]) -> int:
+    """Return the bytes of recordings at one moment, and of those that may wait, which are no more than an epoch's."""
+    requests = table.record.requests()
+    if not requests:
+        return 0
+    known = recordable(network, [trainer.pathway for trainer in trainers])
+    moment = epoch = 0
+    for name, request in chosen(requests, known).items():
+        shape, *_ = known[name].layout(request, samples(table.record))
+        size = math.prod(shape) * known[name].dtype.itemsize
+        steps = max(batches(find(table.data.name), table, trainer.batch) * len(trainer.pathway.phases) for trainer in trainers)
+        moment += size
+        epoch += size * (max(1, steps // request.interval.every) if request.interval.unit == "steps" else 1)
+    return moment + min(epoch, max(BUFFER, moment))
+
+
+def samples(record: Record) -> int:
+    """Return how many samples the probe has, at most."""
+    return record.samples if isinstance(record.samples, int) else len(record.samples)
 
 
 def _neurons(network: Network) -> int:

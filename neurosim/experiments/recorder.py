@@ -133,6 +133,7 @@ class Recorder(Observer):
 
     def _checkpoint(self, trainer: Trainer, stage: int, epoch: int) -> None:
         size = sum(int(np.prod(shape)) * dtype.itemsize for shape, dtype in trainer.state_layout().values())
+        size = max(size, BUFFER // 2)  # one may wait while another is written: more of them would only take memory
         self.background.put(size, lambda: functools.partial(self.file.checkpoint, stage, epoch, trainer.steps, trainer.state()))
 
     def _record(self, trainer: Trainer, unit: str, count: int) -> None:

@@ -1,7 +1,7 @@
 """Checkpoints within a run file: every array of the state has a row for each of a few slots, written in turn.
 
-A slot counts when its number in ``written`` is not 0.  It is set to 0, the arrays are written, and when they lie on the disk the
-number is set again, so that at every moment the checkpoint before is whole.
+A slot counts when its number in ``written`` is not 0, and the highest number is the last checkpoint.  When that one lies on the disk,
+another slot's number is set to 0, its arrays are written, and when they lie there too its number is set.
 """
 
 from __future__ import annotations
@@ -65,6 +65,7 @@ def write(group: h5py.Group, epoch: int, step: int, state: Mapping[str, np.ndarr
 
     What the layout has and ``state`` has not, as an optimiser's memory of what never changed, is zero.
     """
+    settle()  # the checkpoint before, whose number may still be on its way
     numbers = group["written"][()]
     slots = group["written"].maxshape[0]
     full = len(numbers) == slots
@@ -74,7 +75,7 @@ def write(group: h5py.Group, epoch: int, step: int, state: Mapping[str, np.ndarr
         if len(dataset) == slot:
             dataset.resize(slot + 1, axis=0)
     group["written"][slot] = 0
-    settle()
+    group.file.flush()
     unknown = set(state) - set(datasets)
     assert not unknown, unknown
     for key, dataset in datasets.items():
@@ -82,7 +83,7 @@ def write(group: h5py.Group, epoch: int, step: int, state: Mapping[str, np.ndarr
     group["epoch"][slot], group["step"][slot] = epoch, step
     settle()
     group["written"][slot] = epoch + 1
-    settle()
+    group.file.flush()
 
 
 def _datasets(group: h5py.Group) -> dict[str, h5py.Dataset]:

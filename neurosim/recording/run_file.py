@@ -24,7 +24,7 @@ from neurosim.errors import RunFileError, require
 from neurosim.recording import checkpoints, tables
 from neurosim.recording.checkpoints import Layout
 from neurosim.recording.opening import SCHEMA_VERSION, opened, reason
-from neurosim.recording.series import Series
+from neurosim.recording.series import CHUNK, Series
 
 STATUSES = ("running", "complete", "failed", "interrupted")
 TEXTS = {"status": 16, "reason": 1000}  # attributes that change while the run goes have a fixed size, in bytes
@@ -40,6 +40,7 @@ class RunFile:
         self.path = path
         self._lock = lock
         self._reserved = 0
+        self._datasets: dict[str, h5py.Dataset] = {}
         self._file = _swmr_writer(path)
 
     @classmethod
@@ -145,10 +146,16 @@ class RunFile:
         """Append rows, as many to each dataset of ``group``: name -> (rows, ...).  Raises OSError as ``append`` does."""
         self._hold(sum(rows.nbytes for rows in values.values()))
         for name, rows in values.items():
-            dataset = self._file[group][name]
+            dataset = self._dataset(f"{group}/{name}")
             before = len(dataset)
             dataset.resize(before + len(rows), axis=0)
             dataset[before:] = rows
+
+    def _dataset(self, path: str) -> h5py.Dataset:
+        """Return a dataset that stays open: with it goes the chunk that is being filled, which closing would write as it is."""
+        if path not in self._datasets:
+            self._datasets[path] = self._file[path]
+        return self._datasets[path]
 
     def flush(self) -> None:
         """Hand everything appended so far to the system: a killed process does not lose it, and readers see it."""
@@ -227,6 +234,7 @@ def _set_text(file: h5py.File, name: str, text: str) -> None:
 def _swmr_writer(path: Path) -> h5py.File:
     """Open for writing while others read, in one go: a file opened for writing first would be marked as nobody's to read."""
     access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    access.set_cache(0, 521, 4 * CHUNK, 1.0)  # of each dataset: the chunk that is being filled; whole ones need not stay
     access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
     return h5py.File(h5py.h5f.open(os.fsencode(path), h5py.h5f.ACC_RDWR | h5py.h5f.ACC_SWMR_WRITE, access))
 

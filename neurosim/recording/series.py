@@ -21,7 +21,7 @@ class Series:
     shape : of one recording
     dtype : of its values
     attributes : units, description, dims, ...
-    rows : how many recordings come between two flushes; a chunk holds no more, so that it is written once
+    rows : how many recordings come between two flushes; chunks are filled between them, so that most are written once
     """
 
     path: str
@@ -41,8 +41,13 @@ class Series:
         one neuron over all recordings is read without all the others."""
         if not self.shape:
             return (SMALL,)
-        rows = max(1, min(self.rows, CHUNK // max(self.nbytes, 1)))
+        rows = _even(self.rows, max(1, CHUNK // max(self.nbytes, 1)))
         return (rows, *_cut(self.shape, CHUNK // self.dtype.itemsize // rows))
+
+
+def _even(count: int, most: int) -> int:
+    """Return the size of the pieces when ``count`` is cut evenly into as few as possible of at most ``most``."""
+    return -(-count // -(-count // most))
 
 
 def _cut(shape: tuple[int, ...], most: int) -> tuple[int, ...]:
@@ -51,7 +56,7 @@ def _cut(shape: tuple[int, ...], most: int) -> tuple[int, ...]:
     for axis in reversed(range(len(block))):
         fit = most // (math.prod(block) // block[axis])
         if fit:
-            block[axis] = -(-block[axis] // -(-block[axis] // fit))
+            block[axis] = _even(block[axis], fit)
             break
         block[axis] = 1
     return tuple(block)

@@ -33,6 +33,16 @@ def test_memory_part_by_part(small):
     assert f"{memory.total / 2**20:,.0f} MiB (weights" in memory.describe()
 
 
+def test_memory_of_recordings(small):
+    def recording(*variables):
+        return estimate.memory(model(small(), record={"variables": list(variables), "samples": 50}).table).recording
+
+    assert recording() == 0
+    assert recording("hidden1.rate") == 2 * 4 * 50 * 12  # this moment's, and the one that waits
+    assert recording("hidden1.rate every 1 step", "x__hidden1.w[0:3]") == 4 * (50 * 12 * (1 + 4) + 64 * 3 * 2)
+    assert recording("x.rate every 1 step") < 64 * 2**20
+
+
 def test_asking_draws_no_weights(small, monkeypatch):
     monkeypatch.setattr("neurosim.network.projection.Projection._drawn", lambda *_: pytest.fail("weights were drawn"))
     estimate.memory(model(small()).table)
@@ -126,6 +136,7 @@ def measured(contents, folder):
 )
 def test_the_peak_is_within_a_fifth_of_what_was_told(scheme, hidden, batch, small, tmp_path):
     contents = small(scheme=scheme, epochs=2, batch=batch) | {"network": {"hidden": hidden}, "data": {"name": "digits"}}
+    contents["record"] = {"variables": ["hidden*.rate"], "samples": 500}
     found = measured(contents, tmp_path)
     assert found["predicted"] == pytest.approx(found["peak"], rel=0.2)
 

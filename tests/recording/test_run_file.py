@@ -81,6 +81,21 @@ def test_many_rows_at_once(path):
     assert Run(path).metrics.loc["test"]["loss"].tolist() == [0, 1, 2, 3, 4]
 
 
+def test_many_recordings_between_two_flushes_are_packed_together(path):
+    """Chunks that were written row by row would take several times the room: a compressed chunk that grows is written elsewhere."""
+    draw = np.random.default_rng(0)
+    one = Series("populations/h/rate", (20, 16), SMALL, rows=100)
+    assert one.chunks == (50, 20, 16)
+    with RunFile.create(path, model="", attributes={}, series=[one]) as file:
+        file.flush()
+        empty = path.stat().st_size
+        for _ in range(10):
+            for _ in range(100):
+                file.append("populations/h", {"rate": draw.normal(size=(20, 16))})
+            file.flush()
+    assert path.stat().st_size - empty < 1.1 * 1000 * one.nbytes
+
+
 def test_it_can_be_read_while_it_is_written(path):
     """By another process: within one, HDF5 shares what is open."""
     code = f"from neurosim.recording import Run; from pathlib import Path; run = Run(Path({str(path)!r}))\n"
