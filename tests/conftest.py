@@ -1,5 +1,8 @@
 """What several tests share."""
 
+import importlib.util
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
@@ -21,6 +24,21 @@ def small():
         }
 
     return contents
+
+
+@pytest.fixture(scope="session")
+def synthetic():
+    """The module that writes run files with made-up numbers."""
+    spec = importlib.util.spec_from_file_location("synthetic", Path(__file__).with_name("synthetic.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def made_up(synthetic, tmp_path):
+    """The path of a run file with made-up numbers."""
+    return synthetic.synthetic_run(tmp_path / "run.h5", spikes=True)
 
 
 @pytest.fixture

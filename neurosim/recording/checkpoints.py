@@ -1,7 +1,7 @@
 """Checkpoints within a run file: every array of the state has a row for each of a few slots, written in turn.
 
-A slot counts when its number in ``written`` is not 0, and the highest number is the last checkpoint.  When that one lies on the disk,
-another slot's number is set to 0, its arrays are written, and when they lie there too its number is set.
+A slot counts when its number in ``written`` is not 0, and the highest number is the last checkpoint.  When that one lies on the
+disk, another slot's number is set to 0, its arrays are written, and when they lie there too its number is set.
 """
 
 from __future__ import annotations

@@ -21,12 +21,6 @@ PROGRAM = [sys.executable, "-m", "neurosim"]
 ENVIRONMENT = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
 
 
-@pytest.fixture(autouse=True)
-def _in_an_empty_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("NEUROSIM_DATA", raising=False)
-
-
 @pytest.fixture
 def refused(capsys, tmp_path):
     """Return a function that runs a command, asserts one line on stderr, status 2 and nothing written; gives the line back."""

@@ -1,6 +1,5 @@
 """``neurosim export``: what it prints, how it leaves, and what it leaves behind."""
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -10,14 +9,6 @@ import numpy as np
 import pytest
 
 from neurosim.cli import main
-
-
-@pytest.fixture(scope="module")
-def synthetic():
-    spec = importlib.util.spec_from_file_location("synthetic", Path(__file__).parents[1] / "synthetic.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(autouse=True)

@@ -19,12 +19,6 @@ PROGRAM = [sys.executable, "-m", "neurosim"]
 ENVIRONMENT = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
 
 
-@pytest.fixture(autouse=True)
-def _in_an_empty_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("NEUROSIM_DATA", raising=False)
-
-
 @pytest.fixture
 def finished():
     assert main([*RUN, "--epochs", "2", "--out", "r.h5"]) == 0

@@ -1,6 +1,5 @@
 """``neurosim report``: which files it takes, and how it refuses."""
 
-import importlib.util
 import re
 import subprocess
 import sys
@@ -11,15 +10,6 @@ import typer
 
 from neurosim.cli.report import report, run_files
 from neurosim.errors import NeurosimError, RunFileError
-
-
-@pytest.fixture(scope="module")
-def synthetic():
-    """The module that writes run files with made-up numbers."""
-    spec = importlib.util.spec_from_file_location("synthetic", Path(__file__).parents[1] / "synthetic.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
