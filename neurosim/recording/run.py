@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import xarray
 
 PROBE = "probe"
+PIECE = 2**24  # bytes of a recording that dask reads at once
 SPIKES = {"time", "index", "trial", "step"}
 MOST = 10_000_000  # neurons of a population that spikes
 
@@ -182,7 +184,10 @@ class Run:
 
         values = guarded(table.columns["values"])
         rows = table.rows
-        lazy = dask.array.from_array(values, chunks=values.chunks, name=False, lock=True)[:rows]
+        size = max(1, math.prod(values.shape[1:]) * values.dtype.itemsize)
+        # whole recordings: dask keeps a note of every piece, and hands on to h5py what is sliced out of one
+        pieces = (max(1, PIECE // size), *values.shape[1:])
+        lazy = dask.array.from_array(values, chunks=pieces, name=False, lock=True)[:rows]
         attributes = {key: plain(value) for key, value in values.attrs.items()}
         dims = attributes.pop("dims", "").split() or _first_dims(table.path.split("/")[0], values.ndim)
         coordinates: dict[str, Any] = {key: ("recording", whole(table.columns[key], rows)) for key in ("epoch", "step")}
