@@ -36,6 +36,7 @@ setup(
         "dask>=2024.8",
         "filelock>=3.16",
         "h5py>=3.11",
+        "isal>=1.6",
         "jinja2>=3.1",
         "llvmlite>=0.45",
         "matplotlib>=3.9",

@@ -27,7 +27,8 @@ from neurosim.feedback import pathway
 from neurosim.network import Network
 from neurosim.plasticity import Adam
 from neurosim.recording import Background, RunFile, Series, series
-from neurosim.recording.run_file import COMPRESSED, LIBRARY
+from neurosim.recording.packing import FILTERS
+from neurosim.recording.run_file import LIBRARY
 from neurosim.training import Trainer
 
 EPOCHS = 3
@@ -130,7 +131,7 @@ def writing(rounds: int, folder: Path) -> list[dict]:
     path, rows = folder / "written.h5", []
     ways = {
         "h5py, as it is": plain_h5py(path, {}),
-        "h5py, compressed and with checksums": plain_h5py(path, {"fletcher32": True, **COMPRESSED}),
+        "h5py, compressed and with checksums": plain_h5py(path, FILTERS),
         "neurosim": ours(path),
     }
     for kind in ("tanh", "relu"):
@@ -156,7 +157,7 @@ def reading(rounds: int, folder: Path) -> list[dict]:
         series.CHUNK = size
         chunks = Series("rate", values.shape, values.dtype).chunks
         with h5py.File(path, "w", libver=LIBRARY) as file:
-            dataset = file.create_dataset("rate", (100, *values.shape), values.dtype, chunks=chunks, fletcher32=True, **COMPRESSED)
+            dataset = file.create_dataset("rate", (100, *values.shape), values.dtype, chunks=chunks, **FILTERS)
             for k in range(100):
                 dataset[k] = values
         neuron, moment = [], []

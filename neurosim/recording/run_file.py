@@ -24,11 +24,11 @@ from neurosim.errors import RunFileError, require
 from neurosim.recording import checkpoints, tables
 from neurosim.recording.checkpoints import Layout
 from neurosim.recording.opening import SCHEMA_VERSION, opened, reason
+from neurosim.recording.packing import FILTERS, PackedDataset
 from neurosim.recording.series import CHUNK, Series
 
 STATUSES = ("running", "complete", "failed", "interrupted")
 TEXTS = {"status": 16, "reason": 1000}  # attributes that change while the run goes have a fixed size, in bytes
-COMPRESSED = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
 MARGIN = 2**18  # bytes for HDF5's own structures
 LIBRARY = ("v110", "v110")  # the first version of the format that can be read while it is written
 
@@ -40,7 +40,7 @@ class RunFile:
         self.path = path
         self._lock = lock
         self._reserved = 0
-        self._datasets: dict[str, h5py.Dataset] = {}
+        self._datasets: dict[str, h5py.Dataset | PackedDataset] = {}
         self._file = _swmr_writer(path)
 
     @classmethod
@@ -126,8 +126,8 @@ class RunFile:
         self.close()
 
     def close(self) -> None:
-        """Close the file; what was appended is then on the disk."""
-        self._file.flush()
+        """Close the file; what was appended is then in it."""
+        self.flush()
         size = self._file.id.get_filesize()
         self._file.close()
         os.truncate(self.path, size)  # what was reserved and not needed
@@ -147,18 +147,25 @@ class RunFile:
         self._hold(sum(rows.nbytes for rows in values.values()))
         for name, rows in values.items():
             dataset = self._dataset(f"{group}/{name}")
-            before = len(dataset)
-            dataset.resize(before + len(rows), axis=0)
-            dataset[before:] = rows
+            if isinstance(dataset, PackedDataset):
+                dataset.extend(rows)
+            else:
+                before = len(dataset)
+                dataset.resize(before + len(rows), axis=0)
+                dataset[before:] = rows
 
-    def _dataset(self, path: str) -> h5py.Dataset:
-        """Return a dataset that stays open: with it goes the chunk that is being filled, which closing would write as it is."""
+    def _dataset(self, path: str) -> h5py.Dataset | PackedDataset:
+        """Return a dataset to append to; it stays open, with the chunk that is being filled."""
         if path not in self._datasets:
-            self._datasets[path] = self._file[path]
+            found = self._file[path]
+            self._datasets[path] = PackedDataset(found) if found.compression else found
         return self._datasets[path]
 
     def flush(self) -> None:
         """Hand everything appended so far to the system: a killed process does not lose it, and readers see it."""
+        for dataset in self._datasets.values():
+            if isinstance(dataset, PackedDataset):
+                dataset.flush()
         self._file.flush()
 
     def checkpoint(self, stage: int, epoch: int, step: int, state: Mapping[str, np.ndarray]) -> None:
@@ -189,7 +196,7 @@ class RunFile:
 
     def _settle(self) -> None:
         """Return when everything written so far lies on the disk itself."""
-        self._file.flush()
+        self.flush()
         _settle(self.path)
 
 
@@ -214,9 +221,9 @@ def _lay_out(
         _set_text(file, name, "running" if name == "status" else "")
     file["model"] = model
     for one in series:
-        options: dict[str, Any] = COMPRESSED if one.shape else {}
+        options: dict[str, Any] = FILTERS if one.shape else {"fletcher32": True}
         shapes: dict[str, Any] = {"shape": (0, *one.shape), "maxshape": (None, *one.shape), "chunks": one.chunks}
-        dataset = file.create_dataset(one.path, dtype=one.dtype, fletcher32=True, **shapes, **options)
+        dataset = file.create_dataset(one.path, dtype=one.dtype, **shapes, **options)
         dataset.attrs.update(one.attributes)
     for path, values in constants.items():
         file.create_dataset(path, data=values, **({"chunks": True, "fletcher32": True} if values.size else {}))

@@ -27,6 +27,7 @@ ONLY_IN = {
     "cupy": {"backends/cupy_backend.py"},
     "llvmlite": {"capture/machine_code.py"},
     "h5py": {"recording"},
+    "isal": {"recording/packing.py"},
     "brian2": {"equations", "spiking"},
     "typer": {"cli"},
     "pydantic": {"experiments"},
