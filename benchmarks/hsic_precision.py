@@ -65,7 +65,7 @@ CHANGES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 VARIANTS = ("ours", *CHANGES, "tf32")
 PAPERS, WIDE = "the papers' models, own batch and sigma", "the widest of them, batch 128 to 512, sigma 5 to 10"
-NARROW, NEAR = "the same, sigma 1", "clusters up to one kernel width apart"
+NARROW, NEAR = "the widest of them, sigma 1", "clusters up to one kernel width apart"
 FAR, NO_INVERSE = "clusters 3 to 30 kernel widths apart", "no inverse"
 
 
