@@ -7,6 +7,7 @@ as they lie on the disk.  Any HDF5 reads them: shuffle, deflate and Fletcher's c
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterator
 
@@ -20,9 +21,17 @@ LEVEL = 1  # of ISA-L's 0 to 3
 
 def packed(chunk: np.ndarray) -> bytes:
     """Return a chunk's bytes as FILTERS, in HDF5's order, make them: shuffled, deflated, with a checksum behind."""
-    shuffled = np.ascontiguousarray(chunk).view(np.uint8).reshape(-1, chunk.dtype.itemsize).T.tobytes()
-    deflated: bytes = isal_zlib.compress(shuffled, LEVEL)
+    deflated: bytes = isal_zlib.compress(shuffled(chunk), LEVEL)
     return deflated + fletcher32(deflated).to_bytes(4, "little")
+
+
+def shuffled(chunk: np.ndarray) -> np.ndarray:
+    """Return the first bytes of all values, then the second ones, and so on: (itemsize, values)."""
+    values = np.ascontiguousarray(chunk).reshape(-1, 1).view(np.uint8)
+    found = np.empty(values.shape[::-1], np.uint8)
+    for place in range(len(found)):  # a transposed copy at once takes six times as long
+        found[place] = values[:, place]
+    return found
 
 
 def fletcher32(data: bytes) -> int:
@@ -31,9 +40,14 @@ def fletcher32(data: bytes) -> int:
     The sums are ones' complement: a multiple of 65535 is 65535, and only nothing but zeros is 0.
     """
     words = np.frombuffer(data + b"\0" * (len(data) % 2), ">u2").astype(np.uint64)
-    ahead = np.arange(len(words), 0, -1, dtype=np.uint64)
-    first, second = _folded(int(words.sum())), _folded(int((words * ahead).sum()))
+    first, second = _folded(int(words.sum())), _folded(int(words @ _counts_down(len(words))))
     return second << 16 | first
+
+
+@functools.lru_cache(maxsize=64)
+def _counts_down(count: int) -> np.ndarray:
+    """Return count, count - 1, ..., 1: how often a word is in the sum of sums."""
+    return np.arange(count, 0, -1, dtype=np.uint64)
 
 
 def _folded(total: int) -> int:
