@@ -23,6 +23,7 @@ import numpy as np
 from neurosim.errors import RunFileError, require
 from neurosim.recording import checkpoints, tables
 from neurosim.recording.checkpoints import Layout
+from neurosim.recording.guard import children
 from neurosim.recording.opening import SCHEMA_VERSION, opened, reason
 from neurosim.recording.packing import FILTERS, PackedDataset
 from neurosim.recording.series import CHUNK, Series
@@ -106,8 +107,8 @@ class RunFile:
                 raise OSError(errno.ENOSPC, f"no room beside it for a copy of run file {path}")
             with opened(path) as old, h5py.File(fresh, "w", libver=LIBRARY) as file:
                 file.attrs.update({name: value for name, value in old.attrs.items() if name not in TEXTS})
-                for name in old:
-                    old.copy(name, file)
+                for name, item in children(old, "").items():
+                    old.copy(item, file, name)
                 tables.rewind(file, checkpoints.last_step(file))
                 _set_text(file, "status", "running")
                 _set_text(file, "reason", "")
@@ -267,8 +268,9 @@ def _take_name(fresh: Path, path: Path, overwrite: bool) -> None:
 def _reserve(path: Path, size: int) -> None:
     """Make the file at least ``size`` bytes long, on the disk; raise OSError where there is no room."""
     with path.open("ab") as raw:
-        if hasattr(os, "posix_fallocate"):  # elsewhere a full disk is found by the write that fails
-            os.posix_fallocate(raw.fileno(), 0, size)
+        there = os.fstat(raw.fileno()).st_size
+        if size > there and hasattr(os, "posix_fallocate"):  # elsewhere a full disk is found by the write that fails
+            os.posix_fallocate(raw.fileno(), there, size - there)
 
 
 def _settle(path: Path) -> None:

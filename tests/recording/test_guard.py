@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from neurosim.errors import RunFileError
-from neurosim.recording import Run, problems
+from neurosim.recording import Run, RunFile, problems
 
 
 def everything(path):
@@ -132,6 +132,22 @@ def test_a_model_that_is_no_text_or_endless(made_up, text):
 
     with pytest.raises(RunFileError, match="is no text|characters long"):
         everything(replaced(made_up, "model", make))
+
+
+@pytest.mark.parametrize("place", ["populations", "populations/hidden1/rate"])
+def test_a_file_that_leads_elsewhere_is_not_resumed_either(made_up, place, tmp_path):
+    secret = tmp_path / "secret.h5"
+    with h5py.File(secret, "w") as file:
+        file[place] = np.arange(5.0)
+
+    def make(file):
+        file[place] = h5py.ExternalLink(str(secret), place)
+
+    replaced(made_up, place, make)
+    before = made_up.read_bytes()
+    with pytest.raises(RunFileError, match="no part of the file itself"):
+        RunFile.resume(made_up)
+    assert made_up.read_bytes() == before
 
 
 def test_a_dataset_where_a_group_should_be(made_up):
