@@ -53,8 +53,8 @@ def compare(
             models, out, seeds=range(first, first + seeds), backend=backend, data_dir=data_dir, overwrite=overwrite, watch=watch
         ):
             results.append(result)
-    _write_report(results, out, overwrite)
     _print_table(results, next(iter(models.values())).table.title.partition(": ")[2])
+    _write_report(results, out, overwrite)
     _print_after(results, out, next(iter(models.values())).table.data.name)
     diverged = [f"{result.scheme} (seed {result.seed})" for result in results if result.failure]
     if diverged:
@@ -70,6 +70,10 @@ def _write_report(results: Sequence[Result], out: Path, overwrite: bool) -> None
     with ExitStack() as stack:
         runs = [stack.enter_context(Run(out / f"{result.scheme}-seed{result.seed}.h5")) for result in results]
         write_report(runs, out / "report.html", overwrite=overwrite)
+        spent = [run.metrics["alignment_seconds"].sum() for run in runs if "alignment_seconds" in run.metrics]
+        if spent:
+            steps = sum(run.metrics["seconds"].sum() for run in runs)
+            typer.echo(f"comparing updates with backprop's took {sum(spent):.2g} s, beside {steps:.2g} s of steps")
 
 
 @contextmanager

@@ -232,11 +232,12 @@ class Variable(Section):
     every: str = "1 epoch"
     start: int = 0
     stop: int | None = None
-    neurons: list[int] | str = ""
+    neurons: Literal[True] | list[int] | str = True
 
     def request(self) -> Request:
         """Return what this asks for."""
-        neurons = self.neurons if isinstance(self.neurons, str) else ", ".join(map(str, self.neurons))
+        listed = self.neurons if isinstance(self.neurons, list) else []
+        neurons = self.neurons if isinstance(self.neurons, str) else ", ".join(map(str, listed))
         return Request(self.variable, Interval.of(self.every, self.start, self.stop), Some(neurons))
 
 
