@@ -72,6 +72,7 @@ def test_chosen_neurons_and_samples(small, tmp_path):
         variables=[
             "hidden1.rate[1:8:3]",
             {"variable": "x__hidden1.w", "neurons": [2, 5]},
+            {"variable": "output.rate", "neurons": True},
             "x.rate[random 4 seed 7]",
             "hidden2.rate",
         ],
@@ -85,6 +86,7 @@ def test_chosen_neurons_and_samples(small, tmp_path):
         np.testing.assert_array_equal(rate.label, prepared.data.train.y[[3, 1, 7]])
         np.testing.assert_array_equal(rate[-1], now.rate["hidden1"][:, [1, 4, 7]])
         np.testing.assert_array_equal(said.recording("hidden2.rate")[-1], now.rate["hidden2"])
+        np.testing.assert_array_equal(said.recording("output.rate")[-1], now.rate["output"])
         np.testing.assert_array_equal(said.recording("x__hidden1.w")[-1], prepared.network.projections["x__hidden1"].w[:, [2, 5]])
         pixels = said.recording("x.rate")
         assert pixels.shape == (4, 3, 4)
