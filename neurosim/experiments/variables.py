@@ -127,10 +127,15 @@ def _taught(network: Network, pathway: FeedbackPathway) -> dict[str, Variable]:
 
 
 def signals(network: Network, pathway: FeedbackPathway, sweep: Sweep, target: Any, seed: int, step: int) -> dict[str, Any]:
-    """Return everything the pathway tells populations for one sweep, by variable name: (batch, *shape)."""
+    """Return everything the pathway tells populations for one sweep, by variable name: (batch, *shape).
+
+    Not-a-numbers where a population gets no error in this step, as in asynchronous synthetic gradients.
+    """
     draws = network.backend.draws(seed, step)
-    teaching = pathway.teach(sweep, target, draws)
-    found = {f"{name}.error": taught.error for name, taught in teaching.items() if taught.error is not None}
+    found = {}
+    for name, taught in pathway.teach(sweep, target, draws).items():
+        nothing = taught.error is None
+        found[f"{name}.error"] = network.backend.xp.full_like(sweep.rate[name], np.nan) if nothing else taught.error
     inner = pathway.signals(sweep, target, network.backend.draws(seed, step))
     return found | {f"{population}.{key}": value for population, own in inner.items() for key, value in own.items()}
 

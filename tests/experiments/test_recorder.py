@@ -146,6 +146,14 @@ def test_signals_are_what_the_papers_call_them(scheme):
     assert np.abs(error).max() > 0
 
 
+def test_a_population_that_gets_no_error_this_time_has_no_number(small, tmp_path):
+    contents = small(scheme="synthetic_gradients", options={"p_update": 0.5}, epochs=8)
+    with run(job(contents, variables=["hidden1.error every 1 step"]), tmp_path / "run.h5") as said:
+        resting = np.isnan(said.recording("hidden1.error").values)
+        assert (resting.all(axis=(1, 2)) | ~resting.any(axis=(1, 2))).all()
+        assert 4 < resting.all(axis=(1, 2)).sum() < len(resting) - 4
+
+
 def test_recording_changes_nothing(small, tmp_path):
     contents = small(scheme="difference_target_propagation")
     with run(job(contents), tmp_path / "plain.h5") as plain:
