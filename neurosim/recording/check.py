@@ -20,7 +20,7 @@ NEEDED = ("schema_version", "neurosim_version", "created", "status", "seed", "ba
 def problems(path: Path) -> list[str]:
     """Return what is wrong with the run file at ``path``, a line each; none for a good one.
 
-    A run that is going, or was killed, may end in a row that is half written; the rest is held to the same.
+    A run that is going, or was killed, may have rows of which some columns are not written yet; nobody is shown them.
 
     Raises RunFileError where it cannot be opened at all.
     """
@@ -71,7 +71,7 @@ def _tables(file: h5py.File, *, ended: bool) -> Iterator[str]:
     for table in tables.found(file):
         where = f"{table.path}/{table.variable}".rstrip("/")
         lengths = {name: len(column) for name, column in table.columns.items()}
-        if max(lengths.values()) - table.rows > (0 if ended else 1):
+        if ended and max(lengths.values()) > table.rows:
             yield f"{where}: columns of different lengths {lengths}"
         if (np.diff(table.step[: table.rows]) < 0).any():
             yield f"{where}: steps go back"

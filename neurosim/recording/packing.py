@@ -54,10 +54,10 @@ def _folded(total: int) -> int:
     return (total - 1) % 65535 + 1 if total else 0
 
 
-class PackedDataset:
-    """A compressed dataset that grows by rows; a chunk is written when it is full, or as far as it is filled when it is flushed.
+class GrowingDataset:
+    """A dataset that grows by rows; a chunk is written when it is full, or as far as it is filled when it is flushed.
 
-    dataset : made with FILTERS
+    dataset : chunked; packed here where it is compressed, which it then is with FILTERS
     """
 
     def __init__(self, dataset: h5py.Dataset) -> None:
@@ -83,8 +83,11 @@ class PackedDataset:
         if self.filled == self.written:
             return
         self.dataset.resize(self.start + self.filled, axis=0)
-        for corner, chunk in self._chunks():
-            self.dataset.id.write_direct_chunk((self.start, *corner), packed(chunk))
+        if self.dataset.compression:
+            for corner, chunk in self._chunks():
+                self.dataset.id.write_direct_chunk((self.start, *corner), packed(chunk))
+        else:
+            self.dataset[self.start + self.written :] = self.filling[self.written : self.filled]
         self.written = self.filled
 
     def _chunks(self) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:

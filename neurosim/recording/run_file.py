@@ -25,7 +25,7 @@ from neurosim.recording import checkpoints, tables
 from neurosim.recording.checkpoints import Layout
 from neurosim.recording.guard import children
 from neurosim.recording.opening import SCHEMA_VERSION, opened, reason
-from neurosim.recording.packing import FILTERS, PackedDataset
+from neurosim.recording.packing import FILTERS, GrowingDataset
 from neurosim.recording.series import CHUNK, Series
 
 STATUSES = ("running", "complete", "failed", "interrupted")
@@ -41,7 +41,7 @@ class RunFile:
         self.path = path
         self._lock = lock
         self._reserved = 0
-        self._datasets: dict[str, h5py.Dataset | PackedDataset] = {}
+        self._datasets: dict[str, GrowingDataset] = {}
         self._file = _swmr_writer(path)
 
     @classmethod
@@ -147,26 +147,18 @@ class RunFile:
         """Append rows, as many to each dataset of ``group``: name -> (rows, ...).  Raises OSError as ``append`` does."""
         self._hold(sum(rows.nbytes for rows in values.values()))
         for name, rows in values.items():
-            dataset = self._dataset(f"{group}/{name}")
-            if isinstance(dataset, PackedDataset):
-                dataset.extend(rows)
-            else:
-                before = len(dataset)
-                dataset.resize(before + len(rows), axis=0)
-                dataset[before:] = rows
+            self._dataset(f"{group}/{name}").extend(rows)
 
-    def _dataset(self, path: str) -> h5py.Dataset | PackedDataset:
+    def _dataset(self, path: str) -> GrowingDataset:
         """Return a dataset to append to; it stays open, with the chunk that is being filled."""
         if path not in self._datasets:
-            found = self._file[path]
-            self._datasets[path] = PackedDataset(found) if found.compression else found
+            self._datasets[path] = GrowingDataset(self._file[path])
         return self._datasets[path]
 
     def flush(self) -> None:
         """Hand everything appended so far to the system: a killed process does not lose it, and readers see it."""
         for dataset in self._datasets.values():
-            if isinstance(dataset, PackedDataset):
-                dataset.flush()
+            dataset.flush()
         self._file.flush()
 
     def checkpoint(self, stage: int, epoch: int, step: int, state: Mapping[str, np.ndarray]) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neurosim.recording.packing import FILTERS, PackedDataset, fletcher32, packed
+from neurosim.recording.packing import FILTERS, GrowingDataset, fletcher32, packed
 
 
 def dataset(file, shape, chunks, dtype):
@@ -26,7 +26,7 @@ def test_hdf5_reads_what_was_packed(shape, rows, dtype, portions, random):
     draw = np.random.default_rng(random.randrange(2**32))
     with h5py.File("packed.h5", "w", driver="core", backing_store=False) as file:
         values = dataset(file, tuple(shape), chunks, dtype)
-        growing, expected = PackedDataset(values), np.zeros((0, *shape), dtype)
+        growing, expected = GrowingDataset(values), np.zeros((0, *shape), dtype)
         for count in portions:
             more = (100 * draw.normal(size=(count, *shape))).astype(dtype)
             growing.extend(more)
@@ -34,7 +34,7 @@ def test_hdf5_reads_what_was_packed(shape, rows, dtype, portions, random):
             expected = np.concatenate([expected, more])
             np.testing.assert_array_equal(values[()], expected)
             if random.random() < 0.3:
-                growing = PackedDataset(values)  # as a resumed run finds it
+                growing = GrowingDataset(values)  # as a resumed run finds it
 
 
 @given(st.binary(min_size=1, max_size=2000))
@@ -71,7 +71,7 @@ def test_a_flipped_bit_is_found():
 def test_nothing_is_visible_before_it_is_flushed_but_full_chunks():
     with h5py.File("seen.h5", "w", driver="core", backing_store=False) as file:
         values = dataset(file, (3,), (4, 3), "f4")
-        growing = PackedDataset(values)
+        growing = GrowingDataset(values)
         growing.extend(np.ones((6, 3)))
         assert len(values) == 4
         growing.flush()
