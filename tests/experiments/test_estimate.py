@@ -145,7 +145,8 @@ def test_the_peak_is_within_a_fifth_of_what_was_told(scheme, hidden, batch, smal
 @pytest.mark.parametrize("schedule", [[], [{"name": "step_decay", "every": 1, "factor": 0.99}]], ids=["plain", "captured anew"])
 def test_resident_memory_does_not_grow_with_epochs(schedule, small, tmp_path):
     optimiser = [{"name": "adam", "learning_rate": 0.003}, *schedule]
-    contents = small(epochs=160, optimiser=optimiser) | {"network": {"hidden": [300, 300]}, "data": {"name": "digits", "limit": 200}}
+    contents = small(epochs=160, optimiser=optimiser) | {"network": {"hidden": [300, 300]}}
+    contents["data"] = {"name": "digits", "limit": 200}
     seen = measured(contents, tmp_path)["seen"]
     assert len(seen) == 161  # the recording thread's share of the allocator fills in the first hundred epochs of a few steps
     assert np.median(seen[-20:]) - np.median(seen[100:120]) < 2 * 2**20
