@@ -55,11 +55,6 @@ class RecordingPlan:
     def _chosen(self, variable: Variable, request: Request) -> Chosen:
         return Chosen(variable, request, *variable.layout(request, len(self.probe)))
 
-    @property
-    def nbytes(self) -> int:
-        """The bytes of one recording of everything."""
-        return sum(int(np.prod(c.shape)) * c.variable.dtype.itemsize for c in self.variables)
-
     def series(self) -> list[Series]:
         """Return every dataset that grows."""
         found = []

@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 
 from neurosim.errors import RunFileError, require
-from neurosim.recording.guard import children, guarded, whole
+from neurosim.recording.guard import children, direct, guarded, whole
 from neurosim.recording.opening import reason
 from neurosim.recording.series import chunked
 
@@ -102,8 +102,8 @@ def _datasets(group: h5py.Group) -> dict[str, h5py.Dataset]:
 def written(file: h5py.File) -> dict[int, tuple[int, int]]:
     """Return the checkpoints that count: epoch of the whole run -> (stage, slot), in order."""
     found: dict[int, tuple[int, int]] = {}
-    for name, group in (children(file, PLACE) if PLACE in file else {}).items():
-        for slot, number in enumerate(guarded(group["written"])[()]):
+    for name in children(file, PLACE) if PLACE in file else ():
+        for slot, number in enumerate(whole(direct(file, f"{PLACE}/{name}/written"))):
             if number > 0:
                 found[int(number) - 1] = int(name), slot
     return dict(sorted(found.items()))
@@ -115,7 +115,7 @@ def last_step(file: h5py.File) -> int:
     if not found:
         return -1
     stage, slot = list(found.values())[-1]
-    return int(file[f"{PLACE}/{stage}/step"][slot])
+    return int(guarded(direct(file, f"{PLACE}/{stage}/step"))[slot])
 
 
 def last(file: h5py.File, path: Path) -> dict[str, np.ndarray]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from neurosim.errors import NeurosimError, RunFileError, UnknownNameError, require
 from neurosim.recording import checkpoints, tables
-from neurosim.recording.guard import children, guarded, text, whole
+from neurosim.recording.guard import children, direct, guarded, text, whole
 from neurosim.recording.opening import UNREADABLE, damaged, opened, plain
 from neurosim.recording.tables import Table
 
@@ -80,7 +80,7 @@ class Run:
     def model(self) -> str:
         """The model file's text as run, every override applied; "" for a network built in Python."""
         with self._damage_told():
-            return text(self._file["model"])
+            return text(direct(self._file, "model"))
 
     # ------------------------------------------------------------------ what was measured
 
@@ -172,7 +172,7 @@ class Run:
             yield from tables.found(self._file)
             return
         for place in ("populations", "projections"):  # the first schema had one clock for all variables of a group
-            for name in self._file.get(place, {}):
+            for name in children(self._file, place) if place in self._file else ():
                 group = children(self._file, f"{place}/{name}")
                 clock = {key: group.pop(key) for key in ("step", "epoch")}
                 for variable, values in group.items():
@@ -195,7 +195,7 @@ class Run:
             coordinates |= {key: ("sample", numbers) for key, numbers in self.probe.items()}
         numbers = f"{table.path}/{table.variable}.neurons"
         if numbers in self._file:
-            coordinates[dims[-1]] = (dims[-1], whole(self._file[numbers]))
+            coordinates[dims[-1]] = (dims[-1], whole(direct(self._file, numbers)))
         return xr.DataArray(lazy, dims=dims, coords=coordinates, attrs=attributes, name=_name(table))
 
     # ------------------------------------------------------------------ checkpoints
@@ -205,7 +205,7 @@ class Run:
         """The epochs, counted over all stages, whose weights the file holds."""
         with self._damage_told():
             if int(self.attributes["schema_version"]) == 1:
-                return [int(whole(self._file["checkpoint/position/total_epochs"]))] if "checkpoint" in self._file else []
+                return [int(whole(direct(self._file, "checkpoint/position/total_epochs")))] if "checkpoint" in self._file else []
             return list(checkpoints.written(self._file))
 
     def checkpoint(self, epoch: int | None = None) -> dict[str, np.ndarray]:

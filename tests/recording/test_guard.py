@@ -38,12 +38,15 @@ def test_the_file_is_good_before_anything_is_done_to_it(made_up):
 VALUES = ["metrics/test/loss", "populations/hidden1/rate", "checkpoints/0/network/x__hidden1.w", "alignment/x__hidden1/angle"]
 
 
-@pytest.mark.parametrize("name", [*VALUES, "metrics", "populations/hidden1", "checkpoints/0", "spikes/hidden1/time"])
+OTHERS = ["model", "checkpoints/0/written", "probe/label", "metrics", "populations/hidden1", "checkpoints/0", "spikes/hidden1/time"]
+
+
+@pytest.mark.parametrize("name", [*VALUES, *OTHERS])
 def test_links_that_lead_elsewhere(made_up, name, tmp_path):
     secret = tmp_path / "secret.h5"
     with h5py.File(secret, "w") as file:
-        file[name] = np.arange(5.0)
-    for link in (h5py.ExternalLink(str(secret), name), h5py.SoftLink("/model")):
+        file[name] = "secret" if name == "model" else np.arange(5.0)
+    for link in (h5py.ExternalLink(str(secret), name), h5py.SoftLink("/metrics/test/epoch")):
 
         def make(file, link=link):
             file[name] = link
