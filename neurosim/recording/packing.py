@@ -1,8 +1,8 @@
-"""Chunks packed as HDF5's own filters would pack them, and several times as fast.
+"""Chunks packed as HDF5's own filters would pack them, and three to four times as fast (``python -m benchmarks.recording``).
 
-HDF5 compresses with zlib, at some 50 MB/s: recording every hidden rate of a small network then slowed its run by a tenth
-(``python -m benchmarks.recording``).  ISA-L writes the same format at some 400 MB/s, so chunks are packed here and handed to HDF5
-as they lie on the disk.  Any HDF5 reads them: shuffle, deflate and Fletcher's checksum are its standard filters.
+HDF5 compresses with zlib: recording every hidden rate of a small network then slowed its run by a tenth (2026-11-24).  ISA-L writes
+the same format, so chunks are packed here and handed to HDF5 as they lie on the disk.  Any HDF5 reads them: shuffle, deflate and
+Fletcher's checksum are its standard filters.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def shuffled(chunk: np.ndarray) -> np.ndarray:
     """Return the first bytes of all values, then the second ones, and so on: (itemsize, values)."""
     values = np.ascontiguousarray(chunk).reshape(-1, 1).view(np.uint8)
     found = np.empty(values.shape[::-1], np.uint8)
-    for place in range(len(found)):  # a transposed copy at once takes six times as long
+    for place in range(len(found)):  # one transposed copy would go through them value by value, which is slow
         found[place] = values[:, place]
     return found
 
