@@ -10,6 +10,7 @@ import difflib
 from collections.abc import Iterable
 
 MANY = 30  # names; more of them are no help in one line
+LONGEST = 80  # characters of a value that a message quotes
 
 
 class NeurosimError(Exception):
@@ -36,7 +37,7 @@ class UnknownNameError(InputError):
         if len(known) > MANY:
             nearest = difflib.get_close_matches(str(name), known, n=6, cutoff=0)
             listed = [*nearest, f"... ({len(known)} in all{': ' if where else ''}{where})"]
-        super().__init__(f"{kind} {name!r} is unknown: expected one of {', '.join(listed)}{hint}")
+        super().__init__(f"{kind} {quoted(name)} is unknown: expected one of {', '.join(listed)}{hint}")
 
 
 class ShapeError(InputError):
@@ -73,3 +74,13 @@ def require(condition: bool, message: str, error: type[NeurosimError] = InputErr
     """Raise ``error(message)`` unless ``condition`` holds."""
     if not condition:
         raise error(message)
+
+
+def quoted(value: object) -> str:
+    """Return ``value`` as a message quotes it: its ``repr`` on one line, cut at LONGEST characters."""
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of more digits than Python writes
+        text = f"a number of {getattr(value, 'bit_length', lambda: 0)():,} bits"
+    text = " ".join(text.split())
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 4]}...{text[-1]}"
