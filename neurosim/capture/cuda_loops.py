@@ -27,7 +27,7 @@ INFIX = {
 }  # fmt: skip
 FUNCTIONS = {
     name: name for name in ("sqrt", "exp", "log", "tanh", "sin", "cos", "tan", "log1p", "expm1", "floor", "ceil", "sinh", "cosh")
-} | {"absolute": "fabs", "power": "pow", "arctan": "atan"}  # fmt: skip
+} | {"absolute": "fabs", "power": "pow", "arctan": "atan", "arcsin": "asin", "arccos": "acos", "log10": "log10", "trunc": "trunc"}  # fmt: skip
 PREFIX = {"negative": "-", "logical_not": "!"}
 OTHERS = frozenset({"maximum", "minimum", "sign", "where", "cast", "unit", "full", "assign"})
 ELEMENTWISE = frozenset(INFIX) | frozenset(FUNCTIONS) | frozenset(PREFIX) | OTHERS

@@ -5,8 +5,7 @@ import sympy
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from neurosim.equations import parse, separate
-from neurosim.equations.separable import compile_expression
+from neurosim.equations import compile_expression, parse, separate
 from neurosim.errors import EquationError
 
 
@@ -22,8 +21,8 @@ def test_names_are_sorted_by_where_they_come_from():
         ("dw = True", "true or false"),
         ("dw = rate_pre > 0", "true or false"),
         ("dw = rate_pre / 0", "division by zero"),
-        ("dw = rand() * rate_pre", "'rand' is not available"),
-        ("dw = exprel(rate_pre)", "'exprel' is not available"),
+        ("dw = rand() * rate_pre", "'rand' is unknown"),
+        ("dw = exprel(rate_pre)", "'exprel' is unknown"),
     ],
 )
 def test_what_has_no_number_is_refused(text, named):
