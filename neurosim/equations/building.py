@@ -21,7 +21,9 @@ from neurosim.errors import LONGEST, EquationError, UnknownNameError, require
 HIGHEST = 100  # exponent of a variable
 EXACT = 2**53  # whole numbers up to here are themselves as floating point
 
-Value = int | float | bool | sympy.Expr  # a number or a truth value that is known, or an expression of variables
+Expression = Any  # sympy.Expr: sympy has no types
+Number = int | float | Expression
+Value = Number | bool  # a number or a truth value that is known, or an expression of variables
 
 SYMBOLS: dict[type[ast.AST], str] = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**", ast.Gt: ">",
@@ -34,7 +36,7 @@ ON_NUMBERS: dict[str, Callable[[Any, Any], Any]] = {
 KINDS = (sympy.Symbol, sympy.Integer, sympy.Rational, sympy.Float, sympy.Add, sympy.Mul, sympy.Pow, Elementwise)
 
 
-def build(tree: ast.expr, resolve: Callable[[str], int | float | sympy.Symbol]) -> sympy.Expr:
+def build(tree: ast.expr, resolve: Callable[[str], Number]) -> sympy.Expr:
     """Return the expression of a syntax tree.
 
     resolve : returns the number or the variable that a name stands for
@@ -51,7 +53,7 @@ def build(tree: ast.expr, resolve: Callable[[str], int | float | sympy.Symbol]) 
 class _Builder:
     """Walks one tree.  depth : how many nodes it is inside of, a chain of operators counted once."""
 
-    def __init__(self, resolve: Callable[[str], int | float | sympy.Symbol]) -> None:
+    def __init__(self, resolve: Callable[[str], Number]) -> None:
         self.resolve = resolve
         self.depth = 0
 
@@ -68,7 +70,7 @@ class _Builder:
         self.depth -= 1
         return made
 
-    def number(self, node: ast.expr) -> int | float | sympy.Expr:
+    def number(self, node: ast.expr) -> Number:
         return _number(node, self.value(node))
 
     def truth(self, node: ast.expr) -> Value:
@@ -149,7 +151,7 @@ class _Builder:
             return _finite(node, function.array(np, *map(np.float64, numbers)))
 
 
-def _arithmetic(node: ast.BinOp, left: int | float | sympy.Expr, right: int | float | sympy.Expr) -> int | float | sympy.Expr:
+def _arithmetic(node: ast.BinOp, left: Number, right: Number) -> Number:
     """Return what an operator makes of two numbers or expressions."""
     symbol = SYMBOLS.get(type(node.op), "")
     require(symbol != "", f"invalid syntax: {_text(node)} has no place in an equation; use + - * / // % **", EquationError)
@@ -165,7 +167,7 @@ def _arithmetic(node: ast.BinOp, left: int | float | sympy.Expr, right: int | fl
     return _arithmetic_of(node, symbol, left, right)
 
 
-def _arithmetic_of(node: ast.expr, symbol: str, left: Any, right: Any) -> int | float | sympy.Expr:
+def _arithmetic_of(node: ast.expr, symbol: str, left: Any, right: Any) -> Number:
     """Return a sum, a difference or a product with at least one expression."""
     a, b = _as_sympy(left), _as_sympy(right)
     if symbol == "*":
@@ -173,7 +175,7 @@ def _arithmetic_of(node: ast.expr, symbol: str, left: Any, right: Any) -> int | 
     return _known(node, sympy.Add(a, b if symbol == "+" else -b))
 
 
-def _power(node: ast.expr, base: Any, exponent: Any) -> int | float | sympy.Expr:
+def _power(node: ast.expr, base: Any, exponent: Any) -> Number:
     if isinstance(exponent, float) and exponent.is_integer() and abs(exponent) <= HIGHEST:
         exponent = int(exponent)
     if not isinstance(exponent, sympy.Expr):
@@ -218,7 +220,7 @@ def _finite(node: ast.expr, found: Any) -> int | float:
     return found if isinstance(found, int) and abs(found) <= EXACT else number
 
 
-def _known(node: ast.expr, found: sympy.Expr) -> int | float | sympy.Expr:
+def _known(node: ast.expr, found: sympy.Expr) -> Number:
     """Return what sympy made of an operation, a number as Python's own.
 
     Sympy gathers powers of powers and products of numbers, so that what is in the text does not bound what is in here.
@@ -235,7 +237,7 @@ def _known(node: ast.expr, found: sympy.Expr) -> int | float | sympy.Expr:
     return found
 
 
-def _number(node: ast.expr, found: Value) -> int | float | sympy.Expr:
+def _number(node: ast.expr, found: Value) -> Number:
     if _is_truth(found):
         raise EquationError(f"{_text(node)} is true or false: expected a number; wrap it in int(...)")
     return found

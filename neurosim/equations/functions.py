@@ -39,8 +39,9 @@ class Elementwise(sympy.Function):  # type: ignore[misc]
 
 
 def _entry(name: str, arity: int, array: Callable[..., Array], **attributes: Any) -> type[Elementwise]:
-    made = type(Elementwise)(name, (Elementwise,), {"arity": arity, "array": staticmethod(array), **attributes})
-    return made  # type: ignore[no-any-return]
+    metaclass: Any = type(Elementwise)
+    made: type[Elementwise] = metaclass(name, (Elementwise,), {"arity": arity, "array": staticmethod(array), **attributes})
+    return made
 
 
 def _named(ufunc: str) -> Callable[..., Array]:

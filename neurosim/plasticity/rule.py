@@ -162,15 +162,16 @@ class PlasticityRule(Rule):
         return self._programs[xp.__name__]
 
     def _separable(self, values: Variables, synapses: Synapses) -> Any:
-        own, total = {"w": synapses.w}, None
+        own = {"w": synapses.w}
+        total: Any = 0.0
         batch = _batch(values)
-        for factor, pre, post in self._program(synapses.backend.xp).terms:
+        for number, (factor, pre, post) in enumerate(self._program(synapses.backend.xp).terms):
             part = factor(own)
             if pre or post:
                 product = _summed(pre and pre(values), post and post(values), synapses)
                 product *= product.dtype.type(1 / batch)
                 part = product if isinstance(part, int | float) and part == 1 else part * product
-            total = part if total is None else total + part
+            total = part if number == 0 else total + part
         if isinstance(total, int | float):
             return synapses.backend.xp.full_like(synapses.w, total)
         # one side alone is one row or column of the weights; and optimisers write into what is proposed
