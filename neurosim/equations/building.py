@@ -232,8 +232,8 @@ def _known(node: ast.expr, found: sympy.Expr) -> Number:
             _finite(node, math.nan)
         if part.is_Number:
             _finite(node, part)
-        elif part.is_Pow and part.exp.is_Number:
-            _check_exponent(node, float(part.exp))
+        elif part.is_Pow:
+            _check_exponent(node, _finite(node, part.exp.as_coeff_Add()[0]))  # of 2**(w + 1000), too
     return found
 
 
