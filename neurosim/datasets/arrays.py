@@ -80,8 +80,8 @@ def _plain(values: Any, where: str) -> NDArray[Any]:
     except Exception as error:  # ragged lists; tensors on a GPU or with a gradient; whatever a stranger's __array__ does
         reason = quoted(str(error))[1:-1]
         raise DataError(
-            f"data set {where}: a {type(values).__name__} that makes no array ({reason}): expected numbers, the same for each sample; "
-            "convert it to a NumPy array"
+            f"data set {where}: a {type(values).__name__} that makes no array ({reason}): expected numbers, as many for each "
+            "sample; convert it to a NumPy array"
         ) from None
 
 
@@ -101,8 +101,8 @@ def _classes(name: str, arrays: Arrays) -> int:
         first = int(np.flatnonzero(occur != np.arange(len(occur)))[0])
         advice = "subtract 1" if len(occur) == largest and occur[0] == 1 else "number the classes from 0"
         raise DataError(
-            f"data set {name}: labels {occur[0]} to {largest} of {len(occur)} kinds, none is {first}: expected every class from 0 to the "
-            f"largest; {advice}, or give classes={largest + 1} if some never occur"
+            f"data set {name}: labels {occur[0]} to {largest} of {len(occur)} kinds, none is {first}: expected every class from 0 "
+            f"to the largest; {advice}, or give classes={largest + 1} if some never occur"
         )
     return largest + 1
 
@@ -131,14 +131,16 @@ def _held_out(name: str, validation: float, size: int) -> int:
         count = round(validation * size)
         require(
             0 < count < size or validation == 0,
-            f"data set {name}: validation {validation}: {count} of {size} training images: expected at least one in either; correct it",
+            f"data set {name}: validation {validation}: {count} of {size} training images: expected at least one in either part; "
+            "correct it",
             DataError,
         )
     else:
         check_whole(f"data set {name}: validation", validation)
     require(
         0 <= count < size,
-        f"data set {name}: validation {validation}: expected 0 to {size - 1}, since {size} training images are to be split; lower it",
+        f"data set {name}: validation {validation}: expected 0 to {size - 1}, since {size} training images are to be split; "
+        "lower it",
         DataError,
     )
     return int(count)

@@ -106,6 +106,6 @@ def _check_images(what: str, x: Images) -> None:
     )
     require(
         what != "flip" or x.shape[3] > 1,
-        f"augmentation: flip of a batch of shape {x.shape}: expected images wider than one pixel, which a flip changes; switch it off",
+        f"augmentation: flip of a batch of shape {x.shape}: expected images wider than one pixel, or it does nothing; drop it",
         DataError,
     )

@@ -18,6 +18,7 @@ from neurosim.errors import DataError
 
 LARGEST = 2**28  # values in one array, where no data set says less; the largest of the registry has 184 million
 GZIP = b"\x1f\x8b"
+PIECE = 2**20  # bytes read and unpacked at once
 LAYERS = 2  # a file that was gzipped twice is read; more is no accident
 SLACK = 2**16  # bytes that a file may have beside its values: headers, checksums
 
@@ -59,8 +60,8 @@ def opened(path: Path, most: int) -> Iterator[BinaryIO]:
                 if cast(io.BufferedReader, stream).peek(2)[:2] != GZIP:
                     break
                 zipped = True
-                layer = gzip.GzipFile(fileobj=io.BufferedReader(_Bounded(stream, most + SLACK)))
-                stream = cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, layer)))
+                layer = gzip.GzipFile(fileobj=io.BufferedReader(_Bounded(stream, most + SLACK), PIECE))
+                stream = cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, layer), PIECE))
             yield stream
     except (OSError, EOFError, zlib.error) as error:
         kind = "a complete gzip file" if zipped else "a readable file"

@@ -71,20 +71,18 @@ def read_pickled_batch(path: Path) -> Batch:
     """
     try:
         batch = unpickled(_content(path))
-        data, labels = _value(batch, "data"), _value(batch, "labels")
-        data, labels = as_array(data), as_array(labels)
+        data, labels = as_array(_value(batch, "data")), as_array(_value(batch, "labels"))
     except DataError as error:
         raise DataError(f"file {path}: {error}") from None
+    if data is None or data.dtype != np.uint8 or data.ndim != 2 or data.shape[1] != PIXELS:
+        raise DataError(f"file {path}: no images: expected 'data', bytes of shape (n, {PIXELS}); fetch the file again")
+    usable = labels is not None and labels.shape == (len(data),) and 0 <= labels.min(initial=0) <= labels.max(initial=0) < 10
     require(
-        data is not None and data.dtype == np.uint8 and data.ndim == 2 and data.shape[1] == PIXELS,
-        f"file {path}: no images: expected 'data', bytes of shape (n, {PIXELS}); fetch the file again",
-        DataError,
-    )
-    require(
-        labels is not None and labels.shape == (len(data),) and 0 <= labels.min(initial=0) <= labels.max(initial=0) < 10,
+        usable,
         f"file {path}: no usable labels: expected 'labels', a list of {len(data)} integers from 0 to 9; fetch the file again",
         DataError,
     )
+    assert labels is not None
     return data, labels.astype(np.int64)
 
 

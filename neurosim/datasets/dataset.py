@@ -104,9 +104,8 @@ def _check_values(where: str, split: Split, classes: int) -> None:
     if outside.size:
         at, low, high = outside[0], split.y.min(), split.y.max()
         advice = "subtract 1 from all labels" if (low, high) == (1, classes) else "check the labels"
-        raise DataError(
-            f"{where}: label {split.y[at]} of image {at}: expected 0 to {classes - 1} where labels run from {low} to {high}; {advice}"
-        )
+        found = f"label {split.y[at]} of image {at}"
+        raise DataError(f"{where}: {found}: expected 0 to {classes - 1}, and labels run from {low} to {high}; {advice}")
 
 
 def one_hot(y: NDArray[Any], classes: int) -> NDArray[np.float32]:

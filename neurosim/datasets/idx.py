@@ -74,8 +74,8 @@ def md5(values: NDArray[np.uint8], shape: tuple[int, ...]) -> str:
 
 def spellings(name: str) -> tuple[str, ...]:
     """Return the names under which an IDX file is found in the wild: with a dot for the dash, with ``.idx`` after it, gzipped."""
-    plain = (name, name.replace("-idx", ".idx"))
-    plain += tuple(f"{each}.idx" for each in plain)
+    dotted = name.replace("-idx", ".idx")
+    plain = (name, dotted, f"{name}.idx", f"{dotted}.idx")
     return (*plain, *(f"{each}.gz" for each in plain))
 
 

@@ -8,9 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any, cast
 
-import numpy as np
 from numpy.lib import format as npy
-from numpy.typing import NDArray
 
 from neurosim.datasets.arrays import Arrays
 from neurosim.datasets.bounded import LARGEST
@@ -49,7 +47,7 @@ def _arrays(archive: zipfile.ZipFile, most: int) -> Arrays:
     missing = [key for key in Arrays._fields if key not in members]
     require(
         not missing,
-        f"holds {quoted(sorted(members))}, no {', '.join(missing)}: expected {', '.join(Arrays._fields)}; save it again",
+        f"no {', '.join(missing)}: expected {', '.join(Arrays._fields)}, found {quoted(sorted(members))}; save it again",
         DataError,
     )
     sizes = {key: _declared(archive, members[key], key) for key in Arrays._fields}

@@ -40,7 +40,7 @@ def unpickled(content: bytes) -> Any:
     Raises
     ------
     DataError
-        It is damaged, or asks for anything but arrays of whole numbers, lists, dictionaries with names as keys, numbers and strings.
+        It is damaged, or asks for anything but arrays of whole numbers, lists, dictionaries, numbers and strings.
     """
     try:
         return _Unpickler(_Counted(content)).load()
@@ -128,7 +128,12 @@ class _Counted(io.BytesIO):
         return super().read(size)
 
 
-class _Unpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]
+class _Unpickler(pickle._Unpickler):
+    stack: Any
+    append: Any
+    read: Any
+    pop_mark: Any
+
     def __init__(self, content: _Counted) -> None:
         super().__init__(content, encoding="bytes")  # written by Python 2, whose strings are bytes
         self.encoded = len(content.getbuffer())  # what may be made of text: no more than all of the file, once
@@ -144,7 +149,8 @@ class _Unpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]
     def encode(self, text: str, encoding: str) -> bytes:
         """Return bytes that Python 3 wrote for Python 2, as text."""
         self.encoded -= len(text)
-        require(encoding == "latin1" and self.encoded >= 0, f"it encodes to {quoted(encoding)}, refused: expected latin1", DataError)
+        known = encoding == "latin1" and self.encoded >= 0
+        require(known, f"it encodes to {quoted(encoding)}, refused: expected latin1, once; do not trust this file", DataError)
         return text.encode("latin1")
 
     def set_item(self) -> None:
@@ -157,18 +163,21 @@ class _Unpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]
     def fill(self, items: Sequence[Any]) -> None:
         """Fill the dictionary on the stack; tuples are no keys, since tuples nested without end cannot be hashed."""
         for key, value in zip(items[::2], items[1::2], strict=True):
-            require(isinstance(key, (str, bytes)), f"a key {type(key).__name__}: expected a name", DataError)
+            named = isinstance(key, (str, bytes))
+            require(named, f"it holds a {type(key).__name__} as a key: expected names; do not trust this file", DataError)
             self.stack[-1][key] = value
 
     def build(self) -> None:
         state = self.stack.pop()
-        require(isinstance(self.stack[-1], (_Array, _Dtype)), "it fills no array, refused: expected arrays and lists only", DataError)
-        self.stack[-1].set_state(state)
+        filled = self.stack[-1]
+        known = isinstance(filled, (_Array, _Dtype))
+        require(known, "it fills what is no array, refused: expected arrays and lists only; do not trust this file", DataError)
+        filled.set_state(state)
 
     def byte_array(self) -> None:
         self.append(self.read(int.from_bytes(self.read(8), "little")))
 
-    dispatch = {code[0]: pickle._Unpickler.dispatch[code[0]] for code in INSTRUCTIONS} | {  # type: ignore[attr-defined]
+    dispatch = {code[0]: pickle._Unpickler.dispatch[code[0]] for code in INSTRUCTIONS} | {  # type: ignore[assignment]
         pickle.SETITEM[0]: set_item,
         pickle.SETITEMS[0]: set_items,
         pickle.BUILD[0]: build,

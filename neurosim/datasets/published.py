@@ -43,7 +43,7 @@ def compared(entry: Entry, arrays: Arrays, found: Mapping[str, str]) -> str:
         owner, published_as = PUBLISHED.get(md5, (entry, file))
         require(
             (owner, published_as) == (entry, file),
-            f"data set {entry.name}: {file} holds what was published as {owner.name}'s {published_as}: expected {entry.name}'s own; "
+            f"data set {entry.name}: {file} holds what was published as {owner.name}'s {published_as}: expected its own content; "
             "give each file its own name, or name that data set",
             DataError,
         )

@@ -45,17 +45,16 @@ def _scaled(x: NDArray[Any], where: str, binary: bool | None) -> tuple[NDArray[A
     told = binary is not None
     binary = bool(high <= 1) if binary is None else binary
     top = 1 if floats or binary else 255
-    advice = f"divide them by {high:g}" if high > 1 and low >= 0 else "rescale them"
+    advice = f"{f'divide them by {high:g}' if high > 1 and low >= 0 else 'rescale them'} to floating-point numbers from 0 to 1"
     require(
         not (low < 0 or high > top * (1 + ROUNDING)),  # so put, NaN passes, and DataSet names the image that holds it
-        f"data set {where}: {x.dtype} pixels from {low} to {high}: expected 0 to {top}; {advice} to floating-point numbers from 0 to 1",
+        f"data set {where}: {x.dtype} pixels from {low} to {high}: expected 0 to {top}; {advice}",
         DataError,
     )
     dim = high < top / 2 if not told else high <= 1 < top
     require(
         not (0 < high and dim),
-        f"data set {where}: {x.dtype} pixels from {low} to {high} only: expected some in the upper half of 0 to {top}; "
-        f"{advice} to floating-point numbers from 0 to 1",
+        f"data set {where}: {x.dtype} pixels from {low} to {high} only: expected some in the upper half of 0 to {top}; {advice}",
         DataError,
     )
     if top == 1:
