@@ -57,6 +57,8 @@ class Job:
             "model_name": self.model.name,
             "data_dir": self.data_dir,
             "data_digest": digest(self.data),
+            "data_scale": self.data.scale,
+            "data_content": self.data.content,
             **provenance(),
         }
 
@@ -86,7 +88,7 @@ def prepare(
     network = build_network(table.network, data.shape, data.classes, seed=seed, backend=device)
     trainers = [build_trainer(k, stage, network, data, table.data, seed) for k, stage in enumerate(table.stages)]
     plan = RecordingPlan(trainers, data, table.record)
-    return Job(model, seed, str(Path(data_dir).resolve()) if data_dir else "", data, network, trainers, plan)
+    return Job(model, seed, data.folder, data, network, trainers, plan)
 
 
 def digest(data: DataSet) -> str:
