@@ -46,9 +46,8 @@ def made_folder(what: str) -> Iterator[Path]:
 
     It goes again where nothing was written into it.  Raises RunFileError where it cannot be made.
     """
-    name = f"{what}-{datetime.now():%Y%m%d-%H%M%S}"
+    name, first = f"{what}-{datetime.now():%Y%m%d-%H%M%S}", not RUNS.exists()
     try:
-        RUNS.mkdir(exist_ok=True)
         folder = next(filter(_made, (RUNS / (name if k == 1 else f"{name}-{k}") for k in itertools.count(1))))
     except OSError as cause:
         raise RunFileError(f"folder {RUNS / name}: cannot be made ({cause.strerror}); name another place with --out") from cause
@@ -57,12 +56,14 @@ def made_folder(what: str) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # it is not empty
             folder.rmdir()
+            if first:
+                RUNS.rmdir()
 
 
 def _made(folder: Path) -> bool:
     """Make a folder; return whether it was not there."""
     try:
-        folder.mkdir()
+        folder.mkdir(parents=True)
     except FileExistsError:
         return False
     return True

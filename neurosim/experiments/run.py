@@ -85,7 +85,7 @@ def prepare(
     """
     table = model.table
     seed = table.seed if seed is None else seed
-    data_dir = data_dir or _by_environment(table)
+    data_dir = data_dir or by_environment(table)
     chosen = None if backend == "auto" else select(backend)
     check_fits(table, model.name, data_dir, chosen)
     device = chosen or select(fastest(table))
@@ -96,7 +96,7 @@ def prepare(
     return Job(model, seed, str(Path(data_dir).resolve()) if data_dir else "", data, network, trainers, plan)
 
 
-def _by_environment(table: ModelTable) -> str | None:
+def by_environment(table: ModelTable) -> str | None:
     """Return the folder of data files that the environment names, for a data set that has any; the run file notes it."""
     return os.environ.get("NEUROSIM_DATA") if find(table.data.name).openml is not None else None
 
@@ -152,9 +152,9 @@ def reopen(
     same = model is None or locate(model).stem == name
     require(same, f"run file {path}: holds a run of {name!r}, not of {model!r}; leave the model out to resume", RunFileError)
     agreed = ModelFile.of(name, _agreed(known, settings, seed, backend))
-    place, data = (data_dir, data) if data is not None else _found_again(known, agreed.table, data_dir)
-    same = digest(data) == known.attributes["data_digest"]
-    require(same, f"run file {path}: its data set {data.name!r} has changed since; give the same files", RunFileError)
+    noted, expected = str(known.attributes["data_dir"]), str(known.attributes["data_digest"])
+    place, data = (data_dir, data) if data is not None else found_again(agreed.table, data_dir, noted, expected)
+    require(digest(data) == expected, f"run file {path}: its data set {data.name!r} has changed since; give the same files", RunFileError)
     seed, backend = int(known.attributes["seed"]), str(known.attributes["backend"])
     job = prepare(agreed, seed=seed, backend=backend, data_dir=place, data=data)
     if differs := changed(known.attributes, job.attributes()):
@@ -162,24 +162,26 @@ def reopen(
     return job
 
 
-def _found_again(
-    known: Run, table: ModelTable, data_dir: str | os.PathLike[str] | None
+def found_again(
+    table: ModelTable, data_dir: str | os.PathLike[str] | None, noted: str, expected: str
 ) -> tuple[str | os.PathLike[str] | None, DataSet]:
-    """Return the folder and the data set of a run: in ``data_dir``, where the run found it, or where the environment says now."""
-    noted = known.attributes["data_dir"] or None
-    places = [data_dir] if data_dir else list(dict.fromkeys([noted, _by_environment(table)]))
+    """Return folder and data set: of ``data_dir``, else of the folder ``noted``, or of the one the environment names by now.
+
+    expected : the digest that decides; where no folder's data have it, the first one's are returned
+    """
+    places = [data_dir] if data_dir else list(dict.fromkeys([noted or None, by_environment(table)]))
     found: list[tuple[str | os.PathLike[str] | None, DataSet]] = []
-    failures: list[DataError] = []
+    failure = DataError(f"data set {table.data.name}: not found")
     for place in places:
         try:
             found.append((place, load_data(table.data, place)))
         except DataError as cause:
-            failures.append(cause)
+            failure = cause if place == places[0] else failure
         else:
-            if digest(found[-1][1]) == known.attributes["data_digest"]:
+            if digest(found[-1][1]) == expected:
                 return found[-1]
     if not found:
-        raise failures[0]
+        raise failure
     return found[0]
 
 
