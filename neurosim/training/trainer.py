@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.backends import Program
+from neurosim.backends import Backend, Program
 from neurosim.backends.base import generator
 from neurosim.capture import Graph
 from neurosim.datasets import DataSet, Split, one_hot
@@ -19,8 +19,10 @@ from neurosim.errors import InputError, require
 from neurosim.feedback import FeedbackPathway, Phase
 from neurosim.network import Network, Sweep
 from neurosim.plasticity import Time, Update
-from neurosim.training.captured import CapturedStep, recorded
+from neurosim.training.captured import CapturedStep, StepSource
 from neurosim.training.step import Commit, diverged, step
+
+Images = Callable[[np.ndarray], np.ndarray]
 
 EVALUATION_BATCH = 1000
 EVALUATED_OF_TRAINING = 10_000  # of the training split: its first images, so that evaluation stays cheap beside an epoch
@@ -87,7 +89,6 @@ class Trainer:
         self._programs: dict[Phase, CapturedStep] = {}
         self._holding: weakref.WeakSet[Program] = weakref.WeakSet()  # those that have the training data
         self._held: tuple[Any, Any] = (None, None)
-        self.solved = {f"{p.name}.w" for p in network.projections.values() if p.rule is not None and p.rule.solves}
 
     # ------------------------------------------------------------------ training
 
@@ -115,9 +116,16 @@ class Trainer:
     def run_epoch(self, data: DataSet, *observers: Observer) -> None:
         """Run every phase of one epoch; the samples that do not fill a last batch rest until the next order."""
         for phase in self.pathway.phases:
-            program = self._captured(phase).prepared(self.epoch, self.epochs)
-            run = self._runner(phase, program, data)
+            captured = self._captured(phase)
+            program = captured.prepared(self.epoch, self.epochs)
+            images = self._images(data)
+            run = self._runner(phase, program, data, images)
             for rows in self._batches(len(data.train)):
+                if captured.outdated():
+                    program, before = captured.prepared(self.epoch, self.epochs), program
+                    if program is not before:
+                        self._finish(before)
+                        run = self._runner(phase, program, data, images)
                 started = time.perf_counter()
                 try:
                     run(rows)
@@ -142,14 +150,14 @@ class Trainer:
             raise diverged(cause, self.steps) from cause
         self.seconds += time.perf_counter() - started
 
-    def _runner(self, phase: Phase, program: Program | None, data: DataSet) -> Callable[[np.ndarray], None]:
-        """Return what runs one step on the samples of given numbers, (batch,)."""
-        x, targets = data.train.x, self._held_by_backend(data)["target"]
-        jitter = generator(self.seed, f"augment/{self.name}", self.epoch)
+    def _images(self, data: DataSet) -> Images:
+        """Return what gives the images of one pass, as they are augmented in it, for the numbers of samples."""
+        x, jitter = data.train.x, generator(self.seed, f"augment/{self.name}", self.epoch)
+        return lambda rows: x[rows] if self.augment is None else self.augment(x[rows], jitter)
 
-        def images(rows: np.ndarray) -> np.ndarray:
-            return x[rows] if self.augment is None else self.augment(x[rows], jitter)
-
+    def _runner(self, phase: Phase, program: Program | None, data: DataSet, images: Images) -> Callable[[np.ndarray], None]:
+        """Return what runs one step after the other, from the pass's next on, on the samples of given numbers, (batch,)."""
+        targets = self._held_by_backend(data)["target"]
         if program is None:
             return lambda rows: self.run_as_array_code(phase, images(rows), targets[rows])
         if self.augment is not None:
@@ -157,7 +165,7 @@ class Trainer:
         if program not in self._holding:
             program.hold(self._held_by_backend(data))
             self._holding.add(program)
-        program.order(self._order(len(x)))
+        program.order(self._order(len(data.train))[self.position * self.batch :])
         return lambda rows: program.run(self.steps)
 
     def _held_by_backend(self, data: DataSet) -> dict[str, Any]:
@@ -172,14 +180,17 @@ class Trainer:
     def _captured(self, phase: Phase) -> CapturedStep:
         if phase not in self._programs:
             what = f"scheme {self.pathway.name!r}, phase {phase.name!r}"
-            self._programs[phase] = CapturedStep(functools.partial(self.recorded, phase), self.network.backend, what)
+            self._programs[phase] = CapturedStep(functools.partial(self._source, phase), self.network.backend, what)
         return self._programs[phase]
 
-    def recorded(self, phase: Phase, now: Time | None = None) -> Graph:
+    def recorded(self, phase: Phase) -> Graph:
         """Return the graph of one step of ``phase``; raise NotCapturableError where it has none."""
-        now = now or Time(self.epoch, self.epochs)
-        commits = [self.commit, self.feedback_commit]
-        return recorded(self.network, self.pathway, commits, phase, self.batch, self.seed, self._commit, now)
+        return self._source(phase).recorded(Time(self.epoch, self.epochs))[0]
+
+    def _source(self, phase: Phase) -> StepSource:
+        commits = self.commit, self.feedback_commit
+        outside = Backend, Observer, Program, Trainer
+        return StepSource(self.network, self.pathway, commits, phase, self.batch, self.seed, self._commit, outside)
 
     def run_as_array_code(self, phase: Phase, x: Any, target: Any) -> None:
         """Run one step without capturing it."""
@@ -204,7 +215,8 @@ class Trainer:
         return self._order(size)[at : at + self.batch]
 
     def _commit(self, now: Time, deltas: dict[str, Any], states: dict[str, Any], own: dict[str, Any]) -> None:
-        self.commit.apply(self.network.parameters(), deltas, now, self.solved)
+        solved = {f"{p.name}.w" for p in self.network.projections.values() if p.rule is not None and p.rule.solves}
+        self.commit.apply(self.network.parameters(), deltas, now, solved)
         self.feedback_commit.apply(self.pathway.parameters(), own, now, set())
         memory = self.network.memory() if states else {}
         for name, value in states.items():
