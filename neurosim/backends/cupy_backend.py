@@ -55,6 +55,9 @@ class CupyBackend(Backend):
         self.cupy = self.xp = cupy
         self.array = cupy.ndarray
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return functools.partial(CupyBackend, tf32=self.tf32), ()  # modules and devices cannot be copied; arrays go through the host
+
     def asarray(self, values: Any, dtype: Any = None) -> Array:
         if isinstance(values, Recorded):
             return values if dtype is None or values.dtype == dtype else values.astype(dtype)

@@ -7,6 +7,7 @@ tells whether any has changed since, and can put all back as it was.
 from __future__ import annotations
 
 import functools
+import operator
 import sys
 import types
 from collections import deque
@@ -16,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.errors import NotCapturableError
+from neurosim.errors import NotCapturableError, quoted
 
 MOST = 20_000  # attributes and items; a step that has more around it would spend its time comparing
 PLAIN = (bool, int, float, complex, str, bytes, type(None), range, frozenset, np.generic, np.dtype)
@@ -50,7 +51,7 @@ class Reach:
     def changed(self) -> bool:
         """Return whether anything has changed since: quickly, all but what was replaced by an equal object, and classes."""
         try:
-            if self.live == self.noted and all(_slots_of(item) == known for item, known in self.slotted):
+            if self.live == self.noted and not (self.slotted and any(_slots_of(item) != known for item, known in self.slotted)):
                 return False
         except Exception:  # arrays that were replaced do not compare to one truth value; a dictionary may grow meanwhile
             return True
@@ -67,7 +68,7 @@ class Reach:
             if name is not None:
                 return f"{name} of {_title(item)}"
         for cls, known in self.classes.items():
-            name = _different(dict(vars(cls)), known)
+            name = _different(vars(cls), known)
             if name is not None:
                 return f"{name} of class {cls.__name__}"
         return None
@@ -211,21 +212,25 @@ def _title(value: Any) -> str:
 
 
 def _identical(live: Any, noted: Any) -> bool:
-    if isinstance(live, set):
+    """Return whether two collections hold the same objects in the same order (sets: equal ones)."""
+    if isinstance(noted, set):
         return bool(live == noted)
-    pairs = (live.items(), noted.items()) if isinstance(live, dict) else (enumerate(live), enumerate(noted))
-    return len(live) == len(noted) and all(a == b and x is y for (a, x), (b, y) in zip(*pairs, strict=True))
+    if not isinstance(noted, dict):
+        return len(live) == len(noted) and all(map(operator.is_, live, noted))
+    return list(live) == list(noted) and all(map(operator.is_, live.values(), noted.values()))
 
 
 def _different(live: Any, noted: Any) -> str | None:
     """Return the first key under which two collections differ, as text, or None."""
+    if _identical(live, noted):
+        return None
     if isinstance(noted, set):
-        return None if live == noted else "a member"
+        return "a member"
     if not isinstance(noted, dict):
         live, noted = dict(enumerate(live)), dict(enumerate(noted))
     for key in [*noted, *(key for key in live if key not in noted)]:
         if not _same(live.get(key, ABSENT), noted.get(key, ABSENT)):
-            return repr(key)
+            return quoted(key)
     return None
 
 

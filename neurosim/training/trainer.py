@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
@@ -22,9 +23,12 @@ from neurosim.plasticity import Time, Update
 from neurosim.training.captured import CapturedStep, StepSource
 from neurosim.training.step import Commit, diverged, step
 
+log = logging.getLogger(__name__)
+
 Images = Callable[[np.ndarray], np.ndarray]
 
 EVALUATION_BATCH = 1000
+NO_BETTER = 1.0  # points of error; what is better than chance by less is called chance
 EVALUATED_OF_TRAINING = 10_000  # of the training split: its first images, so that evaluation stays cheap beside an epoch
 
 
@@ -86,22 +90,60 @@ class Trainer:
         self.steps = 0
         self.position = 0  # batches of this pass that are done
         self.seconds = 0.0
+        self._forget()
+
+    def _forget(self) -> None:
+        """Let go of all that is made anew when it is needed."""
         self._programs: dict[Phase, CapturedStep] = {}
         self._holding: weakref.WeakSet[Program] = weakref.WeakSet()  # those that have the training data
         self._held: tuple[Any, Any] = (None, None)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy takes over: all but the programs, which know this trainer's arrays, and the data they were given."""
+        return {name: value for name, value in vars(self).items() if name not in ("_programs", "_holding", "_held")}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        vars(self).update(state)
+        self._forget()
+
     # ------------------------------------------------------------------ training
 
     def fit(self, data: DataSet, *observers: Observer) -> list[dict[str, Evaluation]]:
-        """Train to the last epoch and return each epoch's evaluation: split name -> Evaluation."""
+        """Train to the last epoch and return the evaluation of each epoch that was trained: split name -> Evaluation.
+
+        Where the training error ends no better than chance, a warning says so.
+
+        Raises
+        ------
+        InputError
+            Pathway and network do not fit the data; or all epochs are done, by an earlier call or in the state that was restored.
+        DivergedError
+            Activity is no longer finite.
+        """
+        require(
+            self.epoch < self.epochs,
+            f"training: all {self.epochs} epochs are done: expected some to go; raise trainer.epochs, or make a new Trainer",
+        )
         self.check(data)
-        history = []
+        history: list[dict[str, Evaluation]] = []
         if self.epoch == 0:
             self._report(data, observers)
         while self.epoch < self.epochs:
             self.run_epoch(data, *observers)
             history.append(self._report(data, observers))
+        self._tell_of_chance(data, history[-1]["train"].error)
         return history
+
+    def _tell_of_chance(self, data: DataSet, error: float) -> None:
+        """Warn where ``error``, in per cent of the training images looked at, is what answering the commonest class would come to."""
+        labels = data.train.y[:EVALUATED_OF_TRAINING]
+        chance = 100 * (1 - np.bincount(labels).max() / len(labels))
+        if error > chance - NO_BETTER:
+            log.warning(
+                "%s: trained to chance: training error %.2f %% after %d epochs, and always answering the commonest class has %.2f %%; "
+                "lower the learning rate, unless this is meant (a control, or a stage in which the output rests)",
+                f"scheme {self.pathway.name!r}", error, self.epochs, chance,
+            )  # fmt: skip
 
     def check(self, data: DataSet) -> None:
         """Join pathway and network to ``data``; raise InputError where they do not fit."""
@@ -299,4 +341,4 @@ class Trainer:
         for commit, group in ((self.commit, "optimiser"), (self.feedback_commit, "feedback_optimiser")):
             commit.restore({k.split("|", 1)[1]: v for k, v in state.items() if k.startswith(f"{group}|")})
         self.epoch, self.steps = int(state["position|epoch"]), int(state["position|steps"])
-        self._programs.clear()  # they know the optimisers' arrays as they were
+        self._forget()  # programs know the optimisers' arrays as they were
