@@ -227,7 +227,8 @@ def _different(live: Any, noted: Any) -> str | None:
     if isinstance(noted, set):
         return "a member"
     if not isinstance(noted, dict):
-        live, noted = dict(enumerate(live)), dict(enumerate(noted))
+        same = len(live) == len(noted) and all(map(_same, live, noted))
+        return None if same else "an item"
     for key in [*noted, *(key for key in live if key not in noted)]:
         if not _same(live.get(key, ABSENT), noted.get(key, ABSENT)):
             return quoted(key)

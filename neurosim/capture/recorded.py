@@ -123,7 +123,7 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __setitem__(self, index: Any, value: Any) -> None:
         if not (index is Ellipsis or isinstance(index, slice) and index == slice(None)):
-            raise self.graph.refusal(f"writing at [{index}]: expected the whole array, array[...] = value")
+            raise self.graph.refusal(f"writing at [{_shown(index)}]: expected the whole array, array[...] = value")
         node = self.graph.cast(self._node_of(value), self.dtype)
         if node.shape != self.shape:
             node = self.graph.elementwise("add", node, self.graph.full(self.shape, self.dtype, 0.0))
@@ -132,7 +132,7 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
     def __getitem__(self, index: Any) -> Recorded:
         index = index if isinstance(index, tuple) else (index,)
         if not all(k is None or isinstance(k, slice) and k == slice(None) for k in index):
-            raise self.graph.refusal(f"reading at {index}: expected whole axes and new ones, such as [:, None]")
+            raise self.graph.refusal(f"reading at [{', '.join(map(_shown, index))}]: expected whole axes and new ones, such as [:, None]")
         rest = iter(self.shape)
         shape = tuple(1 if k is None else next(rest) for k in index)
         return self.reshape((*shape, *rest))
@@ -286,6 +286,11 @@ class _Exchange:
         if isinstance(value, Recorded):
             raise self.graph.refusal(f"a value of the step is kept in {place}: write it into an array, array[...] = value")
         return value
+
+
+def _shown(index: Any) -> str:
+    """Return an index as a message shows it."""
+    return "an array" if hasattr(index, "shape") else quoted(index)
 
 
 def _like(value: tuple[Any, ...], items: list[Any]) -> tuple[Any, ...]:

@@ -204,7 +204,7 @@ def keeps(holder, x):
         (lambda h, x: float(x.sum()), "asks for a value"),
         (lambda h, x: h.w if x.sum() > 0 else None, "asks for a value"),
         (lambda h, x: [row for row in x], "asks for a value"),
-        (lambda h, x: x[0], r"reading at \(0,\)"),
+        (lambda h, x: x[0], r"reading at \[0\]"),
         (lambda h, x: x.__setitem__(0, 1), r"writing at \[0\]"),
         (lambda h, x: np.linalg.inv(x), "np.inv has no place"),
         (lambda h, x: np.add.reduce(x), "np.add.reduce"),
