@@ -236,7 +236,8 @@ def _train(job: Job, file: RunFile, observers: tuple[Observer, ...], resumed: bo
         for number, trainer in enumerate(job.trainers[stage:], start=stage):
             if trainer.epoch == 0 and number:
                 trainer.steps = job.trainers[number - 1].steps  # the random numbers of a step are never drawn twice
-            trainer.fit(job.data, recorder, *observers)
+            if trainer.epoch < trainer.epochs:  # a checkpoint may lie at the end of its stage
+                trainer.fit(job.data, recorder, *observers)
 
 
 def _restored(job: Job, file: RunFile) -> int:
