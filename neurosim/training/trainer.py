@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.backends import Program
+from neurosim.backends import Program, as_seed
 from neurosim.backends.base import generator
 from neurosim.capture import Graph
 from neurosim.datasets import DataSet, Split, one_hot
@@ -57,7 +57,7 @@ class Trainer:
     Raises
     ------
     InputError
-        A batch or epoch count that is not positive, or a batch that is larger than the training split.
+        A batch or epoch count that is not positive, a seed that is none, or a batch that is larger than the training split.
     """
 
     def __init__(
@@ -77,7 +77,8 @@ class Trainer:
         require(epochs >= 1, f"training: epochs {epochs}: expected 1 or more; give a positive number")
         require(batch >= 1, f"training: batch {batch}: expected 1 or more; give a positive number")
         self.network, self.pathway = network, pathway
-        self.epochs, self.batch, self.shuffle, self.seed, self.augment, self.name = epochs, batch, shuffle, seed, augment, name
+        self.epochs, self.batch, self.shuffle, self.augment, self.name = epochs, batch, shuffle, augment, name
+        self.seed = as_seed(seed)
         self.commit = Commit(optimiser, network.backend)
         self.feedback_commit = Commit(feedback_optimiser or optimiser, network.backend)
         self.epoch = 0
