@@ -63,18 +63,16 @@ def contents(path: Path, children: tuple[Path, ...] = ()) -> Contents:
     Raises InputError for a file that cannot be read, is no TOML, or extends itself.
     """
     path = path.resolve()
-    require(path not in children, f"model file {path.name}: extends itself through {_names(children)}; end the circle")
+    through = quoted([child.name for child in children])
+    require(path not in children, f"model file {path.name}: extends itself through {through}; end the circle")
     own = parsed(_text(path), f"model file {path}")
     if "extends" not in own:
         return own
     parent = own.pop("extends")
-    require(isinstance(parent, str), f"{path.name}: extends = {quoted(parent)}: expected the name of a model file in quotes; change it")
+    said = f"{path.name}: extends = {quoted(parent)}"
+    require(isinstance(parent, str), f"{said}: expected the name of a model file in quotes; change it")
     inherited = contents(locate(parent, beside=path.parent), (*children, path))
     return merged({key: value for key, value in inherited.items() if key not in NOT_INHERITED}, own)
-
-
-def _names(paths: Iterable[Path]) -> str:
-    return quoted([path.name for path in paths])
 
 
 def parsed(text: str, source: str) -> Contents:
@@ -115,7 +113,8 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, ValueError) as cause:
-        raise InputError(f"model file {path}: cannot be read ({quoted(str(cause))[1:-1]}); check the path, and that it is UTF-8 text") from cause
+        why = quoted(str(cause))[1:-1]
+        raise InputError(f"model file {path}: cannot be read ({why}); check the path, and that it is UTF-8 text") from cause
 
 
 def merged(under: Contents, over: Contents) -> Contents:

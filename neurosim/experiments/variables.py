@@ -121,8 +121,9 @@ def _taught(network: Network, pathway: FeedbackPathway) -> dict[str, Variable]:
     """Return what the pathway tells populations, found by asking it once about two blank samples."""
     x = np.zeros((2, *network.populations[network.input].shape), network.dtype)
     target = np.eye(pathway.classes, dtype=network.dtype)[[0, min(1, pathway.classes - 1)]]
-    sweep = network.sweep(network.backend.asarray(x))
-    told = signals(network, pathway, sweep, network.backend.asarray(target), 0, 0)
+    with np.errstate(all="ignore"):  # the weights of a draft are whatever lay in memory
+        sweep = network.sweep(network.backend.asarray(x))
+        told = signals(network, pathway, sweep, network.backend.asarray(target), 0, 0)
     return {name: _swept(network, *name.split(".")) for name in told}
 
 

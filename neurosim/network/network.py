@@ -30,7 +30,8 @@ class Network:
     Raises
     ------
     InputError, ShapeError, UnknownNameError
-        A seed that is none, names twice, a projection from or to nowhere, a cycle, more than one input or output, shapes that do not chain.
+        A seed that is none, names twice, a projection from or to nowhere, a cycle, more than one input or output, shapes that do
+        not chain.
     """
 
     def __init__(

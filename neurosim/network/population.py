@@ -14,7 +14,7 @@ from neurosim.network.sweep import Activity, Teaching
 from neurosim.transfer import BatchNormalisation, Transfer, transfer
 
 MOST_AXES = 16  # of a population's shape; arrays of NumPy and HDF5 have up to 32, and recordings add some
-MOST_NEURONS = 2**40
+MOST_NEURONS = 2**31  # times a batch and the bytes of a number, it can still be counted
 LONGEST_NAME = 100  # characters; it names groups and files
 
 
@@ -77,7 +77,7 @@ class Population:
         Raises InputError where its noise is no finite number of ``dtype``.
         """
         self.backend = backend
-        fits = self.noise <= np.finfo(dtype).max
+        fits = self.noise <= float(np.finfo(dtype).max)
         require(fits, f"population {self.name!r}: noise {self.noise} is infinite in {np.dtype(dtype)}; give one such as 0.3")
         if self.normalisation is None:
             return

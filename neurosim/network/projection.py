@@ -46,7 +46,8 @@ class Projection:
             initialiser(initial)  # an unknown name is reported here, not when the network is built
         self.bias = bias
         if isinstance(rule, str):
-            require(rule == "error_driven", f"projection {pre}__{post}: rule {quoted(rule)}: expected 'error_driven', a Rule or None")
+            said = f"projection {pre}__{post}: rule {quoted(rule)}"
+            require(rule == "error_driven", f"{said}: expected 'error_driven', a Rule or None")
             rule = error_driven()
         self.rule: Rule | None = rule
         self.parameters: dict[str, Any] = {}  # w (shaped by the connectivity) and b (*post)
@@ -70,7 +71,7 @@ class Projection:
             raise ShapeError(f"projection {self.name!r}: {cause}") from cause
         countable = math.prod(map(int, shape)) <= MOST_BYTES // np.dtype(dtype).itemsize
         require(countable, f"projection {self.name!r}: weights of shape {shape}: too many to count; make a population smaller")
-        fits = isinstance(self.initial, str) or abs(self.initial) <= np.finfo(dtype).max
+        fits = isinstance(self.initial, str) or abs(self.initial) <= float(np.finfo(dtype).max)
         what = f"projection {self.name!r}: initial {quoted(self.initial)}"
         require(fits, f"{what}: expected a finite number of {np.dtype(dtype)}; give one such as 0.1")
         draw = generator(seed, f"weights/{prefix}{self.name}")

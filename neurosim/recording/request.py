@@ -42,14 +42,16 @@ class Interval:
         require(self.every >= 1, f"interval: every {quoted(self.every)} {self.unit}: expected 1 or more; change it")
         require(self.start >= 0, f"interval: start {quoted(self.start)}: expected 0 or more; change it")
         late = self.stop is not None and self.stop < self.start
-        require(not late, f"interval: stop {quoted(self.stop)} comes before start {quoted(self.start)}: expected a later one; change it")
+        span = f"interval: stop {quoted(self.stop)} comes before start {quoted(self.start)}"
+        require(not late, f"{span}: expected a later one; change it")
 
     @staticmethod
     def of(text: str, start: int = 0, stop: int | None = None) -> Interval:
         """Return the interval that ``text`` says: ``100 steps``, ``every 1 epoch``, ``epoch``."""
         said = EVERY.fullmatch(text.strip()) if len(text) <= LONGEST else None
         if said is None:
-            raise InputError(f"interval {quoted(text)}: expected a number of steps or epochs, as in '100 steps' or '1 epoch'; change it")
+            example = "a number of steps or epochs, as in '100 steps' or '1 epoch'"
+            raise InputError(f"interval {quoted(text)}: expected {example}; change it")
         return Interval(int(said[1] or 1), f"{said[2]}s", start, stop)
 
     def due(self, unit: str, count: int) -> bool:

@@ -15,7 +15,7 @@ from neurosim.backends import Program, as_seed
 from neurosim.backends.base import generator
 from neurosim.capture import Graph
 from neurosim.datasets import DataSet, Split, one_hot
-from neurosim.errors import InputError, require
+from neurosim.errors import InputError, quoted, require
 from neurosim.feedback import FeedbackPathway, Phase
 from neurosim.network import Network, Sweep
 from neurosim.plasticity import Time, Update
@@ -23,6 +23,7 @@ from neurosim.training.captured import CapturedStep, recorded
 from neurosim.training.step import Commit, diverged, step
 
 EVALUATION_BATCH = 1000
+MOST_SAMPLES = 2**28  # of a batch
 EVALUATED_OF_TRAINING = 10_000  # of the training split: its first images, so that evaluation stays cheap beside an epoch
 
 
@@ -76,6 +77,7 @@ class Trainer:
     ) -> None:
         require(epochs >= 1, f"training: epochs {epochs}: expected 1 or more; give a positive number")
         require(batch >= 1, f"training: batch {batch}: expected 1 or more; give a positive number")
+        require(batch <= MOST_SAMPLES, f"training: batch {quoted(batch)}: expected at most {MOST_SAMPLES:,}; give a smaller one")
         self.network, self.pathway = network, pathway
         self.epochs, self.batch, self.shuffle, self.augment, self.name = epochs, batch, shuffle, augment, name
         self.seed = as_seed(seed)
