@@ -27,7 +27,6 @@ from neurosim.network import Network
 from neurosim.recording import Run, RunFile, provenance
 from neurosim.training import Observer, Trainer
 
-
 log = logging.getLogger(__name__)
 
 

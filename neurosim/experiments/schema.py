@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
 
-from neurosim.errors import UnknownNameError, require
+from neurosim.errors import UnknownNameError, quoted, require
 from neurosim.experiments.options import construct
 from neurosim.feedback import FeedbackPathway, pathways
 from neurosim.plasticity import Chain, PlasticityRule, Rule, chain, rules, updates
@@ -21,7 +21,7 @@ def _named(kind: str, value: Any) -> tuple[str, dict[str, Any]]:
     """Return the name and the options of ``"name"`` or ``{ name = "name", option = ... }``."""
     table = {"name": value} if isinstance(value, str) else value
     named = isinstance(table, Mapping) and isinstance(table.get("name"), str)
-    require(named, f"{kind} {value!r}: expected a name, or a table such as {{ name = ..., option = ... }}; change it")
+    require(named, f"{kind} {quoted(value)}: expected a name, or a table such as {{ name = ..., option = ... }}; change it")
     return table["name"], {option: given for option, given in table.items() if option != "name"}
 
 
@@ -36,7 +36,7 @@ def _normalisation(value: Any) -> BatchNormalisation | None:
     options = value if isinstance(value, Mapping) else {}
     require(
         value == "batch" or isinstance(value, Mapping),
-        f"normalisation {value!r}: expected 'batch', 'none' or a table such as {{ affine = false }}; change it",
+        f"normalisation {quoted(value)}: expected 'batch', 'none' or a table such as {{ affine = false }}; change it",
     )
     made: BatchNormalisation = construct("normalisation", {"batch": BatchNormalisation}, "batch", options)
     return made
