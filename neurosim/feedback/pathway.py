@@ -81,15 +81,29 @@ class FeedbackPathway(abc.ABC):
         """What this scheme, in this variant, claims to need."""
 
     def attach(self, network: Network, classes: int, seed: int) -> None:
-        """Join the pathway to ``network``: check that it fits, and build the pathway's own networks.
+        """Join the pathway to ``network``, once: check that it fits, and build the pathway's own networks.
 
         classes : the length of a target vector
-        Raises InputError where the network is not one this scheme is defined for.
+        Raises InputError where the network is not one this scheme is defined for, or the pathway is joined already.
         """
+        require(
+            not self.attached,
+            f"scheme {self.name!r}: this pathway object teaches a network already: expected a new one for each network; "
+            f"make one with pathway({self.name!r}, ...)",
+        )
         self.network = network
         self.classes = classes
         self.networks: dict[str, Network] = {}
-        self.build(seed)
+        try:
+            self.build(seed)
+        except BaseException:
+            del self.networks  # it did not fit, so it is free for a network that does
+            raise
+
+    @property
+    def attached(self) -> bool:
+        """Whether the pathway is joined to a network."""
+        return hasattr(self, "networks")
 
     def build(self, seed: int) -> None:
         """Build the pathway's own networks into ``self.networks`` (name them with ``prefix=f"{name}/"``); default: none."""

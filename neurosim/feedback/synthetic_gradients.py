@@ -87,7 +87,7 @@ class SyntheticGradients(FeedbackPathway):
         """Return how far forward weights reach down: through every population that has no interface, up to the next that has."""
         if self.interfaces is None:
             return "none"
-        if not hasattr(self, "network"):
+        if not self.attached:
             return "full"  # it depends on the network, so the most there can be
         hidden = self.network.hidden
         missing = [name not in self.modules for name in hidden]

@@ -109,11 +109,23 @@ class Trainer:
         shape = self.network.populations[self.network.input].shape
         if shape != tuple(data.shape):
             raise InputError(f"input population {self.network.input!r} has shape {shape}: data set {data.name!r} has {data.shape}")
-        if not hasattr(self.pathway, "networks"):
-            self.pathway.attach(self.network, data.classes, self.seed)
+        scheme = self.pathway
+        if not scheme.attached:
+            scheme.attach(self.network, data.classes, self.seed)
+        require(
+            scheme.network is self.network,
+            f"scheme {scheme.name!r}: this pathway object teaches another network: expected a new one for each network; "
+            f"make one with pathway({scheme.name!r}, ...)",
+        )
+        require(
+            scheme.classes == data.classes,
+            f"scheme {scheme.name!r}: this pathway object was joined to data of {scheme.classes} classes: data set "
+            f"{data.name!r} has {data.classes}; make a new one with pathway({scheme.name!r}, ...)",
+        )
 
     def run_epoch(self, data: DataSet, *observers: Observer) -> None:
         """Run every phase of one epoch; the samples that do not fill a last batch rest until the next order."""
+        self.check(data)
         for phase in self.pathway.phases:
             program = self._captured(phase).prepared(self.epoch, self.epochs)
             run = self._runner(phase, program, data)
