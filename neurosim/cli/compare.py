@@ -91,8 +91,8 @@ def _watching(quiet: bool) -> Iterator[Watch]:
 
 
 NUMBERS = ("test\naccuracy %", "points\nto BP", "train\nloss", "epochs\nto 95 %", "step\nms", "over\nBP", "angle\nto BP °")
-CLAIMS = ("weight\ntransport", "update\nlocking", "backward\nlocking")
-WIDE = 128  # columns that numbers and claims need side by side
+CLAIMS = ("weight\ntransport", "update\nlocking", "backward\nlocking", "feedback\nlearns from")
+WIDE = 145  # columns that numbers and claims need side by side
 
 
 def _print_table(results: Sequence[Result], title: str) -> None:

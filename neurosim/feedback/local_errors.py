@@ -63,6 +63,7 @@ class LocalErrors(FeedbackPathway):
             backward_locking=False,
             pairwise=self.shares[1] > 0,
             labels_at_hidden=True,
+            feedback_learns_from=("activity", "labels") if self.shares[0] or not self.backprop_free else (),  # sim-bpf has no heads
         )
 
     # ------------------------------------------------------------------ the heads
