@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 BASELINE = "backprop"
 COLUMNS = (
     "scheme", "seed", "test_accuracy", "train_loss", "epochs_to_95", "step_ms", "step_relative_to_backprop", "angle_to_backprop",
-    "weight_transport", "update_locking", "backward_locking",
+    "weight_transport", "update_locking", "backward_locking", "feedback_learns_from",
 )  # fmt: skip
-
+CLAIMED = COLUMNS[-4:]
 
 Watch = Callable[[Job], Sequence[Observer]]
 
@@ -266,9 +266,8 @@ def summarised(results: Sequence[Result]) -> list[list[str]]:
     lines = []
     for scheme in dict.fromkeys(result.scheme for result in results):
         runs = [result for result in results if result.scheme == scheme]
-        claims = runs[0].claims
-        locks = ["yes" if locked else "no" for locked in (claims.update_locking, claims.backward_locking)]
-        lines.append([scheme, *_numbers(runs, baseline, [relative[r] for r in runs]), claims.weight_transport, *locks])
+        claimed = [runs[0].claims.words(name) for name in CLAIMED]
+        lines.append([scheme, *_numbers(runs, baseline, [relative[r] for r in runs]), *claimed])
     return lines
 
 
@@ -314,6 +313,4 @@ def write_table(results: Sequence[Result], path: Path) -> None:
         for result, relative in zip(results, relative_steps(results), strict=True):
             numbers = (result.test_accuracy, result.train_loss, result.epochs_to_95, result.step_ms, relative, result.angle)
             shown = ["" if number is None or np.isnan(number) or result.failure else round(number, 6) for number in numbers]
-            claims = result.claims
-            locks = ["yes" if locked else "no" for locked in (claims.update_locking, claims.backward_locking)]
-            table.writerow([result.scheme, result.seed, *shown, claims.weight_transport, *locks])
+            table.writerow([result.scheme, result.seed, *shown, *(result.claims.words(name) for name in CLAIMED)])

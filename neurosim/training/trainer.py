@@ -161,8 +161,19 @@ class Trainer:
         shape = self.network.populations[self.network.input].shape
         if shape != tuple(data.shape):
             raise InputError(f"input population {self.network.input!r} has shape {shape}: data set {data.name!r} has {data.shape}")
-        if not hasattr(self.pathway, "networks"):
-            self.pathway.attach(self.network, data.classes, self.seed)
+        scheme = self.pathway
+        if not scheme.attached:
+            scheme.attach(self.network, data.classes, self.seed)
+        require(
+            scheme.network is self.network,
+            f"scheme {scheme.name!r}: this pathway object teaches another network: expected a new one for each network; "
+            f"make one with pathway({scheme.name!r}, ...)",
+        )
+        require(
+            scheme.classes == data.classes,
+            f"scheme {scheme.name!r}: this pathway object was joined to data of {scheme.classes} classes: data set "
+            f"{data.name!r} has {data.classes}; make a new one with pathway({scheme.name!r}, ...)",
+        )
 
     def run_epoch(self, data: DataSet, *observers: Observer) -> None:
         """Run every phase of one epoch; the samples that do not fill a last batch rest until the next order.
@@ -170,6 +181,7 @@ class Trainer:
         What an observer, the augmentation or the caller changes (a learning rate, a dropout, a rule, any attribute of what takes
         part) takes effect at the next step; what another thread changes, after ``SELDOM`` steps at most.
         """
+        self.check(data)
         looked_at = 1 if self.augment is not None or not all(map(_is_own, observers)) else SELDOM
         for phase in self.pathway.phases:
             captured = self._captured(phase)
