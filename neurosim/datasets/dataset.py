@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -39,6 +41,7 @@ class DataSet:
     classes : how many classes; labels run from 0 to ``classes - 1``
     shape : of one image, ``(n_features,)`` or ``(channels, height, width)``
     black : per channel, the value a black pixel has here (0 before normalisation); the ``fill`` of a crop
+    loaded : what ``load`` was asked for: name, validation (a share), normalise, limit; empty for the caller's own arrays
 
     Raises
     ------
@@ -53,6 +56,7 @@ class DataSet:
     classes: int
     shape: tuple[int, ...]
     black: tuple[float, ...] = (0.0,)
+    loaded: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         require(
@@ -68,6 +72,14 @@ class DataSet:
                 require(len(split) > 0, f"{where}: 0 images: expected at least 1; check the files or arrays", DataError)
             _check_arrays(where, split, self.shape)
             _check_values(where, split, self.classes)
+
+    def digest(self) -> str:
+        """Return a fingerprint of all images and labels."""
+        total = hashlib.blake2b(digest_size=16)
+        for split in (self.train, self.validation, self.test):
+            total.update(split.x.data)
+            total.update(split.y.data)
+        return total.hexdigest()
 
 
 def _check_arrays(where: str, split: Split, shape: tuple[int, ...]) -> None:

@@ -54,7 +54,9 @@ def load(
     scaled = arrays._replace(x_train=_unit_range(arrays.x_train, entry), x_test=_unit_range(arrays.x_test, entry))
     data = assemble(entry.name, scaled, entry.shape, entry.classes, validation)
     data = normalised(data, normalise, entry)
-    return replace(data, train=Split(data.train.x[:limit], data.train.y[:limit]))
+    share = validation / len(arrays.y_train)
+    loaded = {"name": entry.name, "validation": share, "normalise": normalise, "limit": limit}
+    return replace(data, train=Split(data.train.x[:limit], data.train.y[:limit]), loaded=loaded)
 
 
 def _read(entry: Entry, data_dir: str | os.PathLike[str] | None) -> Arrays:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import numpy as np
 
 from neurosim.backends import select
 from neurosim.datasets import DataSet
-from neurosim.errors import RunFileError, require
+from neurosim.errors import InputError, RunFileError, quoted, require
 from neurosim.experiments.building import build_network, build_trainer, load_data
 from neurosim.experiments.estimate import check_fits, fastest
 from neurosim.experiments.model_file import ModelFile
@@ -56,7 +55,7 @@ class Job:
             "device": backend.describe(),
             "model_name": self.model.name,
             "data_dir": self.data_dir,
-            "data_digest": digest(self.data),
+            "data_digest": self.data.digest(),
             **provenance(),
         }
 
@@ -78,6 +77,7 @@ def prepare(
     Raises InputError (or one of its kinds) where anything in it does not fit, the memory that is free included.
     """
     table = model.table
+    _check_stated(model)
     seed = table.seed if seed is None else seed
     chosen = None if backend == "auto" else select(backend)
     check_fits(table, model.name, data_dir, chosen)
@@ -89,13 +89,13 @@ def prepare(
     return Job(model, seed, str(Path(data_dir).resolve()) if data_dir else "", data, network, trainers, plan)
 
 
-def digest(data: DataSet) -> str:
-    """Return a fingerprint of all images and labels."""
-    total = hashlib.blake2b(digest_size=16)
-    for split in (data.train, data.validation, data.test):
-        total.update(split.x.data)
-        total.update(split.y.data)
-    return total.hexdigest()
+def _check_stated(model: ModelFile) -> None:
+    """Raise InputError where a run that began in Python can only go on there."""
+    where = "go on there, with neurosim.Recorder.resume"
+    arrays = f"data set {quoted(model.table.data.name)}: arrays given in Python; {where}"
+    require(not model.table.data.arrays, arrays)
+    for part in model.table.unstated[:1]:
+        raise InputError(f"{model.name}: made in Python, and no model file can hold its {quoted(part)}; {where}")
 
 
 # ---------------------------------------------------------------------- running
@@ -143,7 +143,7 @@ def reopen(
         backend=known.attributes["backend"],
         data_dir=data_dir or known.attributes["data_dir"] or None,
     )
-    same = digest(job.data) == known.attributes["data_digest"]
+    same = job.data.digest() == known.attributes["data_digest"]
     require(same, f"run file {path}: its data set {job.data.name!r} has changed since; give the same files", RunFileError)
     return job
 
