@@ -17,7 +17,7 @@ from neurosim.experiments import reading
 from neurosim.experiments.building import load_data
 from neurosim.experiments.comparison_folder import Started, begun, check_free, path_of, replacing, start
 from neurosim.experiments.model_file import ModelFile, validated
-from neurosim.experiments.run import Job, by_environment, digest, found_again, prepare, run
+from neurosim.experiments.run import Job, by_environment, found_again, prepare, run
 from neurosim.experiments.run import reopen as reopen_run
 from neurosim.experiments.run import resume as run_on
 from neurosim.experiments.schema import ComparisonTable
@@ -111,7 +111,7 @@ def compare(
     options: dict[str, Any] = {"seed": seeds[0], "backend": backend, "data_dir": data_dir, "data": data}
     checked = {row: prepare(model, **options).network.backend.name for row, model in models.items()}
     place = str(Path(data_dir).resolve()) if data_dir else ""
-    started = Started(dict(models), list(seeds), checked, place, digest(data))
+    started = Started(dict(models), list(seeds), checked, place, data.digest())
     start(started, folder, overwrite)
 
     def made(row: str, seed: int, path: Path) -> Job:
@@ -170,7 +170,7 @@ def resume(
     """
     folder = Path(out)
     place, data = found_again(next(iter(started.models.values())).table, data_dir, started.data_dir, started.data_digest)
-    same = digest(data) == started.data_digest
+    same = data.digest() == started.data_digest
     require(same, f"folder {out}: its data set {data.name!r} has changed since; give the same files", RunFileError)
 
     def made(row: str, seed: int, path: Path) -> Job:
