@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from neurosim.backends import Draws
+from neurosim.catalogue import Stated
 from neurosim.errors import require
 from neurosim.network import Network, Sweep, Teaching
 
@@ -73,7 +74,7 @@ class Phase:
     feedback: bool = True
 
 
-class FeedbackPathway(abc.ABC):
+class FeedbackPathway(Stated, abc.ABC):
     """A credit-assignment scheme.
 
     name : the scheme's name on the command line and in model files

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.backends import Backend, Draws, NumpyBackend
+from neurosim.backends import Backend, Draws, NumpyBackend, as_seed
 from neurosim.errors import EquationError, InputError, ShapeError, UnknownNameError, require
 from neurosim.network.population import Population
 from neurosim.network.projection import Projection
@@ -30,8 +30,8 @@ class Network:
     Raises
     ------
     InputError, ShapeError, UnknownNameError
-        Names twice, parts of another network, a projection from or to nowhere, a cycle, more than one input or output, shapes that
-        do not chain.
+        A seed that is none, names twice, parts of another network, a projection from or to nowhere, a cycle, more than one input
+        or output, shapes that do not chain.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Network:
     ) -> None:
         require(dtype in ("float32", "float64"), f"network: dtype {dtype!r}: expected 'float32' or 'float64'; pick one")
         self.backend = backend or NumpyBackend()
-        self.seed = seed
+        self.seed = as_seed(seed)
         self.dtype = np.dtype(dtype)
         self.prefix = prefix
         self.populations = _by_name("population", populations)
@@ -57,7 +57,7 @@ class Network:
         for population in self.populations.values():
             population.build(self.backend, self.dtype)
         for p in self.projections.values():
-            p.build(self.backend, self.populations[p.pre], self.populations[p.post], seed, prefix, self.dtype)
+            p.build(self.backend, self.populations[p.pre], self.populations[p.post], self.seed, prefix, self.dtype)
         for part in (*self.populations.values(), *self.projections.values()):
             part.joined = True  # only now: parts of a network that could not be built are free
 
