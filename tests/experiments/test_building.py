@@ -100,3 +100,13 @@ def test_the_share_held_out_is_rounded_to_images():
 def test_augmentation_fills_with_black(small):
     contents = small() | {"data": {"name": "digits", "normalise": [0.5, 0.25], "augment": {"crop_pad": 1}}}
     assert prepare(ModelFile.of("m", contents)).trainers[0].augment.fill == (-2.0,)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.25])
+def test_held_out_images_are_not_trained_on(share):
+    """Training and validation images together are the training file's, each once."""
+    whole, parted = load_data(Data(name="digits")), load_data(Data(name="digits", validation=share))
+    assert len(parted.validation) == round(share * len(whole.train))
+    images = lambda *splits: sorted(image.tobytes() for split in splits for image in split.x)  # noqa: E731
+    assert images(parted.train, parted.validation) == images(whole.train)
+    assert images(parted.test) == images(whole.test)
