@@ -21,15 +21,19 @@ LONGEST = 800  # characters of a message: all functions are listed where one is 
 
 NAMES = ["rate_pre", "rate_post", "error_post", "drive_pre", "w", "eta", "alpha", "pi", "e", "I", "w", "η", "x_pre"]
 ODD_NAMES = ["inf", "b", "rate_psot", "N", "exp", "zoo"]
-NUMBERS = ["0", "1", "2", "3", "0.5", "1e-3", "100", "101", "-1", "1e308", "1e-308", "2.5", "10**6", "1e15", "9" * 30, "4", "0.1", "0.25"]
+NUMBERS = ["0", "1", "2", "3", "0.5", "1e-3", "100", "101", "-1", "1e308", "1e-308", "2.5", "10**6", "1e15", "9" * 30, "4",
+    "0.1", "0.25"]
 OPERATORS = ["+", "-", "*", "/", "**", "//", "%", "*-", "**-"]
 COMPARISONS = [">", "<", ">=", "<=", "==", "!="]
-CALLED = [*FUNCTIONS, "print", "exit", "exec", "eval", "open", "sum", "mean", "getattr", "__import__", "Symbol", "sympify", "lambdify"]
+CALLED = [*FUNCTIONS, "print", "exit", "exec", "eval", "open", "sum", "mean", "getattr", "__import__", "Symbol", "sympify",
+    "lambdify"]
 JUNK = [
-    "'", '"', "'PWNED'", "[0]", ".real", ".__class__", "{", "}", "(", ")", ",", ";", ":", ":=", "=", "\\", "\n", "\0", "#", "@", "&", "|",
-    "^", "~", "$", "`", "!", "?", "lambda", "if", "else", "for", "in", "is", "not", "and", "or", "None", "True", "False", "*w", "**w",
-    "j", "0x10", "1_0", "f'{w}'", "ｅｖａｌ", "µ", "ﬁ", "е", "\u202e", "\ufeff", "💥", "\ud800", "9" * 400, "(" * 60, ")" * 60, "-" * 60,
-    "open('PWNED','w')", "exec(chr(111))", "...", "await", "yield", "\x1b[31m", "\u2028", "²", "٣", "−", "×",
+    "'", '"', "'PWNED'", "[0]", ".real", ".__class__", "{", "}", "(", ")", ",", ";", ":", ":=", "=", "\\", "\n", "\0", "#",
+    "@", "&", "|",
+    "^", "~", "$", "`", "!", "?", "lambda", "if", "else", "for", "in", "is", "not", "and", "or", "None", "True", "False", "*w",
+    "**w",
+    "j", "0x10", "1_0", "f'{w}'", "ｅｖａｌ", "µ", "ﬁ", "е", "\u202e", "\ufeff", "💥", "\ud800", "9" * 400, "(" * 60, ")" * 60,
+    "-" * 60, "open('PWNED','w')", "exec(chr(111))", "...", "await", "yield", "\x1b[31m", "\u2028", "²", "٣", "−", "×",
 ]  # fmt: skip
 
 
@@ -50,7 +54,8 @@ def expression(draw, depth):
     if kind < 0.7:
         return f"({part()})"
     if kind < 0.78:
-        return f"int({part()} {draw.choice(COMPARISONS)} {part()} {draw.choice(['', 'and', 'or not'])} {part()} > 0)".replace("  ", " ")
+        compared = f"{part()} {draw.choice(COMPARISONS)} {part()}"
+        return f"int({compared})" if draw.random() < 0.5 else f"int({compared} {draw.choice(['and', 'or not'])} {part()} > 0)"
     if kind < 0.82:
         return f"clip({part()}, {part()}, {part()})"
     name = draw.choice(list(FUNCTIONS) if draw.random() < 0.97 else CALLED)
