@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from neurosim.backends import Backend
+from neurosim.catalogue import Stated
 from neurosim.equations import Term, compile_expression, names_in, parse, separate
 from neurosim.errors import EquationError, quoted, require
 
@@ -55,7 +56,7 @@ class Proposal:
     state: Mapping[str, Any]
 
 
-class Rule(abc.ABC):
+class Rule(Stated, abc.ABC):
     """Turns presynaptic variables, postsynaptic variables and the synapse's own values into a change.
 
     ``delta`` is pure: it changes nothing, and given the same arguments answers the same.  It is handed the variables that
