@@ -123,6 +123,10 @@ class PlasticityRule(Rule):
         self._programs: dict[str, Program] = {}
         self._announced = False
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy takes over: all but the compiled equations, which are made anew."""
+        return vars(self) | {"_programs": {}}
+
     def _check_targets(self) -> None:
         if self.equation.target != "w":
             raise EquationError(f"equation {self.equation.text!r}: d{self.equation.target} is not a weight; expected 'dw = ...'")
