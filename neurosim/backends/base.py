@@ -6,6 +6,7 @@ import abc
 import functools
 import hashlib
 import math
+import operator
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -14,11 +15,24 @@ import numpy as np
 
 from neurosim.capture import Graph, Leaf, Recorded, philox, run_kernel
 from neurosim.capture.recorded import node_of
-from neurosim.errors import NotCapturableError
+from neurosim.errors import NotCapturableError, quoted, require
 
 Array = Any  # numpy.ndarray or cupy.ndarray: the two have no common type
 
 Kernel = Callable[[Mapping[str, Array], Mapping[str, float]], None]
+
+
+LARGEST_SEED = 2**63 - 1  # what TOML and HDF5 hold
+
+
+def as_seed(seed: Any) -> int:
+    """Return ``seed`` as a plain whole number, so that equal seeds draw equal numbers; raise InputError where it is none."""
+    try:
+        number = operator.index(seed)
+    except TypeError:
+        number = -1
+    require(0 <= number <= LARGEST_SEED, f"seed {quoted(seed)}: expected a whole number from 0 to {LARGEST_SEED}; change it")
+    return number
 
 
 def generator(seed: int, stream: str, step: int = 0) -> np.random.Generator:
@@ -27,7 +41,7 @@ def generator(seed: int, stream: str, step: int = 0) -> np.random.Generator:
     Philox is counter-based: the key is a digest of (seed, stream) and the step sits in the counter's highest word, so any
     draw can be had again from (seed, stream, step) alone.
     """
-    digest = hashlib.blake2b(f"{seed}/{stream}".encode(), digest_size=16).digest()
+    digest = hashlib.blake2b(f"{as_seed(seed)}/{stream}".encode(), digest_size=16).digest()
     key = np.frombuffer(digest, dtype=np.uint64)
     return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, step]))
 

@@ -14,12 +14,13 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from neurosim.backends import Backend
+from neurosim.catalogue import Stated
 from neurosim.errors import quoted, require
 
 State = dict[str, Any]
 
 
-class Update(abc.ABC):
+class Update(Stated, abc.ABC):
     """One link of a chain from proposed change to weight change."""
 
     name: ClassVar[str]

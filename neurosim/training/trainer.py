@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.backends import Backend, Program
+from neurosim.backends import Backend, Program, as_seed
 from neurosim.backends.base import generator
 from neurosim.capture import Graph
 from neurosim.datasets import DataSet, Split, one_hot
-from neurosim.errors import InputError, require
+from neurosim.errors import InputError, quoted, require
 from neurosim.feedback import FeedbackPathway, Phase
 from neurosim.network import Network, Sweep
 from neurosim.plasticity import Time, Update
@@ -30,6 +30,7 @@ Images = Callable[[np.ndarray], np.ndarray]
 EVALUATION_BATCH = 1000
 SELDOM = 16  # steps; looking for changes takes 2 to 5 microseconds, and without code of others between steps there are none
 NO_BETTER = 1.0  # points of error; what is better than chance by less is called chance
+MOST_SAMPLES = 2**28  # of a batch
 EVALUATED_OF_TRAINING = 10_000  # of the training split: its first images, so that evaluation stays cheap beside an epoch
 
 
@@ -69,7 +70,7 @@ class Trainer:
     Raises
     ------
     InputError
-        A batch or epoch count that is not positive, or a batch that is larger than the training split.
+        A batch or epoch count that is not positive, a seed that is none, or a batch that is larger than the training split.
     """
 
     def __init__(
@@ -88,8 +89,10 @@ class Trainer:
     ) -> None:
         require(epochs >= 1, f"training: epochs {epochs}: expected 1 or more; give a positive number")
         require(batch >= 1, f"training: batch {batch}: expected 1 or more; give a positive number")
+        require(batch <= MOST_SAMPLES, f"training: batch {quoted(batch)}: expected at most {MOST_SAMPLES:,}; give a smaller one")
         self.network, self.pathway = network, pathway
-        self.epochs, self.batch, self.shuffle, self.seed, self.augment, self.name = epochs, batch, shuffle, seed, augment, name
+        self.epochs, self.batch, self.shuffle, self.augment, self.name = epochs, batch, shuffle, augment, name
+        self.seed = as_seed(seed)
         self.commit = Commit(optimiser, network.backend)
         self.feedback_commit = Commit(feedback_optimiser or optimiser, network.backend)
         self.epoch = 0
@@ -158,8 +161,19 @@ class Trainer:
         shape = self.network.populations[self.network.input].shape
         if shape != tuple(data.shape):
             raise InputError(f"input population {self.network.input!r} has shape {shape}: data set {data.name!r} has {data.shape}")
-        if not hasattr(self.pathway, "networks"):
-            self.pathway.attach(self.network, data.classes, self.seed)
+        scheme = self.pathway
+        if not scheme.attached:
+            scheme.attach(self.network, data.classes, self.seed)
+        require(
+            scheme.network is self.network,
+            f"scheme {scheme.name!r}: this pathway object teaches another network: expected a new one for each network; "
+            f"make one with pathway({scheme.name!r}, ...)",
+        )
+        require(
+            scheme.classes == data.classes,
+            f"scheme {scheme.name!r}: this pathway object was joined to data of {scheme.classes} classes: data set "
+            f"{data.name!r} has {data.classes}; make a new one with pathway({scheme.name!r}, ...)",
+        )
 
     def run_epoch(self, data: DataSet, *observers: Observer) -> None:
         """Run every phase of one epoch; the samples that do not fill a last batch rest until the next order.
@@ -167,6 +181,7 @@ class Trainer:
         What an observer, the augmentation or the caller changes (a learning rate, a dropout, a rule, any attribute of what takes
         part) takes effect at the next step; what another thread changes, after ``SELDOM`` steps at most.
         """
+        self.check(data)
         looked_at = 1 if self.augment is not None or not all(map(_is_own, observers)) else SELDOM
         for phase in self.pathway.phases:
             captured = self._captured(phase)
