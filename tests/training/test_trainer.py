@@ -103,3 +103,52 @@ def test_each_split_is_evaluated_on_its_own_images():
         assert {name: one.error for name, one in made.fit(data)[-1].items()} == {
             name: 100.0 if name == wrong else 0.0 for name in labels
         }
+
+
+def test_a_second_fit_says_that_training_is_over_and_how_to_go_on():
+    made, data = trainer("backprop", epochs=2)
+    assert len(made.fit(data)) == 2
+    before = made.state()
+    with pytest.raises(InputError, match="all 2 epochs are done: .*raise trainer.epochs"):
+        made.fit(data)
+    np.testing.assert_array_equal(made.state()["network|x__hidden1.w"], before["network|x__hidden1.w"])
+    made.epochs = 3
+    assert len(made.fit(data)) == 1
+    whole, _ = trainer("backprop", epochs=3)
+    whole.fit(data)
+    for name, value in whole.state().items():
+        np.testing.assert_array_equal(made.state()[name], value, err_msg=name)
+
+
+def test_a_restored_trainer_that_is_done_says_so():
+    made, data = trainer("backprop", epochs=1)
+    made.fit(data)
+    again, _ = trainer("backprop", epochs=1)
+    again.check(data)
+    again.restore(made.state())
+    with pytest.raises(InputError, match="all 1 epochs are done"):
+        again.fit(data)
+
+
+@pytest.mark.parametrize(("rate", "said"), [(0.0, True), (1e3, True), (0.1, False)])
+def test_a_training_that_ends_at_chance_is_said(rate, said, caplog):
+    made, data = trainer("backprop", epochs=2, optimiser=SGD(rate))
+    history = made.fit(data)
+    chance = 100 * (1 - np.bincount(data.train.y).max() / len(data.train.y))
+    assert (history[-1]["train"].error > chance - 1) == said
+    assert len(caplog.records) == said
+    for record in caplog.records:
+        said = record.getMessage()
+        assert f"'backprop': trained to chance: training error {history[-1]['train'].error:.2f} % after 2 epochs" in said
+        assert f"the commonest class has {chance:.2f} %; lower the learning rate" in said
+
+
+def test_chance_is_that_of_the_commonest_class(caplog):
+    draw = np.random.default_rng(0)
+    y = np.repeat([0, 1], [90, 10])
+    data = datasets.from_arrays(draw.normal(size=(100, 5)), y, draw.normal(size=(4, 5)), [0, 1, 0, 1])
+    made = Trainer(Network.layered((5,), [4], 2, seed=1), pathway("frozen"), SGD(0.05), epochs=3, batch=20)
+    error = made.fit(data)[-1]["train"].error
+    assert 9 < error < 50
+    (record,) = caplog.records
+    assert "commonest class has 10.00 %" in record.getMessage()
