@@ -43,7 +43,7 @@ def test_classes_that_never_occur_are_counted_where_they_are_given() -> None:
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ([1, 2, 3, 4], "labels 1 to 4 of 4 kinds, none is 0: expected every class from 0 to the largest; subtract 1, or give classes=5"),
+        ([1, 2, 3, 4], "labels 1 to 4 of 4 kinds, none is 0: expected every class from 0.*; subtract 1, or give classes=5"),
         ([0, 1, 2, 255], "labels 0 to 255 of 4 kinds, none is 3: .*number the classes from 0, or give classes=256"),
         ([2, 3, 4, 5], "none is 0.*number the classes from 0"),
         ([0, 1, 2, 2**40], "number the classes from 0"),
@@ -63,7 +63,7 @@ def test_classes_are_a_whole_number(classes: Any) -> None:
 
 
 def test_labels_from_1_are_told_where_the_classes_are_known() -> None:
-    with pytest.raises(DataError, match="label 3 of image 2: expected 0 to 2, and labels run from 1 to 3; subtract 1 from all labels"):
+    with pytest.raises(DataError, match="label 3 of image 2: expected 0 to 2, and labels run from 1 to 3; subtract 1"):
         from_arrays(images(3, 5), [1, 2, 3], images(3, 5), [1, 2, 3], classes=3)
 
 

@@ -132,10 +132,10 @@ def test_torchvisions_layout_is_found(tmp_path: Path, below: str) -> None:
         read_folder(FASHION, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["FashionMNIST/raw", "FashionMNIST", "fashion_mnist", "Fashion-MNIST", "KMNIST/raw", "EMNIST/raw", "EMNIST"])
+@pytest.mark.parametrize("name", ["FashionMNIST/raw", "FashionMNIST", "fashion_mnist", "KMNIST/raw", "EMNIST/raw", "EMNIST"])
 def test_another_data_sets_folder_is_not_searched(tmp_path: Path, name: str) -> None:
     write_mnist(tmp_path / name)
-    with pytest.raises(DataError, match="no complete mnist .it is named after (fashion-mnist|kuzushiji-mnist|emnist); put the files"):
+    with pytest.raises(DataError, match="no complete mnist .it is named after (fashion-mnist|kuzushiji-mnist|emnist); "):
         read_folder(MNIST, tmp_path / name)
 
 

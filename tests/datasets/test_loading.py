@@ -243,7 +243,8 @@ def test_a_gzip_bomb_takes_no_memory(tmp_path: Path, declared: int) -> None:
 
 
 def test_an_npz_bomb_takes_no_memory(tmp_path: Path) -> None:
-    np.savez_compressed(write_npz(tmp_path) / "mnist.npz", x_train=np.zeros((600_000, 784), np.uint8), y_train=Y, x_test=X, y_test=Y)
+    arrays = {"x_train": np.zeros((600_000, 784), np.uint8), "y_train": Y, "x_test": X, "y_test": Y}
+    np.savez_compressed(tmp_path / "mnist.npz", **arrays)
     assert "arrays of 470,404,716 values: expected at most 55,580,000" in refused(tmp_path, 450)
 
 

@@ -57,10 +57,10 @@ def test_each_split_has_its_own_type() -> None:
 @pytest.mark.parametrize(
     ("train", "test", "message"),
     [
-        (PIXELS // 16, None, "toy, train: uint8 pixels from 0 to 15 only: expected some in the upper half of 0 to 255; divide them by 15"),
+        (PIXELS // 16, None, "toy, train: uint8 pixels from 0 to 15 only: expected some in the upper half of 0 to 255; divide"),
         (PIXELS // 2, None, "pixels from 0 to 127 only"),
         (PIXELS / 255 / 255, None, "float64 pixels from 0.0 to 0.0039.* only: expected some in the upper half of 0 to 1; rescale"),
-        (PIXELS.astype("u2") * 257, None, "uint16 pixels from 0 to 65535: expected 0 to 255; divide them by 65535 to floating-point"),
+        (PIXELS.astype("u2") * 257, None, "uint16 pixels from 0 to 65535: expected 0 to 255; divide them by 65535 to"),
         (PIXELS.astype("f4"), None, "float32 pixels from 0.0 to 255.0: expected 0 to 1; divide them by 255 to floating-point"),
         (PIXELS / 127.5 - 1, None, "pixels from -1.0 to 1.0: expected 0 to 1; rescale"),
         (PIXELS.astype("i2") - 128, None, "int16 pixels from -128 to 127: expected 0 to 255"),
