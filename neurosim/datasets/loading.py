@@ -65,7 +65,10 @@ def _loaded(entry: Entry, folder: Path | None, validation: float, normalise: Nor
     data = assemble(entry.name, arrays, entry.shape, entry.classes, validation)
     data = normalised(data, normalise, entry)
     train = Split(data.train.x[:limit], data.train.y[:limit])
-    data = replace(data, train=train, scale=scale, content=content, folder=str(folder.resolve()) if folder else "")
+    share = len(data.validation) / len(arrays.y_train)
+    loaded = {"name": entry.name, "validation": share, "normalise": normalise, "limit": limit}
+    place = str(folder.resolve()) if folder else ""
+    data = replace(data, train=train, scale=scale, content=content, folder=place, loaded=loaded)
     warn(entry, content)  # last, so that an error is the only line that there is
     return data
 
