@@ -153,9 +153,10 @@ def _mounts(root: Path, version: int, controller: str) -> Iterator[tuple[str, Pa
     """Yield of each mount of the hierarchy which group is its root, and where it lies."""
     for line in _text(root / "proc/self/mountinfo").splitlines():
         fields, _, rest = line.partition(" - ")
-        kind, _, options = (*rest.split(), "", "", "")[:3]
-        if kind == ("cgroup" if version == 1 else "cgroup2") and (version == 2 or controller in options.split(",")):
-            start, place = (re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), part) for part in fields.split()[3:5])
+        places, (kind, _, options) = fields.split()[3:5], (*rest.split(), "", "", "")[:3]
+        known = kind == "cgroup2" if version == 2 else kind == "cgroup" and controller in options.split(",")
+        if known and len(places) == 2:
+            start, place = (re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), part) for part in places)
             yield start, root / place.lstrip("/")
 
 

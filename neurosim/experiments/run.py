@@ -158,7 +158,7 @@ def reopen(
     seed, backend = int(known.attributes["seed"]), str(known.attributes["backend"])
     job = prepare(agreed, seed=seed, backend=backend, data_dir=place, data=data)
     if differs := changed(known.attributes, job.attributes()):
-        log.warning("run file %s: %s; what comes out differs in the last digits", path, differs)
+        log.warning("run file %s: %s: what comes out will differ in the last digits", path, differs)
     return job
 
 
@@ -191,8 +191,8 @@ SAME = ("threads", "blas")  # what decides in which order a CPU sums up
 def changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """Return what of the machine's arithmetic is not as it was, in words; "" where all is, or nobody wrote it down."""
     names = SAME if now["backend"] == "numpy" else ("device",)
-    told = [f"{name} {before[name]} then, {now[name]} now" for name in names if name in before and before[name] != now[name]]
-    return "began with " + ", ".join(told) if told else ""
+    different = [name for name in names if name in before and before[name] != now[name]]
+    return ", ".join(f"{name} {before[name]} when it began and {now[name]} now" for name in different)
 
 
 def _agreed(known: Run, settings: Iterable[str], seed: int | None, backend: str) -> Contents:
