@@ -39,7 +39,7 @@ class NumpyBackend(Backend):
 
     def asarray(self, values: Any, dtype: Any = None) -> Array:
         if isinstance(values, Recorded):
-            return values if dtype is None else values.astype(dtype)
+            return values if dtype is None or values.dtype == dtype else values.astype(dtype)
         return np.asarray(values, dtype)
 
     def to_host(self, array: Array) -> np.ndarray:
@@ -51,7 +51,7 @@ class NumpyBackend(Backend):
     def identity(self, n: int, dtype: Any) -> Array:
         return _identity(n, np.dtype(dtype))
 
-    def capture(self, graph: Graph) -> Program:
+    def program(self, graph: Graph) -> Program:
         return NumpyProgram(self, graph)
 
     def buffer_bytes(self, graph: Graph) -> int:

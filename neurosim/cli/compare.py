@@ -83,8 +83,8 @@ def _advice(out: Path) -> str:
 
 def _finish(results: Sequence[Result], out: Path, table: ModelTable, overwrite: bool) -> None:
     """Print the table, write the report, and say what went wrong."""
+    _write_report(results, out, overwrite)  # before anything is printed, which may go wrong
     _print_table(results, table.title.partition(": ")[2])
-    _write_report(results, out, overwrite)
     _print_after(results, out, table.data.name)
     diverged = [f"{result.scheme} (seed {result.seed})" for result in results if result.failure]
     if diverged:
@@ -110,11 +110,11 @@ def _write_report(results: Sequence[Result], out: Path, overwrite: bool) -> None
 @contextmanager
 def _watching(quiet: bool) -> Iterator[Watch]:
     """Yield what makes the observers of each job: a bar, or a line when it is done, or nothing."""
-    from neurosim.cli.progress import Bar, LastLine, console, display
+    from neurosim.cli.progress import Bar, LastLine, display, is_live
 
     if quiet:
         yield lambda job: []
-    elif console.is_terminal:
+    elif is_live():
         with display() as progress:
             yield lambda job: [Bar(progress, job, f"{job.model.name}, seed {job.seed}")]
     else:
@@ -122,30 +122,19 @@ def _watching(quiet: bool) -> Iterator[Watch]:
 
 
 NUMBERS = ("test\naccuracy %", "points\nto BP", "train\nloss", "epochs\nto 95 %", "step\nms", "over\nBP", "angle\nto BP °")
-CLAIMS = ("weight\ntransport", "update\nlocking", "backward\nlocking")
-WIDE = 128  # columns that numbers and claims need side by side
+CLAIMS = ("weight\ntransport", "update\nlocking", "backward\nlocking", "feedback\nlearns from")
 
 
 def _print_table(results: Sequence[Result], title: str) -> None:
-    """Print numbers and claims in one table, or in two where the terminal is narrow."""
-    from rich import box
-    from rich.table import Table
-
+    """Print numbers and claims in one table, or below each other where the terminal is narrow."""
     from neurosim.cli.progress import console
+    from neurosim.cli.tables import fitted, show
     from neurosim.experiments.comparison import summarised
 
-    rows = summarised(results)
-    first = len(NUMBERS) + 1
-    parts = [slice(1, None)] if console.width >= WIDE else [slice(1, first), slice(first, None)]
-    for part in parts:
-        padding = (0, 1) if len(parts) == 1 else (0, 1, 0, 0)
-        table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False, padding=padding)
-        table.add_column("scheme", no_wrap=True)
-        for k, heading in enumerate((*NUMBERS, *CLAIMS)[part.start - 1 :][: len(rows[0][part])], start=part.start):
-            table.add_column(heading, justify="right" if k < first else "left", no_wrap=True)
-        for row in rows:
-            table.add_row(row[0], *row[part])
-        console.print(table)
+    schemes, *cells = zip(*summarised(results), strict=True)
+    columns = [(heading, list(column)) for heading, column in zip((*NUMBERS, *CLAIMS), cells, strict=True)]
+    blocks = [*([column] for column in columns[: len(NUMBERS)]), columns[len(NUMBERS) :]]
+    show(console, fitted(console, ("scheme", list(schemes)), blocks, title, left=CLAIMS))
 
 
 def _print_after(results: Sequence[Result], out: Path, data: str) -> None:

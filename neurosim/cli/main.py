@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
@@ -20,8 +22,11 @@ from neurosim.cli.report import report
 from neurosim.cli.run import run
 from neurosim.cli.show import show
 from neurosim.cli.signals import Signals
+from neurosim.cli.terminal import survive
 from neurosim.cli.watch import watch
-from neurosim.errors import NeurosimError
+from neurosim.errors import NeurosimError, quoted
+
+MANY = 1000  # characters; a path may have some hundred
 
 app = typer.Typer(
     name="neurosim",
@@ -74,7 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
     streams.ensure()
-    with Signals(program=arguments is None):
+    with Signals(program=arguments is None), warnings.catch_warnings():
+        survive()
         try:
             status = int(app(given, prog_name="neurosim", standalone_mode=False) or 0)
             sys.stdout.flush()
@@ -83,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if "--debug" in given:
                 traceback.print_exc()
             if message:
-                streams.tell(f"neurosim: {' '.join(message.split())}")
+                streams.tell(f"neurosim: {_in_one_line(message, given)}")
         streams.settle()
         return status
 
@@ -98,9 +104,19 @@ def _told(error: BaseException) -> tuple[int, str]:
         return streams.Unread.exit_status, ""
     if isinstance(error, MemoryError):
         return 3, f"out of memory ({str(error) or 'of the smallest piece'}); make the network, the batch or the recordings smaller"
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return 2, f"{quoted(error.filename)}: expected a shorter name; the file system takes none of that length"
     if isinstance(error, OSError | RecursionError):
         return 3, f"cannot go on: {error}"
     if not hasattr(error, "format_message"):  # Typer's usage errors have it, and no public base class
         raise error
     message = error.format_message()
     return 2, f"{message}; see neurosim --help" if message else ""
+
+
+def _in_one_line(message: str, arguments: Sequence[str]) -> str:
+    """Return a message without line breaks, and with long arguments, which Typer quotes whole, cut."""
+    for argument in sorted(arguments, key=len, reverse=True):
+        for part in (argument, argument.partition("=")[2]):
+            message = message.replace(part, quoted(part)[1:-1]) if len(part) > MANY else message
+    return " ".join(message.split())

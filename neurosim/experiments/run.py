@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 from collections.abc import Iterable, Mapping
@@ -15,7 +14,7 @@ import numpy as np
 from neurosim.backends import select
 from neurosim.datasets import DataSet
 from neurosim.datasets.registry import find
-from neurosim.errors import DataError, RunFileError, require
+from neurosim.errors import DataError, InputError, RunFileError, quoted, require
 from neurosim.experiments.building import build_network, build_trainer, load_data
 from neurosim.experiments.estimate import check_fits, fastest
 from neurosim.experiments.model_file import ModelFile
@@ -26,7 +25,6 @@ from neurosim.experiments.schema import ModelTable
 from neurosim.network import Network
 from neurosim.recording import Run, RunFile, provenance
 from neurosim.training import Observer, Trainer
-
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +60,9 @@ class Job:
             "device": backend.describe(),
             "model_name": self.model.name,
             "data_dir": self.data_dir,
-            "data_digest": digest(self.data),
+            "data_digest": self.data.digest(),
+            "data_scale": self.data.scale,
+            "data_content": self.data.content,
             **provenance(),
         }
 
@@ -84,6 +84,7 @@ def prepare(
     Raises InputError (or one of its kinds) where anything in it does not fit, the memory that is free included.
     """
     table = model.table
+    _check_stated(model)
     seed = table.seed if seed is None else seed
     data_dir = data_dir or by_environment(table)
     chosen = None if backend == "auto" else select(backend)
@@ -93,7 +94,7 @@ def prepare(
     network = build_network(table.network, data.shape, data.classes, seed=seed, backend=device)
     trainers = [build_trainer(k, stage, network, data, table.data, seed) for k, stage in enumerate(table.stages)]
     plan = RecordingPlan(trainers, data, table.record)
-    return Job(model, seed, str(Path(data_dir).resolve()) if data_dir else "", data, network, trainers, plan)
+    return Job(model, seed, data.folder, data, network, trainers, plan)
 
 
 def by_environment(table: ModelTable) -> str | None:
@@ -101,13 +102,13 @@ def by_environment(table: ModelTable) -> str | None:
     return os.environ.get("NEUROSIM_DATA") if find(table.data.name).openml is not None else None
 
 
-def digest(data: DataSet) -> str:
-    """Return a fingerprint of all images and labels."""
-    total = hashlib.blake2b(digest_size=16)
-    for split in (data.train, data.validation, data.test):
-        total.update(split.x.data)
-        total.update(split.y.data)
-    return total.hexdigest()
+def _check_stated(model: ModelFile) -> None:
+    """Raise InputError where a run that began in Python can only go on there."""
+    where = "go on there, with neurosim.Recorder.resume"
+    arrays = f"data set {quoted(model.table.data.name)}: arrays given in Python; {where}"
+    require(not model.table.data.arrays, arrays)
+    for part in model.table.unstated[:1]:
+        raise InputError(f"{model.name}: made in Python, and no model file can hold its {quoted(part)}; {where}")
 
 
 # ---------------------------------------------------------------------- running
@@ -152,9 +153,11 @@ def reopen(
     same = model is None or locate(model).stem == name
     require(same, f"run file {path}: holds a run of {name!r}, not of {model!r}; leave the model out to resume", RunFileError)
     agreed = ModelFile.of(name, _agreed(known, settings, seed, backend))
+    _check_stated(agreed)
     noted, expected = str(known.attributes["data_dir"]), str(known.attributes["data_digest"])
     place, data = (data_dir, data) if data is not None else found_again(agreed.table, data_dir, noted, expected)
-    require(digest(data) == expected, f"run file {path}: its data set {data.name!r} has changed since; give the same files", RunFileError)
+    same = data.digest() == expected
+    require(same, f"run file {path}: its data set {quoted(data.name)} has changed since; give the same files", RunFileError)
     seed, backend = int(known.attributes["seed"]), str(known.attributes["backend"])
     job = prepare(agreed, seed=seed, backend=backend, data_dir=place, data=data)
     if differs := changed(known.attributes, job.attributes()):
@@ -178,7 +181,7 @@ def found_again(
         except DataError as cause:
             failure = cause if place == places[0] else failure
         else:
-            if digest(found[-1][1]) == expected:
+            if found[-1][1].digest() == expected:
                 return found[-1]
     if not found:
         raise failure
@@ -234,7 +237,8 @@ def _train(job: Job, file: RunFile, observers: tuple[Observer, ...], resumed: bo
         for number, trainer in enumerate(job.trainers[stage:], start=stage):
             if trainer.epoch == 0 and number:
                 trainer.steps = job.trainers[number - 1].steps  # the random numbers of a step are never drawn twice
-            trainer.fit(job.data, recorder, *observers)
+            if trainer.epoch < trainer.epochs:  # a checkpoint may lie at the end of its stage
+                trainer.fit(job.data, recorder, *observers)
 
 
 def _restored(job: Job, file: RunFile) -> int:
