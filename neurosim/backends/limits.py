@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 from threadpoolctl import ThreadpoolController, threadpool_limits
@@ -80,9 +81,9 @@ def _quotas(root: Path) -> Iterator[float]:
         if quota and period and quota > 0:
             yield quota / period
     for folder in _groups(root, 2, "cpu"):
-        quota, _, period = _text(folder / "cpu.max").partition(" ")
-        if quota.isdecimal() and period.strip().isdecimal() and int(period):
-            yield int(quota) / int(period)
+        most, _, each = _text(folder / "cpu.max").strip().partition(" ")
+        if most.isdecimal() and each.isdecimal() and int(each):
+            yield int(most) / int(each)
 
 
 # ---------------------------------------------------------------------- threads
@@ -102,7 +103,7 @@ def limit_threads() -> None:
 
 def threads() -> int:
     """Return how many threads a matrix product runs on."""
-    return max((library["num_threads"] for library in _numpys()), default=1)
+    return max((int(library["num_threads"]) for library in _numpys()), default=1)
 
 
 def blas() -> str:
@@ -111,13 +112,13 @@ def blas() -> str:
     return next((" ".join(text.split()) for text in told), "unknown")
 
 
-def _numpys() -> list[dict[str, object]]:
+def _numpys() -> list[dict[str, Any]]:
     """Return the BLAS that NumPy multiplies with; SciPy may bring another one along."""
     found = _libraries()
     return [library for library in found if "numpy" in library["filepath"]] or found[:1]
 
 
-def _libraries() -> list[dict[str, object]]:
+def _libraries() -> list[dict[str, Any]]:
     import numpy  # noqa: F401 which loads its BLAS
 
     return list(ThreadpoolController().select(user_api="blas").info())

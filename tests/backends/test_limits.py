@@ -148,7 +148,8 @@ print(limits.threads(), limits.blas())
 
 
 @pytest.mark.parametrize(
-    ("processors", "chosen", "expected"), [(1, {}, "1"), (1, {"OPENBLAS_NUM_THREADS": "2"}, "2"), (64, {"OMP_NUM_THREADS": "1"}, "1")]
+    ("processors", "chosen", "expected"),
+    [(1, {}, "1"), (1, {"OPENBLAS_NUM_THREADS": "2"}, "2"), (64, {"OMP_NUM_THREADS": "1"}, "1")],
 )
 def test_threads_are_those_there_are_processors_for(processors, chosen, expected):
     kept = {name: value for name, value in os.environ.items() if name not in limits.CHOSEN}

@@ -38,11 +38,11 @@ def test_a_training_whose_output_is_lost_goes_on_and_says_so(monkeypatch, capsys
     monkeypatch.setattr(sys, "stdout", Broken(OSError(28, "No space left on device")))
     assert main([*RUN, "--out", "r.h5"]) == 3
     error = capsys.readouterr().err
-    assert error.count("\n") == 1 and "No space left on device; what was printed is lost; the training came to its end" in error
+    assert error.count("\n") == 1 and "No space left on device: what was printed is lost; the training came to its end" in error
     assert Run("r.h5").status == "complete"
 
 
-@pytest.mark.parametrize("command", [["models"], ["show", "dtp-mnist", "--recordable"]])
+@pytest.mark.parametrize("command", [["models"], ["show", "dtp-mnist"], ["show", "dtp-mnist", "--recordable"]])
 def test_a_list_that_nobody_reads_ends_in_silence(command, monkeypatch, capsys):
     monkeypatch.setattr(sys, "stdout", Broken(BrokenPipeError(32, "Broken pipe")))
     assert main(command) == 141
@@ -52,7 +52,7 @@ def test_a_list_that_nobody_reads_ends_in_silence(command, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("error", "status", "said"),
     [
-        (MemoryError("Unable to allocate 5 GiB"), 3, "out of memory (Unable to allocate 5 GiB; continue with: neurosim run --resume"),
+        (MemoryError("Unable to allocate 5 GiB"), 3, "out of memory (Unable to allocate 5 GiB; continue with: neurosim run --re"),
         (RecursionError("too deep"), 3, "cannot go on: too deep"),
         (OSError(5, "Input/output error"), 3, "cannot go on: [Errno 5] Input/output error; continue with: neurosim run --resume"),
     ],

@@ -13,7 +13,15 @@ from neurosim.analysis.grouping import grouped
 from neurosim.analysis.summary import CLAIMS, table
 from neurosim.errors import InputError, RunFileError, UnknownNameError
 from neurosim.experiments.comparison import (
-    COLUMNS, Result, compare, comparison_models, relative_steps, reopen, resume, summarised, write_table,
+    COLUMNS,
+    Result,
+    compare,
+    comparison_models,
+    relative_steps,
+    reopen,
+    resume,
+    summarised,
+    write_table,
 )  # fmt: skip
 from neurosim.experiments.comparison_folder import NAME
 from neurosim.experiments.reading import contents, locate
@@ -55,7 +63,8 @@ def finished(tmp_path_factory):
 
 def test_writes_a_run_file_each_and_the_table(finished):
     folder, results, _ = finished
-    assert {path.name for path in folder.iterdir()} == {f"{row}-seed{seed}.h5" for row in ROWS for seed in (3, 4)} | {"table.csv", NAME}
+    runs = {f"{row}-seed{seed}.h5" for row in ROWS for seed in (3, 4)}
+    assert {path.name for path in folder.iterdir()} == runs | {"table.csv", NAME}
     with (folder / "table.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert tuple(rows[0]) == COLUMNS
