@@ -110,12 +110,11 @@ def compare(
     data = load_data(table.data, data_dir)
     options: dict[str, Any] = {"seed": seeds[0], "backend": backend, "data_dir": data_dir, "data": data}
     checked = {row: prepare(model, **options).network.backend.name for row, model in models.items()}
-    place = str(Path(data_dir).resolve()) if data_dir else ""
-    started = Started(dict(models), list(seeds), checked, place, data.digest())
+    started = Started(dict(models), list(seeds), checked, data.folder, data.digest())
     start(started, folder, overwrite)
 
     def made(row: str, seed: int, path: Path) -> Job:
-        return _prepared(started, row, seed, data, place)
+        return _prepared(started, row, seed, data, data_dir)
 
     def train(job: Job, path: Path) -> None:
         run(job, path, *watch(job), overwrite=overwrite).close()
@@ -216,10 +215,12 @@ def _results(
         results.append(_result(job, path, train))
         write_table(results, folder / "table.csv")
         yield results[-1]
-def _result(job: Job, path: Path, train: Callable[[Job, Path], None]) -> Result:
+
+
+def _result(job: Job, path: Path, go: Callable[[Job, Path], None]) -> Result:
     failure = ""
     try:
-        train(job, path)
+        go(job, path)
     except DivergedError as error:
         failure = f"diverged: {error}"
     with Run(path) as said:

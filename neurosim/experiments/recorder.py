@@ -23,7 +23,7 @@ from neurosim.experiments.reading import Contents, parsed
 from neurosim.experiments.recording_plan import Chosen, RecordingPlan
 from neurosim.experiments.schema import Record
 from neurosim.experiments.variables import SWEPT, signals
-from neurosim.recording import Background, Run, RunFile, provenance
+from neurosim.recording import Background, Run, RunFile, provenance, warn_of_other_arithmetic
 from neurosim.recording.background import Work
 from neurosim.training import Evaluation, Observer, Trainer
 
@@ -86,6 +86,7 @@ class Recorder(Observer):
         trainer.check(data)
         with Run(path) as known:
             told, status, fingerprint = parsed(known.model, f"run file {path}"), known.status, known.attributes.get("data_digest")
+        warn_of_other_arithmetic(path, known.attributes, trainer.network.backend)
         _check_same(path, told, describe(trainer, data, told.get("record", {})))
         same = fingerprint == data.digest()
         require(same, f"run file {path}: the data are others than it began with; give the same", RunFileError)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,10 +22,8 @@ from neurosim.experiments.recorder import Recorder, create
 from neurosim.experiments.recording_plan import RecordingPlan
 from neurosim.experiments.schema import ModelTable
 from neurosim.network import Network
-from neurosim.recording import Run, RunFile, provenance
+from neurosim.recording import Run, RunFile, provenance, warn_of_other_arithmetic
 from neurosim.training import Observer, Trainer
-
-log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -160,8 +157,7 @@ def reopen(
     require(same, f"run file {path}: its data set {quoted(data.name)} has changed since; give the same files", RunFileError)
     seed, backend = int(known.attributes["seed"]), str(known.attributes["backend"])
     job = prepare(agreed, seed=seed, backend=backend, data_dir=place, data=data)
-    if differs := changed(known.attributes, job.attributes()):
-        log.warning("run file %s: %s; what comes out differs in the last digits", path, differs)
+    warn_of_other_arithmetic(path, known.attributes, job.network.backend)
     return job
 
 
@@ -186,16 +182,6 @@ def found_again(
     if not found:
         raise failure
     return found[0]
-
-
-SAME = ("threads", "blas")  # what decides in which order a CPU sums up
-
-
-def changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Return what of the machine's arithmetic is not as it was, in words; "" where all is, or nobody wrote it down."""
-    names = SAME if now["backend"] == "numpy" else ("device",)
-    told = [f"{name} {before[name]} then, {now[name]} now" for name in names if name in before and before[name] != now[name]]
-    return "began with " + ", ".join(told) if told else ""
 
 
 def _agreed(known: Run, settings: Iterable[str], seed: int | None, backend: str) -> Contents:
