@@ -19,8 +19,8 @@ from neurosim.cli.models import models
 from neurosim.cli.report import report
 from neurosim.cli.run import run
 from neurosim.cli.show import show
-from neurosim.cli.watch import watch
 from neurosim.cli.terminal import survive
+from neurosim.cli.watch import watch
 from neurosim.errors import NeurosimError, quoted
 
 MANY = 1000  # characters; a path may have some hundred
