@@ -15,7 +15,7 @@ import numpy as np
 
 from neurosim.capture import Graph, Leaf, Recorded, philox, run_kernel
 from neurosim.capture.recorded import node_of
-from neurosim.errors import quoted, require
+from neurosim.errors import NotCapturableError, quoted, require
 
 Array = Any  # numpy.ndarray or cupy.ndarray: the two have no common type
 
@@ -44,6 +44,11 @@ def generator(seed: int, stream: str, step: int = 0) -> np.random.Generator:
     digest = hashlib.blake2b(f"{as_seed(seed)}/{stream}".encode(), digest_size=16).digest()
     key = np.frombuffer(digest, dtype=np.uint64)
     return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, step]))
+
+
+def reason_of(cause: Exception) -> str:
+    """Return an error that came up while a step was captured, as one line."""
+    return f"{type(cause).__name__}: {' '.join(str(cause).split())[:200]}"
 
 
 class Draws(abc.ABC):
@@ -140,11 +145,14 @@ class Backend(abc.ABC):
     @contextmanager
     def recording(self) -> Iterator[None]:
         """Let ``xp`` be a module whose functions recorded arrays understand, which is NumPy."""
-        own, self.xp = self.xp, np
+        own, self.xp = vars(self).get("xp"), np
         try:
             yield
         finally:
-            self.xp = own
+            if own is None:
+                del self.xp  # the class's shows again
+            else:
+                self.xp = own
 
     def initial(self, draw: Callable[[], np.ndarray], shape: tuple[int, ...], dtype: Any) -> Array:
         """Return what ``draw`` returns, of ``shape``, as weights to start from."""
@@ -158,12 +166,21 @@ class Backend(abc.ABC):
     def identity(self, n: int, dtype: Any) -> Array:
         """Return the identity matrix, always the same array."""
 
-    @abc.abstractmethod
     def capture(self, graph: Graph) -> Program:
         """Return the recorded step as a program: ordered, fused, its buffers planned.
 
         Raises NotCapturableError where an operation has no place in one.
         """
+        try:
+            return self.program(graph)
+        except NotCapturableError:
+            raise
+        except Exception as cause:  # whatever goes wrong here, array code can still run
+            raise NotCapturableError(reason_of(cause)) from cause
+
+    @abc.abstractmethod
+    def program(self, graph: Graph) -> Program:
+        """Return the program that ``capture`` asks for."""
 
     @abc.abstractmethod
     def describe(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -42,8 +43,20 @@ def show(
         typer.echo("\n".join(["", f"stage {number} of {len(table.stages)}", *_stage(stage, trainer)]))
     needed = memory(table)
     typer.echo(f"\nmemory      {needed.describe()}")
+    typer.echo("\n".join(_machine()))
     refuse_unless_free(needed, found.name)
     typer.echo("\n".join(_times(table)))
+
+
+def _machine() -> list[str]:
+    """Return what this process may use here: a batch job or a container may allow less than there is."""
+    from neurosim.backends import limits
+
+    room, ours, there = limits.free_memory(), limits.processors(), os.cpu_count()
+    return [
+        f"free        {room.bytes / 2**20:,.0f} MiB within {room.limit}",
+        f"threads     {limits.threads()} of {limits.blas()}, on {ours} of {there} processors",
+    ]
 
 
 def _print_recordable(network: Network, trainers: list[Trainer]) -> None:

@@ -39,6 +39,9 @@ class DataSet:
     classes : how many classes; labels run from 0 to ``classes - 1``
     shape : of one image, ``(n_features,)`` or ``(channels, height, width)``
     black : per channel, the value a black pixel has here (0 before normalisation); the ``fill`` of a crop
+    scale : what the pixels were written in, and what was done to them before normalisation
+    content : how the images and labels compare with those published under this name
+    folder : where the files lay, or ""
 
     Raises
     ------
@@ -53,6 +56,9 @@ class DataSet:
     classes: int
     shape: tuple[int, ...]
     black: tuple[float, ...] = (0.0,)
+    scale: str = "as given"
+    content: str = "the user's own"
+    folder: str = ""
 
     def __post_init__(self) -> None:
         require(
@@ -96,8 +102,10 @@ def _check_values(where: str, split: Split, classes: int) -> None:
         raise DataError(f"{where}: image {at[0]} holds {found}: expected finite numbers; remove or repair that image")
     outside = np.flatnonzero((split.y < 0) | (split.y >= classes))
     if outside.size:
-        at = outside[0]
-        raise DataError(f"{where}: label {split.y[at]} of image {at}: expected 0 to {classes - 1}; check the labels")
+        at, low, high = outside[0], split.y.min(), split.y.max()
+        advice = "subtract 1 from all labels" if (low, high) == (1, classes) else "check the labels"
+        found = f"label {split.y[at]} of image {at}"
+        raise DataError(f"{where}: {found}: expected 0 to {classes - 1}, and labels run from {low} to {high}; {advice}")
 
 
 def one_hot(y: NDArray[Any], classes: int) -> NDArray[np.float32]:

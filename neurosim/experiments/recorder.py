@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -68,26 +69,45 @@ class Recorder(Observer):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Write what waits, say in the file how the run ended, and close it; raise what kept something from being written."""
-        try:
-            self._end(error)
-        finally:
-            self.background.close()
-            self.file.close()
+        """Write what waits, say in the file how the run ended, and close it; raise what kept something from being written.
 
-    def _end(self, error: BaseException | None) -> None:
+        This goes on to its end on a thread of its own: a signal reaches the main thread only, and is answered afterwards.
+        """
+        failures: list[BaseException] = []
+        ending = threading.Thread(target=self._end, args=(error, failures), name="neurosim-ending")
+        ending.start()
+        while ending.is_alive():
+            try:
+                ending.join()
+            except KeyboardInterrupt as later:
+                failures.append(later)
+        if failures and error is None:
+            raise failures[0]
+
+    def _end(self, error: BaseException | None, failures: list[BaseException]) -> None:
+        """End the run after ``error``, if any; put into ``failures`` what goes wrong."""
+        try:
+            try:
+                self._say(error)
+            finally:
+                self.background.close()
+                self.file.close()
+        except BaseException as failure:
+            failures.append(failure)
+
+    def _say(self, error: BaseException | None) -> None:
         failure: BaseException | None = None
         try:
             self.background.wait()
         except Exception as cause:
             failure = cause
         if isinstance(error, KeyboardInterrupt):
-            self.file.set_status("interrupted", "by the user")
+            self.file.set_status("interrupted", str(error) or "by the user")
         elif told := error or failure:
             self.file.set_status("failed", str(told) or type(told).__name__)
         else:
             self.file.set_status("complete")
-        if failure is not None and error is None:
+        if failure is not None:
             raise failure
 
     # ------------------------------------------------------------------ moments

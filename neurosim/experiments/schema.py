@@ -49,10 +49,14 @@ def _rule(value: Any) -> Rule | None:
     if isinstance(value, str) and "=" in value:
         value = {"equation": value}
     if isinstance(value, Mapping) and "equation" in value:
-        made: Rule = construct("rule", {"equation": PlasticityRule}, "equation", value)
+        made: Rule = construct("rule", {"equation": _equation}, "equation", value)
     else:
         made = construct("rule", rules(), *_named("rule", value))
     return made
+
+
+def _equation(equation: str, *, bias: str | None = None, method: str = "separable", **constants: float) -> PlasticityRule:
+    return PlasticityRule(equation, bias=bias, method=method, **constants)
 
 
 def _optimiser(value: Any) -> Chain:

@@ -80,7 +80,6 @@ class LocalErrors(FeedbackPathway):
                     self.feedback[name] = self._fixed(f"local/feedback/{name}", (size, CODE), size)
             if self.shares[1] and not self.backprop_free:
                 self.networks[f"sim/{name}"] = self._head(f"sim/{name}/", size, Population("told", size), bias=False)
-        self._heard: tuple[Any, Any, dict[str, tuple[Sweep, Teaching]]] = (None, None, {})  # of teach's last sweep and target
 
     def _fixed(self, stream: str, shape: tuple[int, int], fan_in: int) -> Any:
         w = initialiser("lecun")(generator(self.seed, stream), shape, fan_in)
@@ -99,12 +98,12 @@ class LocalErrors(FeedbackPathway):
 
     # ------------------------------------------------------------------ one step
 
-    def teach(self, sweep: Sweep, target: Any, draws: Draws) -> dict[str, Teaching]:
+    def teach(self, sweep: Sweep, target: Any, draws: Draws) -> Told:
         network, matmul = self.network, self.network.backend.matmul
         code = matmul(target, self.code) if self.backprop_free else target
         wanted = self._similarity(code)[0] if self.shares[1] else None
-        heard: dict[str, tuple[Sweep, Teaching]] = {}
-        teaching = {}
+        teaching = Told()
+        heard = teaching.heard
         for name in network.hidden:
             rate = sweep.rate[name].reshape(len(target), -1)
             error: Any = 0
@@ -113,17 +112,15 @@ class LocalErrors(FeedbackPathway):
             if self.shares[1]:
                 error = error + self._match(name, rate, wanted, heard)
             teaching[name] = network.populations[name].teach(error.reshape(sweep.rate[name].shape), sweep[name])
-        self._heard = (sweep, target, heard)
         at_output = output_teaching(network, sweep, target)
         scaled = at_output.error * at_output.error.dtype.type(self.at_output)
         teaching[network.output] = network.populations[network.output].teach_potential(scaled, sweep[network.output])
         return teaching
 
     def adapt(self, sweep: Sweep, target: Any, teaching: Mapping[str, Teaching], draws: Draws) -> Deltas:
-        if self._heard[0] is not sweep or self._heard[1] is not target:
-            self.teach(sweep, target, draws)
+        told = teaching if isinstance(teaching, Told) else self.teach(sweep, target, draws)
         deltas: Deltas = {}
-        for name, (own, taught) in self._heard[2].items():
+        for name, (own, taught) in told.heard.items():
             deltas |= self.networks[name].propose(own, {"told": taught})[0]
         return deltas
 
@@ -172,3 +169,11 @@ class LocalErrors(FeedbackPathway):
         inward = (at_rows * rows).sum(axis=1, keepdims=True) * norms
         inward /= self.network.backend.xp.maximum(length, norms.dtype.type(1e-30))
         return (at_rows - rows * inward) / norms  # a mix of rows: its mean over features is 0, as the centring asks
+
+
+class Told(dict[str, Teaching]):
+    """Teaching signals, with what the heads answered on the way to them: head -> its own sweep and teaching."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: dict[str, tuple[Sweep, Teaching]] = {}

@@ -130,7 +130,7 @@ def test_a_folder_in_use_is_kept(tmp_path):
     [
         (["rows.backprop.epochs=3"], "rows.backprop: key 'epochs' is unknown"),
         (["rows.backprop.scheme=bakprop"], "did you mean 'backprop'"),
-        (["rows.backprop.optimiser.learning_rate=-1"], "learning_rate -1 is not a positive"),
+        (["rows.backprop.optimiser.learning_rate=-1"], "learning_rate -1 is not a number of 0 or more"),
         (["training.batch=many"], "compare: training.batch = 'many': expected a whole number"),
         (["rows={}"], "compare: rows"),
         (["rows={'../x' = { scheme = 'frozen', optimiser = { name = 'sgd', learning_rate = 1 } }}"], "compare: rows"),
