@@ -38,7 +38,7 @@ def watch(run: File, every: Every = 1.0, debug: args.Debug = False) -> None:
     if last.status != "complete":
         why = f" ({last.attributes['reason']})" if last.attributes.get("reason") else ""
         told = "its process was killed" if last.status == "running" else f"{last.status}{why}"
-        raise Stopped(f"run file {run}: {told}; continue with: neurosim run --resume --out {run}")
+        raise Stopped(f"run file {run}: {told}; continue with: {args.pasted('neurosim', 'run', '--resume', '--out', run)}")
 
 
 def _looks(path: Path, every: float) -> Iterator[Run]:
