@@ -14,7 +14,7 @@ from neurosim.errors import NeurosimError, RunFileError
 
 if TYPE_CHECKING:
     import pandas
-    from rich.table import Table
+    from rich.console import Group
 
     from neurosim.recording import Run
 
@@ -31,14 +31,14 @@ class Stopped(NeurosimError):
 
 def watch(run: File, every: Every = 1.0, debug: args.Debug = False) -> None:
     """Follow a run: each evaluation as it comes, until the run ends.  Ctrl-C leaves the run as it is."""
-    from neurosim.cli.progress import console
+    from neurosim.cli.progress import is_live
 
     with args.interruptible(f"{run} goes on"):
-        last = _live(run, every) if console.is_terminal else _lines(run, every)
+        last = _live(run, every) if is_live() else _lines(run, every)
     if last.status != "complete":
         why = f" ({last.attributes['reason']})" if last.attributes.get("reason") else ""
         told = "its process was killed" if last.status == "running" else f"{last.status}{why}"
-        raise Stopped(f"run file {run}: {told}; continue with: neurosim run --resume --out {run}")
+        raise Stopped(f"run file {run}: {told}; continue with: {args.pasted('neurosim', 'run', '--resume', '--out', run)}")
 
 
 def _looks(path: Path, every: float) -> Iterator[Run]:
@@ -83,18 +83,14 @@ def _live(path: Path, every: float) -> Run:
     return run
 
 
-def _table(run: Run) -> Table:
-    from rich import box
-    from rich.table import Table
+def _table(run: Run) -> Group:
+    from neurosim.cli.progress import console
+    from neurosim.cli.tables import fitted
 
     title = f"{run.attributes['model_name']}, seed {run.attributes['seed']}: {run.status}"
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
-    rows = by_epoch(run.metrics)
-    for name in ("epoch", *rows.columns):
-        table.add_column(name.replace(" ", "\n", 1), justify="right")
-    for epoch, row in rows.tail(ROWS).iterrows():
-        table.add_row(str(epoch), *(f"{value:.4g}" for value in row))
-    return table
+    rows = by_epoch(run.metrics).tail(ROWS)
+    columns = [[(name.replace(" ", "\n", 1), [f"{value:.4g}" for value in rows[name]])] for name in rows.columns]
+    return fitted(console, ("epoch", [str(epoch) for epoch in rows.index]), columns, title)
 
 
 def by_epoch(metrics: pandas.DataFrame) -> pandas.DataFrame:
