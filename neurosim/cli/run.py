@@ -74,7 +74,7 @@ def _given(value: Any, otherwise: str) -> Any:
 def _fresh(model: ModelFile, out: Path | None, overwrite: bool, **options: Any) -> tuple[Path, Job]:
     """Return the file to write and the job, the cheap checks done first."""
     from neurosim.experiments.run import prepare
-    from neurosim.recording.run_file import check_free
+    from neurosim.recording.disk import check_free
 
     out = out or args.default_folder(model.name) / f"{model.name}.h5"
     check_free(out, overwrite)
