@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -48,6 +49,13 @@ def settings(given: list[str] | None, data: str | None, epochs: int | None = Non
     chosen = list(given or [])
     chosen += [f"data.name={data}"] if data is not None else []
     return chosen + ([f"stages.0.epochs={epochs}"] if epochs is not None else [])
+
+
+def file(text: str) -> Path:
+    """Return the path of a file; one that ends in a slash names a folder."""
+    if text.endswith(("/", os.sep)):
+        raise typer.BadParameter(f"{text} is a folder: expected a file such as run.h5; leave the slash out")
+    return Path(text)
 
 
 @contextmanager

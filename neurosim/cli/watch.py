@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,21 +33,28 @@ class Stopped(NeurosimError):
 def watch(run: File, every: Every = 1.0, debug: args.Debug = False) -> None:
     """Follow a run: each evaluation as it comes, until the run ends.  Ctrl-C leaves the run as it is."""
     from neurosim.cli.progress import console
+    from neurosim.recording import being_written
 
-    with args.interruptible(f"{run} goes on"):
+    try:
         last = _live(run, every) if console.is_terminal else _lines(run, every)
+    except KeyboardInterrupt as cause:
+        raise args.Interrupted(
+            f"interrupted; {run} {'goes on' if being_written(run) else 'is written by no process now'}"
+        ) from cause
     if last.status != "complete":
         why = f" ({last.attributes['reason']})" if last.attributes.get("reason") else ""
         told = "its process was killed" if last.status == "running" else f"{last.status}{why}"
-        raise Stopped(f"run file {run}: {told}; continue with: neurosim run --resume --out {run}")
+        raise Stopped(f"run file {run}: {told}; continue with: neurosim run --resume --out {shlex.quote(str(run))}")
 
 
 def _looks(path: Path, every: float) -> Iterator[Run]:
     """Yield the run as it is now, again and again, until it has ended."""
-    from neurosim.recording import Run, being_written
+    from neurosim.recording import Run
+    from neurosim.recording.writer_lock import Signs
 
+    signs = Signs(path)
     while True:
-        going = being_written(path)  # asked first: what it wrote until then is seen
+        going = signs.writer() is not None  # asked first: what it wrote until then is seen
         try:
             with Run(path) as run:
                 run.metrics  # noqa: B018 read while the file is open

@@ -21,7 +21,7 @@ PIECE = bytes(2**20)
 
 def followed(path: Path) -> Path:
     """Return the file that a link leads to, or ``path`` itself; locks and copies lie beside it then, and the link stays."""
-    return Path(os.path.realpath(path)) if path.is_symlink() else path
+    return Path(os.path.realpath(path)) if os.path.islink(path) else path
 
 
 def check_free(path: Path, overwrite: bool) -> None:

@@ -12,7 +12,7 @@ import functools
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -82,8 +82,7 @@ class RunFile:
             _take_name(fresh, path, overwrite)
             return cls(path, lock)
         except BaseException as cause:
-            fresh.unlink(missing_ok=True)
-            lock.release()
+            _discarded(fresh, lock)
             if isinstance(cause, OSError):
                 raise unwritable(path, cause) from cause
             raise
@@ -123,8 +122,7 @@ class RunFile:
             fresh.replace(path)
             return cls(path, lock)
         except BaseException:
-            fresh.unlink(missing_ok=True)
-            lock.release()
+            _discarded(fresh, lock)
             raise
 
     def __enter__(self) -> RunFile:
@@ -277,6 +275,13 @@ def _take_name(fresh: Path, path: Path, overwrite: bool) -> None:
     except OSError:  # a file system without links
         fresh.rename(path)
     fresh.unlink(missing_ok=True)
+
+
+def _discarded(fresh: Path, lock: WriterLock) -> None:
+    """Leave nothing of a file that could not be made."""
+    with suppress(OSError):  # its name may be too long to be looked for
+        fresh.unlink(missing_ok=True)
+    lock.release()
 
 
 def _locked(path: Path) -> WriterLock:

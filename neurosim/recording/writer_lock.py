@@ -22,6 +22,7 @@ from pathlib import Path
 import psutil
 
 from neurosim.errors import LostFileError, RunFileError, quoted, require
+from neurosim.recording.disk import followed
 
 BEAT = 2.0  # seconds between two touches of the lock file
 SILENT = 10.0  # seconds without one, as seen from here, after which nobody is there; half may be by the clocks, which may differ
@@ -97,7 +98,7 @@ class Signs:
     """The signs of life of whoever writes a run file, as seen since this was made."""
 
     def __init__(self, path: Path) -> None:
-        self.lock = lock_of(path)
+        self.lock = lock_of(followed(path))
         self.beats = 0
         self._beat: float | None = None
         self._since = 0.0
