@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +10,21 @@ import h5py
 import numpy as np
 
 from neurosim.errors import RunFileError, require
+from neurosim.recording.disk import followed, hdf5
+from neurosim.recording.superblock import clear_mark, marked
+from neurosim.recording.writer_lock import being_written
 
 UNREADABLE = (OSError, KeyError, AttributeError, RuntimeError, TypeError, ValueError)  # what h5py raises for damage, by its place
 SCHEMA_VERSION = 2  # of files written now; older ones can be read
 
 
 def opened(path: Path) -> h5py.File:
-    """Return a run file opened for reading.
+    """Return a run file opened for reading; the mark that a killed process left in it is taken away (see ``superblock``).
 
     Raises RunFileError where it is missing, no run file, damaged, or of a newer schema.
     """
     require(path.is_file(), f"run file {path}: no such file; check the name", RunFileError)
+    unmark(path)
     file = _opened(path)
     try:
         _check_schema(path, file)
@@ -31,14 +36,21 @@ def opened(path: Path) -> h5py.File:
 
 def _opened(path: Path) -> h5py.File:
     try:
-        return h5py.File(path, "r")
+        return hdf5(functools.partial(h5py.File, path, "r"))
     except OSError as cause:
         if "already open for write" not in str(cause):
             raise _unreadable(path, cause) from cause
     try:
-        return h5py.File(path, "r", swmr=True)  # being written, or left open by a process that was killed
+        return hdf5(functools.partial(h5py.File, path, "r", swmr=True))  # being written, or left open by a process that was killed
     except OSError as cause:
         raise _unreadable(path, cause) from cause
+
+
+def unmark(path: Path) -> None:
+    """Make a killed run's file one that any program opens, if nobody writes it and it is ours to write."""
+    path = followed(path)
+    if marked(path) and not being_written(path):
+        clear_mark(path)
 
 
 def _unreadable(path: Path, cause: OSError) -> RunFileError:
