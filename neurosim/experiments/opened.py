@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 
-from neurosim.backends import NumpyBackend
+from neurosim.backends import Backend, DraftBackend, NumpyBackend
 from neurosim.datasets.registry import find
 from neurosim.errors import InputError, RunFileError, require
 from neurosim.experiments.building import build_network
@@ -31,12 +31,19 @@ class OpenRun(Run):
         """
         table, state = self.model_file().table, self.checkpoint(epoch)
         entry = find(table.data.name)
+        seed = int(self.attributes["seed"])
+
+        def built(backend: Backend) -> tuple[Network, dict[str, np.ndarray]]:
+            network = build_network(table.network, entry.shape, entry.classes, seed=seed, backend=backend)
+            arrays = network.parameters() | network.memory()
+            return network, {name: _fitting(name, array, state) for name, array in arrays.items()}
+
         try:
-            seed = int(self.attributes["seed"])
-            network = build_network(table.network, entry.shape, entry.classes, seed=seed, backend=NumpyBackend())
+            built(DraftBackend())  # which takes no memory: a model that does not fit its weights may be of any size
+            network, values = built(NumpyBackend())
             for name, array in (network.parameters() | network.memory()).items():
-                array[...] = _fitting(name, array, state)
-        except InputError as cause:
+                array[...] = values[name]
+        except (InputError, MemoryError) as cause:
             raise RunFileError(f"run file {self.path}: {cause}") from cause
         return network
 

@@ -171,7 +171,7 @@ def resume(job: Job, path: str | os.PathLike[str], *observers: Observer) -> Run:
     with Run(path) as known:
         complete = known.status == "complete"
     if not complete:
-        file = RunFile.resume(path)
+        file = RunFile.resume(path, series=job.plan.series(), checkpoint=job.plan.layout())
         try:
             state = file.last_checkpoint()
             stage = int(state["position|stage"]) if state else 0

@@ -21,12 +21,12 @@ import h5py
 import numpy as np
 
 from neurosim.errors import RunFileError, require
-from neurosim.recording import checkpoints, tables
+from neurosim.recording import checkpoints, copying, digests, tables
 from neurosim.recording.checkpoints import Layout
-from neurosim.recording.guard import children
 from neurosim.recording.opening import SCHEMA_VERSION, opened, reason
 from neurosim.recording.packing import FILTERS, GrowingDataset
 from neurosim.recording.series import CHUNK, Series
+from neurosim.recording.survey import trust
 
 STATUSES = ("running", "complete", "failed", "interrupted")
 TEXTS = {"status": 16, "reason": 1000}  # attributes that change while the run goes have a fixed size, in bytes
@@ -75,6 +75,7 @@ class RunFile:
             with h5py.File(fresh, "w", libver=LIBRARY) as file:
                 _lay_out(file, model, attributes, series, constants or {})
                 checkpoints.lay_out(file, checkpoint or Layout({}, 1))
+                digests.seal_all(file, TEXTS)
             _take_name(fresh, path, overwrite)
             return cls(path, lock)
         except BaseException as cause:
@@ -85,13 +86,17 @@ class RunFile:
             raise
 
     @classmethod
-    def resume(cls, path: Path) -> RunFile:
+    def resume(cls, path: Path, *, series: Iterable[Series] = (), checkpoint: Layout | None = None) -> RunFile:
         """Return an existing file, to go on writing after its last checkpoint: rows after that are dropped.
 
         What is kept is copied and takes the file's name when it is whole, so an interruption loses nothing; this needs as much
-        free space as the file takes.
+        free space as the file takes.  The copy is made anew (see ``recording.copying``): nothing of the file but its names, numbers
+        and texts comes into it.
 
-        Raises RunFileError where the file is none, damaged, of another schema, or being written; OSError where the disk is full.
+        series, checkpoint : what will be written on, as given to ``create``; the file has to hold it
+
+        Raises RunFileError where the file is none, damaged, of another schema, not to be trusted, or being written; OSError where
+        the disk is full.
         """
         with opened(path) as old:
             version = int(old.attrs["schema_version"])
@@ -106,12 +111,12 @@ class RunFile:
             if shutil.disk_usage(path.parent).free < path.stat().st_size + MARGIN:
                 raise OSError(errno.ENOSPC, f"no room beside it for a copy of run file {path}")
             with opened(path) as old, h5py.File(fresh, "w", libver=LIBRARY) as file:
-                file.attrs.update({name: value for name, value in old.attrs.items() if name not in TEXTS})
-                for name, item in children(old, "").items():
-                    old.copy(item, file, name)
+                copying.copy(old, file, path, without=TEXTS)
+                copying.check_fits(file, path, series, checkpoint)
                 tables.rewind(file, checkpoints.last_step(file))
                 _set_text(file, "status", "running")
                 _set_text(file, "reason", "")
+                digests.seal_all(file, TEXTS)
             _settle(fresh)
             fresh.replace(path)
             return cls(path, lock)
@@ -132,6 +137,7 @@ class RunFile:
         size = self._file.id.get_filesize()
         self._file.close()
         os.truncate(self.path, size)  # what was reserved and not needed
+        trust(self.path)
         _released(self._lock)
 
     # ------------------------------------------------------------------ writing
