@@ -207,7 +207,7 @@ def resume(job: Job, path: str | os.PathLike[str], *observers: Observer) -> Run:
     with Run(path) as known:
         complete = known.status == "complete"
     if not complete:
-        _train(job, RunFile.resume(path), observers, resumed=True)
+        _train(job, RunFile.resume(path, series=job.plan.series(), checkpoint=job.plan.layout()), observers, resumed=True)
     return Run(path)
 
 
