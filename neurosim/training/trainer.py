@@ -62,7 +62,8 @@ class Trainer:
 
     optimiser : for the network's own synapses; feedback_optimiser : for the pathway's (default: the same kind and rate)
     epochs, batch : how long, and how many samples a step
-    shuffle : a new order each epoch, decided by ``seed`` and the epoch; otherwise file order
+    shuffle : a new order each epoch, decided by ``seed`` and the epoch; otherwise file order, in which the samples that do not fill
+        a last batch are never shown
     seed : decides order, noise, dropout and the pathway's initial weights
     augment : a callable (x, generator) -> x on host batches
     name : distinguishes the random streams and the state of the stages of one run
