@@ -1,10 +1,10 @@
-"""From finished runs to numbers: a summary of each model's runs in ``benchmarks/results/runs``, and the [measured] table of its file.
+"""From finished runs to numbers: a summary of each model's runs in ``benchmarks/results/runs``, and [measured] in its file.
 
     neurosim run dtp-mnist --seed 1 --out runs/dtp-1.h5        # and other seeds
     python -m benchmarks.measured runs/*.h5
 
-The test error is that of the last epoch: no epoch, seed or setting is picked by it.  A test holds every number of a model file to the
-summary of its runs, and the summary's settings to the model file's.
+The test error is that of the last epoch: no epoch, seed or setting is picked by it.  A test holds every number of a model file
+to the summary of its runs, and the summary's settings to the model file's.
 """
 
 import argparse

@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 
-from neurosim.backends import NumpyBackend
+from neurosim.backends import Backend, DraftBackend, NumpyBackend
 from neurosim.datasets.registry import find
 from neurosim.errors import InputError, RunFileError, require
 from neurosim.experiments.building import build_network
@@ -42,11 +42,19 @@ class OpenRun(Run):
         data = validated(Data, contents.get("data", {}), f"{source}: data")
         table = validated(NetworkTable, contents.get("network", {}), f"{source}: network")
         shape, classes = ((), 0) if data.arrays else (find(data.name).shape, find(data.name).classes)
+        seed = int(self.attributes["seed"])
+
+        def built(backend: Backend) -> tuple[Network, dict[str, np.ndarray]]:
+            network = build_network(table, shape, classes, seed=seed, backend=backend)
+            arrays = network.parameters() | network.memory()
+            return network, {name: _fitting(name, array, state) for name, array in arrays.items()}
+
         try:
-            network = build_network(table, shape, classes, seed=int(self.attributes["seed"]), backend=NumpyBackend())
+            built(DraftBackend())  # which takes no memory: a model that does not fit its weights may be of any size
+            network, values = built(NumpyBackend())
             for name, array in (network.parameters() | network.memory()).items():
-                array[...] = _fitting(name, array, state)
-        except InputError as cause:
+                array[...] = values[name]
+        except (InputError, MemoryError) as cause:
             raise RunFileError(f"run file {self.path}: {cause}") from cause
         return network
 

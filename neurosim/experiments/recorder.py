@@ -16,7 +16,7 @@ import tomli_w
 
 from neurosim.analysis.alignment import Alignment, alignments
 from neurosim.datasets import DataSet, Split, one_hot
-from neurosim.errors import RunFileError, quoted, require
+from neurosim.errors import RunFileError, quoted, require, utf8
 from neurosim.experiments.description import describe
 from neurosim.experiments.model_file import validated
 from neurosim.experiments.reading import Contents, parsed
@@ -69,7 +69,8 @@ class Recorder(Observer):
         plan = RecordingPlan([trainer], data, record)
         backend = trainer.network.backend
         said = {"seed": trainer.seed, "backend": backend.name, "device": backend.describe(), "model_name": trainer.pathway.name}
-        said |= {"data_dir": data.folder, "data_digest": data.digest()}
+        said |= {"data_dir": utf8(data.folder), "data_digest": data.digest()}
+        said |= {"data_scale": data.scale, "data_content": data.content}
         model = tomli_w.dumps(describe(trainer, data, record.model_dump(exclude_unset=True)))
         recorder = cls(plan, create(Path(path), plan, said | provenance(), model=model, overwrite=overwrite))
         recorder.file.checkpoint(0, trainer.epoch, trainer.steps, trainer.state())  # the weights may be others than the seed's
@@ -92,7 +93,7 @@ class Recorder(Observer):
         require(same, f"run file {path}: the data are others than it began with; give the same", RunFileError)
         require(status != "complete", f"run file {path}: complete; there is nothing to go on with", RunFileError)
         plan = RecordingPlan([trainer], data, validated(Record, told.get("record", {}), f"run file {path}: record"))
-        file = RunFile.resume(Path(path))
+        file = RunFile.resume(Path(path), series=plan.series(), checkpoint=plan.layout())
         try:
             trainer.restore(file.last_checkpoint())
         except BaseException:

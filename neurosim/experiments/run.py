@@ -13,7 +13,7 @@ import numpy as np
 from neurosim.backends import select
 from neurosim.datasets import DataSet
 from neurosim.datasets.registry import find
-from neurosim.errors import DataError, InputError, RunFileError, quoted, require
+from neurosim.errors import DataError, InputError, RunFileError, quoted, require, utf8
 from neurosim.experiments.building import build_network, build_trainer, load_data
 from neurosim.experiments.estimate import check_fits, fastest
 from neurosim.experiments.model_file import ModelFile
@@ -56,7 +56,7 @@ class Job:
             "backend": backend.name,
             "device": backend.describe(),
             "model_name": self.model.name,
-            "data_dir": self.data_dir,
+            "data_dir": utf8(self.data_dir),
             "data_digest": self.data.digest(),
             "data_scale": self.data.scale,
             "data_content": self.data.content,
@@ -147,7 +147,7 @@ def reopen(
     with Run(path) as known:
         name, own = known.attributes["model_name"], known.model
     require(bool(own), f"run file {path}: of a trainer made in Python, which alone can go on; it holds no model", RunFileError)
-    same = model is None or locate(model).stem == name
+    same = model is None or utf8(locate(model).stem) == name
     require(same, f"run file {path}: holds a run of {name!r}, not of {model!r}; leave the model out to resume", RunFileError)
     agreed = ModelFile.of(name, _agreed(known, settings, seed, backend))
     _check_stated(agreed)
@@ -207,7 +207,7 @@ def resume(job: Job, path: str | os.PathLike[str], *observers: Observer) -> Run:
     with Run(path) as known:
         complete = known.status == "complete"
     if not complete:
-        _train(job, RunFile.resume(path), observers, resumed=True)
+        _train(job, RunFile.resume(path, series=job.plan.series(), checkpoint=job.plan.layout()), observers, resumed=True)
     return Run(path)
 
 

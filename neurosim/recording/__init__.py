@@ -6,8 +6,9 @@ from neurosim.recording.checkpoints import Layout
 from neurosim.recording.provenance import provenance, warn_of_other_arithmetic
 from neurosim.recording.request import Interval, Request, Some, chosen
 from neurosim.recording.run import Run
-from neurosim.recording.run_file import RunFile, being_written
+from neurosim.recording.run_file import RunFile
 from neurosim.recording.series import Series
+from neurosim.recording.writer_lock import being_written
 
 __all__ = [
     "Background",

@@ -12,6 +12,7 @@ import pytest
 from neurosim.analysis.grouping import grouped
 from neurosim.analysis.summary import CLAIMS, table
 from neurosim.errors import InputError, RunFileError, UnknownNameError
+from neurosim.experiments import comparison
 from neurosim.experiments.comparison import (
     COLUMNS,
     Result,
@@ -82,6 +83,26 @@ def test_the_table_says_what_the_files_say(finished):
             assert result.train_loss == file["metrics/train/loss"][-1]
             assert file.attrs["status"] == b"complete"
             assert result.step_ms == pytest.approx(1000 * file["metrics/train/seconds"][-1] / (300 // 32))
+
+
+def test_what_counts_is_the_last_epoch_and_not_the_best(tmp_path, synthetic, monkeypatch):
+    errors, losses = [90.0, 40.0, 2.0, 4.0, 30.0], [2.3, 0.5, 0.1, 0.2, 0.7]
+
+    def pretend(job, path, *observers, overwrite=False):
+        synthetic.synthetic_run(path, scheme=job.model.name)
+        with h5py.File(path, "r+") as file:
+            file["metrics/test/error"][:], file["metrics/train/loss"][:] = errors, losses
+
+    monkeypatch.setattr(comparison, "run", pretend)
+    (found,) = compare(comparison_models(rows=["backprop"], settings=SHORT), tmp_path / "out")
+    assert (found.test_accuracy, found.train_loss, found.epochs_to_95) == (70, 0.7, 2)
+    with (tmp_path / "out" / "table.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (float(row["test_accuracy"]), float(row["train_loss"]), row["epochs_to_95"]) == (70, 0.7, "2")
+    assert summarised([found])[0][1:5] == ["70.00", "+0.00", "0.7000", "2"]
+    with Run(tmp_path / "out" / "backprop-seed1.h5") as run:
+        shown = {heading: cells[0].text for heading, cells in table(grouped([run])).items()}
+    assert (shown["Test accuracy (%)"], shown["Train loss"]) == ("70.00", "0.7000")
 
 
 def test_rows_start_from_the_same_weights_and_see_the_same_order(finished):
