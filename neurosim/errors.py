@@ -62,6 +62,12 @@ class RunFileError(InputError):
     """A run file that is missing, damaged, in use, of a newer schema, or none at all; or one that must not be overwritten."""
 
 
+class LostFileError(NeurosimError):
+    """A run file that somebody deleted, renamed, replaced or cut short while it was written."""
+
+    exit_status = 3
+
+
 class DivergedError(NeurosimError):
     """Activity or weights left the finite numbers while training."""
 

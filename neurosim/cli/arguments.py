@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -80,6 +81,13 @@ def settings(given: list[str] | None, data: str | None, epochs: int | None = Non
 def pasted(*words: object) -> str:
     """Return a command's words as a shell takes them."""
     return " ".join(map(pasteable, words))
+
+
+def file(text: str) -> Path:
+    """Return the path of a file; one that ends in a slash names a folder."""
+    if text.endswith(("/", os.sep)):
+        raise typer.BadParameter(f"{text} is a folder: expected a file such as run.h5; leave the slash out")
+    return Path(text)
 
 
 @contextmanager

@@ -122,7 +122,7 @@ def _watching(quiet: bool) -> Iterator[Watch]:
 
 
 NUMBERS = ("test\naccuracy %", "points\nto BP", "train\nloss", "epochs\nto 95 %", "step\nms", "over\nBP", "angle\nto BP °")
-CLAIMS = ("weight\ntransport", "update\nlocking", "backward\nlocking")
+CLAIMS = ("weight\ntransport", "update\nlocking", "backward\nlocking", "feedback\nlearns from")
 
 
 def _print_table(results: Sequence[Result], title: str) -> None:

@@ -113,7 +113,7 @@ def _origin(table: ModelTable) -> list[str]:
 
 def _stage(stage: Stage, trainer: Trainer) -> list[str]:
     pathway = trainer.pathway
-    claims = [f"{name}: {_answer(value)}".replace("_", " ") for name, value in vars(pathway.claims).items()]
+    claims = [f"{name.replace('_', ' ')}: {pathway.claims.words(name)}" for name in vars(pathway.claims)]
     own = pathway.parameters() | pathway.memory()
     return [
         f"scheme      {stage.scheme} ({pathway.citation})",
@@ -146,10 +146,6 @@ def _feedback(stage: Stage, own: dict[str, Any]) -> str:
 def _described(optimiser: Any) -> str:
     links = (f"{link.name}({', '.join(f'{k}={v}' for k, v in vars(link).items())})" for link in optimiser.links)
     return " -> ".join(links)
-
-
-def _answer(value: Any) -> str:
-    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
 def _size(arrays: dict[str, Any]) -> str:

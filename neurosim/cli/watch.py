@@ -32,9 +32,13 @@ class Stopped(NeurosimError):
 def watch(run: File, every: Every = 1.0, debug: args.Debug = False) -> None:
     """Follow a run: each evaluation as it comes, until the run ends.  Ctrl-C leaves the run as it is."""
     from neurosim.cli.progress import is_live
+    from neurosim.recording import being_written
 
-    with args.interruptible(f"{run} goes on"):
+    try:
         last = _live(run, every) if is_live() else _lines(run, every)
+    except KeyboardInterrupt as cause:
+        now = "goes on" if being_written(run) else "is written by no process now"
+        raise args.Interrupted(f"interrupted; {run} {now}") from cause
     if last.status != "complete":
         why = f" ({last.attributes['reason']})" if last.attributes.get("reason") else ""
         told = "its process was killed" if last.status == "running" else f"{last.status}{why}"
@@ -43,10 +47,12 @@ def watch(run: File, every: Every = 1.0, debug: args.Debug = False) -> None:
 
 def _looks(path: Path, every: float) -> Iterator[Run]:
     """Yield the run as it is now, again and again, until it has ended."""
-    from neurosim.recording import Run, being_written
+    from neurosim.recording import Run
+    from neurosim.recording.writer_lock import Signs
 
+    signs = Signs(path)
     while True:
-        going = being_written(path)  # asked first: what it wrote until then is seen
+        going = signs.writer() is not None  # asked first: what it wrote until then is seen
         try:
             with Run(path) as run:
                 run.metrics  # noqa: B018 read while the file is open

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -42,6 +44,7 @@ class DataSet:
     scale : what the pixels were written in, and what was done to them before normalisation
     content : how the images and labels compare with those published under this name
     folder : where the files lay, or ""
+    loaded : what ``load`` was asked for: name, validation (a share), normalise, limit; empty for the caller's own arrays
 
     Raises
     ------
@@ -59,6 +62,7 @@ class DataSet:
     scale: str = "as given"
     content: str = "the user's own"
     folder: str = ""
+    loaded: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         require(
@@ -74,6 +78,14 @@ class DataSet:
                 require(len(split) > 0, f"{where}: 0 images: expected at least 1; check the files or arrays", DataError)
             _check_arrays(where, split, self.shape)
             _check_values(where, split, self.classes)
+
+    def digest(self) -> str:
+        """Return a fingerprint of all images and labels."""
+        total = hashlib.blake2b(digest_size=16)
+        for split in (self.train, self.validation, self.test):
+            total.update(split.x.data)
+            total.update(split.y.data)
+        return total.hexdigest()
 
 
 def _check_arrays(where: str, split: Split, shape: tuple[int, ...]) -> None:

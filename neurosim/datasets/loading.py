@@ -47,8 +47,9 @@ def load(
         Files are missing or damaged, the download failed, or an argument does not fit the data set.
     """
     entry = find(name)
-    check_whole("limit", limit)
-    require(limit is None or limit >= 1, f"limit {limit}: expected at least 1 training image; raise it or drop it", DataError)
+    if limit is not None:
+        check_whole("limit", limit)
+        require(limit >= 1, f"limit {limit}: expected at least 1 training image; raise it or drop it", DataError)
     try:
         return _loaded(entry, _folder(entry, data_dir), validation, normalise, limit)
     except MemoryError:
@@ -64,7 +65,10 @@ def _loaded(entry: Entry, folder: Path | None, validation: float, normalise: Nor
     data = assemble(entry.name, arrays, entry.shape, entry.classes, validation)
     data = normalised(data, normalise, entry)
     train = Split(data.train.x[:limit], data.train.y[:limit])
-    data = replace(data, train=train, scale=scale, content=content, folder=str(folder.resolve()) if folder else "")
+    share = len(data.validation) / len(arrays.y_train)
+    loaded = {"name": entry.name, "validation": share, "normalise": normalise, "limit": limit}
+    place = str(folder.resolve()) if folder else ""
+    data = replace(data, train=train, scale=scale, content=content, folder=place, loaded=loaded)
     warn(entry, content)  # last, so that an error is the only line that there is
     return data
 

@@ -34,7 +34,7 @@ def build_network(table: NetworkTable, shape: tuple[int, ...], classes: int, *, 
     return Network(
         [_population(p, sizes[p.name]) for p in populations],
         [_projection(p) for p in projections],
-        seed=seed,
+        seed=seed if table.seed is None else table.seed,
         dtype=table.dtype,
         backend=backend,
     )
@@ -96,7 +96,7 @@ def build_trainer(number: int, stage: Stage, network: Network, data: datasets.Da
         shuffle=stage.shuffle,
         seed=seed,
         augment=augment,
-        name=f"stage{number}",
+        name=stage.name or f"stage{number}",
     )
     trainer.check(data)
     return trainer

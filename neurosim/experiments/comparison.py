@@ -17,7 +17,7 @@ from neurosim.experiments import reading
 from neurosim.experiments.building import load_data
 from neurosim.experiments.comparison_folder import Started, begun, check_free, path_of, replacing, start
 from neurosim.experiments.model_file import ModelFile, validated
-from neurosim.experiments.run import Job, by_environment, digest, found_again, prepare, run
+from neurosim.experiments.run import Job, by_environment, found_again, prepare, run
 from neurosim.experiments.run import reopen as reopen_run
 from neurosim.experiments.run import resume as run_on
 from neurosim.experiments.schema import ComparisonTable
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 BASELINE = "backprop"
 COLUMNS = (
     "scheme", "seed", "test_accuracy", "train_loss", "epochs_to_95", "step_ms", "step_relative_to_backprop", "angle_to_backprop",
-    "weight_transport", "update_locking", "backward_locking",
+    "weight_transport", "update_locking", "backward_locking", "feedback_learns_from",
 )  # fmt: skip
-
+CLAIMED = COLUMNS[-4:]
 
 Watch = Callable[[Job], Sequence[Observer]]
 
@@ -110,12 +110,11 @@ def compare(
     data = load_data(table.data, data_dir)
     options: dict[str, Any] = {"seed": seeds[0], "backend": backend, "data_dir": data_dir, "data": data}
     checked = {row: prepare(model, **options).network.backend.name for row, model in models.items()}
-    place = utf8(str(Path(data_dir).resolve())) if data_dir else ""
-    started = Started(dict(models), list(seeds), checked, place, digest(data))
+    started = Started(dict(models), list(seeds), checked, utf8(data.folder), data.digest())
     start(started, folder, overwrite)
 
     def made(row: str, seed: int, path: Path) -> Job:
-        return _prepared(started, row, seed, data, place)
+        return _prepared(started, row, seed, data, data_dir)
 
     def train(job: Job, path: Path) -> None:
         run(job, path, *watch(job), overwrite=overwrite).close()
@@ -170,7 +169,7 @@ def resume(
     """
     folder = Path(out)
     place, data = found_again(next(iter(started.models.values())).table, data_dir, started.data_dir, started.data_digest)
-    same = digest(data) == started.data_digest
+    same = data.digest() == started.data_digest
     require(same, f"folder {out}: its data set {data.name!r} has changed since; give the same files", RunFileError)
 
     def made(row: str, seed: int, path: Path) -> Job:
@@ -216,10 +215,12 @@ def _results(
         results.append(_result(job, path, train))
         write_table(results, folder / "table.csv")
         yield results[-1]
-def _result(job: Job, path: Path, train: Callable[[Job, Path], None]) -> Result:
+
+
+def _result(job: Job, path: Path, go: Callable[[Job, Path], None]) -> Result:
     failure = ""
     try:
-        train(job, path)
+        go(job, path)
     except DivergedError as error:
         failure = f"diverged: {error}"
     with Run(path) as said:
@@ -266,9 +267,8 @@ def summarised(results: Sequence[Result]) -> list[list[str]]:
     lines = []
     for scheme in dict.fromkeys(result.scheme for result in results):
         runs = [result for result in results if result.scheme == scheme]
-        claims = runs[0].claims
-        locks = ["yes" if locked else "no" for locked in (claims.update_locking, claims.backward_locking)]
-        lines.append([scheme, *_numbers(runs, baseline, [relative[r] for r in runs]), claims.weight_transport, *locks])
+        claimed = [runs[0].claims.words(name) for name in CLAIMED]
+        lines.append([scheme, *_numbers(runs, baseline, [relative[r] for r in runs]), *claimed])
     return lines
 
 
@@ -314,6 +314,4 @@ def write_table(results: Sequence[Result], path: Path) -> None:
         for result, relative in zip(results, relative_steps(results), strict=True):
             numbers = (result.test_accuracy, result.train_loss, result.epochs_to_95, result.step_ms, relative, result.angle)
             shown = ["" if number is None or np.isnan(number) or result.failure else round(number, 6) for number in numbers]
-            claims = result.claims
-            locks = ["yes" if locked else "no" for locked in (claims.update_locking, claims.backward_locking)]
-            table.writerow([result.scheme, result.seed, *shown, claims.weight_transport, *locks])
+            table.writerow([result.scheme, result.seed, *shown, *(result.claims.words(name) for name in CLAIMED)])

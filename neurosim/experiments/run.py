@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ import numpy as np
 from neurosim.backends import select
 from neurosim.datasets import DataSet
 from neurosim.datasets.registry import find
-from neurosim.errors import DataError, RunFileError, require, utf8
+from neurosim.errors import DataError, InputError, RunFileError, quoted, require, utf8
 from neurosim.experiments.building import build_network, build_trainer, load_data
 from neurosim.experiments.estimate import check_fits, fastest
 from neurosim.experiments.model_file import ModelFile
@@ -24,10 +22,8 @@ from neurosim.experiments.recorder import Recorder, create
 from neurosim.experiments.recording_plan import RecordingPlan
 from neurosim.experiments.schema import ModelTable
 from neurosim.network import Network
-from neurosim.recording import Run, RunFile, provenance
+from neurosim.recording import Run, RunFile, provenance, warn_of_other_arithmetic
 from neurosim.training import Observer, Trainer
-
-log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -61,7 +57,7 @@ class Job:
             "device": backend.describe(),
             "model_name": self.model.name,
             "data_dir": utf8(self.data_dir),
-            "data_digest": digest(self.data),
+            "data_digest": self.data.digest(),
             "data_scale": self.data.scale,
             "data_content": self.data.content,
             **provenance(),
@@ -85,6 +81,7 @@ def prepare(
     Raises InputError (or one of its kinds) where anything in it does not fit, the memory that is free included.
     """
     table = model.table
+    _check_stated(model)
     seed = table.seed if seed is None else seed
     data_dir = data_dir or by_environment(table)
     chosen = None if backend == "auto" else select(backend)
@@ -102,13 +99,13 @@ def by_environment(table: ModelTable) -> str | None:
     return os.environ.get("NEUROSIM_DATA") if find(table.data.name).openml is not None else None
 
 
-def digest(data: DataSet) -> str:
-    """Return a fingerprint of all images and labels."""
-    total = hashlib.blake2b(digest_size=16)
-    for split in (data.train, data.validation, data.test):
-        total.update(split.x.data)
-        total.update(split.y.data)
-    return total.hexdigest()
+def _check_stated(model: ModelFile) -> None:
+    """Raise InputError where a run that began in Python can only go on there."""
+    where = "go on there, with neurosim.Recorder.resume"
+    arrays = f"data set {quoted(model.table.data.name)}: arrays given in Python; {where}"
+    require(not model.table.data.arrays, arrays)
+    for part in model.table.unstated[:1]:
+        raise InputError(f"{model.name}: made in Python, and no model file can hold its {quoted(part)}; {where}")
 
 
 # ---------------------------------------------------------------------- running
@@ -153,13 +150,14 @@ def reopen(
     same = model is None or utf8(locate(model).stem) == name
     require(same, f"run file {path}: holds a run of {name!r}, not of {model!r}; leave the model out to resume", RunFileError)
     agreed = ModelFile.of(name, _agreed(known, settings, seed, backend))
+    _check_stated(agreed)
     noted, expected = str(known.attributes["data_dir"]), str(known.attributes["data_digest"])
     place, data = (data_dir, data) if data is not None else found_again(agreed.table, data_dir, noted, expected)
-    require(digest(data) == expected, f"run file {path}: its data set {data.name!r} has changed since; give the same files", RunFileError)
+    same = data.digest() == expected
+    require(same, f"run file {path}: its data set {quoted(data.name)} has changed since; give the same files", RunFileError)
     seed, backend = int(known.attributes["seed"]), str(known.attributes["backend"])
     job = prepare(agreed, seed=seed, backend=backend, data_dir=place, data=data)
-    if differs := changed(known.attributes, job.attributes()):
-        log.warning("run file %s: %s; what comes out differs in the last digits", path, differs)
+    warn_of_other_arithmetic(path, known.attributes, job.network.backend)
     return job
 
 
@@ -179,21 +177,11 @@ def found_again(
         except DataError as cause:
             failure = cause if place == places[0] else failure
         else:
-            if digest(found[-1][1]) == expected:
+            if found[-1][1].digest() == expected:
                 return found[-1]
     if not found:
         raise failure
     return found[0]
-
-
-SAME = ("threads", "blas")  # what decides in which order a CPU sums up
-
-
-def changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Return what of the machine's arithmetic is not as it was, in words; "" where all is, or nobody wrote it down."""
-    names = SAME if now["backend"] == "numpy" else ("device",)
-    told = [f"{name} {before[name]} then, {now[name]} now" for name in names if name in before and before[name] != now[name]]
-    return "began with " + ", ".join(told) if told else ""
 
 
 def _agreed(known: Run, settings: Iterable[str], seed: int | None, backend: str) -> Contents:
@@ -219,7 +207,7 @@ def resume(job: Job, path: str | os.PathLike[str], *observers: Observer) -> Run:
     with Run(path) as known:
         complete = known.status == "complete"
     if not complete:
-        _train(job, RunFile.resume(path), observers, resumed=True)
+        _train(job, RunFile.resume(path, series=job.plan.series(), checkpoint=job.plan.layout()), observers, resumed=True)
     return Run(path)
 
 

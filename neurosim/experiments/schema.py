@@ -126,9 +126,14 @@ class Augment(Section):
 
 
 class Data(Section):
-    """[data].  validation : the share of the training images, the last ones, that is held out."""
+    """[data].
+
+    validation : the share of the training images, the last ones, that is held out
+    arrays : the images are the caller's own, given in Python; no file holds them
+    """
 
     name: str
+    arrays: bool = False
     validation: float = Field(default=0.0, ge=0, lt=1)
     normalise: Any = None
     limit: int | None = None
@@ -184,9 +189,10 @@ class ProjectionTable(_Synapses):
 
 
 class NetworkTable(Section):
-    """[network]: a chain given by its ``hidden`` sizes, or a graph written out."""
+    """[network]: a chain given by its ``hidden`` sizes, or a graph written out.  seed : of its weights; the run's by default."""
 
     dtype: str = "float32"
+    seed: int | None = Field(default=None, ge=0)
     hidden: list[int] | None = None
     input: Input = Input()
     layer: Layer = Layer()
@@ -232,7 +238,12 @@ class Row(Section):
 
 
 class Stage(Row, Training):
-    """[[stages]]: one scheme training the network for some epochs."""
+    """[[stages]]: one scheme training the network for some epochs.
+
+    name : of its random streams; ``stage0`` and so on by default
+    """
+
+    name: str = ""
 
 
 class Variable(Section):
@@ -293,6 +304,7 @@ class ModelTable(Section):
     stages: list[Stage] = Field(min_length=1)
     record: Record = Record()
     measured: Measured = Measured()
+    unstated: list[str] = []  # of a trainer made in Python: what no model file can hold
 
 
 RowName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]  # it names files

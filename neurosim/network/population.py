@@ -63,6 +63,7 @@ class Population:
         self.normalisation = normalisation
         self.dropout = dropout
         self.noise = noise
+        self.joined = False  # whether it is part of a network
         self.parameters: dict[str, Any] = {}  # gain, shift: (*shape); learned
         self.statistics: dict[str, Any] = {}  # mean, variance: (*shape); running averages for evaluation
 

@@ -50,6 +50,7 @@ class Projection:
             require(rule == "error_driven", f"{said}: expected 'error_driven', a Rule or None")
             rule = error_driven()
         self.rule: Rule | None = rule
+        self.joined = False  # whether it is part of a network
         self.parameters: dict[str, Any] = {}  # w (shaped by the connectivity) and b (*post)
         self.state: dict[str, Any] = {}  # the rule's synaptic state
 

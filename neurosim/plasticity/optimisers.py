@@ -14,12 +14,13 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from neurosim.backends import Backend
+from neurosim.catalogue import Stated
 from neurosim.errors import quoted, require
 
 State = dict[str, Any]
 
 
-class Update(abc.ABC):
+class Update(Stated, abc.ABC):
     """One link of a chain from proposed change to weight change."""
 
     name: ClassVar[str]
@@ -211,7 +212,8 @@ def chain(*links: Update) -> Chain:
     Raises InputError where one is no optimiser or transform.
     """
     for link in links:
-        require(isinstance(link, Update), f"optimiser {quoted(link)}: expected an optimiser or transform; give one such as Adam(0.001)")
+        fits = isinstance(link, Update)
+        require(fits, f"optimiser {quoted(link)}: expected an optimiser or transform; give one such as Adam(0.001)")
     if len(links) == 1 and isinstance(links[0], Chain):
         return links[0]
     return Chain(links)

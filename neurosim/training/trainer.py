@@ -28,9 +28,9 @@ log = logging.getLogger(__name__)
 Images = Callable[[np.ndarray], np.ndarray]
 
 EVALUATION_BATCH = 1000
-MOST_SAMPLES = 2**28  # of a batch
 SELDOM = 16  # steps; looking for changes takes 2 to 5 microseconds, and without code of others between steps there are none
 NO_BETTER = 1.0  # points of error; what is better than chance by less is called chance
+MOST_SAMPLES = 2**28  # of a batch
 EVALUATED_OF_TRAINING = 10_000  # of the training split: its first images, so that evaluation stays cheap beside an epoch
 
 
@@ -62,7 +62,8 @@ class Trainer:
 
     optimiser : for the network's own synapses; feedback_optimiser : for the pathway's (default: the same kind and rate)
     epochs, batch : how long, and how many samples a step
-    shuffle : a new order each epoch, decided by ``seed`` and the epoch; otherwise file order
+    shuffle : a new order each epoch, decided by ``seed`` and the epoch; otherwise file order, in which the samples that do not fill
+        a last batch are never shown
     seed : decides order, noise, dropout and the pathway's initial weights
     augment : a callable (x, generator) -> x on host batches
     name : distinguishes the random streams and the state of the stages of one run
@@ -144,14 +145,14 @@ class Trainer:
         return history
 
     def _tell_of_chance(self, data: DataSet, error: float) -> None:
-        """Warn where ``error``, in per cent of the training images looked at, is what answering the commonest class would come to."""
+        """Warn where ``error``, in per cent of the training images looked at, is that of always answering the commonest class."""
         labels = data.train.y[:EVALUATED_OF_TRAINING]
         chance = 100 * (1 - np.bincount(labels).max() / len(labels))
         if error > chance - NO_BETTER:
             log.warning(
-                "%s: trained to chance: training error %.2f %% after %d epochs, and always answering the commonest class has %.2f %%; "
-                "lower the learning rate, unless this is meant (a control, or a stage in which the output rests)",
-                f"scheme {self.pathway.name!r}", error, self.epochs, chance,
+                "scheme %r: trained to chance: training error %.2f %% after %d epochs, and always answering the commonest class has "
+                "%.2f %%; lower the learning rate, unless this is meant (a control, or a stage in which the output rests)",
+                self.pathway.name, error, self.epochs, chance,
             )  # fmt: skip
 
     def check(self, data: DataSet) -> None:
@@ -161,8 +162,19 @@ class Trainer:
         shape = self.network.populations[self.network.input].shape
         if shape != tuple(data.shape):
             raise InputError(f"input population {self.network.input!r} has shape {shape}: data set {data.name!r} has {data.shape}")
-        if not hasattr(self.pathway, "networks"):
-            self.pathway.attach(self.network, data.classes, self.seed)
+        scheme = self.pathway
+        if not scheme.attached:
+            scheme.attach(self.network, data.classes, self.seed)
+        require(
+            scheme.network is self.network,
+            f"scheme {scheme.name!r}: this pathway object teaches another network: expected a new one for each network; "
+            f"make one with pathway({scheme.name!r}, ...)",
+        )
+        require(
+            scheme.classes == data.classes,
+            f"scheme {scheme.name!r}: this pathway object was joined to data of {scheme.classes} classes: data set "
+            f"{data.name!r} has {data.classes}; make a new one with pathway({scheme.name!r}, ...)",
+        )
 
     def run_epoch(self, data: DataSet, *observers: Observer) -> None:
         """Run every phase of one epoch; the samples that do not fill a last batch rest until the next order.
@@ -170,6 +182,7 @@ class Trainer:
         What an observer, the augmentation or the caller changes (a learning rate, a dropout, a rule, any attribute of what takes
         part) takes effect at the next step; what another thread changes, after ``SELDOM`` steps at most.
         """
+        self.check(data)
         looked_at = 1 if self.augment is not None or not all(map(_is_own, observers)) else SELDOM
         for phase in self.pathway.phases:
             captured = self._captured(phase)
