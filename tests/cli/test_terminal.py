@@ -12,7 +12,8 @@ from neurosim.errors import pasteable, quoted, utf8
 from neurosim.recording import Run
 
 PROGRAM = [sys.executable, "-m", "neurosim"]
-SMALL = ["--data", "digits", "--epochs", "1", "--set", "data.limit=100", "--set", "data.validation=0", "--set", "network.hidden=[8]"]
+SETTINGS = ("data.limit=100", "data.validation=0", "network.hidden=[8]")
+SMALL = ["--data", "digits", "--epochs", "1", *(word for setting in SETTINGS for word in ("--set", setting))]
 COMPARE = ["compare", "--schemes", "backprop,frozen", "--seeds", "2", "--epochs", "1", "--set", "data.limit=100"]
 ODD = os.fsdecode(b"a\xff b'")  # bytes that are no UTF-8, a space and a quote
 
