@@ -38,9 +38,8 @@ def watch(run: File, every: Every = 1.0, debug: args.Debug = False) -> None:
     try:
         last = _live(run, every) if console.is_terminal else _lines(run, every)
     except KeyboardInterrupt as cause:
-        raise args.Interrupted(
-            f"interrupted; {run} {'goes on' if being_written(run) else 'is written by no process now'}"
-        ) from cause
+        now = "goes on" if being_written(run) else "is written by no process now"
+        raise args.Interrupted(f"interrupted; {run} {now}") from cause
     if last.status != "complete":
         why = f" ({last.attributes['reason']})" if last.attributes.get("reason") else ""
         told = "its process was killed" if last.status == "running" else f"{last.status}{why}"
