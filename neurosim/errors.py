@@ -7,6 +7,8 @@ and leaves with the class's ``exit_status``; a traceback reaches the user only w
 from __future__ import annotations
 
 import difflib
+import os
+import shlex
 from collections.abc import Iterable
 
 MANY = 30  # names; more of them are no help in one line
@@ -30,12 +32,12 @@ class UnknownNameError(InputError):
     """
 
     def __init__(self, kind: str, name: str, known: Iterable[str], where: str = "") -> None:
-        known = sorted(known)
-        near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
+        known, start = sorted(known), str(name)[:200]  # to compare names takes as long as they are
+        near = difflib.get_close_matches(start, known, n=1, cutoff=0.5)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         listed = known
         if len(known) > MANY:
-            nearest = difflib.get_close_matches(str(name), known, n=6, cutoff=0)
+            nearest = difflib.get_close_matches(start, known, n=6, cutoff=0)
             listed = [*nearest, f"... ({len(known)} in all{': ' if where else ''}{where})"]
         super().__init__(f"{kind} {quoted(name)} is unknown: expected one of {', '.join(listed)}{hint}")
 
@@ -90,3 +92,18 @@ def quoted(value: object) -> str:
         text = f"a number of {getattr(value, 'bit_length', lambda: 0)():,} bits"
     text = " ".join(text.split())
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 4]}...{text[-1]}"
+
+
+def utf8(text: str) -> str:
+    """Return text that every file can hold: bytes of a path that are no UTF-8 are spelt out."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def pasteable(word: object) -> str:
+    """Return a word of a command, a path for example, as a shell takes it: nothing in it stands for something else."""
+    text = str(word)
+    if text.startswith("-") and isinstance(word, os.PathLike):
+        text = f"./{text}"  # or it would be taken for an option
+    if any(character in text for character in "\n\r\v\f\t\x1b"):
+        return "$'" + "".join(f"\\x{ord(c):02x}" if ord(c) < 32 or c in "\\'" else c for c in text) + "'"
+    return shlex.quote(text)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from neurosim.cli import arguments as args
-from neurosim.cli.models import measured, paper
 
 if TYPE_CHECKING:
     from neurosim.experiments.schema import ModelTable, Stage
@@ -43,20 +43,32 @@ def show(
         typer.echo("\n".join(["", f"stage {number} of {len(table.stages)}", *_stage(stage, trainer)]))
     needed = memory(table)
     typer.echo(f"\nmemory      {needed.describe()}")
+    typer.echo("\n".join(_machine()))
     refuse_unless_free(needed, found.name)
     typer.echo("\n".join(_times(table)))
 
 
+def _machine() -> list[str]:
+    """Return what this process may use here: a batch job or a container may allow less than there is."""
+    from neurosim.backends import limits
+
+    room, ours, there = limits.free_memory(), limits.processors(), os.cpu_count()
+    return [
+        f"free        {room.bytes / 2**20:,.0f} MiB within {room.limit}",
+        f"threads     {limits.threads()} of {limits.blas()}, on {ours} of {there} processors",
+    ]
+
+
 def _print_recordable(network: Network, trainers: list[Trainer]) -> None:
-    from rich import box
     from rich.table import Table
 
     from neurosim.cli.progress import console
+    from neurosim.cli.tables import frame
     from neurosim.experiments.variables import described, recordable
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=frame(console), pad_edge=False)
     for heading in ("variable", "one recording", "what it is"):
-        table.add_column(heading, no_wrap=heading == "variable")
+        table.add_column(heading, overflow="fold")
     for row in described(recordable(network, [trainer.pathway for trainer in trainers])):
         table.add_row(*row)
     console.print(table)
@@ -83,12 +95,17 @@ def _times(table: ModelTable) -> list[str]:
 
 
 def _origin(table: ModelTable) -> list[str]:
+    from neurosim.experiments import published
+
     found, own = table.paper, table.measured
+    said = {"paper": found.model_dump(), "measured": own.model_dump(), "stages": [{"epochs": s.epochs} for s in table.stages]}
     lines = [table.title, *([f"paper       {found.citation}"] if found.citation else [])]
     source = f", {found.source}" if found.source else ""
-    lines.append(f"paper       test error {paper(found.model_dump())}{source}")
-    seeds = f", seeds {own.seeds}, {own.epochs} epochs, {own.date}, {own.trained_on}" if own.test_error is not None else ""
-    lines.append(f"measured    test error {measured(own.model_dump())}{seeds}")
+    lines.append(f"paper       test error {published.paper(said)}{source}")
+    about = f", seeds {published.seeds(said)}, {published.epochs(said)} epochs, {own.date}, {own.trained_on}"
+    lines.append(f"measured    test error {published.measured(said)}{about if own.test_error is not None else ''}")
+    seeds, reached = published.failed(said)
+    lines += [f"left out    seeds {seeds}, test error {reached}"] if seeds else []
     lines += [f"note        {note}" for note in (found.note, own.note) if note]
     held_out = f", {table.data.validation:.1%} of the training images held out" if table.data.validation else ""
     return [*lines, f"data        {table.data.name}{held_out}"]
@@ -96,7 +113,7 @@ def _origin(table: ModelTable) -> list[str]:
 
 def _stage(stage: Stage, trainer: Trainer) -> list[str]:
     pathway = trainer.pathway
-    claims = [f"{name}: {_answer(value)}".replace("_", " ") for name, value in vars(pathway.claims).items()]
+    claims = [f"{name.replace('_', ' ')}: {pathway.claims.words(name)}" for name in vars(pathway.claims)]
     own = pathway.parameters() | pathway.memory()
     return [
         f"scheme      {stage.scheme} ({pathway.citation})",
@@ -129,10 +146,6 @@ def _feedback(stage: Stage, own: dict[str, Any]) -> str:
 def _described(optimiser: Any) -> str:
     links = (f"{link.name}({', '.join(f'{k}={v}' for k, v in vars(link).items())})" for link in optimiser.links)
     return " -> ".join(links)
-
-
-def _answer(value: Any) -> str:
-    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
 def _size(arrays: dict[str, Any]) -> str:

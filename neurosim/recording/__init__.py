@@ -3,7 +3,7 @@
 from neurosim.recording.background import Background
 from neurosim.recording.check import problems
 from neurosim.recording.checkpoints import Layout
-from neurosim.recording.provenance import provenance
+from neurosim.recording.provenance import provenance, warn_of_other_arithmetic
 from neurosim.recording.request import Interval, Request, Some, chosen
 from neurosim.recording.run import Run
 from neurosim.recording.run_file import RunFile
@@ -23,4 +23,5 @@ __all__ = [
     "chosen",
     "problems",
     "provenance",
+    "warn_of_other_arithmetic",
 ]

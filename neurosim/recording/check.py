@@ -10,8 +10,9 @@ import numpy as np
 
 from neurosim.errors import RunFileError
 from neurosim.recording import checkpoints, tables
-from neurosim.recording.guard import children, direct, guarded, text
-from neurosim.recording.opening import UNREADABLE, opened, plain, reason
+from neurosim.recording.digests import model, sealed
+from neurosim.recording.guard import UNREADABLE, children, direct, guarded, text
+from neurosim.recording.opening import opened, plain, reason
 from neurosim.recording.run_file import STATUSES
 
 NEEDED = ("schema_version", "neurosim_version", "created", "status", "seed", "backend", "device", "versions")
@@ -35,7 +36,7 @@ def _problems(file: h5py.File) -> list[str]:
     found = [f"attribute {name!r} is missing" for name in NEEDED if name not in file.attrs]
     status = plain(file.attrs["status"])
     found += [] if status in STATUSES else [f"status {status!r}: expected one of {', '.join(STATUSES)}"]
-    found += [problem for name in file for problem in _within(file, name)]
+    found += _within(file, "")
     if not found and int(file.attrs["schema_version"]) > 1:
         found += _tables(file, ended=status != "running")
         found += _checkpoints(file, complete=status == "complete")
@@ -46,9 +47,12 @@ def _within(file: h5py.File, path: str) -> Iterator[str]:
     """Yield what is wrong with everything at and below ``path``."""
     try:
         item = direct(file, path)
+        sealed(item)
+        if path == "model":
+            model(file)
         if isinstance(item, h5py.Group):
             for name in children(file, path):
-                yield from _within(file, f"{path}/{name}")
+                yield from _within(file, f"{path}/{name}".lstrip("/"))
         elif h5py.check_string_dtype(item.dtype):
             text(item)
         else:
@@ -63,8 +67,15 @@ def _read_through(dataset: h5py.Dataset) -> None:
     if dataset.chunks is None or not dataset.size:
         dataset[()]
         return
-    for piece in dataset.iter_chunks():
-        dataset[piece]
+    for corner in _stored(dataset):
+        dataset[tuple(slice(at, at + size) for at, size in zip(corner, dataset.chunks, strict=True))]
+
+
+def _stored(dataset: h5py.Dataset) -> list[tuple[int, ...]]:
+    """Return where each chunk begins that lies in the file and within the dataset."""
+    corners: list[tuple[int, ...]] = []
+    dataset.id.chunk_iter(lambda chunk: corners.append(chunk.chunk_offset))
+    return [corner for corner in corners if all(at < size for at, size in zip(corner, dataset.shape, strict=True))]
 
 
 def _tables(file: h5py.File, *, ended: bool) -> Iterator[str]:

@@ -15,8 +15,8 @@ from urllib.parse import quote, unquote
 import h5py
 import numpy as np
 
-from neurosim.errors import RunFileError, require
-from neurosim.recording.guard import children, direct, guarded, whole
+from neurosim.errors import RunFileError, quoted, require
+from neurosim.recording.guard import children, direct, readable, whole
 from neurosim.recording.opening import reason
 from neurosim.recording.series import chunked
 
@@ -52,10 +52,10 @@ def lay_out(file: h5py.File, layout: Layout) -> None:
             group.create_dataset(name, dtype=np.int64, fletcher32=True, **shapes)
         for key, (shape, dtype) in state.items():
             options: dict[str, Any] = {"maxshape": (slots, *shape), "chunks": chunked(shape, dtype.itemsize), "fletcher32": True}
-            group.create_dataset(_place(key), (0, *shape), dtype, **options)
+            group.create_dataset(place_of(key), (0, *shape), dtype, **options)
 
 
-def _place(key: str) -> str:
+def place_of(key: str) -> str:
     group, _, name = key.partition("|")
     return f"{escaped(group)}/{escaped(name)}"
 
@@ -105,17 +105,18 @@ def written(file: h5py.File) -> dict[int, tuple[int, int]]:
     for name in children(file, PLACE) if PLACE in file else ():
         for slot, number in enumerate(whole(direct(file, f"{PLACE}/{name}/written"))):
             if number > 0:
+                require(name.isdecimal(), f"{PLACE}/{name} is no stage; do not trust it", RunFileError)
                 found[int(number) - 1] = int(name), slot
     return dict(sorted(found.items()))
 
 
 def last_step(file: h5py.File) -> int:
-    """Return the step of the last checkpoint, or -1."""
+    """Return the step of the last checkpoint, or -1 where there is none, or one from before training: all is recorded again."""
     found = written(file)
-    if not found:
+    if not any(found):
         return -1
     stage, slot = list(found.values())[-1]
-    return int(guarded(direct(file, f"{PLACE}/{stage}/step"))[slot])
+    return int(readable(direct(file, f"{PLACE}/{stage}/step"))[slot])
 
 
 def last(file: h5py.File, path: Path) -> dict[str, np.ndarray]:
@@ -133,13 +134,17 @@ def state(file: h5py.File, path: Path, epoch: int) -> dict[str, np.ndarray]:
     known = ", ".join(map(str, found)) or "none"
     require(epoch in found, f"run file {path}: no checkpoint of epoch {epoch}: expected one of {known}; change it", RunFileError)
     stage, slot = found[epoch]
-    group = file[f"{PLACE}/{stage}"]
+    group = direct(file, f"{PLACE}/{stage}")
     try:
-        values = {key: guarded(dataset)[slot] for key, dataset in _datasets(group).items()}
+        values = {key: readable(dataset, 1)[slot] for key, dataset in _datasets(group).items()}
     except OSError as cause:
         raise RunFileError(f"run file {path}: checkpoint damaged ({reason(cause)}); run the model again") from cause
     if int(group["written"][slot]) != epoch + 1:  # it was overwritten while it was read
         return state(file, path, list(written(file))[-1])
+    for name in ("position|epoch", "position|steps"):
+        most = epoch if name == "position|epoch" else np.iinfo(np.int64).max
+        fits = name not in values or values[name].shape == () and values[name].dtype.kind == "i" and 0 <= values[name] <= most
+        require(fits, f"run file {path}: checkpoint: {name} is {quoted(values.get(name))}; do not trust it", RunFileError)
     return values | {"position|stage": np.int64(stage)}
 
 

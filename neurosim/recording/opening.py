@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,39 +12,35 @@ import numpy as np
 
 from neurosim.errors import RunFileError, require
 from neurosim.recording.disk import followed, hdf5
+from neurosim.recording.guard import UNREADABLE, attributes
 from neurosim.recording.superblock import clear_mark, marked
+from neurosim.recording.survey import open_read, survey
 from neurosim.recording.writer_lock import being_written
 
-UNREADABLE = (OSError, KeyError, AttributeError, RuntimeError, TypeError, ValueError)  # what h5py raises for damage, by its place
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # of terminals; not tab and newline
 SCHEMA_VERSION = 2  # of files written now; older ones can be read
 
 
 def opened(path: Path) -> h5py.File:
-    """Return a run file opened for reading; the mark that a killed process left in it is taken away (see ``superblock``).
+    """Return a run file opened for reading, after a child process has looked through it (see ``recording.survey``).
+
+    The mark that a killed process left in it is taken away (see ``recording.superblock``).
 
     Raises RunFileError where it is missing, no run file, damaged, or of a newer schema.
     """
     require(path.is_file(), f"run file {path}: no such file; check the name", RunFileError)
     unmark(path)
-    file = _opened(path)
+    try:
+        survey(path)
+        file = hdf5(functools.partial(open_read, path))
+    except OSError as cause:
+        raise _unreadable(path, cause) from cause
     try:
         _check_schema(path, file)
     except BaseException:
         file.close()
         raise
     return file
-
-
-def _opened(path: Path) -> h5py.File:
-    try:
-        return hdf5(functools.partial(h5py.File, path, "r"))
-    except OSError as cause:
-        if "already open for write" not in str(cause):
-            raise _unreadable(path, cause) from cause
-    try:
-        return hdf5(functools.partial(h5py.File, path, "r", swmr=True))  # being written, or left open by a process that was killed
-    except OSError as cause:
-        raise _unreadable(path, cause) from cause
 
 
 def unmark(path: Path) -> None:
@@ -62,11 +59,13 @@ def _unreadable(path: Path, cause: OSError) -> RunFileError:
 
 def _check_schema(path: Path, file: h5py.File) -> None:
     try:
-        version = file.attrs.get("schema_version")
-        known = isinstance(version, int | np.integer) and "model" in file and "status" in file.attrs
+        found = attributes(file)
+        version = found.get("schema_version")
+        known = isinstance(version, int | np.integer) and "model" in file and "status" in found
     except UNREADABLE as cause:
         raise damaged(path, cause) from cause
     require(known, f"run file {path}: an HDF5 file, but no run file of neurosim; check the name", RunFileError)
+    assert version is not None
     require(
         int(version) <= SCHEMA_VERSION,
         f"run file {path}: schema version {version}: expected at most {SCHEMA_VERSION}; update neurosim to open it",
@@ -80,9 +79,11 @@ def damaged(path: Path, cause: Exception) -> RunFileError:
 
 
 def plain(value: Any) -> Any:
-    """Return an attribute as Python's own text or number."""
+    """Return an attribute as Python's own text or number; what no terminal should be sent is replaced."""
+    if isinstance(value, str):
+        value = value.encode("utf-8", "surrogateescape")
     if isinstance(value, bytes):
-        return value.decode("utf-8", errors="replace")
+        return CONTROL.sub("\ufffd", value.decode("utf-8", errors="replace"))
     return value.item() if isinstance(value, np.generic) else value
 
 

@@ -3,25 +3,54 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
+from typing import Any
+
+from neurosim.backends import Backend, NumpyBackend, limits
+from neurosim.errors import quoted
 
 PACKAGES = ("brian2", "h5py", "llvmlite", "numpy", "scipy")
 CHECKOUT = Path(__file__).parents[2]
+log = logging.getLogger(__name__)
 
 
-def provenance() -> dict[str, str]:
-    """Return attributes of a run file that need no run: neurosim_version, created (ISO 8601, UTC), versions (JSON), git_commit."""
+def provenance() -> dict[str, str | int]:
+    """Return attributes of a run file that need no run.
+
+    neurosim_version, created (ISO 8601, UTC), versions (JSON), git_commit; threads of a matrix product, blas, and processors that
+    this process may use.  Another number of threads, or another BLAS, sums up in another order.
+    """
+    limits.limit_threads()
     versions = {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES}
     return {
         "neurosim_version": _version("neurosim"),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": json.dumps(versions),
         "git_commit": _commit(),
+        "threads": limits.threads(),
+        "blas": limits.blas(),
+        "processors": limits.processors(),
     }
+
+
+def warn_of_other_arithmetic(path: str | os.PathLike[str], before: Mapping[str, Any], backend: Backend) -> None:
+    """Log a warning where a run began with other threads, another BLAS or another GPU: it sums up in another order now.
+
+    before : the attributes of its file
+    """
+    on_cpu = {"threads": limits.threads(), "blas": limits.blas()}
+    now = on_cpu if isinstance(backend, NumpyBackend) else {"device": backend.describe()}
+    different = [name for name in now if name in before and before[name] != now[name]]
+    told = ", ".join(f"{name} {quoted(before[name])} when it began and {quoted(now[name])} now" for name in different)
+    if told:
+        log.warning("run file %s: %s: what comes out will differ in the last digits", path, told)
 
 
 def _version(package: str) -> str:

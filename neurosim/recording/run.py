@@ -10,21 +10,25 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+import h5py
 import numpy as np
 
-from neurosim.errors import NeurosimError, RunFileError, UnknownNameError, require
-from neurosim.recording import checkpoints, tables
-from neurosim.recording.guard import children, direct, guarded, text, whole
-from neurosim.recording.opening import UNREADABLE, damaged, opened, plain
+from neurosim.errors import NeurosimError, RunFileError, UnknownNameError, quoted, require
+from neurosim.recording import checkpoints, digests, tables
+from neurosim.recording.guard import UNREADABLE, children, direct, readable, whole
+from neurosim.recording.opening import damaged, opened, plain
 from neurosim.recording.tables import Table
 
 if TYPE_CHECKING:
     import pandas
     import xarray
 
+WHOLE = {"schema_version", "seed"}  # attributes that are whole numbers, and those that are text
+TEXTS = {"neurosim_version", "created", "status", "reason", "backend", "device", "data_dir", "model_name", "versions"}
 PROBE = "probe"
 PIECE = 2**24  # bytes of a recording that dask reads at once
 SPIKES = {"time", "index", "trial", "step"}
+NEEDED = {"metrics": ("epoch", "step", "loss", "error"), "alignment": ("epoch", "step", "angle", "cosine", "norm_ratio")}
 MOST = 10_000_000  # neurons of a population that spikes
 
 
@@ -48,7 +52,8 @@ class Run:
         self.path = Path(path)
         self._file = opened(self.path)
         with self._damage_told():
-            self.attributes: Mapping[str, Any] = {name: plain(value) for name, value in self._file.attrs.items()}
+            found = {name: plain(value) for name, value in digests.sealed(self._file).items()}
+        self.attributes: Mapping[str, Any] = Attributes(self.path, found)
 
     def __enter__(self) -> Self:
         return self
@@ -80,7 +85,7 @@ class Run:
     def model(self) -> str:
         """The model file's text as run, every override applied; "" for a network built in Python."""
         with self._damage_told():
-            return text(direct(self._file, "model"))
+            return digests.model(self._file)
 
     # ------------------------------------------------------------------ what was measured
 
@@ -107,9 +112,10 @@ class Run:
         with self._damage_told():
             parts = {}
             for name, group in (children(self._file, place) if place in self._file else {}).items():
-                table = Table(f"{place}/{name}", "", {n: c for n, c in children(self._file, group.name).items()})
-                rows = table.rows if table.columns else 0
-                parts[name] = pd.DataFrame({n: whole(c, rows) for n, c in table.columns.items()}).set_index(index)
+                table = Table(f"{place}/{name}", "", children(self._file, group.name))
+                parts[name] = pd.DataFrame(table.numbers(*NEEDED[place])).set_index(index)
+                unique = parts[name].index.is_unique
+                require(unique, f"run file {self.path}: {table.path} has an {index} twice; do not trust it", RunFileError)
         if not parts:
             empty = pd.MultiIndex.from_arrays([[], []], names=[key, index])
             return pd.DataFrame(columns=columns, index=empty, dtype=float)
@@ -152,8 +158,8 @@ class Run:
             found = {}
             for name, group in (children(self._file, "spikes") if "spikes" in self._file else {}).items():
                 table = Table(f"spikes/{name}", "", children(self._file, group.name))
-                found[name] = pd.DataFrame({key: whole(column, table.rows) for key, column in table.columns.items()})
-                size = int(table.columns["index"].attrs["neurons"])
+                found[name] = pd.DataFrame(table.numbers(*SPIKES))
+                size = int(digests.sealed(table.columns["index"])["neurons"])
                 known = set(found[name].columns) == SPIKES and found[name]["index"].between(0, size - 1).all() and size <= MOST
                 require(known, f"run file {self.path}: spikes/{name} are not {size} neurons' {sorted(SPIKES)}", RunFileError)
                 found[name].attrs["neurons"] = size
@@ -182,15 +188,15 @@ class Run:
         import dask.array
         import xarray as xr
 
-        values = guarded(table.columns["values"])
         rows = table.rows
+        values = readable(table.columns["values"], rows)
         size = max(1, math.prod(values.shape[1:]) * values.dtype.itemsize)
         # whole recordings: dask keeps a note of every piece, and hands on to h5py what is sliced out of one
         pieces = (max(1, PIECE // size), *values.shape[1:])
-        lazy = dask.array.from_array(values, chunks=pieces, name=False, lock=True)[:rows]
-        attributes = {key: plain(value) for key, value in values.attrs.items()}
-        dims = attributes.pop("dims", "").split() or _first_dims(table.path.split("/")[0], values.ndim)
-        coordinates: dict[str, Any] = {key: ("recording", whole(table.columns[key], rows)) for key in ("epoch", "step")}
+        lazy = dask.array.from_array(_Lazy(self.path, values), chunks=pieces, name=False, lock=True)[:rows]
+        attributes = {key: plain(value) for key, value in digests.sealed(values).items()}
+        dims = str(attributes.pop("dims", "")).split() or _first_dims(table.path.split("/")[0], values.ndim)
+        coordinates: dict[str, Any] = {key: ("recording", column) for key, column in table.numbers(*tables.CLOCK).items()}
         if "sample" in dims and self.probe:
             coordinates |= {key: ("sample", numbers) for key, numbers in self.probe.items()}
         numbers = f"{table.path}/{table.variable}.neurons"
@@ -225,11 +231,27 @@ class Run:
         state = self.checkpoint(epoch)
         return {key.partition("|")[2]: value for key, value in state.items() if key.startswith(("network|", "pathway|"))}
 
-    def _damage_told(self) -> _DamageTold:
-        return _DamageTold(self.path)
+    def _damage_told(self) -> DamageTold:
+        return DamageTold(self.path)
 
 
-class _DamageTold:
+class Attributes(dict[str, Any]):
+    """What a run file says of itself; what it does not say is an error of one line."""
+
+    def __init__(self, path: Path, found: Mapping[str, Any]) -> None:
+        super().__init__(found)
+        self.path = path
+        for name, value in found.items():
+            kind = int if name in WHOLE else str if name in TEXTS else object
+            expected = "a whole number" if kind is int else "text"
+            told = f"run file {path}: attribute {name!r} is {quoted(value)}: expected {expected}; do not trust it"
+            require(isinstance(value, kind), told, RunFileError)
+
+    def __missing__(self, name: str) -> Any:
+        raise RunFileError(f"run file {self.path}: attribute {name!r} is missing; restore it from a copy, or run again")
+
+
+class DamageTold:
     """Turns what h5py raises into the error that says the file is damaged."""
 
     def __init__(self, path: Path) -> None:
@@ -239,10 +261,22 @@ class _DamageTold:
         pass
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if isinstance(error, NeurosimError):
-            return
-        if isinstance(error, UNREADABLE):
+        if isinstance(error, UNREADABLE) and not isinstance(error, NeurosimError):
             raise damaged(self.path, error) from error
+
+
+class _Lazy:
+    """Values that dask reads when they are asked for; what cannot be read is an error of one line then."""
+
+    def __init__(self, path: Path, values: h5py.Dataset) -> None:
+        self.path, self.values = path, values
+        self.shape, self.dtype, self.ndim = values.shape, values.dtype, values.ndim
+
+    def __getitem__(self, piece: Any) -> np.ndarray:
+        require(bool(self.values), f"run file {self.path}: closed by now; read recordings while it is open", RunFileError)
+        with DamageTold(self.path):
+            found: np.ndarray = self.values[piece]
+            return found
 
 
 def _name(table: Table) -> str:

@@ -21,13 +21,13 @@ import h5py
 import numpy as np
 
 from neurosim.errors import RunFileError, require
-from neurosim.recording import checkpoints, tables
+from neurosim.recording import checkpoints, copying, digests, tables
 from neurosim.recording.checkpoints import Layout
 from neurosim.recording.disk import FULL, Place, check_free, check_one_name, followed, hdf5, reserve, settle, unwritable
-from neurosim.recording.guard import children
 from neurosim.recording.opening import SCHEMA_VERSION, opened
 from neurosim.recording.packing import FILTERS, GrowingDataset
 from neurosim.recording.series import CHUNK, Series
+from neurosim.recording.survey import trust
 from neurosim.recording.writer_lock import WriterLock, new_of
 
 STATUSES = ("running", "complete", "failed", "interrupted")
@@ -79,6 +79,7 @@ class RunFile:
             with _made(fresh) as file:
                 _lay_out(file, model, attributes, series, constants or {})
                 checkpoints.lay_out(file, checkpoint or Layout({}, 1))
+                digests.seal_all(file, TEXTS)
             _take_name(fresh, path, overwrite)
             return cls(path, lock)
         except BaseException as cause:
@@ -88,14 +89,17 @@ class RunFile:
             raise
 
     @classmethod
-    def resume(cls, path: Path) -> RunFile:
+    def resume(cls, path: Path, *, series: Iterable[Series] = (), checkpoint: Layout | None = None) -> RunFile:
         """Return an existing file, to go on writing after its last checkpoint: rows after that are dropped.
 
         What is kept is copied and takes the file's name when it is whole, so an interruption loses nothing; this needs as much
-        free space as the file takes.
+        free space as the file takes.  The copy is made anew (see ``recording.copying``): nothing of the file but its names, numbers
+        and texts comes into it.
 
-        Raises RunFileError where the file is none, damaged, of another schema, being written, or has names that would not get the
-        copy; OSError where the disk is full.
+        series, checkpoint : what will be written on, as given to ``create``; the file has to hold it
+
+        Raises RunFileError where the file is none, damaged, of another schema, not to be trusted, being written, or has names that
+        would not get the copy; OSError where the disk is full.
         """
         path = followed(path)
         with opened(path) as old:
@@ -112,12 +116,12 @@ class RunFile:
             if shutil.disk_usage(path.parent).free < path.stat().st_size + MARGIN:
                 raise OSError(errno.ENOSPC, f"no room beside it for a copy of run file {path}")
             with opened(path) as old, _made(fresh) as file:
-                file.attrs.update({name: value for name, value in old.attrs.items() if name not in TEXTS})
-                for name, item in children(old, "").items():
-                    old.copy(item, file, name)
+                copying.copy(old, file, path, without=TEXTS)
+                copying.check_fits(file, path, series, checkpoint)
                 tables.rewind(file, checkpoints.last_step(file))
                 _set_text(file, "status", "running")
                 _set_text(file, "reason", "")
+                digests.seal_all(file, TEXTS)
             settle(fresh)
             fresh.replace(path)
             return cls(path, lock)
@@ -143,6 +147,7 @@ class RunFile:
                     self._file.close()
             finally:
                 self._place.close(size)
+                trust(self.path)
                 self._lock.release()
 
     # ------------------------------------------------------------------ writing

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 import h5py
 import numpy as np
 
-from neurosim.recording.guard import children
+from neurosim.errors import RunFileError, require
+from neurosim.recording.guard import children, whole
 
+CLOCK = ("step", "epoch")
 WHOLE = ("metrics", "alignment", "spikes")  # where a group is one table
 PLACES = (*WHOLE, "populations", "projections", "pathways")
 
@@ -37,6 +39,25 @@ class Table:
     def rows(self) -> int:
         """The rows that are whole: an interruption may have left the last one in some columns only."""
         return min(len(column) for column in self.columns.values())
+
+    def numbers(self, *needed: str) -> dict[str, np.ndarray]:
+        """Return every column but a variable's values, (rows,); epochs and steps are whole numbers.
+
+        Raises RunFileError where that is not so, or one that is ``needed`` is missing.
+        """
+        missing = [name for name in needed if name not in self.columns]
+        require(not missing, f"{self.path} lacks {', '.join(missing)}; do not trust it", RunFileError)
+        return {name: self._column(name) for name in self.columns if name != "values" or not self.variable}
+
+    def _column(self, name: str) -> np.ndarray:
+        column = self.columns[name]
+        clock = name in CLOCK
+        where = f"{self.path}/{name} holds {column.dtype} of {len(column.shape)} dimensions"
+        fits = len(column.shape) == 1 and (not clock or column.dtype.kind in "iu")
+        require(fits, f"{where}: expected one, of {'whole ' if clock else ''}numbers; do not trust it", RunFileError)
+        values = whole(column, self.rows)
+        require(not clock or not (values < 0).any(), f"{self.path}/{name} goes below 0; do not trust it", RunFileError)
+        return values
 
 
 def found(file: h5py.File) -> Iterator[Table]:

@@ -224,7 +224,7 @@ def test_an_interruption_while_it_is_copied_leaves_the_file(path, monkeypatch):
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(h5py.Group, "copy", interrupted)
+    monkeypatch.setattr("neurosim.recording.copying._copy_chunks", interrupted)
     with pytest.raises(KeyboardInterrupt):
         RunFile.resume(path)
     assert path.read_bytes() == before

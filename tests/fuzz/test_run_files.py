@@ -1,0 +1,141 @@
+"""Damaged and hostile run files, with every command: one line, in time, nothing left behind, nothing written outside.
+
+Each case is a process of its own.  Fixed seeds are always the same cases; a fresh one, printed, is new every time.
+"""
+
+import importlib.util
+import os
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+spec = importlib.util.spec_from_file_location("hostile", HERE / "hostile.py")
+hostile = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(hostile)
+
+SECONDS = 240  # by the clock, for one file and six commands, on a machine that does other things too
+MEMORY = 1.5 * 2**30  # bytes; what a good file takes is half of it, most of it libraries
+MODEL = "run backprop-dtp-mnist --data digits --set network.hidden=[8,6] --set data.limit=300 --epochs 3 --out run.h5 --quiet"
+RECORD = ["--record", "hidden1.rate every 1 epoch", "--record", "x__hidden1.w every 1 epoch", "--alignment", "every 1 epoch"]
+KILLED = """
+import os, sys
+from neurosim.cli import main
+from neurosim.experiments.recorder import Recorder
+on_epoch = Recorder.on_epoch
+def killed(self, trainer, metrics):
+    on_epoch(self, trainer, metrics)
+    self.background.wait()
+    if trainer.epoch == 2:
+        os._exit(9)
+Recorder.on_epoch = killed
+main(sys.argv[1:])
+"""
+ENVIRONMENT = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(HERE)}
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="measures memory as POSIX does")
+
+
+@pytest.fixture(scope="session")
+def good(tmp_path_factory):
+    """A run file of each kind: of a run that came to its end, that was stopped, that was killed."""
+    folder = tmp_path_factory.mktemp("good")
+    code = {"closed": "import sys; from neurosim.cli import main; sys.exit(main(sys.argv[1:]))", "killed": KILLED}
+    for kind in code:
+        (folder / kind).mkdir()
+        command = [sys.executable, "-c", code[kind], *MODEL.split(), *RECORD]
+        done = subprocess.run(command, cwd=folder / kind, env=ENVIRONMENT, capture_output=True, text=True)
+        assert done.returncode == (9 if kind == "killed" else 0), done.stderr
+    shutil.copytree(folder / "closed", folder / "stopped")
+    set_status(folder / "stopped" / "run.h5", b"interrupted")
+    return {kind: folder / kind / "run.h5" for kind in ("closed", "stopped", "killed")}
+
+
+def set_status(path, status):
+    import h5py
+    import numpy as np
+
+    with h5py.File(path, "r+", libver=hostile.LIBRARY) as file:
+        file.attrs.modify("status", np.array(status, dtype=h5py.string_dtype("utf-8", 16)))
+
+
+def attacked(folder):
+    """Run every command on ``folder``/run.h5; return the exit status of each."""
+    code = f"import runpy; runpy.run_path({str(HERE / 'attack.py')!r})"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=SECONDS)
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0 and "Traceback" not in done.stderr and "traceback" not in done.stdout, done.stderr[-3000:]
+    assert int(lines[-1]) < MEMORY, f"{int(lines[-1]):,} bytes"
+    assert all(len(line) < 1000 for line in done.stderr.splitlines()), done.stderr
+    assert {item.name for item in folder.iterdir()} <= {"run.h5", "report.html", "run-csv", "victim"}, list(folder.iterdir())
+    assert (folder / "victim").read_bytes() == hostile.VICTIM
+    ended = [line.split() for line in lines if line.startswith("ended ")]
+    return {words[1] if words[1] != "run" else "resume": words[-1] for words in ended}, done.stderr
+
+
+def given(good, kind, folder):
+    shutil.copy(good[kind], folder / "run.h5")
+    (folder / "victim").write_bytes(hostile.VICTIM)
+    return folder / "run.h5"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["closed", "stopped", "killed"])
+def test_good_files_are_good(good, kind, tmp_path):
+    """The control: without it, an attack that refuses everything would pass."""
+    given(good, kind, tmp_path)
+    statuses, told = attacked(tmp_path)
+    assert statuses.pop("watch") == ("0" if kind == "closed" else "3"), told
+    assert statuses == dict.fromkeys(("check", "report", "export", "open_run", "resume"), "0"), told
+
+
+FRESH = random.randrange(2**32)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("seed", "kind"),
+    [*((1, kind) for kind in hostile.HOSTILE), *((FRESH, kind) for kind in random.Random(FRESH).sample(list(hostile.HOSTILE), 8))],
+    ids=lambda value: value if isinstance(value, str) else "fixed" if value == 1 else "fresh",
+)
+def test_hostile_objects(good, kind, seed, tmp_path):
+    path = given(good, "stopped", tmp_path)
+    place = random.Random(f"{seed}{kind}").choice(datasets(path))
+    print("seed", seed, place)
+    hostile.replace(path, place, kind, tmp_path / "victim")
+    attacked(tmp_path)
+
+
+def datasets(path):
+    import h5py
+
+    found = []
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: found.append(name))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["closed", "stopped", "killed"])
+@pytest.mark.parametrize("damage", ["flip", "flips", "cut", "zeros"])
+@pytest.mark.parametrize("seed", [1, FRESH], ids=["fixed", "fresh"])
+def test_damage(good, kind, damage, seed, tmp_path):
+    print("seed", seed)
+    draw, path = random.Random(f"{seed}{kind}{damage}"), given(good, kind, tmp_path)
+    path.write_bytes(damaged(bytearray(path.read_bytes()), damage, draw))
+    attacked(tmp_path)
+
+
+def damaged(content, damage, draw):
+    if damage == "cut":
+        return content[: draw.randrange(len(content))]
+    start = draw.randrange(len(content))
+    if damage == "zeros":
+        content[start : start + 512] = bytes(len(content[start : start + 512]))
+    for _ in range({"flip": 1, "flips": 20}.get(damage, 0)):
+        content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
+    return content
