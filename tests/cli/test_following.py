@@ -151,10 +151,8 @@ def test_watching_ends_where_nobody_writes(finished, host, capsys, monkeypatch):
     assert main(["watch", finished, "--every", "0.1"]) == 3
     said = capsys.readouterr()
     assert len(said.out.splitlines()) == 3
-    assert (
-        said.err
-        == f"neurosim: run file {finished}: its process was killed; continue with: neurosim run --resume --out {finished}\n"
-    )
+    told = f"its process was killed; continue with: neurosim run --resume --out {finished}"
+    assert said.err == f"neurosim: run file {finished}: {told}\n"
 
 
 @pytest.mark.parametrize(("host", "said"), [(None, "is written by no process now"), ("node17", "goes on")])
