@@ -1,12 +1,15 @@
-"""Print the [measured] table of model files from their finished runs, ready to be pasted into ``models/``.
+"""From finished runs to numbers: a summary of each model's runs in ``benchmarks/results/runs``, and [measured] in its file.
 
     neurosim run dtp-mnist --seed 1 --out runs/dtp-1.h5        # and other seeds
     python -m benchmarks.measured runs/*.h5
 
-The test error is that of the last epoch: no epoch, seed or setting is picked by it.
+The test error is that of the last epoch: no epoch, seed or setting is picked by it.  A test holds every number of a model file
+to the summary of its runs, and the summary's settings to the model file's.
 """
 
 import argparse
+import json
+import re
 import statistics
 import tomllib
 from collections import defaultdict
@@ -17,10 +20,54 @@ import tomli_w
 from neurosim.datasets.registry import find
 from neurosim.recording import Run
 
+ROOT = Path(__file__).parents[1]
+SUMMARIES = ROOT / "benchmarks/results/runs"
+SETTINGS = ("data", "network", "stages")  # what decides a run's numbers, its seed aside
+SAID = ("seed", "created", "git_commit", "backend", "device", "data_digest", "versions", "threads", "blas")
 
-def last_error(run: Run, split: str) -> float | None:
-    """Return the error after the last epoch, in per cent; None where the split is not there."""
-    return float(run.metrics.loc[split, "error"].iloc[-1]) if split in run.metrics.index else None
+
+def summary(runs: list[Run], commit: str) -> dict:
+    """Return what is kept of one model's runs, one for each seed.
+
+    commit : of the code, for runs whose file knows none (those of an installed package)
+    """
+    model = tomllib.loads(runs[0].model)
+    for run in runs[1:]:
+        other = tomllib.loads(run.model)
+        assert all(other.get(key) == model.get(key) for key in SETTINGS), f"{run.path} has other settings than {runs[0].path}"
+    kept = []
+    for run in sorted(runs, key=lambda run: int(run.attributes["seed"])):
+        said = {key: run.attributes[key] for key in SAID if key in run.attributes}
+        said["git_commit"] = said["git_commit"] or commit
+        said["versions"] = json.loads(said["versions"])
+        errors = {split: course(run, split) for split in ("test", "validation") if split in run.metrics.index}
+        kept.append(said | {"error": errors})
+    return {"model": runs[0].attributes["model_name"]} | {key: model[key] for key in SETTINGS} | {"runs": kept}
+
+
+def course(run: Run, split: str) -> list[float]:
+    """Return the error in per cent before the first epoch and after each."""
+    return [round(float(error), 4) for error in run.metrics.loc[split, "error"]]
+
+
+def measured(found: dict, failed: tuple[int, ...] = ()) -> dict:
+    """Return the [measured] table of a summary.
+
+    failed : seeds that are told apart because they failed in a way that the training images show
+    """
+    runs = [run for run in found["runs"] if run["seed"] not in failed]
+    tests = [run["error"]["test"][-1] for run in runs]
+    table: dict = {"test_error": round(statistics.mean(tests), 2)}
+    if len(runs) > 1:
+        table["std"] = round(statistics.stdev(tests), 2)
+    if all("validation" in run["error"] for run in runs):
+        table["validation_error"] = round(statistics.mean(run["error"]["validation"][-1] for run in runs), 2)
+    table["seeds"] = [run["seed"] for run in runs]
+    if failed:
+        others = [run["error"]["test"][-1] for run in found["runs"] if run["seed"] in failed]
+        table |= {"failed_seeds": sorted(failed), "failed_error": [round(min(others), 2), round(max(others), 2)]}
+    table["epochs"] = sum(stage["epochs"] for stage in found["stages"])
+    return table | {"date": max(run["created"] for run in runs)[:10], "trained_on": trained_on(found)}
 
 
 def trained_on(model: dict) -> str:
@@ -30,35 +77,34 @@ def trained_on(model: dict) -> str:
     return f"the first {count - held_out:,} of {count:,} training images" if held_out else f"all {count:,} training images"
 
 
-def measured(runs: list[Run]) -> dict:
-    """Return one model's table from its runs, one for each seed."""
-    model = tomllib.loads(runs[0].model)
-    tests = [last_error(run, "test") for run in runs]
-    held_out = [last_error(run, "validation") for run in runs]
-    table = {"test_error": round(statistics.mean(tests), 2)}
-    if len(runs) > 1:
-        table["std"] = round(statistics.stdev(tests), 2)
-    if None not in held_out:
-        table["validation_error"] = round(statistics.mean(held_out), 2)
-    table["seeds"] = [int(run.attributes["seed"]) for run in runs]
-    table["epochs"] = sum(stage["epochs"] for stage in model["stages"])
-    return table | {"date": max(run.attributes["created"] for run in runs)[:10], "trained_on": trained_on(model)}
+def write(path: Path, table: dict) -> None:
+    """Put ``table`` into a model file as [measured], its last table; what else the file says there stays."""
+    text = path.read_text(encoding="utf-8")
+    before = re.split(r"^\[measured\]\n", text, maxsplit=1, flags=re.MULTILINE)[0].rstrip()
+    others = {key: value for key, value in tomllib.loads(text).get("measured", {}).items() if key not in {"std", *table}}
+    path.write_text(f"{before}\n\n{tomli_w.dumps({'measured': table | others})}", encoding="utf-8")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", nargs="+", type=Path)
+    parser.add_argument("--commit", default="", help="the commit of runs whose file knows none")
+    arguments = parser.parse_args()
     found = defaultdict(list)
-    for path in parser.parse_args().runs:
+    for path in arguments.runs:
         run = Run(path)
         if run.status == "complete":
             found[run.attributes["model_name"]].append(run)
         else:
             print(f"# {path}: {run.status}, left out")
+    SUMMARIES.mkdir(parents=True, exist_ok=True)
     for name, runs in sorted(found.items()):
-        runs.sort(key=lambda run: int(run.attributes["seed"]))
-        print(f"# {name}:", *(f"{last_error(run, 'test'):.2f}" for run in runs))
-        print(tomli_w.dumps({"measured": measured(runs)}))
+        kept = summary(runs, arguments.commit)
+        (SUMMARIES / f"{name}.json").write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        model = ROOT / "models" / f"{name}.toml"
+        failed = tomllib.loads(model.read_text(encoding="utf-8")).get("measured", {}).get("failed_seeds", [])
+        write(model, measured(kept, tuple(failed)))
+        print(f"{name}:", *(f"{run['error']['test'][-1]:.2f}" for run in kept["runs"]))
 
 
 if __name__ == "__main__":

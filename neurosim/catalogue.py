@@ -1,16 +1,48 @@
-"""Finding classes by walking the package, so that a new one needs no list of names to be extended elsewhere."""
+"""Finding classes by walking the package, so that a new one needs no list of names to be extended elsewhere; and their options."""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import importlib
 import inspect
 import pkgutil
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any, TypeVar
 
 from neurosim.errors import UnknownNameError
 
 T = TypeVar("T")
+
+
+class Stated:
+    """Remembers the options an object was made with, so that a run file can state how to make it again."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__init__" in vars(cls):
+            cls.__init__ = _remembering(cls.__init__)  # type: ignore[method-assign]
+
+    def options(self) -> dict[str, Any]:
+        """Return the options that make this object again, by name; those left at their defaults may not be there."""
+        if dataclasses.is_dataclass(self):
+            return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        args, options = vars(self).get("_given", ((), {}))
+        signature = inspect.signature(type(self))
+        found: dict[str, Any] = {}
+        for name, value in signature.bind(*args, **options).arguments.items():
+            found |= value if signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD else {name: value}
+        return found
+
+
+def _remembering(init: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(init)
+    def remember(self: Any, *args: Any, **options: Any) -> None:
+        vars(self).setdefault("_given", (args, options))  # of the class itself; those above it are called from there
+        init(self, *args, **options)
+
+    return remember
 
 
 def concrete(package: ModuleType, base: type[T]) -> dict[str, type[T]]:

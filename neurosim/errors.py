@@ -30,12 +30,12 @@ class UnknownNameError(InputError):
     """
 
     def __init__(self, kind: str, name: str, known: Iterable[str], where: str = "") -> None:
-        known = sorted(known)
-        near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
+        known, start = sorted(known), str(name)[:200]  # to compare names takes as long as they are
+        near = difflib.get_close_matches(start, known, n=1, cutoff=0.5)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         listed = known
         if len(known) > MANY:
-            nearest = difflib.get_close_matches(str(name), known, n=6, cutoff=0)
+            nearest = difflib.get_close_matches(start, known, n=6, cutoff=0)
             listed = [*nearest, f"... ({len(known)} in all{': ' if where else ''}{where})"]
         super().__init__(f"{kind} {quoted(name)} is unknown: expected one of {', '.join(listed)}{hint}")
 

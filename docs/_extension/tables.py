@@ -25,6 +25,7 @@ CLAIMS = {
     "pairwise": "other samples",
     "labels_at_hidden": "labels",
     "raw_input_at_hidden": "raw input",
+    "feedback_learns_from": "feedback learns from",
 }
 
 
@@ -75,8 +76,7 @@ def variant(scheme: type[FeedbackPathway], options: Any) -> str:
 
 
 def _words(claims: Claims) -> tuple[str, ...]:
-    values = (getattr(claims, field) for field in CLAIMS)
-    return tuple(("no", "yes")[value] if isinstance(value, bool) else str(value).replace("_", " ") for value in values)
+    return tuple(claims.words(field) for field in CLAIMS)
 
 
 def scheme_facts(name: str) -> str:

@@ -59,7 +59,7 @@ def figures(groups: Sequence[Group]) -> Iterator[Figure]:
 
 def transport(group: Group) -> str:
     """Return which weights the group's scheme claims to need; "" where it is not known."""
-    return group.pathway.claims.weight_transport if group.pathway else ""
+    return group.claims.weight_transport if group.claims else ""
 
 
 def legend(groups: Sequence[Group]) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import graphlib
 import json
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from neurosim.feedback import FeedbackPathway, pathway, pathways
+from neurosim.feedback import Claims, FeedbackPathway, pathway, pathways
 from neurosim.recording import Run
 
 BASELINE = "backprop"
@@ -53,6 +54,15 @@ class Group:
             return None
 
     @cached_property
+    def claims(self) -> Claims | None:
+        """What the first stage's scheme claims to need on these runs' network; None where scheme or network is not known."""
+        try:
+            hidden = hidden_populations(self.contents)
+            return self.pathway and (self.pathway.claims if hidden is None else self.pathway.claims_on(hidden))
+        except Exception:  # as above: a stranger's network and options
+            return None
+
+    @cached_property
     def setting(self) -> tuple[str, str, str]:
         """Data set, fingerprint of its images and network: results are compared where these agree."""
         data, network = (_text(self.contents.get(key)) for key in ("data", "network"))
@@ -71,6 +81,19 @@ def stages(model: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the stages of a model, none where it has no such tables."""
     found = model.get("stages")
     return found if isinstance(found, list) and all(isinstance(stage, dict) for stage in found) else []
+
+
+def hidden_populations(model: Mapping[str, Any]) -> list[str] | None:
+    """Return the names of a model's hidden populations in the order of a sweep; None where it has no network."""
+    network = model.get("network", {})
+    if "hidden" in network:
+        return [f"hidden{k}" for k in range(1, len(network["hidden"]) + 1)]
+    if "projections" not in network:
+        return None
+    graph: dict[str, set[str]] = {}
+    for link in network["projections"]:
+        graph.setdefault(link["post"], set()).add(link["pre"])
+    return list(graphlib.TopologicalSorter(graph).static_order())[1:-1]
 
 
 def grouped(runs: Sequence[Run]) -> list[Group]:
@@ -114,7 +137,10 @@ def differences(groups: Sequence[Group]) -> dict[str, list[str]]:
 
 
 def _trained(run: Run) -> str:
+    """Return what decides a run's numbers, its seed aside; of a run that does not state it all, something no other run has."""
     model = contents(run)
+    if not model or model.get("unstated"):
+        return str(run.path.absolute())
     return _text([model.get(key) for key in TRAINED]) + str(run.attributes.get("data_digest", ""))
 
 

@@ -19,9 +19,10 @@ CLAIMS = {  # what a hidden population's update needs, in the words of docs/conc
     "pairwise": "Other samples",
     "labels_at_hidden": "Labels",
     "raw_input_at_hidden": "Raw input",
+    "feedback_learns_from": "Feedback learns from",
 }
 SEEDS = 5  # that are told one by one
-IN_TABLE = ("weight_transport", "update_locking", "backward_locking")
+IN_TABLE = ("weight_transport", "update_locking", "backward_locking", "feedback_learns_from")
 
 
 @dataclass(frozen=True)
@@ -83,10 +84,7 @@ def last(run: Run, split: str, name: str) -> float | None:
 
 def claim(group: Group, name: str) -> str:
     """Return one claim of the group's scheme in words; "" where the scheme is not known."""
-    if group.pathway is None:
-        return ""
-    value = getattr(group.pathway.claims, name)
-    return value.replace("_", " ") if isinstance(value, str) else ("no", "yes")[value]
+    return "" if group.claims is None else group.claims.words(name)
 
 
 def _over(group: Group, number: Callable[[Run], float | None]) -> Spread | None:

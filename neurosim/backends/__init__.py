@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from neurosim.backends.base import Backend, Draws, HostDraws, Program, RecordedDraws
+from neurosim.backends.base import Backend, Draws, HostDraws, Program, RecordedDraws, as_seed
 from neurosim.backends.numpy_backend import DraftBackend, NumpyBackend
 from neurosim.errors import BackendError, UnknownNameError
 
-__all__ = ["Backend", "DraftBackend", "Draws", "HostDraws", "NumpyBackend", "Program", "RecordedDraws", "select"]
+__all__ = ["Backend", "DraftBackend", "Draws", "HostDraws", "NumpyBackend", "Program", "RecordedDraws", "as_seed", "select"]
 
 NAMES = ("auto", "numpy", "cupy", "cupy-tf32")
 

@@ -6,6 +6,7 @@ import abc
 import functools
 import hashlib
 import math
+import operator
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -14,10 +15,24 @@ import numpy as np
 
 from neurosim.capture import Graph, Leaf, Recorded, philox, run_kernel
 from neurosim.capture.recorded import node_of
+from neurosim.errors import NotCapturableError, quoted, require
 
 Array = Any  # numpy.ndarray or cupy.ndarray: the two have no common type
 
 Kernel = Callable[[Mapping[str, Array], Mapping[str, float]], None]
+
+
+LARGEST_SEED = 2**63 - 1  # what TOML and HDF5 hold
+
+
+def as_seed(seed: Any) -> int:
+    """Return ``seed`` as a plain whole number, so that equal seeds draw equal numbers; raise InputError where it is none."""
+    try:
+        number = operator.index(seed)
+    except TypeError:
+        number = -1
+    require(0 <= number <= LARGEST_SEED, f"seed {quoted(seed)}: expected a whole number from 0 to {LARGEST_SEED}; change it")
+    return number
 
 
 def generator(seed: int, stream: str, step: int = 0) -> np.random.Generator:
@@ -26,9 +41,14 @@ def generator(seed: int, stream: str, step: int = 0) -> np.random.Generator:
     Philox is counter-based: the key is a digest of (seed, stream) and the step sits in the counter's highest word, so any
     draw can be had again from (seed, stream, step) alone.
     """
-    digest = hashlib.blake2b(f"{seed}/{stream}".encode(), digest_size=16).digest()
+    digest = hashlib.blake2b(f"{as_seed(seed)}/{stream}".encode(), digest_size=16).digest()
     key = np.frombuffer(digest, dtype=np.uint64)
     return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, step]))
+
+
+def reason_of(cause: Exception) -> str:
+    """Return an error that came up while a step was captured, as one line."""
+    return f"{type(cause).__name__}: {' '.join(str(cause).split())[:200]}"
 
 
 class Draws(abc.ABC):
@@ -125,11 +145,14 @@ class Backend(abc.ABC):
     @contextmanager
     def recording(self) -> Iterator[None]:
         """Let ``xp`` be a module whose functions recorded arrays understand, which is NumPy."""
-        own, self.xp = self.xp, np
+        own, self.xp = vars(self).get("xp"), np
         try:
             yield
         finally:
-            self.xp = own
+            if own is None:
+                del self.xp  # the class's shows again
+            else:
+                self.xp = own
 
     def initial(self, draw: Callable[[], np.ndarray], shape: tuple[int, ...], dtype: Any) -> Array:
         """Return what ``draw`` returns, of ``shape``, as weights to start from."""
@@ -143,12 +166,21 @@ class Backend(abc.ABC):
     def identity(self, n: int, dtype: Any) -> Array:
         """Return the identity matrix, always the same array."""
 
-    @abc.abstractmethod
     def capture(self, graph: Graph) -> Program:
         """Return the recorded step as a program: ordered, fused, its buffers planned.
 
         Raises NotCapturableError where an operation has no place in one.
         """
+        try:
+            return self.program(graph)
+        except NotCapturableError:
+            raise
+        except Exception as cause:  # whatever goes wrong here, array code can still run
+            raise NotCapturableError(reason_of(cause)) from cause
+
+    @abc.abstractmethod
+    def program(self, graph: Graph) -> Program:
+        """Return the program that ``capture`` asks for."""
 
     @abc.abstractmethod
     def describe(self) -> str:

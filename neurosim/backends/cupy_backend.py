@@ -55,9 +55,12 @@ class CupyBackend(Backend):
         self.cupy = self.xp = cupy
         self.array = cupy.ndarray
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return functools.partial(CupyBackend, tf32=self.tf32), ()  # modules and devices cannot be copied; arrays go through the host
+
     def asarray(self, values: Any, dtype: Any = None) -> Array:
         if isinstance(values, Recorded):
-            return values if dtype is None else values.astype(dtype)
+            return values if dtype is None or values.dtype == dtype else values.astype(dtype)
         return self.cupy.asarray(values, dtype)
 
     def to_host(self, array: Array) -> np.ndarray:
@@ -69,7 +72,7 @@ class CupyBackend(Backend):
     def identity(self, n: int, dtype: Any) -> Array:
         return _identity(self.cupy, n, np.dtype(dtype))
 
-    def capture(self, graph: Graph) -> Program:
+    def program(self, graph: Graph) -> Program:
         return CupyProgram(self, graph)
 
     def free_bytes(self) -> int:
@@ -112,6 +115,7 @@ class CupyProgram(Program):
         self.inputs = {node.detail: self.cupy.zeros(node.shape, node.dtype) for node in given}
         self.nbytes = self.plan.nbytes + sum(array.nbytes for array in self.inputs.values())
         self.step, self.position = self.cupy.zeros(1, np.uint32), self.cupy.zeros(1, np.int64)
+        self.made: dict[Node, Array] = {}  # arrays that the step made on the host, always the same, brought here once
         self.expected = 0  # what ``step`` holds on the device
         self.labels = [item.nodes[0].detail for item in self.items if item.op == "watch"]
         self.found = self.cupy.zeros(max(len(self.labels), 1), np.uint32)
@@ -202,7 +206,13 @@ class CupyProgram(Program):
     def _memory(self, place: Any) -> Array:
         if isinstance(place, int):
             return self.buffers[place]
-        return place.detail if place.op == "leaf" else self.inputs[place.detail]
+        if place.op == "input":
+            return self.inputs[place.detail]
+        if not isinstance(place.detail, self.backend.array):  # made by the step, whose module was NumPy while it was recorded
+            if place not in self.made:
+                self.made[place] = self.cupy.asarray(place.detail)
+            return self.made[place]
+        return place.detail
 
     def _array(self, node: Node) -> Array:
         return self._memory(self._place(node))

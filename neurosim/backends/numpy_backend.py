@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import psutil
 from scipy.linalg import lapack
 from threadpoolctl import ThreadpoolController
 
+from neurosim.backends import limits
 from neurosim.backends.base import Array, Backend, Program
 from neurosim.capture import Graph, Item, Node, Plan, Recorded, check_order, llvm_loops, planned, scheduled
 
@@ -34,9 +34,12 @@ class NumpyBackend(Backend):
     xp = np
     array = np.ndarray
 
+    def __init__(self) -> None:
+        limits.limit_threads()
+
     def asarray(self, values: Any, dtype: Any = None) -> Array:
         if isinstance(values, Recorded):
-            return values if dtype is None else values.astype(dtype)
+            return values if dtype is None or values.dtype == dtype else values.astype(dtype)
         return np.asarray(values, dtype)
 
     def to_host(self, array: Array) -> np.ndarray:
@@ -48,7 +51,7 @@ class NumpyBackend(Backend):
     def identity(self, n: int, dtype: Any) -> Array:
         return _identity(n, np.dtype(dtype))
 
-    def capture(self, graph: Graph) -> Program:
+    def program(self, graph: Graph) -> Program:
         return NumpyProgram(self, graph)
 
     def buffer_bytes(self, graph: Graph) -> int:
@@ -57,8 +60,7 @@ class NumpyBackend(Backend):
         return plan.nbytes + sum(node.nbytes for node in {n for item in items for n in item.reads if n.op == "input"})
 
     def free_bytes(self) -> int:
-        available: int = psutil.virtual_memory().available
-        return available
+        return limits.free_memory().bytes
 
     def positive_inverse_into(self, matrix: Array, out: Array) -> None:
         np.copyto(out, matrix)
@@ -83,7 +85,8 @@ class NumpyBackend(Backend):
             out[j] = solved
 
     def describe(self) -> str:
-        return f"CPU {platform.machine()}, {os.cpu_count()} cores"
+        there, ours = os.cpu_count() or 1, limits.processors()
+        return f"CPU {platform.machine()}, {ours} {f'of {there} ' if ours < there else ''}cores"
 
 
 class DraftBackend(NumpyBackend):

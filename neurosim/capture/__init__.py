@@ -2,7 +2,12 @@
 
 from neurosim.capture.graph import Graph, Node
 from neurosim.capture.plan import Plan, planned
+from neurosim.capture.randomness import Randomness
+from neurosim.capture.reach import Reach
 from neurosim.capture.recorded import Leaf, Recorded, recording, run_kernel
 from neurosim.capture.schedule import Item, check_order, scheduled
 
-__all__ = ["Graph", "Item", "Leaf", "Node", "Plan", "Recorded", "check_order", "planned", "recording", "run_kernel", "scheduled"]
+__all__ = [
+    "Graph", "Item", "Leaf", "Node", "Plan", "Randomness", "Reach", "Recorded", "check_order", "planned", "recording", "run_kernel",
+    "scheduled",
+]  # fmt: skip

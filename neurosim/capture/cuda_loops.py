@@ -27,10 +27,19 @@ INFIX = {
 }  # fmt: skip
 FUNCTIONS = {
     name: name for name in ("sqrt", "exp", "log", "tanh", "sin", "cos", "tan", "log1p", "expm1", "floor", "ceil", "sinh", "cosh")
-} | {"absolute": "fabs", "power": "pow", "arctan": "atan"}  # fmt: skip
+} | {
+    "absolute": "fabs", "power": "pow", "arctan": "atan", "arcsin": "asin", "arccos": "acos", "log10": "log10", "trunc": "trunc",
+}  # fmt: skip
+DIVISIONS = {  # as NumPy rounds them: towards minus infinity, so that a remainder has the sign of the divisor
+    "remainder": "KIND r = fmodSUFFIX(a, b); return r != 0 && (r < 0) != (b < 0) ? r + b : r;",
+    "floor_divide": (
+        "if (b == 0) return a / b; KIND r = fmodSUFFIX(a, b), q = (a - r) / b; if (r != 0 && (r < 0) != (b < 0)) q -= 1; "
+        "KIND f = floorSUFFIX(q); return q - f > (KIND)0.5 ? f + 1 : f;"
+    ),
+}
 PREFIX = {"negative": "-", "logical_not": "!"}
 OTHERS = frozenset({"maximum", "minimum", "sign", "where", "cast", "unit", "full", "assign"})
-ELEMENTWISE = frozenset(INFIX) | frozenset(FUNCTIONS) | frozenset(PREFIX) | OTHERS
+ELEMENTWISE = frozenset(INFIX) | frozenset(FUNCTIONS) | frozenset(PREFIX) | frozenset(DIVISIONS) | OTHERS
 HEAD = 'typedef long long whole;\nextern "C" __global__ void NAME('
 EACH = """  for (whole k = blockIdx.x * (whole)blockDim.x + threadIdx.x; k < rows * columns; k += (whole)gridDim.x * blockDim.x) {
     whole i = k / columns, j = k - i * columns;
@@ -135,6 +144,10 @@ def _formula(op: str, suffix: str, values: list[str]) -> str:
         return f"({b} {'>' if op == 'maximum' else '<'} {a}) ? {b} : {a}"  # a NaN in the first place stays
     if op == "sign":
         return f"{values[0]} > 0 ? 1 : ({values[0]} < 0 ? -1 : {values[0]})"
+    if op in DIVISIONS:
+        kind = "float" if suffix else "double"
+        body = DIVISIONS[op].replace("KIND", kind).replace("SUFFIX", suffix)
+        return f"[]({kind} a, {kind} b) -> {kind} {{ {body} }}({', '.join(values)})"
     return f"{FUNCTIONS[op]}{suffix}({', '.join(values)})"
 
 

@@ -5,8 +5,9 @@ Equal operations on equal inputs are one node, so that nothing is computed twice
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,10 +65,12 @@ class Graph:
 
     assigned : leaf -> the value it takes at the end of the step
     watched : (what it is, its values), in order; a step in which they are no finite numbers must not change anything
+    refused : why what was asked for has no place in a graph; whoever asked may have gone on another way, which is not the step's
     """
 
     def __init__(self) -> None:
         self._known: dict[Any, Node] = {}
+        self.refused: list[str] = []
         self.assigned: dict[Node, Node] = {}
         self.watched: list[tuple[str, Node]] = []
 
@@ -81,12 +84,17 @@ class Graph:
             self._known[own] = Node(op, inputs, shape, None if dtype is None else np.dtype(dtype), detail, len(self._known))
         return self._known[own]
 
+    def refusal(self, reason: str) -> NotCapturableError:
+        """Return the error that says ``reason``, and remember it."""
+        self.refused.append(reason)
+        return NotCapturableError(reason)
+
     # ------------------------------------------------------------------ what is given
 
     def leaf(self, array: Array) -> Node:
         """Return the node of an array that outlives the step."""
         if not array.flags.c_contiguous:
-            raise NotCapturableError(f"an array of shape {array.shape} is a view in another order: hold a contiguous copy of it")
+            raise self.refusal(f"an array of shape {array.shape} is a view in another order: hold a contiguous copy of it")
         return self.node("leaf", (), array.shape, array.dtype, array, key=id(array))
 
     def input(self, name: str, shape: Shape, dtype: Any) -> Node:
@@ -129,7 +137,7 @@ class Graph:
             if op == "where":  # of two numbers
                 return np.dtype(np.float64)
             kinds = ", ".join(str(node.dtype) for node in values)
-            raise NotCapturableError(f"{op} of {kinds} gives {dtype}: expected float32 or float64")
+            raise self.refusal(f"{op} of {kinds} gives {dtype}: expected float32 or float64")
         return dtype
 
     def _simplified(self, op: str, inputs: tuple[Node, ...], shape: Shape, dtype: np.dtype[Any]) -> Node | None:
@@ -175,7 +183,7 @@ class Graph:
     def matmul(self, a: Node, b: Node) -> Node:
         """Return the matrix product of two matrices."""
         if len(a.shape) != 2 or len(b.shape) != 2 or a.shape[1] != b.shape[0]:
-            raise NotCapturableError(f"matmul of {a.shape} and {b.shape}: expected two matrices that fit")
+            raise self.refusal(f"matmul of {a.shape} and {b.shape}: expected two matrices that fit")
         return self.node("matmul", (a, b), (a.shape[0], b.shape[1]), np.result_type(a.dtype, b.dtype))
 
     def reshape(self, value: Node, shape: Shape) -> Node:
@@ -184,21 +192,21 @@ class Graph:
             rest = math.prod(n for n in shape if n != -1)
             shape = tuple(value.size // max(rest, 1) if n == -1 else n for n in shape)
         if math.prod(shape) != value.size:
-            raise NotCapturableError(f"reshape of {value.shape} to {shape}: expected as many elements")
+            raise self.refusal(f"reshape of {value.shape} to {shape}: expected as many elements")
         origin = value.inputs[0] if value.op == "reshape" else self._contiguous(value)
         return origin if shape == origin.shape else self.node("reshape", (origin,), shape, value.dtype)
 
     def transpose(self, value: Node) -> Node:
         """Return the transpose of a matrix."""
         if len(value.shape) != 2:
-            raise NotCapturableError(f"transpose of shape {value.shape}: expected a matrix")
+            raise self.refusal(f"transpose of shape {value.shape}: expected a matrix")
         return value.inputs[0] if value.op == "transpose" else self.node("transpose", (value,), value.shape[::-1], value.dtype)
 
     def join(self, parts: Sequence[Node]) -> Node:
         """Return matrices side by side."""
         rows = {part.shape[0] for part in parts}
         if len(rows) != 1 or any(len(part.shape) != 2 for part in parts):
-            raise NotCapturableError(f"joining {[part.shape for part in parts]}: expected matrices of as many rows")
+            raise self.refusal(f"joining {[part.shape for part in parts]}: expected matrices of as many rows")
         shape = (rows.pop(), sum(part.shape[1] for part in parts))
         return self.node("join", (self._contiguous(p) for p in parts), shape, np.result_type(*(p.dtype for p in parts)))
 
@@ -239,6 +247,47 @@ class Graph:
                 found.add(node)
                 pending.extend(node.inputs)
         return sorted(found, key=lambda node: node.number)
+
+
+    # ------------------------------------------------------------------ is it sound, is it the same
+
+    def check(self) -> None:
+        """Raise NotCapturableError where something was refused, or arrays that a step writes to lie in each other's memory."""
+        if self.refused:
+            raise NotCapturableError(self.refused[0])
+        leaves = sorted((_start(node.detail), node.number, node) for node in self._known.values() if node.op == "leaf")
+        end, last = 0, None
+        for start, _, node in leaves:
+            if start < end and node.nbytes and (node in self.assigned or last in self.assigned):
+                raise self.refusal(f"arrays of shape {node.shape} and {last and last.shape} share memory: hold one, and make views of it")
+            if start + node.nbytes > end:
+                end, last = start + node.nbytes, node
+
+    def described(self, known: Collection[int], read: Callable[[Array], np.ndarray]) -> list[bytes]:
+        """Return all that the step does, so that equal descriptions are equal steps.
+
+        known : the ids of arrays that live on, which stand for themselves; others, which the step made, are told by their values
+        read : brings an array to the host
+        """
+        marks: dict[Node, bytes] = {}
+        for node in self.needed():  # inputs come before what needs them
+            detail = node.detail
+            if node.op == "leaf":
+                detail = id(detail) if id(detail) in known else _digest(np.ascontiguousarray(read(detail)).tobytes())
+            own = repr((node.op, node.shape, node.dtype, detail)).encode()
+            marks[node] = _digest(own + b"".join(marks[value] for value in node.inputs))
+        watches, assigns = self.roots()
+        return [marks[node] for node in watches] + sorted(marks[node] for node in assigns)
+
+
+def _start(array: Array) -> int:
+    """Return where an array's memory begins."""
+    interface = getattr(array, "__array_interface__", None) or array.__cuda_array_interface__
+    return int(interface["data"][0])
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=16).digest()
 
 
 def _is(node: Node, value: float) -> bool:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import os
-import tempfile
+import threading
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import llvmlite.binding as llvm
-import platformdirs
+
+from neurosim.capture import kernel_cache
 
 DECLARATIONS = "\n".join(
     f"declare {kind} @llvm.{name}.{suffix}({', '.join([kind] * arguments)})"
@@ -35,18 +34,21 @@ def _engine() -> Any:
 
 
 _compiled: dict[str, int] = {}  # text -> address
+_one_at_a_time = threading.Lock()  # a symbol is handed to LLVM once
 
 
 def compiled(texts: Sequence[str]) -> dict[str, int]:
     """Return text -> address of the machine code; what earlier processes compiled is read from the cache folder."""
-    for text in dict.fromkeys(texts):
-        if text not in _compiled:
-            name = f"kernel_{_digest(text)}"
-            path = cache_folder() / f"{name}.o"
-            if not path.exists():
-                _write(path, _object_code(text, name))
-            _engine().add_object_file(llvm.ObjectFileRef.from_data(path.read_bytes()))
-            _compiled[text] = _engine().get_function_address(name)
+    with _one_at_a_time:
+        for text in dict.fromkeys(texts):
+            if text not in _compiled:
+                name = f"kernel_{_digest(text)}"
+                code = kernel_cache.read(name)
+                if code is None:
+                    code = _object_code(text, name)
+                    kernel_cache.write(name, code)
+                _engine().add_object_file(llvm.ObjectFileRef.from_data(code))
+                _compiled[text] = _engine().get_function_address(name)
     return {text: _compiled[text] for text in texts}
 
 
@@ -65,21 +67,3 @@ def _object_code(text: str, name: str) -> bytes:
     builder.getModulePassManager().run(module, builder)
     code: bytes = _machine().emit_object(module)
     return code
-
-
-@functools.cache
-def cache_folder() -> Path:
-    """Return a folder we may write to: the user's cache, or a temporary one where that is read-only."""
-    folder = Path(platformdirs.user_cache_dir("neurosim")) / "kernels"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError:
-        return Path(tempfile.mkdtemp(prefix="neurosim-kernels-"))
-
-
-def _write(path: Path, content: bytes) -> None:
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
-        file.write(content)
-    os.replace(file.name, path)  # two processes may write at once: each swaps in a whole file

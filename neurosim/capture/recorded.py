@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.capture.graph import Array, Graph, Node, Shape
-from neurosim.errors import NotCapturableError
+from neurosim.capture.graph import BITWISE, COMPARISONS, LOGICAL, Array, Graph, Node, Shape
+from neurosim.capture.reach import Reach
+from neurosim.errors import quoted
 
+TRUTHS = COMPARISONS | LOGICAL | frozenset(BITWISE)
 UFUNCS = {"true_divide": "divide"}  # by NumPy's older name
 KERNEL_FUNCTIONS = {"sqrt": np.sqrt, "exp": np.exp, "log": np.log, "tanh": np.tanh, "abs": np.abs}
 
@@ -23,17 +25,37 @@ KERNEL_FUNCTIONS = {"sqrt": np.sqrt, "exp": np.exp, "log": np.log, "tanh": np.ta
 class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
     """An array to be: a shape, a dtype, and the node that will compute it.  What is written into it, it becomes.
 
+    base : the array whose memory it shows, with the way from that one's values to its own and back, or None
+
     Raises
     ------
     NotCapturableError
         Its values are asked for (``float(...)``, ``if ...``), or something is done to it that has no node.
     """
 
-    __slots__ = ("graph", "node")
+    __slots__ = ("_back", "_base", "_node", "_there", "graph")
 
     def __init__(self, graph: Graph, node: Node) -> None:
         self.graph = graph
-        self.node = node
+        self._node = node
+        self._base: Recorded | None = None
+
+    @property
+    def node(self) -> Node:
+        """What computes its values as they are now."""
+        return self._node if self._base is None else self._there(self._base.node)
+
+    def _write(self, node: Node) -> None:
+        if self._base is None:
+            self._node = node
+        else:
+            self._base._write(self._back(node))
+
+    def _view(self, there: Callable[[Node], Node], back: Callable[[Node], Node]) -> Recorded:
+        """Return an array that shows this one's memory: what is written into either is written into both."""
+        view = self._new(there(self.node))
+        view._base, view._there, view._back = self, there, back
+        return view
 
     # ------------------------------------------------------------------ what it looks like
 
@@ -65,8 +87,9 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **options: Any) -> Any:
         if method != "__call__" or options:
-            raise NotCapturableError(f"np.{ufunc.__name__}.{method} with {sorted(options)}: expected a plain call")
+            raise self.graph.refusal(f"np.{ufunc.__name__}.{method} with {sorted(options)}: expected a plain call")
         nodes = [self._node_of(value) for value in inputs]
+        self._check(ufunc, nodes)
         if ufunc is np.matmul:
             result = self.graph.matmul(*nodes)
         else:
@@ -75,38 +98,55 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
             return Recorded(self.graph, result)
         (target,) = out
         if not isinstance(target, Recorded):
-            raise NotCapturableError(f"np.{ufunc.__name__} writes into an array the step does not know: hold it in the pathway")
+            raise self.graph.refusal(f"np.{ufunc.__name__} writes into an array the step does not know: hold it in the pathway")
+        if result.dtype is not None and not np.can_cast(result.dtype, target.dtype, "same_kind"):
+            raise self.graph.refusal(f"np.{ufunc.__name__} of {result.dtype} into an array of {target.dtype}: expected like numbers")
         target[...] = Recorded(self.graph, result)
         return target
 
+    def _check(self, ufunc: np.ufunc, nodes: list[Node]) -> None:
+        """Refuse what NumPy itself would, and functions whose answer is of another kind than the graph takes it for."""
+        if ufunc.nout != 1:
+            raise self.graph.refusal(f"np.{ufunc.__name__} has no place in a captured step: it gives {ufunc.nout} arrays")
+        kinds = tuple(float if node.dtype is None else node.dtype for node in nodes)
+        try:
+            found = ufunc.resolve_dtypes((*kinds, None))[-1]
+        except TypeError as cause:
+            raise self.graph.refusal(f"np.{ufunc.__name__}: {cause}") from cause
+        if found == np.dtype(bool) and set(kinds) != {found} and ufunc.__name__ not in TRUTHS:
+            raise self.graph.refusal(f"np.{ufunc.__name__} has no place in a captured step: compare instead")
+
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
         if function not in FUNCTIONS:
-            raise NotCapturableError(f"np.{function.__name__} has no place in a captured step: write it with elementwise functions")
+            raise self.graph.refusal(f"np.{function.__name__} has no place in a captured step: write it with elementwise functions")
         return FUNCTIONS[function](self.graph, *args, **kwargs)
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        if index not in (Ellipsis, slice(None)):
-            raise NotCapturableError(f"writing at [{index}]: expected the whole array, array[...] = value")
+        if not (index is Ellipsis or isinstance(index, slice) and index == slice(None)):
+            raise self.graph.refusal(f"writing at [{_shown(index)}]: expected the whole array, array[...] = value")
         node = self.graph.cast(self._node_of(value), self.dtype)
         if node.shape != self.shape:
             node = self.graph.elementwise("add", node, self.graph.full(self.shape, self.dtype, 0.0))
-        self.node = node
+        self._write(node)
 
     def __getitem__(self, index: Any) -> Recorded:
         index = index if isinstance(index, tuple) else (index,)
-        if any(k is not None and k != slice(None) for k in index):
-            raise NotCapturableError(f"reading at {index}: expected whole axes and new ones, such as [:, None]")
+        if not all(k is None or isinstance(k, slice) and k == slice(None) for k in index):
+            raise self.graph.refusal(f"reading at [{', '.join(map(_shown, index))}]: expected whole axes and new ones, such as [:, None]")
         rest = iter(self.shape)
         shape = tuple(1 if k is None else next(rest) for k in index)
-        return self._new(self.graph.reshape(self.node, (*shape, *rest)))
+        return self.reshape((*shape, *rest))
 
     @property
     def T(self) -> Recorded:  # noqa: N802 the name arrays give it
-        return self._new(self.graph.transpose(self.node))
+        return self._view(self.graph.transpose, self.graph.transpose)
 
     def reshape(self, *shape: Any) -> Recorded:
         wanted = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple) else shape
-        return self._new(self.graph.reshape(self.node, wanted))
+        if self.node.op == "transpose":  # NumPy's, too, is a copy
+            return self._new(self.graph.reshape(self.node, wanted))
+        graph, own = self.graph, self.shape
+        return self._view(lambda node: graph.reshape(node, wanted), lambda node: graph.reshape(node, own))
 
     def astype(self, dtype: Any) -> Recorded:
         return self._new(self.graph.cast(self.node, dtype))
@@ -131,9 +171,19 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
     # ------------------------------------------------------------------ what it cannot tell
 
     def _unknown(self, *_: Any, **__: Any) -> Any:
-        raise NotCapturableError("the step asks for a value while it runs, with float(...), int(...), if or a loop")
+        raise self.graph.refusal("the step asks for a value while it runs, with float(...), int(...), if or a loop")
 
-    __bool__ = __float__ = __int__ = __iter__ = __array__ = _unknown
+    __bool__ = __float__ = __int__ = __complex__ = __index__ = __iter__ = __array__ = _unknown
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or not hasattr(np.ndarray, name):
+            raise AttributeError(f"an array has no attribute {name!r}")
+        raise self.graph.refusal(f".{name} of an array has no place in a captured step: write it with elementwise functions")
+
+    def __deepcopy__(self, _: Any) -> Recorded:
+        return self.copy()
+
+    __copy__ = copy
 
     def _new(self, node: Node) -> Recorded:
         return Recorded(self.graph, node)
@@ -145,10 +195,11 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
 class Leaf(Recorded):
     """A recorded array that outlives the step: ``array`` holds its values before, and after it what was written into it."""
 
-    __slots__ = ("array",)
+    __slots__ = ("array", "known")
 
     def __init__(self, graph: Graph, array: Array) -> None:
-        super().__init__(graph, graph.leaf(array))
+        self.known = graph.leaf(array)
+        super().__init__(graph, self.known)
         self.array = array
 
 
@@ -160,7 +211,7 @@ def node_of(graph: Graph, value: Any) -> Node:
         return graph.constant(value)
     if hasattr(value, "flags") and hasattr(value, "shape"):
         return graph.leaf(value)
-    raise NotCapturableError(f"{type(value).__name__} {value!r}: expected an array or a number")
+    raise graph.refusal(f"{type(value).__name__} {quoted(value)}: expected an array or a number")
 
 
 def run_kernel(source: str, arrays: Mapping[str, Any], constants: Mapping[str, Any]) -> None:
@@ -177,57 +228,73 @@ def run_kernel(source: str, arrays: Mapping[str, Any], constants: Mapping[str, A
 
 
 @contextmanager
-def recording(graph: Graph, holders: list[Any], kind: type) -> Iterator[None]:
-    """Put leaves in place of every array of ``kind`` that ``holders`` hold, in attributes or in dictionaries there; then put back.
+def recording(graph: Graph, holders: list[Any], kind: type, outside: tuple[type, ...] = ()) -> Iterator[None]:
+    """Put leaves in place of every array of ``kind`` that ``holders`` hold (see ``Reach``); then put the arrays back.
 
-    What the step has written into them by then is what ``graph`` will assign.
+    What the step has written into them by then is what ``graph`` will assign.  Where it fails, everything is as it was before.
     """
-    leaves: dict[int, Leaf] = {}
+    before, exchange = Reach(holders, (*outside, Graph, Node, Recorded)), _Exchange(graph, kind)
+    try:
+        before.replace(exchange.wrapped)
+        yield
+        after = Reach(holders, before.outside)
+        after.replace(exchange.unwrapped)
+        # in the order of what was written, which holds for a resumed run too, whose holders were filled in another
+        for leaf in sorted(exchange.found.values(), key=lambda leaf: (leaf.node.number, leaf.known.number)):
+            graph.assign(leaf.known, leaf.node)
+        graph.check()
+    except BaseException:
+        before.restore()
+        raise
 
-    def wrap(value: Any) -> Any:
-        if isinstance(value, kind):
-            return leaves.setdefault(id(value), Leaf(graph, value))
+
+class _Exchange:
+    """Leaves for arrays, and arrays for leaves.
+
+    found : the leaves that the holders hold at the end of the step, by the id of their array
+    """
+
+    def __init__(self, graph: Graph, kind: type) -> None:
+        self.graph, self.kind = graph, kind
+        self.leaves: dict[int, Leaf] = {}
+        self.tuples: dict[int, tuple[tuple[Any, ...], tuple[Any, ...]]] = {}  # by the id of the one with leaves: both
+        self.found: dict[int, Leaf] = {}
+
+    def wrapped(self, value: Any, place: str) -> Any:
+        if isinstance(value, tuple):
+            items = [self.wrapped(item, place) for item in value]
+            if all(a is b for a, b in zip(items, value, strict=True)):
+                return value
+            made = _like(value, items)
+            self.tuples[id(made)] = made, value
+            return made
+        if not isinstance(value, self.kind) or not value.flags.c_contiguous:  # a view in another order: refused where it is used
+            return value
+        if id(value) not in self.leaves:
+            self.leaves[id(value)] = Leaf(self.graph, value)
+        return self.leaves[id(value)]
+
+    def unwrapped(self, value: Any, place: str) -> Any:
+        if isinstance(value, tuple):
+            items = [self.unwrapped(item, place) for item in value]
+            if id(value) in self.tuples:
+                return self.tuples[id(value)][1]
+            return value if all(a is b for a, b in zip(items, value, strict=True)) else _like(value, items)
+        if isinstance(value, Leaf):
+            self.found[id(value.array)] = value
+            return value.array
+        if isinstance(value, Recorded):
+            raise self.graph.refusal(f"a value of the step is kept in {place}: write it into an array, array[...] = value")
         return value
 
-    _replace(holders, wrap)
-    try:
-        yield
-        # in the order of what was written, which holds for a resumed run too, whose holders were filled in another
-        for leaf in sorted(_leaves(holders), key=lambda leaf: leaf.node.number):
-            graph.assign(graph.leaf(leaf.array), leaf.node)
-    finally:
-        _replace(holders, lambda value: value.array if isinstance(value, Leaf) else value)
+
+def _shown(index: Any) -> str:
+    """Return an index as a message shows it."""
+    return "an array" if hasattr(index, "shape") else quoted(index)
 
 
-def _places(holders: list[Any]) -> Iterator[tuple[dict[str, Any], str]]:
-    """Yield every (dictionary, key) under the holders' attributes."""
-    pending = [vars(holder) for holder in holders]
-    while pending:
-        place = pending.pop()
-        for key, value in list(place.items()):
-            if isinstance(value, dict):
-                pending.append(value)
-            else:
-                yield place, key
-
-
-def _replace(holders: list[Any], change: Callable[[Any], Any]) -> None:
-    for place, key in _places(holders):
-        changed = change(place[key])
-        if changed is not place[key]:
-            place[key] = changed
-
-
-def _leaves(holders: list[Any]) -> list[Leaf]:
-    """Return the leaves that the holders hold, each once."""
-    found: dict[int, Leaf] = {}
-    for place, key in _places(holders):
-        value = place[key]
-        if isinstance(value, Leaf):
-            found[id(value)] = value
-        elif isinstance(value, Recorded):
-            raise NotCapturableError(f"a value of the step is kept in {key!r}: write it into an array, array[...] = value")
-    return list(found.values())
+def _like(value: tuple[Any, ...], items: list[Any]) -> tuple[Any, ...]:
+    return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
 
 
 # ---------------------------------------------------------------------- NumPy's functions that are no ufuncs
@@ -251,7 +318,7 @@ def _full(graph: Graph, like: Any, value: float, dtype: Any = None) -> Recorded:
 
 def _concatenate(graph: Graph, parts: Any, axis: int = 0) -> Recorded:
     if axis not in (1, -1):
-        raise NotCapturableError(f"np.concatenate along axis {axis}: expected axis 1, side by side")
+        raise graph.refusal(f"np.concatenate along axis {axis}: expected axis 1, side by side")
     return Recorded(graph, graph.join([node_of(graph, part) for part in parts]))
 
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import itertools
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from neurosim.errors import NeurosimError
+from neurosim.errors import NeurosimError, RunFileError
 
 Data = Annotated[str | None, typer.Option("--data", help="Data set: digits, mnist, fashion-mnist, kuzushiji-mnist, cifar-10.")]
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder that holds the data set's files.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key, as data.limit=1000.")]
 Backend = Annotated[str, typer.Option("--backend", help="auto, numpy, cupy, or cupy-tf32.")]
-Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Decides weights, order and noise.  [default: the model's, 1]")]
+Seed = Annotated[
+    int | None, typer.Option("--seed", min=0, max=2**63 - 1, help="Decides weights, order and noise.  [default: the model's, 1]")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 Record = Annotated[
@@ -30,7 +34,7 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback with an e
 
 
 class Interrupted(NeurosimError):
-    """Ctrl-C."""
+    """Ctrl-C, or a signal that asks a process to end."""
 
     exit_status = 130
 
@@ -38,9 +42,33 @@ class Interrupted(NeurosimError):
 RUNS = Path("neurosim-runs")
 
 
-def default_folder(what: str) -> Path:
-    """Return ``neurosim-runs/<what>-<time>``."""
-    return RUNS / f"{what}-{datetime.now():%Y%m%d-%H%M%S}"
+@contextmanager
+def made_folder(what: str) -> Iterator[Path]:
+    """Make ``neurosim-runs/<what>-<time>``, which nobody else has: commands of the same second add a number.
+
+    It goes again where nothing was written into it.  Raises RunFileError where it cannot be made.
+    """
+    name, first = f"{what}-{datetime.now():%Y%m%d-%H%M%S}", not RUNS.exists()
+    try:
+        folder = next(filter(_made, (RUNS / (name if k == 1 else f"{name}-{k}") for k in itertools.count(1))))
+    except OSError as cause:
+        raise RunFileError(f"folder {RUNS / name}: cannot be made ({cause.strerror}); name another place with --out") from cause
+    try:
+        yield folder
+    finally:
+        with suppress(OSError):  # it is not empty
+            folder.rmdir()
+            if first:
+                RUNS.rmdir()
+
+
+def _made(folder: Path) -> bool:
+    """Make a folder; return whether it was not there."""
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        return False
+    return True
 
 
 def settings(given: list[str] | None, data: str | None, epochs: int | None = None) -> list[str]:
@@ -50,12 +78,21 @@ def settings(given: list[str] | None, data: str | None, epochs: int | None = Non
     return chosen + ([f"stages.0.epochs={epochs}"] if epochs is not None else [])
 
 
+def pasted(*words: object) -> str:
+    """Return a command's words as a shell takes them."""
+    return shlex.join(map(str, words))
+
+
 @contextmanager
-def interruptible(advice: str) -> Iterator[None]:
-    """Add ``advice`` to what stops the work within from outside: Ctrl-C, a full disk."""
+def interruptible(advice: str | Callable[[], str]) -> Iterator[None]:
+    """Add ``advice``, or what it returns then, to what stops the work within from outside: a signal, a full disk, no memory."""
     try:
         yield
-    except KeyboardInterrupt as cause:
-        raise Interrupted(f"interrupted; {advice}") from cause
-    except OSError as cause:
-        raise OSError(f"{cause}; {advice}") from cause
+    except BrokenPipeError:
+        raise
+    except (KeyboardInterrupt, OSError, MemoryError) as cause:
+        said = advice if isinstance(advice, str) else advice()
+        if isinstance(cause, KeyboardInterrupt):
+            raise Interrupted(f"interrupted{f' {cause}' if cause.args else ''}; {said}") from cause
+        kind = MemoryError if isinstance(cause, MemoryError) else OSError
+        raise kind(f"{cause}; {said}") from cause

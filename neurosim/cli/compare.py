@@ -2,74 +2,105 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from neurosim.cli import arguments as args
-from neurosim.errors import DivergedError
+from neurosim.errors import DivergedError, require
 
 if TYPE_CHECKING:
     from neurosim.experiments.comparison import Result, Watch
+    from neurosim.experiments.schema import ModelTable
 
 Rows = Annotated[str | None, typer.Option("--schemes", help="Rows to run, separated by commas.  [default: all]")]
-Seeds = Annotated[int, typer.Option("--seeds", min=1, help="How many seeds, counted from --seed.")]
+Seeds = Annotated[int | None, typer.Option("--seeds", min=1, help="How many seeds, counted from --seed.  [default: 1]")]
 Epochs = Annotated[int | None, typer.Option("--epochs", help="Epochs of every row.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Folder to write into.  [default: neurosim-runs/compare-TIME]")]
-File = Annotated[str, typer.Option("--file", help="A comparison file: a path, or the name of one that is installed.")]
+File = Annotated[
+    str | None, typer.Option("--file", help="A comparison file: a path, or the name of one that is installed.  [default: compare]")
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the comparison in the folder --out where it stopped.")]
 
 
 def compare(
     data: args.Data = None,
     data_dir: args.DataDir = None,
     schemes: Rows = None,
-    seeds: Seeds = 1,
+    seeds: Seeds = None,
     epochs: Epochs = None,
     seed: args.Seed = None,
     out: Out = None,
-    file: File = "compare",
+    file: File = None,
     settings: args.Settings = None,
     record: args.Record = None,
     alignment: args.Align = None,
     backend: args.Backend = "auto",
+    resume: Resume = False,
     overwrite: args.Overwrite = False,
     quiet: args.Quiet = False,
     debug: args.Debug = False,
 ) -> None:
     """Train one network under every scheme, from the same weights and on the same order of data, and print the table."""
-    from neurosim.experiments.comparison import compare, comparison_models
+    from neurosim.experiments import comparison
 
+    require(not (resume and overwrite), "--resume with --overwrite: expected one of the two; leave one out")
     chosen = args.settings(settings, data) + ([f"training.epochs={epochs}"] if epochs is not None else [])
     rows = list(dict.fromkeys(name.strip() for name in schemes.split(","))) if schemes is not None else None
-    models = comparison_models(file, rows=rows, settings=chosen, record=record or (), alignment=alignment)
-    out = out or args.default_folder(Path(file).stem)
-    first = 1 if seed is None else seed
-    results: list[Result] = []
-    with args.interruptible(f"what is done lies in {out}"), _watching(quiet) as watch:
-        for result in compare(
-            models, out, seeds=range(first, first + seeds), backend=backend, data_dir=data_dir, overwrite=overwrite, watch=watch
-        ):
-            results.append(result)
-    _print_table(results, next(iter(models.values())).table.title.partition(": ")[2])
-    _write_report(results, out, overwrite)
-    _print_after(results, out, next(iter(models.values())).table.data.name)
+    with ExitStack() as stack:
+        if resume:
+            told = record or alignment is not None or file is not None
+            require(not told, "--resume with --record, --alignment or --file: a comparison goes on as it began; leave them out")
+            require(out is not None, "compare: no folder to resume: expected --out FOLDER; add it")
+            assert out is not None
+            started = comparison.reopen(out, rows=rows, settings=chosen, first=seed, count=seeds, backend=backend)
+            models = started.models
+            going = functools.partial(comparison.resume, started, data_dir=data_dir)
+        else:
+            name = file or "compare"
+            models = comparison.comparison_models(name, rows=rows, settings=chosen, record=record or (), alignment=alignment)
+            out = out or stack.enter_context(args.made_folder(Path(name).stem))
+            counted = range(first := 1 if seed is None else seed, first + (seeds or 1))
+            options: dict[str, Any] = {"seeds": counted, "backend": backend, "data_dir": data_dir, "overwrite": overwrite}
+            going = functools.partial(comparison.compare, models, **options)
+        with args.interruptible(functools.partial(_advice, out)):
+            with _watching(quiet) as watch:
+                results = list(going(out, watch=watch))
+            _finish(results, out, next(iter(models.values())).table, overwrite or resume)
+
+
+def _advice(out: Path) -> str:
+    """Return how to go on."""
+    from neurosim.experiments.comparison_folder import NAME
+
+    command = args.pasted("neurosim", "compare", "--resume", "--out", out)
+    return f"continue with: {command}" if (out / NAME).exists() else "nothing was written"
+
+
+def _finish(results: Sequence[Result], out: Path, table: ModelTable, overwrite: bool) -> None:
+    """Print the table, write the report, and say what went wrong."""
+    _write_report(results, out, overwrite)  # before anything is printed, which may go wrong
+    _print_table(results, table.title.partition(": ")[2])
+    _print_after(results, out, table.data.name)
     diverged = [f"{result.scheme} (seed {result.seed})" for result in results if result.failure]
     if diverged:
         raise DivergedError(f"{', '.join(diverged)} diverged; the run files say where")
 
 
 def _write_report(results: Sequence[Result], out: Path, overwrite: bool) -> None:
-    from contextlib import ExitStack
-
-    from neurosim.analysis.report import write_report
+    from neurosim.analysis.report import check_free, write_report
+    from neurosim.experiments.comparison_folder import path_of, replacing
     from neurosim.recording import Run
 
+    check_free(out / "report.html", overwrite)
     with ExitStack() as stack:
-        runs = [stack.enter_context(Run(out / f"{result.scheme}-seed{result.seed}.h5")) for result in results]
-        write_report(runs, out / "report.html", overwrite=overwrite)
+        runs = [stack.enter_context(Run(path_of(out, result.scheme, result.seed))) for result in results]
+        with replacing(out / "report.html") as fresh:
+            write_report(runs, fresh)
         spent = [run.metrics["alignment_seconds"].sum() for run in runs if "alignment_seconds" in run.metrics]
         if spent:
             steps = sum(run.metrics["seconds"].sum() for run in runs)
@@ -79,11 +110,11 @@ def _write_report(results: Sequence[Result], out: Path, overwrite: bool) -> None
 @contextmanager
 def _watching(quiet: bool) -> Iterator[Watch]:
     """Yield what makes the observers of each job: a bar, or a line when it is done, or nothing."""
-    from neurosim.cli.progress import Bar, LastLine, console, display
+    from neurosim.cli.progress import Bar, LastLine, display, is_live
 
     if quiet:
         yield lambda job: []
-    elif console.is_terminal:
+    elif is_live():
         with display() as progress:
             yield lambda job: [Bar(progress, job, f"{job.model.name}, seed {job.seed}")]
     else:
@@ -91,30 +122,19 @@ def _watching(quiet: bool) -> Iterator[Watch]:
 
 
 NUMBERS = ("test\naccuracy %", "points\nto BP", "train\nloss", "epochs\nto 95 %", "step\nms", "over\nBP", "angle\nto BP °")
-CLAIMS = ("weight\ntransport", "update\nlocking", "backward\nlocking")
-WIDE = 128  # columns that numbers and claims need side by side
+CLAIMS = ("weight\ntransport", "update\nlocking", "backward\nlocking", "feedback\nlearns from")
 
 
 def _print_table(results: Sequence[Result], title: str) -> None:
-    """Print numbers and claims in one table, or in two where the terminal is narrow."""
-    from rich import box
-    from rich.table import Table
-
+    """Print numbers and claims in one table, or below each other where the terminal is narrow."""
     from neurosim.cli.progress import console
+    from neurosim.cli.tables import fitted, show
     from neurosim.experiments.comparison import summarised
 
-    rows = summarised(results)
-    first = len(NUMBERS) + 1
-    parts = [slice(1, None)] if console.width >= WIDE else [slice(1, first), slice(first, None)]
-    for part in parts:
-        padding = (0, 1) if len(parts) == 1 else (0, 1, 0, 0)
-        table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False, padding=padding)
-        table.add_column("scheme", no_wrap=True)
-        for k, heading in enumerate((*NUMBERS, *CLAIMS)[part.start - 1 :][: len(rows[0][part])], start=part.start):
-            table.add_column(heading, justify="right" if k < first else "left", no_wrap=True)
-        for row in rows:
-            table.add_row(row[0], *row[part])
-        console.print(table)
+    schemes, *cells = zip(*summarised(results), strict=True)
+    columns = [(heading, list(column)) for heading, column in zip((*NUMBERS, *CLAIMS), cells, strict=True)]
+    blocks = [*([column] for column in columns[: len(NUMBERS)]), columns[len(NUMBERS) :]]
+    show(console, fitted(console, ("scheme", list(schemes)), blocks, title, left=CLAIMS))
 
 
 def _print_after(results: Sequence[Result], out: Path, data: str) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import signal
+import errno
+import functools
 import sys
 import traceback
-from collections.abc import Sequence
-from typing import Annotated
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
 
 import typer
 
+from neurosim.cli import streams
+from neurosim.cli.arguments import Interrupted
 from neurosim.cli.check import check
 from neurosim.cli.compare import compare
 from neurosim.cli.export import export
@@ -17,8 +21,12 @@ from neurosim.cli.models import models
 from neurosim.cli.report import report
 from neurosim.cli.run import run
 from neurosim.cli.show import show
+from neurosim.cli.signals import Signals
+from neurosim.cli.terminal import survive
 from neurosim.cli.watch import watch
-from neurosim.errors import NeurosimError
+from neurosim.errors import NeurosimError, quoted
+
+MANY = 1000  # characters; a path may have some hundred
 
 app = typer.Typer(
     name="neurosim",
@@ -27,8 +35,25 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (compare, run, models, show, watch, check, report, export):
-    app.command()(command)
+
+
+def _past_typer(command: Callable[..., None]) -> Callable[..., None]:
+    """Return ``command`` with errors of our own for what Typer would answer itself, by leaving or with a status it chooses."""
+
+    @functools.wraps(command)
+    def past(*arguments: Any, **options: Any) -> None:
+        try:
+            command(*arguments, **options)
+        except KeyboardInterrupt as cause:
+            raise Interrupted("interrupted") from cause
+        except BrokenPipeError as cause:
+            raise streams.Unread from cause
+
+    return past
+
+
+for command in (streams.going_on_unread(compare), streams.going_on_unread(run), models, show, watch, check, report, export):
+    app.command()(_past_typer(command))
 
 
 def _print_version(wanted: bool) -> None:
@@ -49,26 +74,39 @@ def root(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status.
 
-    0 done; 2 the input was wrong; 3 the run failed; 130 interrupted.  Errors are one line on stderr; ``--debug`` adds a traceback.
+    0 done; 2 the input was wrong; 3 the run failed; 130 interrupted; 141 nobody read what it printed.  Errors are one line on
+    stderr; ``--debug`` adds a traceback.
     """
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
-    _listen_to_interrupts()
-    try:
-        return int(app(arguments, prog_name="neurosim", standalone_mode=False) or 0)
-    except Exception as error:
-        status, message = _told(error)
-        if "--debug" in arguments:
-            traceback.print_exc()
-        if message:
-            print(f"neurosim: {' '.join(message.split())}", file=sys.stderr)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    streams.ensure()
+    with Signals(program=arguments is None), warnings.catch_warnings():
+        survive()
+        try:
+            status = int(app(given, prog_name="neurosim", standalone_mode=False) or 0)
+            sys.stdout.flush()
+        except (Exception, KeyboardInterrupt) as error:
+            status, message = _told(error)
+            if "--debug" in given:
+                traceback.print_exc()
+            if message:
+                streams.tell(f"neurosim: {_in_one_line(message, given)}")
+        streams.settle()
         return status
 
 
-def _told(error: Exception) -> tuple[int, str]:
+def _told(error: BaseException) -> tuple[int, str]:
     """Return exit status and message; an error that nobody foresaw is raised again."""
     if isinstance(error, NeurosimError):
         return error.exit_status, str(error)
-    if isinstance(error, OSError):
+    if isinstance(error, KeyboardInterrupt):  # before a command had begun
+        return Interrupted.exit_status, "interrupted"
+    if isinstance(error, BrokenPipeError):
+        return streams.Unread.exit_status, ""
+    if isinstance(error, MemoryError):
+        return 3, f"out of memory ({str(error) or 'of the smallest piece'}); make the network, the batch or the recordings smaller"
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return 2, f"{quoted(error.filename)}: expected a shorter name; the file system takes none of that length"
+    if isinstance(error, OSError | RecursionError):
         return 3, f"cannot go on: {error}"
     if not hasattr(error, "format_message"):  # Typer's usage errors have it, and no public base class
         raise error
@@ -76,10 +114,9 @@ def _told(error: Exception) -> tuple[int, str]:
     return 2, f"{message}; see neurosim --help" if message else ""
 
 
-def _listen_to_interrupts() -> None:
-    """Let SIGINT raise KeyboardInterrupt where the shell had it ignored, as for jobs in the background.
-
-    Brian2 wraps the handler it finds and calls it, and what stands for "ignored" cannot be called.
-    """
-    if not callable(signal.getsignal(signal.SIGINT)):
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+def _in_one_line(message: str, arguments: Sequence[str]) -> str:
+    """Return a message without line breaks, and with long arguments, which Typer quotes whole, cut."""
+    for argument in sorted(arguments, key=len, reverse=True):
+        for part in (argument, argument.partition("=")[2]):
+            message = message.replace(part, quoted(part)[1:-1]) if len(part) > MANY else message
+    return " ".join(message.split())

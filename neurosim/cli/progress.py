@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 from neurosim.experiments.run import Job
 from neurosim.training import Evaluation, Observer, Trainer
@@ -14,6 +15,14 @@ from neurosim.training import Evaluation, Observer, Trainer
 console = Console()
 if not console.is_terminal:
     console = Console(width=160)  # a pipe has no width; let no cell of a table be cut
+
+WIDE = 90  # columns that a bar needs beside the longest name of a scheme and its numbers
+NARROW = 70  # below, there is only room for the error
+
+
+def is_live() -> bool:
+    """Return whether the terminal can write over what it has shown."""
+    return console.is_terminal and not console.is_dumb_terminal
 
 
 class Bar(Observer):
@@ -59,7 +68,7 @@ def progress_of(job: Job, quiet: bool) -> Iterator[list[Observer]]:
     """Yield the observers that show how ``job`` goes on."""
     if quiet:
         yield []
-    elif console.is_terminal:
+    elif is_live():
         with display() as progress:
             yield [Bar(progress, job, job.model.name)]
     else:
@@ -67,9 +76,12 @@ def progress_of(job: Job, quiet: bool) -> Iterator[list[Observer]]:
 
 
 def display() -> Progress:
-    """Return the display of bars."""
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=10), TextColumn("{task.fields[state]}"))
-    return Progress(*columns, TimeRemainingColumn(), TextColumn("left", style="dim"), console=console)
+    """Return the display of bars; on a narrow terminal without the bars, so that no name and no number is cut."""
+    whole = Column(no_wrap=True)
+    columns: list[ProgressColumn] = [TextColumn("{task.description}", table_column=Column(overflow="fold", no_wrap=False))]
+    columns += [BarColumn(bar_width=10)] if console.width >= WIDE else []
+    columns += [TextColumn("{task.fields[state]}", table_column=whole), TimeRemainingColumn(table_column=whole)]
+    return Progress(*columns, TextColumn("left", style="dim", table_column=whole), console=console)
 
 
 def described(metrics: Mapping[str, Evaluation]) -> str:
@@ -78,8 +90,9 @@ def described(metrics: Mapping[str, Evaluation]) -> str:
 
 
 def in_short(metrics: Mapping[str, Evaluation]) -> str:
-    """Return loss and test error in few enough characters to stand beside a bar on 80 columns."""
-    return f"loss {metrics['train'].loss:.3f} error {metrics['test'].error:.1f} %"
+    """Return loss and test error in few characters, on a narrow terminal the error alone."""
+    error = f"error {metrics['test'].error:.1f} %"
+    return error if console.width < NARROW else f"loss {metrics['train'].loss:.3f} {error}"
 
 
 def steps(trainer: Trainer, job: Job) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -44,23 +46,24 @@ def run(
 
     require(not (resume and overwrite), "--resume with --overwrite: expected one of the two; leave one out")
     chosen = args.settings(settings, data, epochs)
-    if resume:
-        told = record or alignment is not None
-        require(not told, "--resume with --record or --alignment: a run goes on as it began; leave them out")
-        out = _given(out, "run: no file to resume: expected --out FILE.h5; add it")
-        job = engine.reopen(out, model=model, settings=chosen, seed=seed, backend=backend, data_dir=data_dir)
-    else:
-        name = _given(model, "run: no model given: expected a name that neurosim models lists, or a path; add it")
-        file = ModelFile.load(name, chosen, record=record or (), alignment=alignment)
-        out, job = _fresh(file, out, overwrite, seed=seed, backend=backend, data_dir=data_dir)
-    require(
-        epochs is None or len(job.trainers) == 1,
-        f"--epochs {epochs}: {job.model.name} has {len(job.trainers)} stages: expected one; use --set stages.0.epochs=...",
-    )
-    if not quiet:
-        typer.echo(_introduction(job, out))
-    with args.interruptible(f"continue with: neurosim run --resume --out {out}"), progress_of(job, quiet) as observers:
-        result = engine.resume(job, out, *observers) if resume else engine.run(job, out, *observers, overwrite=overwrite)
+    options: dict[str, Any] = {"seed": seed, "backend": backend, "data_dir": data_dir}
+    with ExitStack() as stack:
+        with args.interruptible("nothing was written"):
+            if resume:
+                told = record or alignment is not None
+                require(not told, "--resume with --record or --alignment: a run goes on as it began; leave them out")
+                out = _given(out, "run: no file to resume: expected --out FILE.h5; add it")
+                job = engine.reopen(out, model=model, settings=chosen, **options)
+            else:
+                name = _given(model, "run: no model given: expected a name that neurosim models lists, or a path; add it")
+                job = _fresh(ModelFile.load(name, chosen, record=record or (), alignment=alignment), out, overwrite, **options)
+            _check_epochs(job, epochs)
+        out = out or stack.enter_context(args.made_folder(job.model.name)) / f"{job.model.name}.h5"
+        with args.interruptible(functools.partial(_advice, out)):
+            if not quiet:
+                typer.echo(_introduction(job, out))
+            with progress_of(job, quiet) as observers:
+                result = engine.resume(job, out, *observers) if resume else engine.run(job, out, *observers, overwrite=overwrite)
     if "alignment_seconds" in result.metrics and not quiet:
         typer.echo(_price(result))
     typer.echo(f"test error {result.metrics.loc['test', 'error'].iloc[-1]:.2f} %")
@@ -71,14 +74,26 @@ def _given(value: Any, otherwise: str) -> Any:
     return value
 
 
-def _fresh(model: ModelFile, out: Path | None, overwrite: bool, **options: Any) -> tuple[Path, Job]:
-    """Return the file to write and the job, the cheap checks done first."""
+def _fresh(model: ModelFile, out: Path | None, overwrite: bool, **options: Any) -> Job:
+    """Return the job, the cheap checks done first."""
     from neurosim.experiments.run import prepare
     from neurosim.recording.run_file import check_free
 
-    out = out or args.default_folder(model.name) / f"{model.name}.h5"
-    check_free(out, overwrite)
-    return out, prepare(model, **options)
+    if out is not None:
+        check_free(out, overwrite)
+    return prepare(model, **options)
+
+
+def _check_epochs(job: Job, epochs: int | None) -> None:
+    require(
+        epochs is None or len(job.trainers) == 1,
+        f"--epochs {epochs}: {job.model.name} has {len(job.trainers)} stages: expected one; use --set stages.0.epochs=...",
+    )
+
+
+def _advice(out: Path) -> str:
+    """Return how to go on."""
+    return f"continue with: {args.pasted('neurosim', 'run', '--resume', '--out', out)}" if out.exists() else "nothing was written"
 
 
 def _price(result: Run) -> str:

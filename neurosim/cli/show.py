@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -43,8 +44,20 @@ def show(
         typer.echo("\n".join(["", f"stage {number} of {len(table.stages)}", *_stage(stage, trainer)]))
     needed = memory(table)
     typer.echo(f"\nmemory      {needed.describe()}")
+    typer.echo("\n".join(_machine()))
     refuse_unless_free(needed, found.name)
     typer.echo("\n".join(_times(table)))
+
+
+def _machine() -> list[str]:
+    """Return what this process may use here: a batch job or a container may allow less than there is."""
+    from neurosim.backends import limits
+
+    room, ours, there = limits.free_memory(), limits.processors(), os.cpu_count()
+    return [
+        f"free        {room.bytes / 2**20:,.0f} MiB within {room.limit}",
+        f"threads     {limits.threads()} of {limits.blas()}, on {ours} of {there} processors",
+    ]
 
 
 def _print_recordable(network: Network, trainers: list[Trainer]) -> None:
@@ -96,7 +109,7 @@ def _origin(table: ModelTable) -> list[str]:
 
 def _stage(stage: Stage, trainer: Trainer) -> list[str]:
     pathway = trainer.pathway
-    claims = [f"{name}: {_answer(value)}".replace("_", " ") for name, value in vars(pathway.claims).items()]
+    claims = [f"{name.replace('_', ' ')}: {pathway.claims.words(name)}" for name in vars(pathway.claims)]
     own = pathway.parameters() | pathway.memory()
     return [
         f"scheme      {stage.scheme} ({pathway.citation})",
@@ -129,10 +142,6 @@ def _feedback(stage: Stage, own: dict[str, Any]) -> str:
 def _described(optimiser: Any) -> str:
     links = (f"{link.name}({', '.join(f'{k}={v}' for k, v in vars(link).items())})" for link in optimiser.links)
     return " -> ".join(links)
-
-
-def _answer(value: Any) -> str:
-    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
 def _size(arrays: dict[str, Any]) -> str:

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosim.datasets.dataset import DataSet, Split
-from neurosim.errors import DataError, require
+from neurosim.errors import DataError, quoted, require
 
 Shape = tuple[int, ...]
+MOST_CHANNELS = 4  # red, green, blue, and how opaque
 
 
 class Arrays(NamedTuple):
@@ -23,31 +24,93 @@ class Arrays(NamedTuple):
     y_test: NDArray[Any]
 
 
-def from_arrays(x_train: Any, y_train: Any, x_test: Any, y_test: Any, *, name: str = "arrays", validation: int = 0) -> DataSet:
+def from_arrays(
+    x_train: Any,
+    y_train: Any,
+    x_test: Any,
+    y_test: Any,
+    *,
+    name: str = "arrays",
+    validation: float = 0,
+    classes: int | None = None,
+) -> DataSet:
     """Return a data set made of the user's own arrays; values are taken as they are, unscaled.
+
+    Images whose channels come last, (n, height, width, 1 to 4) with sides longer than 4, are rearranged.  What is float32,
+    C-contiguous and in order already is not copied.
 
     Parameters
     ----------
     x_train, x_test : (n, n_features), (n, height, width) or (n, channels, height, width), real numbers
-    y_train, y_test : (n,) whole numbers from 0; the largest decides how many classes there are
-    validation : how many of the last training images become the validation split
+    y_train, y_test : (n,) whole numbers from 0
+    validation : how many of the last training images become the validation split, or a float below 1: the share of them
+    classes : how many there are; by default the labels tell, and then each from 0 to the largest has to occur
 
     Raises
     ------
     DataError
-        Empty, NaN, infinite or non-numeric arrays, shapes that do not match, labels that are not classes.
+        Empty, masked, NaN, infinite or non-numeric arrays, shapes that do not match, labels that are not classes.
     """
-    arrays = Arrays(np.asarray(x_train), np.asarray(y_train), np.asarray(x_test), np.asarray(y_test))
+    given = {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
+    arrays = Arrays(*(_plain(value, f"{name}, {key}") for key, value in given.items()))
     shape = arrays.x_train.shape[1:]
     if len(shape) == 2:
         shape = (1, *shape)
-    labels = np.concatenate([as_labels(arrays.y_train, f"{name}, train"), as_labels(arrays.y_test, f"{name}, test")])
-    classes = max(int(labels.max(initial=0)), 0) + 1
-    return assemble(name, arrays, shape, classes, validation)
+    elif channels_last(shape):
+        shape = (shape[-1], *shape[:-1])
+    return assemble(name, arrays, shape, _classes(name, arrays) if classes is None else classes, validation)
 
 
-def assemble(name: str, arrays: Arrays, shape: Shape, classes: int, validation: int = 0) -> DataSet:
-    """Return ``arrays`` as a checked data set whose last ``validation`` training images are set apart."""
+def _plain(values: Any, where: str) -> NDArray[Any]:
+    """Return ``values`` as an array, or say in one line why it is none."""
+    if isinstance(values, np.ma.MaskedArray):
+        masked = int(np.ma.count_masked(values))
+        require(
+            masked == 0,
+            f"data set {where}: {masked:,} masked values: expected none; fill them (x.filled(0)) or leave those samples out",
+            DataError,
+        )
+    require(
+        not (hasattr(values, "toarray") and not hasattr(values, "__array__")),
+        f"data set {where}: a sparse {type(values).__name__}: expected an array; give x.toarray()",
+        DataError,
+    )
+    try:
+        return np.asarray(values)
+    except Exception as error:  # ragged lists; tensors on a GPU or with a gradient; whatever a stranger's __array__ does
+        reason = quoted(str(error))[1:-1]
+        raise DataError(
+            f"data set {where}: a {type(values).__name__} that makes no array ({reason}): expected numbers, as many for each "
+            "sample; convert it to a NumPy array"
+        ) from None
+
+
+def channels_last(shape: Shape) -> bool:
+    """Return whether images of ``shape`` have their channels last: grey to RGBA, and sides too long to be channels."""
+    return len(shape) == 3 and shape[-1] <= MOST_CHANNELS < min(shape[:-1])
+
+
+def _classes(name: str, arrays: Arrays) -> int:
+    """Return how many classes the labels of both splits tell of; each has to occur, or they are no numbers of classes."""
+    train, test = as_labels(arrays.y_train, f"{name}, train"), as_labels(arrays.y_test, f"{name}, test")
+    occur = np.unique(np.concatenate([train, test]))
+    if not occur.size or occur[0] < 0:
+        return 1  # DataSet says what is wrong
+    largest = int(occur[-1])
+    if len(occur) <= largest:
+        first = int(np.flatnonzero(occur != np.arange(len(occur)))[0])
+        advice = "subtract 1" if len(occur) == largest and occur[0] == 1 else "number the classes from 0"
+        raise DataError(
+            f"data set {name}: labels {occur[0]} to {largest} of {len(occur)} kinds, none is {first}: expected every class from 0 "
+            f"to the largest; {advice}, or give classes={largest + 1} if some never occur"
+        )
+    return largest + 1
+
+
+def assemble(name: str, arrays: Arrays, shape: Shape, classes: int, validation: float = 0) -> DataSet:
+    """Return ``arrays`` as a checked data set whose last ``validation`` training images, or share of them, are set apart."""
+    check_whole("classes", classes)
+    require(classes >= 1, f"data set {name}: classes {classes}: expected 1 or more; correct it", DataError)
     x = as_images(arrays.x_train, shape, f"{name}, train")
     y = as_labels(arrays.y_train, f"{name}, train")
     test = Split(as_images(arrays.x_test, shape, f"{name}, test"), as_labels(arrays.y_test, f"{name}, test"))
@@ -57,14 +120,36 @@ def assemble(name: str, arrays: Arrays, shape: Shape, classes: int, validation: 
         f"data set {name}, train: {len(x)} images but {len(y)} labels: expected one label per image",
         DataError,
     )
+    kept = len(x) - _held_out(name, validation, len(x))
+    return DataSet(name, Split(x[:kept], y[:kept]), Split(x[kept:], y[kept:]), test, classes, shape)
+
+
+def _held_out(name: str, validation: float, size: int) -> int:
+    """Return how many of ``size`` training images become the validation split."""
+    count = validation
+    if isinstance(validation, float) and 0 <= validation < 1:
+        count = round(validation * size)
+        require(
+            0 < count < size or validation == 0,
+            f"data set {name}: validation {validation}: {count} of {size} training images: expected at least one in either part; "
+            "correct it",
+            DataError,
+        )
+    else:
+        check_whole(f"data set {name}: validation", validation)
     require(
-        0 <= validation < len(x),
-        f"data set {name}: validation {validation}: expected 0 to {len(x) - 1}, since {len(x)} training images are to be "
-        f"split; lower it",
+        0 <= count < size,
+        f"data set {name}: validation {validation}: expected 0 to {size - 1}, since {size} training images are to be split; "
+        "lower it",
         DataError,
     )
-    kept = len(x) - validation
-    return DataSet(name, Split(x[:kept], y[:kept]), Split(x[kept:], y[kept:]), test, classes, shape)
+    return int(count)
+
+
+def check_whole(what: str, value: Any) -> None:
+    """Raise DataError where ``value`` is neither None nor a whole number."""
+    whole = value is None or (isinstance(value, (int, np.integer)) and not isinstance(value, bool))
+    require(whole, f"{what} {quoted(value)}: expected a whole number; correct it", DataError)
 
 
 def as_images(x: NDArray[Any], shape: Shape, where: str) -> NDArray[np.float32]:
@@ -93,13 +178,14 @@ def as_labels(y: NDArray[Any], where: str) -> NDArray[np.int64]:
     """Return ``y``, (n,) or (n, 1) whole numbers of any numeric type, as (n,) int64."""
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]  # Keras stores CIFAR's labels so
+    advice = "give y.argmax(1) if they are one-hot" if y.ndim == 2 else "give each image's class number"
     require(
         y.ndim == 1 and y.dtype.kind in "uif",
-        f"data set {where}: labels {y.dtype} {y.shape}: expected whole numbers of shape (n,); give each image's class number",
+        f"data set {where}: labels {y.dtype} {y.shape}: expected whole numbers of shape (n,); {advice}",
         DataError,
     )
-    whole = np.isfinite(y) & (np.trunc(y) == y)
+    whole = np.isfinite(y) & (np.trunc(y) == y) & (np.abs(y.astype(np.float64)) < 2.0**53)
     if not whole.all():
         at = int(np.flatnonzero(~whole)[0])
-        raise DataError(f"data set {where}: label {y[at]} of image {at}: expected a whole number; check the labels")
+        raise DataError(f"data set {where}: label {y[at]} of image {at}: expected a whole number from 0; check the labels")
     return y.astype(np.int64)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from neurosim.datasets.arrays import channels_last
 from neurosim.errors import DataError, require
 
 Images = NDArray[np.float32]  # (batch, channels, height, width)
@@ -95,5 +96,16 @@ def _check_images(what: str, x: Images) -> None:
         x.ndim == 4,
         f"augmentation: {what} of a batch of shape {x.shape}: expected (batch, channels, height, width); "
         f"switch it off for a data set whose shape is (n_features,)",
+        DataError,
+    )
+    require(
+        not channels_last(x.shape[1:]),
+        f"augmentation: {what} of a batch of shape {x.shape}: expected (batch, channels, height, width), and the channels seem to "
+        f"come last; rearrange the images with np.moveaxis(x, -1, 1)",
+        DataError,
+    )
+    require(
+        what != "flip" or x.shape[3] > 1,
+        f"augmentation: flip of a batch of shape {x.shape}: expected images wider than one pixel, or it does nothing; drop it",
         DataError,
     )

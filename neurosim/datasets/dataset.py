@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -39,6 +41,10 @@ class DataSet:
     classes : how many classes; labels run from 0 to ``classes - 1``
     shape : of one image, ``(n_features,)`` or ``(channels, height, width)``
     black : per channel, the value a black pixel has here (0 before normalisation); the ``fill`` of a crop
+    scale : what the pixels were written in, and what was done to them before normalisation
+    content : how the images and labels compare with those published under this name
+    folder : where the files lay, or ""
+    loaded : what ``load`` was asked for: name, validation (a share), normalise, limit; empty for the caller's own arrays
 
     Raises
     ------
@@ -53,6 +59,10 @@ class DataSet:
     classes: int
     shape: tuple[int, ...]
     black: tuple[float, ...] = (0.0,)
+    scale: str = "as given"
+    content: str = "the user's own"
+    folder: str = ""
+    loaded: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         require(
@@ -68,6 +78,14 @@ class DataSet:
                 require(len(split) > 0, f"{where}: 0 images: expected at least 1; check the files or arrays", DataError)
             _check_arrays(where, split, self.shape)
             _check_values(where, split, self.classes)
+
+    def digest(self) -> str:
+        """Return a fingerprint of all images and labels."""
+        total = hashlib.blake2b(digest_size=16)
+        for split in (self.train, self.validation, self.test):
+            total.update(split.x.data)
+            total.update(split.y.data)
+        return total.hexdigest()
 
 
 def _check_arrays(where: str, split: Split, shape: tuple[int, ...]) -> None:
@@ -96,8 +114,10 @@ def _check_values(where: str, split: Split, classes: int) -> None:
         raise DataError(f"{where}: image {at[0]} holds {found}: expected finite numbers; remove or repair that image")
     outside = np.flatnonzero((split.y < 0) | (split.y >= classes))
     if outside.size:
-        at = outside[0]
-        raise DataError(f"{where}: label {split.y[at]} of image {at}: expected 0 to {classes - 1}; check the labels")
+        at, low, high = outside[0], split.y.min(), split.y.max()
+        advice = "subtract 1 from all labels" if (low, high) == (1, classes) else "check the labels"
+        found = f"label {split.y[at]} of image {at}"
+        raise DataError(f"{where}: {found}: expected 0 to {classes - 1}, and labels run from {low} to {high}; {advice}")
 
 
 def one_hot(y: NDArray[Any], classes: int) -> NDArray[np.float32]:

@@ -5,18 +5,16 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from neurosim.datasets.arrays import Arrays, assemble
+from neurosim.datasets.arrays import Arrays, assemble, check_whole
 from neurosim.datasets.dataset import DataSet, Split
 from neurosim.datasets.digits import read_digits
-from neurosim.datasets.folder import read_folder
+from neurosim.datasets.folder import find_files
 from neurosim.datasets.normalisation import Normalise, normalised
 from neurosim.datasets.openml import download
+from neurosim.datasets.published import AS_PUBLISHED, checksums, compared, warn
 from neurosim.datasets.registry import Entry, find
+from neurosim.datasets.scaling import unit_range
 from neurosim.errors import DataError, require
 
 
@@ -24,7 +22,7 @@ def load(
     name: str,
     *,
     data_dir: str | os.PathLike[str] | None = None,
-    validation: int = 0,
+    validation: float = 0,
     normalise: Normalise = None,
     limit: int | None = None,
 ) -> DataSet:
@@ -37,7 +35,7 @@ def load(
     ----------
     data_dir : folder with the data set's files, or with a folder of them named like the data set
     validation : how many of the last training images, in file order, become the validation split (of MNIST's 60,000
-        the papers take 10,000)
+        the papers take 10,000), or a float below 1: the share of those that there are
     normalise : "standard" for the papers' mean and standard deviation, or (mean, std), each one number or one per channel
     limit : keep at most this many training images, the first ones; applied last
 
@@ -49,30 +47,44 @@ def load(
         Files are missing or damaged, the download failed, or an argument does not fit the data set.
     """
     entry = find(name)
+    check_whole("limit", limit)
     require(limit is None or limit >= 1, f"limit {limit}: expected at least 1 training image; raise it or drop it", DataError)
-    arrays = _read(entry, data_dir)
-    scaled = arrays._replace(x_train=_unit_range(arrays.x_train, entry), x_test=_unit_range(arrays.x_test, entry))
-    data = assemble(entry.name, scaled, entry.shape, entry.classes, validation)
+    try:
+        return _loaded(entry, _folder(entry, data_dir), validation, normalise, limit)
+    except MemoryError:
+        raise DataError(
+            f"data set {entry.name}: its {entry.train + entry.test:,} images do not fit into the memory: expected some "
+            f"{2 * 4 * entry.values / 2**30:.1f} GiB that are free; give this process more"
+        ) from None
+
+
+def _loaded(entry: Entry, folder: Path | None, validation: float, normalise: Normalise, limit: int | None) -> DataSet:
+    arrays, content = _read(entry, folder)
+    arrays, scale = unit_range(arrays, entry.name)
+    data = assemble(entry.name, arrays, entry.shape, entry.classes, validation)
     data = normalised(data, normalise, entry)
-    return replace(data, train=Split(data.train.x[:limit], data.train.y[:limit]))
+    train = Split(data.train.x[:limit], data.train.y[:limit])
+    share = len(data.validation) / len(arrays.y_train)
+    loaded = {"name": entry.name, "validation": share, "normalise": normalise, "limit": limit}
+    place = str(folder.resolve()) if folder else ""
+    data = replace(data, train=train, scale=scale, content=content, folder=place, loaded=loaded)
+    warn(entry, content)  # last, so that an error is the only line that there is
+    return data
 
 
-def _read(entry: Entry, data_dir: str | os.PathLike[str] | None) -> Arrays:
-    if entry.openml is None:
-        return read_digits()
+def _folder(entry: Entry, data_dir: str | os.PathLike[str] | None) -> Path | None:
+    """Return the folder that a data set is read from, or None where it comes with, or through, scikit-learn."""
     folder = data_dir or os.environ.get("NEUROSIM_DATA")
-    return read_folder(entry, Path(folder)) if folder else download(entry)
+    return Path(folder) if folder and entry.openml else None
 
 
-def _unit_range(x: NDArray[Any], entry: Entry) -> NDArray[Any]:
-    """Return ``x`` in [0, 1]: integers are bytes, 0 to 255; floating-point numbers have to be in [0, 1] already."""
-    if x.dtype.kind not in "uif":
-        return x  # as_images says what is wrong with it
-    top = 1 if x.dtype.kind == "f" else 255
-    low, high = x.min(initial=0), x.max(initial=0)
-    require(
-        not (low < 0 or high > top),  # so put, NaN passes, and DataSet names the image that holds it
-        f"data set {entry.name}: {x.dtype} pixels from {low} to {high}: expected 0 to {top}; rescale them",
-        DataError,
-    )
-    return x if top == 1 else np.divide(x, np.float32(255), dtype=np.float32)
+def _read(entry: Entry, folder: Path | None) -> tuple[Arrays, str]:
+    """Return a data set as it is stored, and how it compares with what was published."""
+    if entry.openml is None:
+        return read_digits(), AS_PUBLISHED
+    if folder is None:
+        arrays, form, paths = download(entry), "", []
+    else:
+        found = find_files(entry, folder)
+        arrays, form, paths = found.read(entry), found.form, found.paths
+    return arrays, compared(entry, arrays, checksums(entry, form, paths, arrays))

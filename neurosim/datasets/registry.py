@@ -5,6 +5,7 @@ This is the single source; ``data/README.md`` says the same for readers, and a t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -23,6 +24,7 @@ class Entry:
     shape : of one image, (channels, height, width)
     train, test : images in each split as published
     files : per format (see ``folder.FORMATS``), the files that hold the data set, training files first
+    folders : names that a folder of it has in the wild, beside its own (torchvision's ``FashionMNIST``)
     md5 : of files, **uncompressed** (a gzip's own checksum changes with the compressor); others are not recorded
     openml : (name, version) there, or None when the data set needs no download
     mean, std : per channel or one for all; None means: computed from the training split
@@ -43,7 +45,13 @@ class Entry:
     std: tuple[float, ...] | None = None
     openml: tuple[str, int] | None = None
     files: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    folders: tuple[str, ...] = ()
     md5: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def values(self) -> int:
+        """The most values its arrays hold together: all images, and labels that may be one-hot."""
+        return (self.train + self.test) * (math.prod(self.shape) + self.classes)
 
     def checksum(self, file: str) -> str:
         """Return the md5 of the uncompressed ``file``, or ``"not recorded"``."""
@@ -82,6 +90,7 @@ MNIST = Entry(
     std=(0.3081,),
     openml=("mnist_784", 1),
     files={"idx": IDX_FILES, "npz": ("mnist.npz",)},
+    folders=("MNIST",),
     md5={
         "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
         "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
@@ -106,6 +115,7 @@ FASHION_MNIST = Entry(
     std=(0.353,),
     openml=("Fashion-MNIST", 1),
     files={"idx": IDX_FILES, "npz": ("fashion-mnist.npz",)},
+    folders=("FashionMNIST",),
 )
 
 KUZUSHIJI_MNIST = Entry(
@@ -123,6 +133,7 @@ KUZUSHIJI_MNIST = Entry(
     std=(0.3475,),
     openml=("Kuzushiji-MNIST", 1),
     files={"idx": IDX_FILES, "npz": ("kuzushiji-mnist.npz",)},
+    folders=("KMNIST",),
 )
 
 CIFAR_10 = Entry(
@@ -144,6 +155,16 @@ CIFAR_10 = Entry(
         "cifar-python": tuple(f"cifar-10-batches-py/{batch}" for batch in CIFAR_BATCHES),
         "cifar-binary": tuple(f"cifar-10-batches-bin/{batch}.bin" for batch in CIFAR_BATCHES),
         "npz": ("cifar-10.npz",),
+    },
+    folders=("CIFAR10",),
+    # as torchvision's datasets/cifar.py records them
+    md5={
+        "cifar-10-batches-py/data_batch_1": "c99cafc152244af753f735de768cd75f",
+        "cifar-10-batches-py/data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+        "cifar-10-batches-py/data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+        "cifar-10-batches-py/data_batch_4": "634d18415352ddfa80567beed471001a",
+        "cifar-10-batches-py/data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+        "cifar-10-batches-py/test_batch": "40351d587109b95175f43aff81a1287e",
     },
 )
 

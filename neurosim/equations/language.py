@@ -1,25 +1,31 @@
-"""The language of plasticity equations: names, where they may come from, and Brian2's parser.
+"""The language of plasticity equations: the names, and what they may stand for.
 
-``dw = eta * error_post * rate_pre``: the left side names what changes, the right side is Brian2's expression syntax.
-``x_pre`` and ``x_post`` are variables of the two populations, ``w`` is the synapse's own weight, every other name is a
-constant given by keyword.  Nothing else resolves, so a rule that parses is local.
+``dw = eta * error_post * rate_pre``: the left side names what changes, the right side is written as in Brian2.  ``x_pre`` and
+``x_post`` are variables of the two populations, ``w`` is the synapse's own weight, every other name is a constant given by keyword.
+Nothing else resolves, and every function is one of numbers, element by element (see ``equations.functions``): a rule that parses is
+local.  The text may come from a stranger's file, so no part of it is ever evaluated as Python.
 """
 
 from __future__ import annotations
 
+import ast
+import difflib
+import math
+import numbers
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import sympy
 
-from neurosim.errors import EquationError
+from neurosim.equations.building import build
+from neurosim.equations.scanning import name_error, split, tree_of
+from neurosim.errors import EquationError, quoted
 
-UNAVAILABLE = frozenset({"exprel", "poisson", "rand", "randn", "timestep"})  # of Brian2's: random, or not in NumPy
-
-FORM = re.compile(r"\s*d(?P<target>[A-Za-z]\w*)\s*=\s*(?P<expression>[^=].*)", re.DOTALL)
+PREDEFINED = {"pi": math.pi, "e": math.e}  # unless given as constants
+USUAL = ("rate_pre", "rate_post", "error_post", "drive_pre", "drive_post", "potential_pre", "potential_post")  # for advice only
+LIKE_A_VARIABLE = re.compile(r"pre|post|rate|error|drive|potential", re.IGNORECASE)
+VARIABLE = re.compile(r".+_(pre|post)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -44,58 +50,72 @@ def parse(text: str, constants: Mapping[str, float] | None = None) -> Plasticity
     Raises
     ------
     EquationError
-        The form is not ``dx = expression``, the syntax is not Brian2's, a name resolves to nothing local, or a constant is
-        given that the equation does not use.
+        The form is not ``dx = expression``, the syntax is not the language's, a function is not in its table, a name resolves to
+        nothing local, a constant is no finite number or is not used, a part is no finite number, or a limit is exceeded.
     """
-    constants = dict(constants or {})
-    match = FORM.fullmatch(text)
-    if match is None:
-        raise EquationError(f"equation {text!r}: expected the form 'dw = expression', such as 'dw = eta * error_post * rate_pre'")
-    target, expression = match["target"], _to_sympy(text, match["expression"].strip())
-    names = {symbol.name for symbol in expression.free_symbols}
-    pre = {name for name in names if name.endswith("_pre")}
-    post = {name for name in names if name.endswith("_post")}
-    bare = names - pre - post
-    _check_bare_names(text, target, bare, constants)
-    values = {symbol: sympy.Float(constants[symbol.name]) for symbol in expression.free_symbols if symbol.name in constants}
+    try:
+        target, right = split(text)
+        values = {name: _checked(name, value, target) for name, value in (constants or {}).items()}
+        tree = tree_of(right)
+        called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+        names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in called}
+        unused = sorted(values.keys() - names)
+        symbols = {name: _resolved(name, target, values) for name in sorted(names)}
+        if unused:
+            raise EquationError(f"constant {unused[0]!r} does not occur in it; leave it out or name it there")
+        expression = build(tree, symbols.__getitem__)
+    except EquationError as cause:
+        raise EquationError(f"equation {quoted(text)}: {cause}") from cause
     return PlasticityEquation(
         text=text,
         target=target,
-        expression=expression.subs(values),
-        pre=frozenset(name.removesuffix("_pre") for name in pre),
-        post=frozenset(name.removesuffix("_post") for name in post),
-        own=frozenset(bare & {target}),
+        expression=expression,
+        pre=frozenset(name.removesuffix("_pre") for name in names if VARIABLE.fullmatch(name) and name.endswith("_pre")),
+        post=frozenset(name.removesuffix("_post") for name in names if VARIABLE.fullmatch(name) and name.endswith("_post")),
+        own=frozenset(names & {target}),
     )
 
 
-def _to_sympy(text: str, expression: str) -> Any:
-    """Return ``expression`` as sympy reads it through Brian2's parser."""
-    hook = sys.excepthook
-    from brian2.parsing.sympytools import str_to_sympy  # imported here: it takes a second that `neurosim --help` need not pay
-
-    sys.excepthook = hook  # Brian2's asks for a bug report about every uncaught error, the user's own included
+def _checked(name: str, value: object, target: str) -> float:
+    """Return a constant as a number, or raise EquationError where name or value cannot be one."""
+    if wrong := name_error(name):
+        raise EquationError(f"constant {quoted(name)}: {wrong}")
+    if name == target or VARIABLE.fullmatch(name):
+        meaning = "the changing value itself" if name == target else "a variable of a population"
+        raise EquationError(f"constant {name!r} is {meaning}: expected another name for a constant; rename it")
+    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
     try:
-        found = str_to_sympy(expression)
-    except Exception as cause:  # the parser raises SyntaxError, ValueError, KeyError or NotImplementedError, by the mistake
-        reason = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
-        raise EquationError(f"equation {text!r}: {reason}; expected Brian2's expression syntax") from cause
-    if not isinstance(found, sympy.Expr):  # ``True``, or a comparison
-        raise EquationError(f"equation {text!r}: {found} is true or false: expected a number; wrap it in int(...)")
-    for function in sorted(UNAVAILABLE & {called.func.__name__ for called in found.atoms(sympy.Function)}):
-        raise EquationError(f"equation {text!r}: function {function!r} is not available in a rule; use others")
-    if found.has(sympy.zoo, sympy.oo, -sympy.oo, sympy.nan):
-        raise EquationError(f"equation {text!r}: comes to {found}: expected finite numbers; look for a division by zero")
-    return found
+        number = float(value) if real else math.nan  # type: ignore[arg-type]
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        hint = "; leave out the quotes" if isinstance(value, str) else f"; give one such as {name} = 0.1"
+        raise EquationError(f"constant {name} = {quoted(value)}: expected a finite number{hint}")
+    return number
 
 
-def _check_bare_names(text: str, target: str, bare: set[str], constants: Mapping[str, float]) -> None:
-    unresolved = sorted(bare - {target} - constants.keys())
-    if unresolved:
-        known = ", ".join([target, *sorted(constants)])
-        raise EquationError(
-            f"equation {text!r}: name {unresolved[0]!r} is not local to the synapse: expected one of {known}, a variable of "
-            f"either population (rate_pre, rate_post, ...), or a constant given by keyword; pass {unresolved[0]}=<number>"
-        )
-    unused = sorted(constants.keys() - bare)
-    if unused:
-        raise EquationError(f"equation {text!r}: constant {unused[0]!r} does not occur in it; leave it out or name it there")
+def _resolved(name: str, target: str, constants: Mapping[str, float]) -> float | sympy.Symbol:
+    """Return what a bare name stands for: a constant's number, or the symbol of a variable."""
+    if name in constants:
+        return constants[name]
+    if name == target or VARIABLE.fullmatch(name):
+        return sympy.Symbol(name)
+    if name in PREDEFINED:
+        return PREDEFINED[name]
+    if name in ("inf", "nan"):
+        raise EquationError(f"{name!r} is not finite: expected finite numbers; write a number, or pass {name}=<number>")
+    known = ", ".join([target, *sorted(constants)])
+    raise EquationError(
+        f"name {quoted(name)} is not local to the synapse: expected one of {known}, a variable of either population (rate_pre, "
+        f"rate_post, ...), or a constant given by keyword; {_advice(name, [target, *constants])}"
+    )
+
+
+def _advice(name: str, known: list[str]) -> str:
+    """Return what to do about an unknown name: a misspelt variable is to be corrected, not passed as a constant."""
+    near = difflib.get_close_matches(name, [*USUAL, *known], n=1, cutoff=0.7)
+    if near:
+        return f"did you mean {near[0]}?"
+    if LIKE_A_VARIABLE.search(name):
+        return "write a variable of one of its own two populations, such as rate_pre, rate_post or error_post"
+    return f"pass {quoted(name)[1:-1]}=<number>"

@@ -7,7 +7,6 @@ from typing import Any
 
 from neurosim import datasets
 from neurosim.backends import Backend
-from neurosim.datasets.registry import find
 from neurosim.errors import require
 from neurosim.experiments.schema import Data, Layer, NetworkTable, Output, PopulationTable, ProjectionTable, Stage
 from neurosim.network import Network, Population, Projection
@@ -16,9 +15,8 @@ from neurosim.training import Trainer
 
 def load_data(table: Data, data_dir: str | os.PathLike[str] | None = None) -> datasets.DataSet:
     """Return the data set of a model file."""
-    held_out = round(table.validation * find(table.name).train)
     normalise = tuple(table.normalise) if isinstance(table.normalise, list) else table.normalise
-    return datasets.load(table.name, data_dir=data_dir, validation=held_out, normalise=normalise, limit=table.limit)
+    return datasets.load(table.name, data_dir=data_dir, validation=table.validation, normalise=normalise, limit=table.limit)
 
 
 def build_network(table: NetworkTable, shape: tuple[int, ...], classes: int, *, seed: int, backend: Backend) -> Network:
@@ -36,7 +34,7 @@ def build_network(table: NetworkTable, shape: tuple[int, ...], classes: int, *, 
     return Network(
         [_population(p, sizes[p.name]) for p in populations],
         [_projection(p) for p in projections],
-        seed=seed,
+        seed=seed if table.seed is None else table.seed,
         dtype=table.dtype,
         backend=backend,
     )
@@ -98,7 +96,7 @@ def build_trainer(number: int, stage: Stage, network: Network, data: datasets.Da
         shuffle=stage.shuffle,
         seed=seed,
         augment=augment,
-        name=f"stage{number}",
+        name=stage.name or f"stage{number}",
     )
     trainer.check(data)
     return trainer

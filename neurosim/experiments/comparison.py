@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neurosim.datasets import DataSet
 from neurosim.errors import DivergedError, RunFileError, UnknownNameError, require
 from neurosim.experiments import reading
 from neurosim.experiments.building import load_data
+from neurosim.experiments.comparison_folder import Started, begun, check_free, path_of, replacing, start
 from neurosim.experiments.model_file import ModelFile, validated
-from neurosim.experiments.run import Job, prepare, run
+from neurosim.experiments.run import Job, by_environment, found_again, prepare, run
+from neurosim.experiments.run import reopen as reopen_run
+from neurosim.experiments.run import resume as run_on
 from neurosim.experiments.schema import ComparisonTable
 from neurosim.feedback import Claims
 from neurosim.recording import Run
@@ -27,9 +31,9 @@ if TYPE_CHECKING:
 BASELINE = "backprop"
 COLUMNS = (
     "scheme", "seed", "test_accuracy", "train_loss", "epochs_to_95", "step_ms", "step_relative_to_backprop", "angle_to_backprop",
-    "weight_transport", "update_locking", "backward_locking",
+    "weight_transport", "update_locking", "backward_locking", "feedback_learns_from",
 )  # fmt: skip
-
+CLAIMED = COLUMNS[-4:]
 
 Watch = Callable[[Job], Sequence[Observer]]
 
@@ -93,32 +97,129 @@ def compare(
 ) -> Iterator[Result]:
     """Train every row with every seed; yield each one's Result when it is done.
 
-    Writes ``<row>-seed<seed>.h5`` and ``table.csv`` into the folder ``out``, which has to be new or empty (or ``overwrite``).
-    Rows of one seed start from the same initial weights and see the data in the same order.  A row that diverges ends alone.
+    Writes ``<row>-seed<seed>.h5``, ``table.csv``, and ``comparison.toml``, from which ``resume`` goes on, into the folder ``out``,
+    which has to be new or empty (or ``overwrite``).  Rows of one seed start from the same initial weights and see the data in the
+    same order.  A row that diverges ends alone.
 
     watch : returns the observers of a job that is about to start
     """
     folder = Path(out)
-    _check_folder(folder, overwrite)
-    data = load_data(next(iter(models.values())).table.data, data_dir)
-    options: dict[str, Any] = {"backend": backend, "data_dir": data_dir, "data": data}
-    jobs = [prepare(model, seed=seed, **options) for seed in seeds for model in models.values()]
+    check_free(folder, overwrite)
+    table = next(iter(models.values())).table
+    data_dir = data_dir or by_environment(table)
+    data = load_data(table.data, data_dir)
+    options: dict[str, Any] = {"seed": seeds[0], "backend": backend, "data_dir": data_dir, "data": data}
+    checked = {row: prepare(model, **options).network.backend.name for row, model in models.items()}
+    place = str(Path(data_dir).resolve()) if data_dir else ""
+    started = Started(dict(models), list(seeds), checked, place, data.digest())
+    start(started, folder, overwrite)
+
+    def made(row: str, seed: int, path: Path) -> Job:
+        return _prepared(started, row, seed, data, place)
+
+    def train(job: Job, path: Path) -> None:
+        run(job, path, *watch(job), overwrite=overwrite).close()
+
+    yield from _results(started, folder, made, train)
+
+
+def reopen(
+    out: str | os.PathLike[str],
+    *,
+    rows: Sequence[str] | None = None,
+    settings: Iterable[str] = (),
+    first: int | None = None,
+    count: int | None = None,
+    backend: str = "auto",
+) -> Started:
+    """Return what the comparison in the folder ``out`` was started with, to ``resume`` it.
+
+    rows, settings, backend, the first seed, and the count of seeds have to agree with that.
+
+    Raises RunFileError where one of them does not, where there is no comparison, or another process is going on with it.
+    """
+    started = begun(Path(out))
+    contents = started.contents()
+    conflicts = [f"--set {setting}" for setting in settings if reading.override(contents, [setting]) != contents]
+    conflicts += [f"--schemes {','.join(rows)}"] if rows is not None and set(rows) != set(started.models) else []
+    conflicts += [f"--seed {first}"] if first not in (None, started.seeds[0]) else []
+    conflicts += [f"--seeds {count}"] if count not in (None, len(started.seeds)) else []
+    conflicts += [f"--backend {backend}"] if backend != "auto" and {backend} != set(started.backends.values()) else []
+    require(
+        not conflicts,
+        f"folder {out}: was started without {', '.join(conflicts)}: expected the same options; leave them out to resume",
+        RunFileError,
+    )
+    return started
+
+
+def resume(
+    started: Started,
+    out: str | os.PathLike[str],
+    *,
+    data_dir: str | os.PathLike[str] | None = None,
+    watch: Watch = lambda job: (),
+) -> Iterator[Result]:
+    """Go on with a comparison: what is complete stays as it is, what was stopped goes on from its checkpoint, what is missing runs.
+
+    The results, yielded as by ``compare``, are those of a comparison that was never interrupted.
+
+    data_dir : where the same data lie, if they have moved
+
+    Raises RunFileError where the data have changed, or a run file is not of this comparison.
+    """
+    folder = Path(out)
+    place, data = found_again(next(iter(started.models.values())).table, data_dir, started.data_dir, started.data_digest)
+    same = data.digest() == started.data_digest
+    require(same, f"folder {out}: its data set {data.name!r} has changed since; give the same files", RunFileError)
+
+    def made(row: str, seed: int, path: Path) -> Job:
+        return _reopened(started, row, seed, data, place, path) if path.exists() else _prepared(started, row, seed, data, place)
+
+    def train(job: Job, path: Path) -> None:
+        if not path.exists():
+            run(job, path, *watch(job)).close()
+        elif not _complete(path):
+            run_on(job, path, *watch(job)).close()
+
+    yield from _results(started, folder, made, train)
+
+
+Place = str | os.PathLike[str] | None
+
+
+def _prepared(started: Started, row: str, seed: int, data: DataSet, place: Place) -> Job:
+    return prepare(started.models[row], seed=seed, backend=started.backends[row], data_dir=place, data=data)
+
+
+def _reopened(started: Started, row: str, seed: int, data: DataSet, place: Place, path: Path) -> Job:
+    """Return the job of a run file that is there; raise RunFileError where it is of something else."""
+    job = reopen_run(path, data_dir=place, data=data)
+    same = job.model.contents == started.models[row].contents and (job.model.name, job.seed) == (row, seed)
+    require(same, f"run file {path}: of another model than the comparison's row, or of another seed; move it away", RunFileError)
+    return job
+
+
+def _complete(path: Path) -> bool:
+    with Run(path) as known:
+        return known.status == "complete"
+
+
+def _results(
+    started: Started, folder: Path, made: Callable[[str, int, Path], Job], train: Callable[[Job, Path], None]
+) -> Iterator[Result]:
+    """Make and train one job after the other, only one in memory at a time; yield what each reached, and write the table."""
     results: list[Result] = []
-    for job in jobs:
-        results.append(_result(job, folder / f"{job.model.name}-seed{job.seed}.h5", overwrite, watch(job)))
+    for row, seed in started.jobs:
+        path = path_of(folder, row, seed)
+        job = made(row, seed, path)
+        results.append(_result(job, path, train))
         write_table(results, folder / "table.csv")
         yield results[-1]
-
-
-def _check_folder(folder: Path, overwrite: bool) -> None:
-    fits = not folder.exists() or folder.is_dir() and (overwrite or not any(folder.iterdir()))
-    require(fits, f"folder {folder}: exists and is not empty; give --overwrite, or another --out", RunFileError)
-
-
-def _result(job: Job, path: Path, overwrite: bool, observers: Sequence[Observer]) -> Result:
+def _result(job: Job, path: Path, train: Callable[[Job, Path], None]) -> Result:
     failure = ""
     try:
-        run(job, path, *observers, overwrite=overwrite)
+        train(job, path)
     except DivergedError as error:
         failure = f"diverged: {error}"
     with Run(path) as said:
@@ -165,9 +266,8 @@ def summarised(results: Sequence[Result]) -> list[list[str]]:
     lines = []
     for scheme in dict.fromkeys(result.scheme for result in results):
         runs = [result for result in results if result.scheme == scheme]
-        claims = runs[0].claims
-        locks = ["yes" if locked else "no" for locked in (claims.update_locking, claims.backward_locking)]
-        lines.append([scheme, *_numbers(runs, baseline, [relative[r] for r in runs]), claims.weight_transport, *locks])
+        claimed = [runs[0].claims.words(name) for name in CLAIMED]
+        lines.append([scheme, *_numbers(runs, baseline, [relative[r] for r in runs]), *claimed])
     return lines
 
 
@@ -207,12 +307,10 @@ def _shown(value: float | None, form: str) -> str:
 
 def write_table(results: Sequence[Result], path: Path) -> None:
     """Write one line for each scheme and seed; a number that is not there, as after divergence, is left blank."""
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with replacing(path) as fresh, fresh.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(COLUMNS)
         for result, relative in zip(results, relative_steps(results), strict=True):
             numbers = (result.test_accuracy, result.train_loss, result.epochs_to_95, result.step_ms, relative, result.angle)
             shown = ["" if number is None or np.isnan(number) or result.failure else round(number, 6) for number in numbers]
-            claims = result.claims
-            locks = ["yes" if locked else "no" for locked in (claims.update_locking, claims.backward_locking)]
-            table.writerow([result.scheme, result.seed, *shown, claims.weight_transport, *locks])
+            table.writerow([result.scheme, result.seed, *shown, *(result.claims.words(name) for name in CLAIMED)])

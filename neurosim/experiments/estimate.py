@@ -6,14 +6,15 @@ import math
 import os
 import statistics
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 import psutil
 
-from neurosim.backends import Backend, DraftBackend, NumpyBackend, select
+from neurosim.backends import Backend, DraftBackend, NumpyBackend, limits, select
 from neurosim.datasets import one_hot
 from neurosim.datasets.registry import Entry, find
 from neurosim.errors import InputError, NotCapturableError, require
@@ -55,8 +56,8 @@ class Memory:
         return sum(getattr(self, part.name) for part in fields(self))
 
     def on(self, backend: Backend) -> int:
-        """Return the bytes that a backend holds of it: a GPU has no checkpoint, no process, and nothing that waits."""
-        return self.total - (0 if isinstance(backend, NumpyBackend) else self.checkpoint + self.recording + self.process)
+        """Return the bytes that are still to be taken on a backend: the process is there, a GPU has no checkpoint, nothing waits."""
+        return self.total - self.process - (0 if isinstance(backend, NumpyBackend) else self.checkpoint + self.recording)
 
     def describe(self) -> str:
         """Return the parts and their sum as one line of text."""
@@ -69,10 +70,19 @@ def drafted(table: ModelTable, backend: Backend | None = None) -> tuple[Network,
 
     Raises InputError where not even the addresses for them are to be had.
     """
-    try:
+    with _addresses(table):
         return _drafted(table, backend or DraftBackend())
+
+
+@contextmanager
+def _addresses(table: ModelTable) -> Iterator[None]:
+    """Refuse a model whose arrays, which nothing is written to, are too large to have addresses."""
+    try:
+        yield
     except MemoryError as cause:
-        raise InputError(f"model {table.title!r}: {cause}: expected a model that fits; make the network smaller") from cause
+        limit = limits.free_memory().limit
+        expected = "expected a model that fits; make the network or the batch smaller"
+        raise InputError(f"model {table.title!r}: {cause} within {limit}: {expected}") from cause
 
 
 def _drafted(table: ModelTable, backend: Backend) -> tuple[Network, list[Trainer]]:
@@ -94,6 +104,11 @@ def memory(table: ModelTable, data_dir: str | os.PathLike[str] | None = None) ->
     if find(table.data.name).openml is None or not (data_dir or os.environ.get("NEUROSIM_DATA")):
         import sklearn.datasets  # noqa: F401 some 90 MiB, which the run will hold
     available()  # CuPy, where it is installed, is another 150
+    with _addresses(table):
+        return _memory(table)
+
+
+def _memory(table: ModelTable) -> Memory:
     network, trainers = drafted(table)
     buffers = 0
     for trainer in trainers:
@@ -172,10 +187,10 @@ def refuse_unless_free(memory: Memory, name: str, backend: Backend | None = None
     """Raise InputError, with the numbers, where ``memory`` is more than is free, on the CPU or on ``backend``."""
     backend = backend or NumpyBackend()
     needed, free = memory.on(backend), backend.free_bytes()
-    where = "" if isinstance(backend, NumpyBackend) else f" on {backend.describe()}"
+    where = f" within {limits.free_memory().limit}" if isinstance(backend, NumpyBackend) else f" on {backend.describe()}"
     require(
         needed <= free,
-        f"model {name!r}: needs about {needed / 2**30:,.1f} GiB{where}, {free / 2**30:,.1f} GiB are free: "
+        f"model {name!r}: needs about {needed / 2**30:,.1f} GiB more, {free / 2**30:,.1f} GiB are free{where}: "
         "expected a model that fits; make the network or the batch smaller",
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 import tomli_w
 from pydantic import BaseModel, ValidationError
 
-from neurosim.errors import InputError, require
+from neurosim.errors import InputError, quoted, require
 from neurosim.experiments import reading
-from neurosim.experiments.options import expectation, shortened
+from neurosim.experiments.options import expectation
 from neurosim.experiments.schema import ModelTable
 
 Table = TypeVar("Table", bound=BaseModel)
@@ -55,6 +55,7 @@ class ModelFile:
 
 def validated(kind: type[Table], contents: reading.Contents, source: str) -> Table:
     """Return ``contents`` as the table ``kind``; raise InputError naming ``source``, the key, the value and what was expected."""
+    reading.check_values(contents, source)
     try:
         return kind.model_validate(contents)
     except ValidationError as cause:
@@ -64,25 +65,28 @@ def validated(kind: type[Table], contents: reading.Contents, source: str) -> Tab
 def _line(cause: ValidationError, contents: reading.Contents, source: str) -> str:
     """Return one line for the first error; the members of a union are told together."""
     errors = cause.errors(include_url=False)
-    first = errors[0]
-    place, value = _place(first["loc"], contents)
+    places = [_place(error, contents) for error in errors]
+    within = [k for k, (keys, _) in enumerate(places) if keys[: len(places[0][0])] == places[0][0]]
+    deepest = max(within, key=lambda k: len(places[k][0]))  # of a union's members, the one that fits best is the one to correct
+    first, (keys, value) = errors[deepest], places[deepest]
+    place = quoted(".".join(keys))[1:-1]
     own = first.get("ctx", {}).get("error")
     if isinstance(own, Exception):
         return f"{source}: {place + ': ' if place else ''}{own}"
     if first["type"] == "missing":
         return f"{source}: {place} is missing; add it"
-    together = [error for error in errors if _place(error["loc"], contents)[0] == place]
+    together = [error for error, (other, _) in zip(errors, places, strict=True) if other == keys]
     expected = " or ".join(dict.fromkeys(expectation(error) for error in together))
-    return f"{source}: {place} = {shortened(value)}: expected {expected}; change it there, or with --set {place}=..."
+    return f"{source}: {place} = {quoted(value)}: expected {expected}; change it there, or with --set {place}=..."
 
 
-def _place(loc: Sequence[str | int], contents: Any) -> tuple[str, Any]:
-    """Return the key path and the value there; pydantic's names of union members, which are no keys, are left out."""
-    path, value = [], contents
+def _place(error: Mapping[str, Any], contents: Any) -> tuple[list[str], Any]:
+    """Return the keys that lead to an error and the value there; pydantic's names of union members, which are no keys, left out."""
+    path, value, loc = [], contents, error["loc"]
     for k, key in enumerate(loc):
         if isinstance(value, dict) and key in value or isinstance(value, list) and isinstance(key, int) and key < len(value):
-            value = value[key]  # type: ignore[index]
-        elif k < len(loc) - 1 or not isinstance(value, dict):
+            value = value[key]
+        elif error["type"] != "missing" or k < len(loc) - 1:
             continue
         path.append(str(key))
-    return ".".join(path), value
+    return path, value

@@ -10,8 +10,9 @@ from neurosim.backends import Backend, DraftBackend, NumpyBackend
 from neurosim.datasets.registry import find
 from neurosim.errors import InputError, RunFileError, require
 from neurosim.experiments.building import build_network
-from neurosim.experiments.model_file import ModelFile
-from neurosim.experiments.reading import parsed
+from neurosim.experiments.model_file import ModelFile, validated
+from neurosim.experiments.reading import Contents, parsed
+from neurosim.experiments.schema import Data, NetworkTable
 from neurosim.network import Network
 from neurosim.recording import Run
 
@@ -20,21 +21,31 @@ class OpenRun(Run):
     """A run file, and the model that it holds."""
 
     def model_file(self) -> ModelFile:
-        """Return the model as run; raise RunFileError for a run of a trainer made in Python, which has none."""
+        """Return the model as run.
+
+        Raises RunFileError where the file holds none (a trainer made in Python, by an earlier version), InputError where it names
+        classes from outside the package.
+        """
+        return ModelFile.of(str(self.attributes["model_name"]), self._contents())
+
+    def _contents(self) -> Contents:
         require(bool(self.model), f"run file {self.path}: of a trainer made in Python; it holds no model", RunFileError)
-        return ModelFile.of(str(self.attributes["model_name"]), parsed(self.model, f"run file {self.path}"))
+        return parsed(self.model, f"run file {self.path}")
 
     def network(self, epoch: int | None = None) -> Network:
         """Return the network with the weights it had after ``epoch`` epochs of the whole run (None: the last there are).
 
         Raises RunFileError where there is no such checkpoint, or it does not fit the model.
         """
-        table, state = self.model_file().table, self.checkpoint(epoch)
-        entry = find(table.data.name)
+        contents, state = self._contents(), self.checkpoint(epoch)
+        source = f"run file {self.path}"
+        data = validated(Data, contents.get("data", {}), f"{source}: data")
+        table = validated(NetworkTable, contents.get("network", {}), f"{source}: network")
+        shape, classes = ((), 0) if data.arrays else (find(data.name).shape, find(data.name).classes)
         seed = int(self.attributes["seed"])
 
         def built(backend: Backend) -> tuple[Network, dict[str, np.ndarray]]:
-            network = build_network(table.network, entry.shape, entry.classes, seed=seed, backend=backend)
+            network = build_network(table, shape, classes, seed=seed, backend=backend)
             arrays = network.parameters() | network.memory()
             return network, {name: _fitting(name, array, state) for name, array in arrays.items()}
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from neurosim.errors import InputError, UnknownNameError, require
+from neurosim.errors import InputError, UnknownNameError, quoted, require
 
 
 def construct(kind: str, makers: Mapping[str, Callable[..., Any]], name: str, options: Mapping[str, Any]) -> Any:
@@ -44,7 +44,7 @@ def check_type(what: str, value: Any, annotation: Any) -> None:
         adapter.validate_json(json.dumps(value, default=str))  # in JSON a list may stand for a tuple
     except ValidationError as cause:
         expected = " or ".join(dict.fromkeys(expectation(error) for error in cause.errors()))
-        raise InputError(f"{what} {shortened(value)}: expected {expected}; change it") from cause
+        raise InputError(f"{what} {quoted(value)}: expected {expected}; change it") from cause
 
 
 EXPECTED = {
@@ -64,9 +64,3 @@ EXPECTED = {
 def expectation(error: Mapping[str, Any]) -> str:
     """Return what pydantic expected instead of the value it reports, in this package's words."""
     return EXPECTED.get(error["type"], str(error["msg"]).removeprefix("Input should be ").replace("\n", " "))
-
-
-def shortened(value: Any) -> str:
-    """Return ``value`` as at most 60 characters on one line."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

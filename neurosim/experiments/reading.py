@@ -7,11 +7,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from neurosim.errors import InputError, UnknownNameError, require
+from neurosim.errors import InputError, UnknownNameError, quoted, require
 
 PACKAGE = Path(__file__).parents[1]
 PLACES = (PACKAGE / "models", PACKAGE.parent / "models")  # installed with the package; beside it in a source checkout
 NOT_INHERITED = ("paper", "measured")
+DEEPEST = 20  # tables and lists within each other
+LARGEST = 2**63 - 1  # a whole number of TOML, and of HDF5, has 64 bits
+LONGEST_FILE = 2**20  # characters; the longest that comes with the package has 6,000
 
 Contents = dict[str, Any]
 
@@ -35,15 +38,23 @@ def models() -> dict[str, Contents]:
 def locate(name: str | Path, beside: Path | None = None) -> Path:
     """Return the file called ``name``: a path, or the stem of a file in the folder ``beside`` or of one that is installed."""
     path = Path(name)
-    if path.is_file():
+    if _is_file(path):
         return path
     if path.suffix == ".toml" or len(path.parts) != 1:
-        raise InputError(f"model file {name}: no such file; check the path, or give one of the names that neurosim models lists")
-    if beside is not None and (beside / f"{name}.toml").is_file():
+        what = f"model file {quoted(str(name))}"
+        raise InputError(f"{what}: no such file; check the path, or give one of the names that neurosim models lists")
+    if beside is not None and _is_file(beside / f"{name}.toml"):
         return beside / f"{name}.toml"
     if str(name) not in installed():
         raise UnknownNameError("model", str(name), installed())
     return installed()[str(name)]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long for one, or a folder that may not be searched
+        return False
 
 
 def contents(path: Path, children: tuple[Path, ...] = ()) -> Contents:
@@ -52,29 +63,58 @@ def contents(path: Path, children: tuple[Path, ...] = ()) -> Contents:
     Raises InputError for a file that cannot be read, is no TOML, or extends itself.
     """
     path = path.resolve()
-    require(path not in children, f"model file {path.name}: extends itself through {[p.name for p in children]}; end the circle")
+    through = quoted([child.name for child in children])
+    require(path not in children, f"model file {path.name}: extends itself through {through}; end the circle")
     own = parsed(_text(path), f"model file {path}")
     if "extends" not in own:
         return own
     parent = own.pop("extends")
-    require(isinstance(parent, str), f"{path.name}: extends = {parent!r}: expected the name of a model file in quotes; change it")
+    said = f"{path.name}: extends = {quoted(parent)}"
+    require(isinstance(parent, str), f"{said}: expected the name of a model file in quotes; change it")
     inherited = contents(locate(parent, beside=path.parent), (*children, path))
     return merged({key: value for key, value in inherited.items() if key not in NOT_INHERITED}, own)
 
 
 def parsed(text: str, source: str) -> Contents:
     """Return ``text`` read as TOML; raise InputError naming ``source`` and the line where it is none."""
+    length = f"{source}: {len(text):,} characters: expected at most {LONGEST_FILE:,}; shorten it"
+    require(len(text) <= LONGEST_FILE, length)
     try:
-        return tomllib.loads(text)
+        found = tomllib.loads(text)
     except (ValueError, RecursionError) as cause:
         raise InputError(f"{source}: {cause}: expected TOML; correct it") from cause
+    check_values(found, source)
+    return found
+
+
+def check_values(values: Any, source: str, path: tuple[str, ...] = ()) -> None:
+    """Raise InputError where TOML, or a run file, could not hold the contents of a model.
+
+    That is: a whole number of more than 64 bits, text with half a character, or tables nested without end.
+    """
+    place = quoted(".".join(path))[1:-1]
+    require(len(path) <= DEEPEST, f"{source}: {place}: expected at most {DEEPEST} tables within each other; make it flatter")
+    if isinstance(values, int):
+        fits = -LARGEST - 1 <= values <= LARGEST
+        require(fits, f"{source}: {place} = {quoted(values)}: expected at most {LARGEST}, as TOML has it; change it")
+    elif isinstance(values, str):
+        whole = values.isascii() or values.encode("utf-8", "ignore").decode() == values
+        require(whole, f"{source}: {place} = {quoted(values)}: expected text in UTF-8; change it")
+    elif isinstance(values, dict):
+        for key, value in values.items():
+            check_values(str(key), source, (*path, "(a key)"))
+            check_values(value, source, (*path, str(key)))
+    elif isinstance(values, list):
+        for number, value in enumerate(values):
+            check_values(value, source, (*path, str(number)))
 
 
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, ValueError) as cause:
-        raise InputError(f"model file {path}: cannot be read ({cause}); check the path, and that it is UTF-8 text") from cause
+        why = quoted(str(cause))[1:-1]
+        raise InputError(f"model file {path}: cannot be read ({why}); check the path, and that it is UTF-8 text") from cause
 
 
 def merged(under: Contents, over: Contents) -> Contents:
@@ -91,16 +131,21 @@ def override(values: Contents, settings: Iterable[str]) -> Contents:
     for setting in settings:
         path, equals, text = setting.partition("=")
         keys = path.strip().split(".")
-        require(bool(equals) and all(keys), f"--set {setting!r}: expected key.path=value; write it like stages.0.epochs=3")
-        values = _replaced(values, keys, _value(text.strip()), setting)
+        said = f"--set {quoted(setting)}"
+        require(bool(equals) and all(keys), f"{said}: expected key.path=value; write it like stages.0.epochs=3")
+        require(len(keys) <= DEEPEST, f"{said}: {len(keys):,} keys: expected at most {DEEPEST}; change the path")
+        values = _replaced(values, keys, _value(text.strip()), said)
     return values
 
 
 def recording(values: Contents, variables: Iterable[str], alignment: str | None) -> Contents:
     """Return ``values`` with more variables to record, and with ``alignment`` where one is given."""
-    record = dict(values.get("record", {}))
-    record["variables"] = [*record.get("variables", []), *variables]
-    return values | {"record": record | ({} if alignment is None else {"alignment": alignment})}
+    record = values.get("record", {})
+    known = record.get("variables", []) if isinstance(record, dict) else None
+    if not isinstance(known, list):  # what it is instead will be told when it is checked
+        return values
+    more = {} if alignment is None else {"alignment": alignment}
+    return values | {"record": record | {"variables": [*known, *variables]} | more}
 
 
 def _value(text: str) -> Any:
@@ -111,13 +156,13 @@ def _value(text: str) -> Any:
     return parsed["value"] if set(parsed) == {"value"} else text
 
 
-def _replaced(values: Any, keys: list[str], value: Any, setting: str) -> Any:
+def _replaced(values: Any, keys: list[str], value: Any, said: str) -> Any:
     """Return a copy of ``values`` with the item at the end of ``keys`` replaced; missing tables are made."""
     key, rest = keys[0], keys[1:]
     if isinstance(values, list):
-        fits = key.isascii() and key.isdecimal() and int(key) < len(values)
-        require(fits, f"--set {setting!r}: no item {key!r} in a list of {len(values)}: expected 0 to {len(values) - 1}; change it")
-        at = int(key)
-        return [*values[:at], _replaced(values[at], rest, value, setting) if rest else value, *values[at + 1 :]]
-    require(isinstance(values, dict), f"--set {setting!r}: {key!r} lies within {values!r}, which is no table; change the path")
-    return values | {key: _replaced(values.get(key, {}), rest, value, setting) if rest else value}
+        at = int(key) if key.isascii() and key.isdecimal() and len(key) < 10 else len(values)
+        there = f"expected 0 to {len(values) - 1}; change it" if values else "it has none; change the path"
+        require(at < len(values), f"{said}: no item {quoted(key)} in a list of {len(values)}: {there}")
+        return [*values[:at], _replaced(values[at], rest, value, said) if rest else value, *values[at + 1 :]]
+    require(isinstance(values, dict), f"{said}: {quoted(key)} lies within {quoted(values)}, which is no table; change the path")
+    return values | {key: _replaced(values.get(key, {}), rest, value, said) if rest else value}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,13 +12,18 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
+import tomli_w
 
 from neurosim.analysis.alignment import Alignment, alignments
 from neurosim.datasets import DataSet, Split, one_hot
+from neurosim.errors import RunFileError, quoted, require
+from neurosim.experiments.description import describe
+from neurosim.experiments.model_file import validated
+from neurosim.experiments.reading import Contents, parsed
 from neurosim.experiments.recording_plan import Chosen, RecordingPlan
 from neurosim.experiments.schema import Record
 from neurosim.experiments.variables import SWEPT, signals
-from neurosim.recording import Background, RunFile, provenance
+from neurosim.recording import Background, Run, RunFile, provenance
 from neurosim.recording.background import Work
 from neurosim.training import Evaluation, Observer, Trainer
 
@@ -52,15 +58,46 @@ class Recorder(Observer):
     ) -> Self:
         """Return the recorder of a trainer made in Python, to be given to ``trainer.fit``.
 
+        The file holds the model file that would make the trainer again, so that it gives its network back and can be resumed.
+
         variables : as ``"hidden*.rate every 1 epoch"``; options : split, samples, alignment, checkpoint, keep (see ``Record``)
 
         Raises InputError where one of them does not fit, RunFileError where ``path`` exists (without ``overwrite``).
         """
         trainer.check(data)
-        plan = RecordingPlan([trainer], data, Record(variables=list(variables), **options))
+        record = Record(variables=list(variables), **options)
+        plan = RecordingPlan([trainer], data, record)
         backend = trainer.network.backend
         said = {"seed": trainer.seed, "backend": backend.name, "device": backend.describe(), "model_name": trainer.pathway.name}
-        return cls(plan, create(Path(path), plan, said | provenance(), overwrite=overwrite))
+        said |= {"data_dir": data.folder, "data_digest": data.digest(), "data_scale": data.scale, "data_content": data.content}
+        model = tomli_w.dumps(describe(trainer, data, record.model_dump(exclude_unset=True)))
+        recorder = cls(plan, create(Path(path), plan, said | provenance(), model=model, overwrite=overwrite))
+        recorder.file.checkpoint(0, trainer.epoch, trainer.steps, trainer.state())  # the weights may be others than the seed's
+        return recorder
+
+    @classmethod
+    def resume(cls, path: str | os.PathLike[str], trainer: Trainer, data: DataSet) -> Self:
+        """Return the recorder that goes on with a run file where its last checkpoint left it; ``trainer`` is taken there, too.
+
+        trainer : made as the one that began the run was
+
+        Raises RunFileError where the run is complete, or the trainer or the data are others than it began with.
+        """
+        trainer.check(data)
+        with Run(path) as known:
+            told, status, fingerprint = parsed(known.model, f"run file {path}"), known.status, known.attributes.get("data_digest")
+        _check_same(path, told, describe(trainer, data, told.get("record", {})))
+        same = fingerprint == data.digest()
+        require(same, f"run file {path}: the data are others than it began with; give the same", RunFileError)
+        require(status != "complete", f"run file {path}: complete; there is nothing to go on with", RunFileError)
+        plan = RecordingPlan([trainer], data, validated(Record, told.get("record", {}), f"run file {path}: record"))
+        file = RunFile.resume(Path(path), series=plan.series(), checkpoint=plan.layout())
+        try:
+            trainer.restore(file.last_checkpoint())
+        except BaseException:
+            file.close()
+            raise
+        return cls(plan, file)
 
     # ------------------------------------------------------------------ how a run ends
 
@@ -68,26 +105,45 @@ class Recorder(Observer):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Write what waits, say in the file how the run ended, and close it; raise what kept something from being written."""
-        try:
-            self._end(error)
-        finally:
-            self.background.close()
-            self.file.close()
+        """Write what waits, say in the file how the run ended, and close it; raise what kept something from being written.
 
-    def _end(self, error: BaseException | None) -> None:
+        This goes on to its end on a thread of its own: a signal reaches the main thread only, and is answered afterwards.
+        """
+        failures: list[BaseException] = []
+        ending = threading.Thread(target=self._end, args=(error, failures), name="neurosim-ending")
+        ending.start()
+        while ending.is_alive():
+            try:
+                ending.join()
+            except KeyboardInterrupt as later:
+                failures.append(later)
+        if failures and error is None:
+            raise failures[0]
+
+    def _end(self, error: BaseException | None, failures: list[BaseException]) -> None:
+        """End the run after ``error``, if any; put into ``failures`` what goes wrong."""
+        try:
+            try:
+                self._say(error)
+            finally:
+                self.background.close()
+                self.file.close()
+        except BaseException as failure:
+            failures.append(failure)
+
+    def _say(self, error: BaseException | None) -> None:
         failure: BaseException | None = None
         try:
             self.background.wait()
         except Exception as cause:
             failure = cause
         if isinstance(error, KeyboardInterrupt):
-            self.file.set_status("interrupted", "by the user")
+            self.file.set_status("interrupted", str(error) or "by the user")
         elif told := error or failure:
             self.file.set_status("failed", str(told) or type(told).__name__)
         else:
             self.file.set_status("complete")
-        if failure is not None and error is None:
+        if failure is not None:
             raise failure
 
     # ------------------------------------------------------------------ moments
@@ -189,6 +245,29 @@ class Recorder(Observer):
             row = {**clock, **vars(found.get(name, NOTHING))}
             self.background.put(0, functools.partial(self._row, f"alignment/{name}", row))
         self.alignment_seconds += time.perf_counter() - started
+
+
+def _check_same(path: str | os.PathLike[str], told: Contents, own: Contents) -> None:
+    """Raise RunFileError, naming what differs, where a trainer is described otherwise than the run file says."""
+    require(bool(told), f"run file {path}: holds no model, as those of earlier versions; run again", RunFileError)
+    own = parsed(tomli_w.dumps(own), "description")
+    for key in ("seed", "data", "network", "stages"):
+        at, before, now = _difference(told.get(key), own.get(key), key)
+        both = f"{at} was {quoted(before)} and is {quoted(now)} in this trainer"
+        require(not at, f"run file {path}: {both}: expected the same; make it as it was", RunFileError)
+
+
+def _difference(told: Any, own: Any, at: str) -> tuple[str, Any, Any]:
+    """Return the path of the first difference, and the two values there; an empty path where there is none."""
+    pairs: list[tuple[Any, Any, Any]] = []
+    if isinstance(told, dict) and isinstance(own, dict):
+        pairs = [(key, told.get(key), own.get(key)) for key in dict.fromkeys([*told, *own])]
+    elif isinstance(told, list) and isinstance(own, list) and len(told) == len(own):
+        pairs = [(key, *pair) for key, pair in enumerate(zip(told, own, strict=True))]
+    elif told != own:
+        return at, told, own
+    found = (_difference(one, other, f"{at}.{key}") for key, one, other in pairs)
+    return next((difference for difference in found if difference[0]), ("", None, None))
 
 
 def create(path: Path, plan: RecordingPlan, attributes: Mapping[str, Any], *, model: str = "", overwrite: bool = False) -> RunFile:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
+import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,20 @@ import numpy as np
 
 from neurosim.backends import select
 from neurosim.datasets import DataSet
-from neurosim.errors import RunFileError, require
+from neurosim.datasets.registry import find
+from neurosim.errors import DataError, InputError, RunFileError, quoted, require
 from neurosim.experiments.building import build_network, build_trainer, load_data
 from neurosim.experiments.estimate import check_fits, fastest
 from neurosim.experiments.model_file import ModelFile
 from neurosim.experiments.reading import Contents, locate, override, parsed
 from neurosim.experiments.recorder import Recorder, create
 from neurosim.experiments.recording_plan import RecordingPlan
+from neurosim.experiments.schema import ModelTable
 from neurosim.network import Network
 from neurosim.recording import Run, RunFile, provenance
 from neurosim.training import Observer, Trainer
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -56,7 +60,9 @@ class Job:
             "device": backend.describe(),
             "model_name": self.model.name,
             "data_dir": self.data_dir,
-            "data_digest": digest(self.data),
+            "data_digest": self.data.digest(),
+            "data_scale": self.data.scale,
+            "data_content": self.data.content,
             **provenance(),
         }
 
@@ -78,7 +84,9 @@ def prepare(
     Raises InputError (or one of its kinds) where anything in it does not fit, the memory that is free included.
     """
     table = model.table
+    _check_stated(model)
     seed = table.seed if seed is None else seed
+    data_dir = data_dir or by_environment(table)
     chosen = None if backend == "auto" else select(backend)
     check_fits(table, model.name, data_dir, chosen)
     device = chosen or select(fastest(table))
@@ -86,16 +94,21 @@ def prepare(
     network = build_network(table.network, data.shape, data.classes, seed=seed, backend=device)
     trainers = [build_trainer(k, stage, network, data, table.data, seed) for k, stage in enumerate(table.stages)]
     plan = RecordingPlan(trainers, data, table.record)
-    return Job(model, seed, str(Path(data_dir).resolve()) if data_dir else "", data, network, trainers, plan)
+    return Job(model, seed, data.folder, data, network, trainers, plan)
 
 
-def digest(data: DataSet) -> str:
-    """Return a fingerprint of all images and labels."""
-    total = hashlib.blake2b(digest_size=16)
-    for split in (data.train, data.validation, data.test):
-        total.update(split.x.data)
-        total.update(split.y.data)
-    return total.hexdigest()
+def by_environment(table: ModelTable) -> str | None:
+    """Return the folder of data files that the environment names, for a data set that has any; the run file notes it."""
+    return os.environ.get("NEUROSIM_DATA") if find(table.data.name).openml is not None else None
+
+
+def _check_stated(model: ModelFile) -> None:
+    """Raise InputError where a run that began in Python can only go on there."""
+    where = "go on there, with neurosim.Recorder.resume"
+    arrays = f"data set {quoted(model.table.data.name)}: arrays given in Python; {where}"
+    require(not model.table.data.arrays, arrays)
+    for part in model.table.unstated[:1]:
+        raise InputError(f"{model.name}: made in Python, and no model file can hold its {quoted(part)}; {where}")
 
 
 # ---------------------------------------------------------------------- running
@@ -124,28 +137,65 @@ def reopen(
     seed: int | None = None,
     backend: str = "auto",
     data_dir: str | os.PathLike[str] | None = None,
+    data: DataSet | None = None,
 ) -> Job:
     """Return the job of a run file, to ``resume`` it.
 
     model, settings, seed, backend : have to agree with the file; data_dir : where the same data lie, if they have moved
+    data : the data set, where it is loaded already
 
-    Raises RunFileError where an argument contradicts the file, or the data are not those the run began with.
+    Raises RunFileError where an argument contradicts the file, or the data are not those the run began with.  Says so, in the log,
+    where the run began with other BLAS threads, another BLAS or another device: what comes out then differs in the last digits.
     """
     with Run(path) as known:
         name, own = known.attributes["model_name"], known.model
     require(bool(own), f"run file {path}: of a trainer made in Python, which alone can go on; it holds no model", RunFileError)
     same = model is None or locate(model).stem == name
     require(same, f"run file {path}: holds a run of {name!r}, not of {model!r}; leave the model out to resume", RunFileError)
-    contents = _agreed(known, settings, seed, backend)
-    job = prepare(
-        ModelFile.of(name, contents),
-        seed=int(known.attributes["seed"]),
-        backend=known.attributes["backend"],
-        data_dir=data_dir or known.attributes["data_dir"] or None,
-    )
-    same = digest(job.data) == known.attributes["data_digest"]
-    require(same, f"run file {path}: its data set {job.data.name!r} has changed since; give the same files", RunFileError)
+    agreed = ModelFile.of(name, _agreed(known, settings, seed, backend))
+    _check_stated(agreed)
+    noted, expected = str(known.attributes["data_dir"]), str(known.attributes["data_digest"])
+    place, data = (data_dir, data) if data is not None else found_again(agreed.table, data_dir, noted, expected)
+    same = data.digest() == expected
+    require(same, f"run file {path}: its data set {quoted(data.name)} has changed since; give the same files", RunFileError)
+    seed, backend = int(known.attributes["seed"]), str(known.attributes["backend"])
+    job = prepare(agreed, seed=seed, backend=backend, data_dir=place, data=data)
+    if differs := changed(known.attributes, job.attributes()):
+        log.warning("run file %s: %s; what comes out differs in the last digits", path, differs)
     return job
+
+
+def found_again(
+    table: ModelTable, data_dir: str | os.PathLike[str] | None, noted: str, expected: str
+) -> tuple[str | os.PathLike[str] | None, DataSet]:
+    """Return folder and data set: of ``data_dir``, else of the folder ``noted``, or of the one the environment names by now.
+
+    expected : the digest that decides; where no folder's data have it, the first one's are returned
+    """
+    places = [data_dir] if data_dir else list(dict.fromkeys([noted or None, by_environment(table)]))
+    found: list[tuple[str | os.PathLike[str] | None, DataSet]] = []
+    failure = DataError(f"data set {table.data.name}: not found")
+    for place in places:
+        try:
+            found.append((place, load_data(table.data, place)))
+        except DataError as cause:
+            failure = cause if place == places[0] else failure
+        else:
+            if found[-1][1].digest() == expected:
+                return found[-1]
+    if not found:
+        raise failure
+    return found[0]
+
+
+SAME = ("threads", "blas")  # what decides in which order a CPU sums up
+
+
+def changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Return what of the machine's arithmetic is not as it was, in words; "" where all is, or nobody wrote it down."""
+    names = SAME if now["backend"] == "numpy" else ("device",)
+    told = [f"{name} {before[name]} then, {now[name]} now" for name in names if name in before and before[name] != now[name]]
+    return "began with " + ", ".join(told) if told else ""
 
 
 def _agreed(known: Run, settings: Iterable[str], seed: int | None, backend: str) -> Contents:
@@ -172,21 +222,31 @@ def resume(job: Job, path: str | os.PathLike[str], *observers: Observer) -> Run:
         complete = known.status == "complete"
     if not complete:
         file = RunFile.resume(path, series=job.plan.series(), checkpoint=job.plan.layout())
-        try:
-            state = file.last_checkpoint()
-            stage = int(state["position|stage"]) if state else 0
-            if state:
-                job.trainers[stage].restore(state)
-        except BaseException:
-            file.close()
-            raise
-        _train(job, file, observers, stage)
+        _train(job, file, observers, resumed=True)
     return Run(path)
 
 
-def _train(job: Job, file: RunFile, observers: tuple[Observer, ...], stage: int = 0) -> None:
-    with Recorder(job.plan, file) as recorder, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+def _train(job: Job, file: RunFile, observers: tuple[Observer, ...], resumed: bool = False) -> None:
+    try:
+        recorder = Recorder(job.plan, file)
+    except BaseException:
+        file.set_status("interrupted", "before it began")
+        file.close()
+        raise
+    with recorder, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        stage = _restored(job, file) if resumed else 0
         for number, trainer in enumerate(job.trainers[stage:], start=stage):
             if trainer.epoch == 0 and number:
                 trainer.steps = job.trainers[number - 1].steps  # the random numbers of a step are never drawn twice
-            trainer.fit(job.data, recorder, *observers)
+            if trainer.epoch < trainer.epochs:  # a checkpoint may lie at the end of its stage
+                trainer.fit(job.data, recorder, *observers)
+
+
+def _restored(job: Job, file: RunFile) -> int:
+    """Put a job back to the last checkpoint, if there is one; return its stage."""
+    state = file.last_checkpoint()
+    if not state:
+        return 0
+    stage = int(state["position|stage"])
+    job.trainers[stage].restore(state)
+    return stage

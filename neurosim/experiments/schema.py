@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
 
-from neurosim.errors import UnknownNameError, require
+from neurosim.errors import UnknownNameError, quoted, require
 from neurosim.experiments.options import construct
 from neurosim.feedback import FeedbackPathway, pathways
 from neurosim.plasticity import Chain, PlasticityRule, Rule, chain, rules, updates
@@ -21,7 +21,7 @@ def _named(kind: str, value: Any) -> tuple[str, dict[str, Any]]:
     """Return the name and the options of ``"name"`` or ``{ name = "name", option = ... }``."""
     table = {"name": value} if isinstance(value, str) else value
     named = isinstance(table, Mapping) and isinstance(table.get("name"), str)
-    require(named, f"{kind} {value!r}: expected a name, or a table such as {{ name = ..., option = ... }}; change it")
+    require(named, f"{kind} {quoted(value)}: expected a name, or a table such as {{ name = ..., option = ... }}; change it")
     return table["name"], {option: given for option, given in table.items() if option != "name"}
 
 
@@ -36,7 +36,7 @@ def _normalisation(value: Any) -> BatchNormalisation | None:
     options = value if isinstance(value, Mapping) else {}
     require(
         value == "batch" or isinstance(value, Mapping),
-        f"normalisation {value!r}: expected 'batch', 'none' or a table such as {{ affine = false }}; change it",
+        f"normalisation {quoted(value)}: expected 'batch', 'none' or a table such as {{ affine = false }}; change it",
     )
     made: BatchNormalisation = construct("normalisation", {"batch": BatchNormalisation}, "batch", options)
     return made
@@ -49,10 +49,14 @@ def _rule(value: Any) -> Rule | None:
     if isinstance(value, str) and "=" in value:
         value = {"equation": value}
     if isinstance(value, Mapping) and "equation" in value:
-        made: Rule = construct("rule", {"equation": PlasticityRule}, "equation", value)
+        made: Rule = construct("rule", {"equation": _equation}, "equation", value)
     else:
         made = construct("rule", rules(), *_named("rule", value))
     return made
+
+
+def _equation(equation: str, *, bias: str | None = None, method: str = "separable", **constants: float) -> PlasticityRule:
+    return PlasticityRule(equation, bias=bias, method=method, **constants)
 
 
 def _optimiser(value: Any) -> Chain:
@@ -116,9 +120,14 @@ class Augment(Section):
 
 
 class Data(Section):
-    """[data].  validation : the share of the training images, the last ones, that is held out."""
+    """[data].
+
+    validation : the share of the training images, the last ones, that is held out
+    arrays : the images are the caller's own, given in Python; no file holds them
+    """
 
     name: str
+    arrays: bool = False
     validation: float = Field(default=0.0, ge=0, lt=1)
     normalise: Any = None
     limit: int | None = None
@@ -174,9 +183,10 @@ class ProjectionTable(_Synapses):
 
 
 class NetworkTable(Section):
-    """[network]: a chain given by its ``hidden`` sizes, or a graph written out."""
+    """[network]: a chain given by its ``hidden`` sizes, or a graph written out.  seed : of its weights; the run's by default."""
 
     dtype: str = "float32"
+    seed: int | None = Field(default=None, ge=0)
     hidden: list[int] | None = None
     input: Input = Input()
     layer: Layer = Layer()
@@ -222,7 +232,12 @@ class Row(Section):
 
 
 class Stage(Row, Training):
-    """[[stages]]: one scheme training the network for some epochs."""
+    """[[stages]]: one scheme training the network for some epochs.
+
+    name : of its random streams; ``stage0`` and so on by default
+    """
+
+    name: str = ""
 
 
 class Variable(Section):
@@ -283,6 +298,7 @@ class ModelTable(Section):
     stages: list[Stage] = Field(min_length=1)
     record: Record = Record()
     measured: Measured = Measured()
+    unstated: list[str] = []  # of a trainer made in Python: what no model file can hold
 
 
 RowName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]  # it names files

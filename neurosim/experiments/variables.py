@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.errors import InputError, require
+from neurosim.errors import InputError, quoted, require
 from neurosim.feedback import FeedbackPathway
 from neurosim.network import Network, Sweep
 from neurosim.recording import Request
@@ -67,7 +67,7 @@ class Variable:
         try:
             return self._layout(request, samples)
         except InputError as cause:
-            raise InputError(f"record {self.name!r}: {cause}") from cause
+            raise InputError(f"record {quoted(self.name)}: {cause}") from cause
 
     def _layout(self, request: Request, samples: int) -> tuple[tuple[int, ...], str, np.ndarray | None]:
         if not self.shown:
@@ -107,7 +107,7 @@ def recordable(network: Network, pathways: Iterable[FeedbackPathway]) -> dict[st
         own = _taught(network, pathway) | _held(network, pathway.parameters() | pathway.memory())
         for name, variable in own.items():
             same = found.get(name, variable) == variable
-            require(same, f"record: {name!r} has another shape in a later stage; its stages cannot be recorded in one run")
+            require(same, f"record: {quoted(name)} has another shape in a later stage; its stages cannot be recorded in one run")
         found |= own
     return found
 
@@ -121,8 +121,9 @@ def _taught(network: Network, pathway: FeedbackPathway) -> dict[str, Variable]:
     """Return what the pathway tells populations, found by asking it once about two blank samples."""
     x = np.zeros((2, *network.populations[network.input].shape), network.dtype)
     target = np.eye(pathway.classes, dtype=network.dtype)[[0, min(1, pathway.classes - 1)]]
-    sweep = network.sweep(network.backend.asarray(x))
-    told = signals(network, pathway, sweep, network.backend.asarray(target), 0, 0)
+    with np.errstate(all="ignore"):  # the weights of a draft are whatever lay in memory
+        sweep = network.sweep(network.backend.asarray(x))
+        told = signals(network, pathway, sweep, network.backend.asarray(target), 0, 0)
     return {name: _swept(network, *name.split(".")) for name in told}
 
 

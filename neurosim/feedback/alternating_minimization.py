@@ -58,7 +58,7 @@ class AlternatingMinimization(FeedbackPathway):
     ) -> None:
         owner = f"scheme {self.name!r}"
         require(mu > 0, f"{owner}: mu {mu} is not positive; give a weight such as 0.003")
-        require(iterations >= 0, f"{owner}: iterations {iterations} is negative; give a number of code steps such as 5")
+        require(0 <= iterations <= 100, f"{owner}: iterations {iterations}: expected 0 to 100 code steps; give a number such as 5")
         require(step > 0, f"{owner}: step {step} is not positive; give a step such as 0.3")
         require(0 <= momentum < 1, f"{owner}: momentum {momentum} is not in [0, 1); give a share such as 0.9")
         require(code_sparsity >= 0, f"{owner}: code_sparsity {code_sparsity} is negative; give 0 or more")

@@ -33,7 +33,9 @@ class DifferenceTargetPropagation(FeedbackPathway):
     name = "difference_target_propagation"
     title = "Difference target propagation"
     citation = "Lee, Zhang, Fischer and Bengio (2015). Difference target propagation. ECML PKDD 2015. arXiv:1412.7525."
-    claims = Claims(weight_transport="output", update_locking=True, backward_locking=True)
+    claims = Claims(
+        weight_transport="output", update_locking=True, backward_locking=True, feedback_learns_from=("activity", "responses")
+    )
     variants = ({}, {"difference": False}, {"alternate": False})
 
     def __init__(self, *, step: float = 0.1, noise: float = 0.36, difference: bool = True, alternate: bool = True) -> None:

@@ -44,14 +44,6 @@ class HSICBottleneck(FeedbackPathway):
     citation = (
         "Ma, Lewis and Kleijn (2020). The HSIC bottleneck: deep learning without back-propagation. AAAI 2020. arXiv:1908.01580."
     )
-    claims = Claims(
-        weight_transport="none",
-        update_locking=False,
-        backward_locking=False,
-        pairwise=True,
-        labels_at_hidden=True,
-        raw_input_at_hidden=True,
-    )
     variants = ({}, {"output": "units"}, {"output": "rest"}, {"sigma": {"*1": 1.0, "*": 5.0}})
 
     def __init__(self, *, beta: float = 50.0, sigma: float | Mapping[str, float] = 5.0, output: str = "softmax") -> None:
@@ -61,6 +53,19 @@ class HSICBottleneck(FeedbackPathway):
             require(width > 0, f"scheme {self.name!r}: sigma {width} for {pattern!r} is not positive; give a width such as 5")
         require(output in OUTPUTS, f"scheme {self.name!r}: output {output!r}: expected one of {', '.join(OUTPUTS)}; pick one")
         self.beta, self.widths, self.output = beta, dict(widths), output
+
+    @property
+    def claims(self) -> Claims:
+        """The same in all variants but for the readout of ``units``, which is learned from labels."""
+        return Claims(
+            weight_transport="none",
+            update_locking=False,
+            backward_locking=False,
+            pairwise=True,
+            labels_at_hidden=True,
+            raw_input_at_hidden=True,
+            feedback_learns_from=("activity", "labels") if self.output == "units" else (),
+        )
 
     def build(self, seed: int) -> None:
         network = self.network

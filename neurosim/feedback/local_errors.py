@@ -19,12 +19,12 @@ CODE = 128  # neurons of the random projection of the label, as in the released 
 class LocalErrors(FeedbackPathway):
     """Each hidden population minimises a loss of its own rate h (before dropout); nothing comes from above.
 
-    pred     CE(U'h + u, y)                                      U starts at zero
+    pred     CE(U'h + u, y)                                      U starts at zero, u is drawn
     sim      mean_ij (S(M'h)_ij - S(y)_ij)**2                    S: cosines of samples, each less its own mean over features
     predsim  (1 - beta) pred + beta sim                          the output's cross-entropy is taken (1 - beta) times as well
 
-    ``backprop_free``: no weight transport in the heads, no labels as such (P and F drawn once and fixed)
-    pred-bpf   binary CE(U'h + u, P'y > 0), mean over 128 neurons; its error reaches h through F instead of U
+    ``backprop_free``: no weight transport in the heads, no labels as such (each population has a P and an F, drawn once and fixed)
+    pred-bpf   binary CE(U'h + u, P'y > 0), mean over 128 neurons; U and u start at zero; its error reaches h through F instead of U
     sim-bpf    mean_ij (S(h)_ij - S(P'y)_ij)**2
 
     loss : ``pred``, ``sim`` or ``predsim``
@@ -63,6 +63,7 @@ class LocalErrors(FeedbackPathway):
             backward_locking=False,
             pairwise=self.shares[1] > 0,
             labels_at_hidden=True,
+            feedback_learns_from=("activity", "labels") if self.shares[0] or not self.backprop_free else (),  # sim-bpf has no heads
         )
 
     # ------------------------------------------------------------------ the heads
@@ -70,17 +71,18 @@ class LocalErrors(FeedbackPathway):
     def build(self, seed: int) -> None:
         require_softmax(self)
         self.seed = seed
-        self.code = self._fixed("local/label", (self.classes, CODE), self.classes)
-        self.feedback: dict[str, Any] = {}
+        self.codes: dict[str, Any] = {}  # P, (classes, CODE), of every population
+        self.feedback: dict[str, Any] = {}  # F, (n, CODE)
         for name in self.network.hidden:
             size = self.network.populations[name].size
+            if self.backprop_free:
+                self.codes[name] = self._fixed(f"local/label/{name}", (self.classes, CODE), self.classes)
             if self.shares[0]:
                 self.networks[f"pred/{name}"] = self._readout(name, size)
                 if self.backprop_free:
                     self.feedback[name] = self._fixed(f"local/feedback/{name}", (size, CODE), size)
             if self.shares[1] and not self.backprop_free:
                 self.networks[f"sim/{name}"] = self._head(f"sim/{name}/", size, Population("told", size), bias=False)
-        self._heard: tuple[Any, Any, dict[str, tuple[Sweep, Teaching]]] = (None, None, {})  # of teach's last sweep and target
 
     def _fixed(self, stream: str, shape: tuple[int, int], fan_in: int) -> Any:
         w = initialiser("lecun")(generator(self.seed, stream), shape, fan_in)
@@ -89,7 +91,9 @@ class LocalErrors(FeedbackPathway):
     def _readout(self, population: str, size: int) -> Network:
         neurons, transfer = (CODE, "sigmoid") if self.backprop_free else (self.classes, "softmax")
         readout = self._head(f"pred/{population}/", size, Population("told", neurons, transfer=transfer), bias=True)
-        readout.projections["seen__told"].w[...] = 0  # the bias keeps its draw
+        for name, value in readout.projections["seen__told"].parameters.items():
+            if name == "w" or self.backprop_free:  # as in the released code: only the plain readout's bias keeps its draw
+                value[...] = 0
         return readout
 
     def _head(self, prefix: str, size: int, told: Population, *, bias: bool) -> Network:
@@ -99,31 +103,28 @@ class LocalErrors(FeedbackPathway):
 
     # ------------------------------------------------------------------ one step
 
-    def teach(self, sweep: Sweep, target: Any, draws: Draws) -> dict[str, Teaching]:
-        network, matmul = self.network, self.network.backend.matmul
-        code = matmul(target, self.code) if self.backprop_free else target
-        wanted = self._similarity(code)[0] if self.shares[1] else None
-        heard: dict[str, tuple[Sweep, Teaching]] = {}
-        teaching = {}
+    def teach(self, sweep: Sweep, target: Any, draws: Draws) -> Told:
+        network = self.network
+        teaching = Told()
+        heard = teaching.heard
         for name in network.hidden:
             rate = sweep.rate[name].reshape(len(target), -1)
+            code = network.backend.matmul(target, self.codes[name]) if self.backprop_free else target
             error: Any = 0
             if self.shares[0]:
                 error = error + self._predict(name, rate, code, heard)
             if self.shares[1]:
-                error = error + self._match(name, rate, wanted, heard)
+                error = error + self._match(name, rate, self._similarity(code)[0], heard)
             teaching[name] = network.populations[name].teach(error.reshape(sweep.rate[name].shape), sweep[name])
-        self._heard = (sweep, target, heard)
         at_output = output_teaching(network, sweep, target)
         scaled = at_output.error * at_output.error.dtype.type(self.at_output)
         teaching[network.output] = network.populations[network.output].teach_potential(scaled, sweep[network.output])
         return teaching
 
     def adapt(self, sweep: Sweep, target: Any, teaching: Mapping[str, Teaching], draws: Draws) -> Deltas:
-        if self._heard[0] is not sweep or self._heard[1] is not target:
-            self.teach(sweep, target, draws)
+        told = teaching if isinstance(teaching, Told) else self.teach(sweep, target, draws)
         deltas: Deltas = {}
-        for name, (own, taught) in self._heard[2].items():
+        for name, (own, taught) in told.heard.items():
             deltas |= self.networks[name].propose(own, {"told": taught})[0]
         return deltas
 
@@ -172,3 +173,11 @@ class LocalErrors(FeedbackPathway):
         inward = (at_rows * rows).sum(axis=1, keepdims=True) * norms
         inward /= self.network.backend.xp.maximum(length, norms.dtype.type(1e-30))
         return (at_rows - rows * inward) / norms  # a mix of rows: its mean over features is 0, as the centring asks
+
+
+class Told(dict[str, Teaching]):
+    """Teaching signals, with what the heads answered on the way to them: head -> its own sweep and teaching."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: dict[str, tuple[Sweep, Teaching]] = {}

@@ -8,17 +8,19 @@ applies what they propose.  Everything else here has a default.
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from neurosim.backends import Draws
+from neurosim.catalogue import Stated
 from neurosim.errors import require
 from neurosim.network import Network, Sweep, Teaching
 
 Deltas = dict[str, Any]
 
 TRANSPORT = ("none", "output", "one_hop", "full")
+SOURCES = ("activity", "labels", "input", "responses", *TRANSPORT[1:])
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,11 @@ class Claims:
     pairwise : a sample's teaching signal depends on the other samples of the batch (batch normalisation aside)
     labels_at_hidden : labels reach hidden populations other than through the error of the output
     raw_input_at_hidden : the network's input reaches populations that have no synapses from it
+    feedback_learns_from : what is in the pathway's own synapses, and in whatever else it keeps, from being attached on and by
+        ``adapt``, ``remember`` and ``calibrate``: nothing, or ``activity`` and, where they matter, ``labels`` (also through an
+        error), ``input`` (the network's), ``responses`` (what the network makes of other activity than the sweep's), and forward
+        weights that are read or used backwards: only the ``output`` projection's, those of one projection for each of the
+        pathway's arrays (``one_hop``), or more (``full``)
     """
 
     weight_transport: str
@@ -42,9 +49,20 @@ class Claims:
     pairwise: bool = False
     labels_at_hidden: bool = False
     raw_input_at_hidden: bool = False
+    feedback_learns_from: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         assert self.weight_transport in TRANSPORT, self.weight_transport
+        assert self.feedback_learns_from == tuple(s for s in SOURCES if s in self.feedback_learns_from), self.feedback_learns_from
+
+    def words(self, name: str) -> str:
+        """Return the claim ``name`` as tables show it."""
+        value = getattr(self, name)
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        if isinstance(value, tuple):
+            value = ", ".join(value[1:] or value) or "nothing"  # activity goes without saying where there is more
+        return str(value).replace("_", " ")
 
 
 @dataclass(frozen=True)
@@ -56,7 +74,7 @@ class Phase:
     feedback: bool = True
 
 
-class FeedbackPathway(abc.ABC):
+class FeedbackPathway(Stated, abc.ABC):
     """A credit-assignment scheme.
 
     name : the scheme's name on the command line and in model files
@@ -80,16 +98,34 @@ class FeedbackPathway(abc.ABC):
     def claims(self) -> Claims:
         """What this scheme, in this variant, claims to need."""
 
+    def claims_on(self, hidden: Sequence[str]) -> Claims:
+        """Return the claims on a chain of these hidden populations, input side first, attached or not (default: the same)."""
+        return self.claims
+
     def attach(self, network: Network, classes: int, seed: int) -> None:
-        """Join the pathway to ``network``: check that it fits, and build the pathway's own networks.
+        """Join the pathway to ``network``, once: check that it fits, and build the pathway's own networks.
 
         classes : the length of a target vector
-        Raises InputError where the network is not one this scheme is defined for.
+        Raises InputError where the network is not one this scheme is defined for, or the pathway is joined already.
         """
+        require(
+            not self.attached,
+            f"scheme {self.name!r}: this pathway object teaches a network already: expected a new one for each network; "
+            f"make one with pathway({self.name!r}, ...)",
+        )
         self.network = network
         self.classes = classes
         self.networks: dict[str, Network] = {}
-        self.build(seed)
+        try:
+            self.build(seed)
+        except BaseException:
+            del self.networks  # it did not fit, so it is free for a network that does
+            raise
+
+    @property
+    def attached(self) -> bool:
+        """Whether the pathway is joined to a network."""
+        return hasattr(self, "networks")
 
     def build(self, seed: int) -> None:
         """Build the pathway's own networks into ``self.networks`` (name them with ``prefix=f"{name}/"``); default: none."""

@@ -71,31 +71,26 @@ class SyntheticGradients(FeedbackPathway):
 
     @property
     def claims(self) -> Claims:
+        """Those on the network it is attached to; InputError where there is none yet, since its populations decide."""
+        require(self.attached, f"scheme {self.name!r}: its claims depend on the network; attach it first, or ask claims_on(hidden)")
+        return self.claims_on(self.network.hidden)
+
+    def claims_on(self, hidden: Sequence[str]) -> Claims:
         """An interface at every population unlocks them all; where one is missing, errors come down from the next above.
 
-        The M's own targets still cross one transposed projection; what they tell a population in this step does not.
+        The M's own targets cross one transposed projection, or several where interfaces are missing.
         """
+        have = [name for name in hidden if self.interfaces is None or name in self.interfaces]
+        transport = _transport(hidden, have, [name for name in hidden if name not in have])
+        sources = ["activity", "labels", *(["input", "responses"] if self.synthetic_inputs else [])]
         return Claims(
-            weight_transport=self._transport(),
-            update_locking=self._transport() != "none",
-            backward_locking=self._transport() in ("one_hop", "full"),
+            weight_transport=transport,
+            update_locking=transport != "none",
+            backward_locking=transport in ("one_hop", "full"),
             labels_at_hidden=self.conditioned,
             raw_input_at_hidden=self.synthetic_inputs,
+            feedback_learns_from=(*sources, _transport(hidden, have, have)),
         )
-
-    def _transport(self) -> str:
-        """Return how far forward weights reach down: through every population that has no interface, up to the next that has."""
-        if self.interfaces is None:
-            return "none"
-        if not hasattr(self, "network"):
-            return "full"  # it depends on the network, so the most there can be
-        hidden = self.network.hidden
-        missing = [name not in self.modules for name in hidden]
-        if not any(missing):
-            return "none"
-        if missing.index(True) == len(hidden) - 1:
-            return "output"
-        return "full" if any(a and b for a, b in zip(missing, missing[1:], strict=False)) else "one_hop"
 
     # ------------------------------------------------------------------ the modules
 
@@ -194,6 +189,15 @@ class SyntheticGradients(FeedbackPathway):
         """Return what an M sees: what the population transmits, and the label where it is conditioned on it."""
         rate = flat(activity.transmitted)
         return self.network.backend.xp.concatenate([rate, target], axis=1) if self.conditioned else rate
+
+
+def _transport(hidden: Sequence[str], interfaces: Sequence[str], taught: Sequence[str]) -> str:
+    """Return how far forward weights reach down to ``taught``, each told an error from the next interface above, or the output."""
+    if not taught:
+        return "none"
+    if any(above not in interfaces for below, above in zip(hidden, hidden[1:], strict=False) if below in taught):
+        return "full"  # that error has crossed another projection already
+    return "output" if list(taught) == list(hidden[-1:]) else "one_hop"
 
 
 def learning_from(taught: Teaching) -> Activity:

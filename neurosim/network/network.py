@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.backends import Backend, Draws, NumpyBackend
+from neurosim.backends import Backend, Draws, NumpyBackend, as_seed
 from neurosim.errors import EquationError, InputError, ShapeError, UnknownNameError, require
 from neurosim.network.population import Population
 from neurosim.network.projection import Projection
@@ -22,7 +22,7 @@ POST_VARIABLES = PRE_VARIABLES | {"error"}
 class Network:
     """A feed-forward graph of populations with one input and one output.
 
-    populations, projections : in any order; the graph decides the order of a sweep
+    populations, projections : in any order, the graph decides the order of a sweep; each is part of one network only
     seed : fixes the initial weights, projection by projection, through the projection's name
     dtype : ``float32`` or ``float64``
     prefix : stands before every name in ``parameters``; a pathway's own networks have one
@@ -30,7 +30,8 @@ class Network:
     Raises
     ------
     InputError, ShapeError, UnknownNameError
-        Names twice, a projection from or to nowhere, a cycle, more than one input or output, shapes that do not chain.
+        A seed that is none, names twice, parts of another network, a projection from or to nowhere, a cycle, more than one input
+        or output, shapes that do not chain.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class Network:
     ) -> None:
         require(dtype in ("float32", "float64"), f"network: dtype {dtype!r}: expected 'float32' or 'float64'; pick one")
         self.backend = backend or NumpyBackend()
-        self.seed = seed
+        self.seed = as_seed(seed)
         self.dtype = np.dtype(dtype)
         self.prefix = prefix
         self.populations = _by_name("population", populations)
@@ -56,7 +57,9 @@ class Network:
         for population in self.populations.values():
             population.build(self.backend, self.dtype)
         for p in self.projections.values():
-            p.build(self.backend, self.populations[p.pre], self.populations[p.post], seed, prefix, self.dtype)
+            p.build(self.backend, self.populations[p.pre], self.populations[p.post], self.seed, prefix, self.dtype)
+        for part in (*self.populations.values(), *self.projections.values()):
+            part.joined = True  # only now: parts of a network that could not be built are free
 
     @classmethod
     def layered(
@@ -254,5 +257,10 @@ def _by_name(kind: str, items: Iterable[Any]) -> dict[str, Any]:
     named: dict[str, Any] = {}
     for item in items:
         require(item.name not in named, f"{kind} {item.name!r} is there twice: expected one of each name; rename one")
+        require(
+            not item.joined,
+            f"{kind} {item.name!r} is part of another network, whose weights or statistics it holds: expected a new {kind}; "
+            f"make one with {kind.title()}(...)",
+        )
         named[item.name] = item
     return named

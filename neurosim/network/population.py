@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from neurosim.backends import Backend, Draws
-from neurosim.errors import require
+from neurosim.errors import quoted, require
 from neurosim.network.sweep import Activity, Teaching
 from neurosim.transfer import BatchNormalisation, Transfer, transfer
+
+MOST_AXES = 16  # of a population's shape; arrays of NumPy and HDF5 have up to 32, and recordings add some
+MOST_NEURONS = 2**31  # times a batch and the bytes of a number, it can still be counted
+LONGEST_NAME = 100  # characters; it names groups and files
 
 
 class Population:
@@ -40,30 +45,41 @@ class Population:
         noise: float = 0.0,
     ) -> None:
         self.name = name
-        self.shape = (shape,) if isinstance(shape, int) else tuple(shape)
-        label = f"population {name!r}"
-        require(name.isidentifier() and "__" not in name, f"{label}: expected a name like 'hidden1', without double underscores")
+        self.shape = tuple(shape) if isinstance(shape, Iterable) else (shape,)
+        label = f"population {quoted(name)}"
+        fits = isinstance(name, str) and name.isidentifier() and "__" not in name and len(name) <= LONGEST_NAME
+        require(fits, f"{label}: expected a name like 'hidden1', without double underscores, of at most {LONGEST_NAME} characters")
         require(
             bool(self.shape) and all(isinstance(n, int | np.integer) and n > 0 for n in self.shape),
-            f"{label}: shape {shape} is not one or more positive whole numbers; give a size such as 240",
+            f"{label}: shape {quoted(shape)} is not one or more positive whole numbers; give a size such as 240",
         )
-        require(0 <= dropout < 1, f"{label}: dropout {dropout} is not in [0, 1); give a probability such as 0.1")
-        require(noise >= 0, f"{label}: noise {noise} is negative; give a standard deviation such as 0.3")
+        axes = f"{label}: shape {quoted(shape)} has {len(self.shape)} axes: expected at most {MOST_AXES}; give fewer"
+        require(len(self.shape) <= MOST_AXES, axes)
+        count = f"{label}: shape {quoted(shape)} has {quoted(self.size)} neurons: expected at most {MOST_NEURONS:,}; give fewer"
+        require(self.size <= MOST_NEURONS, count)
+        require(0 <= dropout < 1, f"{label}: dropout {quoted(dropout)} is not in [0, 1); give a probability such as 0.1")
+        require(noise >= 0, f"{label}: noise {quoted(noise)} is negative; give a standard deviation such as 0.3")
         self.transfer = _transfer(transfer)
         self.normalisation = normalisation
         self.dropout = dropout
         self.noise = noise
+        self.joined = False  # whether it is part of a network
         self.parameters: dict[str, Any] = {}  # gain, shift: (*shape); learned
         self.statistics: dict[str, Any] = {}  # mean, variance: (*shape); running averages for evaluation
 
     @property
     def size(self) -> int:
         """The number of neurons."""
-        return math.prod(self.shape)
+        return math.prod(map(int, self.shape))
 
     def build(self, backend: Backend, dtype: Any) -> None:
-        """Make the population's own parameters: gain 1, shift 0, running mean 0 and variance 1."""
+        """Make the population's own parameters: gain 1, shift 0, running mean 0 and variance 1.
+
+        Raises InputError where its noise is no finite number of ``dtype``.
+        """
         self.backend = backend
+        fits = self.noise <= float(np.finfo(dtype).max)
+        require(fits, f"population {self.name!r}: noise {self.noise} is infinite in {np.dtype(dtype)}; give one such as 0.3")
         if self.normalisation is None:
             return
         ones, zeros = np.ones(self.shape, dtype), np.zeros(self.shape, dtype)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,9 +11,11 @@ import numpy as np
 from neurosim.backends import Backend
 from neurosim.backends.base import generator
 from neurosim.connectivity import Connectivity, connectivity, initialiser
-from neurosim.errors import ShapeError, require
+from neurosim.errors import ShapeError, quoted, require
 from neurosim.network.population import Population
 from neurosim.plasticity import Proposal, Rule, Synapses, error_driven
+
+MOST_BYTES = 2**62  # of weights: what can be counted
 
 
 class Projection:
@@ -43,9 +46,11 @@ class Projection:
             initialiser(initial)  # an unknown name is reported here, not when the network is built
         self.bias = bias
         if isinstance(rule, str):
-            require(rule == "error_driven", f"projection {pre}__{post}: rule {rule!r}: expected 'error_driven', a Rule or None")
+            said = f"projection {pre}__{post}: rule {quoted(rule)}"
+            require(rule == "error_driven", f"{said}: expected 'error_driven', a Rule or None")
             rule = error_driven()
         self.rule: Rule | None = rule
+        self.joined = False  # whether it is part of a network
         self.parameters: dict[str, Any] = {}  # w (shaped by the connectivity) and b (*post)
         self.state: dict[str, Any] = {}  # the rule's synaptic state
 
@@ -55,13 +60,21 @@ class Projection:
         return f"{self.pre}__{self.post}"
 
     def build(self, backend: Backend, pre: Population, post: Population, seed: int, prefix: str, dtype: Any) -> None:
-        """Draw the weights from a generator that only the seed and the projection's own name decide."""
+        """Draw the weights from a generator that only the seed and the projection's own name decide.
+
+        Raises ShapeError where the shapes do not fit, InputError where there are too many weights or they would be infinite.
+        """
         self.backend = backend
         self.pre_shape, self.post_shape = pre.shape, post.shape
         try:
             shape = self.connectivity.weight_shape(pre.shape, post.shape)
         except ShapeError as cause:
             raise ShapeError(f"projection {self.name!r}: {cause}") from cause
+        countable = math.prod(map(int, shape)) <= MOST_BYTES // np.dtype(dtype).itemsize
+        require(countable, f"projection {self.name!r}: weights of shape {shape}: too many to count; make a population smaller")
+        fits = isinstance(self.initial, str) or abs(self.initial) <= float(np.finfo(dtype).max)
+        what = f"projection {self.name!r}: initial {quoted(self.initial)}"
+        require(fits, f"{what}: expected a finite number of {np.dtype(dtype)}; give one such as 0.1")
         draw = generator(seed, f"weights/{prefix}{self.name}")
         fan_in = self.connectivity.fan_in(pre.shape)
         self.parameters = {"w": backend.initial(lambda: self._drawn(draw, shape, fan_in), shape, dtype)}

@@ -8,16 +8,19 @@ gradient.  ``chain`` strings them together; the network adds what comes out at t
 from __future__ import annotations
 
 import abc
+import math
+import numbers
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from neurosim.backends import Backend
-from neurosim.errors import require
+from neurosim.catalogue import Stated
+from neurosim.errors import quoted, require
 
 State = dict[str, Any]
 
 
-class Update(abc.ABC):
+class Update(Stated, abc.ABC):
     """One link of a chain from proposed change to weight change."""
 
     name: ClassVar[str]
@@ -51,12 +54,18 @@ class Time:
 
 
 class Optimiser(Update):
-    """A link that has a learning rate."""
+    """A link that has a learning rate; with 0, nothing is learned.
+
+    Raises
+    ------
+    InputError
+        Where a learning rate is negative, or any setting out of its range, not finite, or no number.
+    """
 
     def __init__(self, learning_rate: float) -> None:
         require(
-            learning_rate > 0 and learning_rate < float("inf"),
-            f"optimiser {self.name!r}: learning_rate {learning_rate} is not a positive number; give one such as 0.001",
+            is_number(learning_rate) and learning_rate >= 0,
+            f"optimiser {self.name!r}: learning_rate {quoted(learning_rate)} is not a number of 0 or more; give one such as 0.001",
         )
         self.learning_rate = learning_rate
 
@@ -198,17 +207,32 @@ class Chain(Update):
 
 
 def chain(*links: Update) -> Chain:
-    """Return ``links`` as one update; a lone chain is returned as it is."""
+    """Return ``links`` as one update; a lone chain is returned as it is.
+
+    Raises InputError where one is no optimiser or transform.
+    """
+    for link in links:
+        require(isinstance(link, Update), f"optimiser {quoted(link)}: expected an optimiser or transform; give one such as Adam(0.001)")
     if len(links) == 1 and isinstance(links[0], Chain):
         return links[0]
     return Chain(links)
 
 
+def is_number(value: object) -> bool:
+    """Return whether ``value`` is a finite real number; truth values and texts are none."""
+    try:
+        return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # a whole number beyond all floating-point ones
+        return False
+
+
 def _share(owner: str, name: str, value: float) -> float:
-    require(0 <= value < 1, f"optimiser {owner!r}: {name} {value} is not in [0, 1); give one such as 0.9")
+    fits = is_number(value) and 0 <= value < 1
+    require(fits, f"optimiser {owner!r}: {name} {quoted(value)} is not a number in [0, 1); give one such as 0.9")
     return value
 
 
 def _positive(owner: str, name: str, value: float) -> float:
-    require(value > 0, f"optimiser {owner!r}: {name} {value} is not positive; give one such as 1e-8")
+    fits = is_number(value) and value > 0
+    require(fits, f"optimiser {owner!r}: {name} {quoted(value)} is not a positive number; give one such as 1e-8")
     return value

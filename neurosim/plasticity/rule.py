@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import abc
+import functools
 import logging
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from neurosim.backends import Backend
-from neurosim.equations import Term, parse, separate
-from neurosim.equations.separable import compile_expression
-from neurosim.errors import EquationError, require
+from neurosim.catalogue import Stated
+from neurosim.equations import Term, compile_expression, names_in, parse, separate
+from neurosim.errors import EquationError, quoted, require
 
 Variables = Mapping[str, Any]
 
@@ -56,7 +56,7 @@ class Proposal:
     state: Mapping[str, Any]
 
 
-class Rule(abc.ABC):
+class Rule(Stated, abc.ABC):
     """Turns presynaptic variables, postsynaptic variables and the synapse's own values into a change.
 
     ``delta`` is pure: it changes nothing, and given the same arguments answers the same.  It is handed the variables that
@@ -85,33 +85,38 @@ class Rule(abc.ABC):
         """Return the rule as one line of text."""
 
 
-def _occurs(name: str, text: str) -> bool:
-    return re.search(rf"\b{re.escape(name)}\b", text) is not None
-
-
 class PlasticityRule(Rule):
     """A rule given by its equation, averaged over the batch.
 
     PlasticityRule("dw = eta * rate_post * (rate_pre - rate_post * w)", eta=0.01)
 
-    equation : ``dw = ...`` in Brian2's syntax (see ``neurosim.equations.language``).
+    equation : ``dw = ...``, written as in Brian2 (see ``neurosim.equations.language``).
     bias : ``db = ...`` for the postsynaptic neurons' bias; without it the bias stays as it is.
     method : ``separable`` (matrix products) or ``explicit`` (synapse by synapse; only for all-to-all projections).
-    constants : the equation's bare names.
+    constants : the equation's bare names, finite numbers each.
 
     Raises
     ------
     EquationError
-        A name that is not local, a syntax error, an inseparable expression (with the sub-expression's text).
+        A name that is not local, a function that is not in the table, a syntax error, a constant or a part that is no finite
+        number, an equation beyond the limits, an inseparable expression (with the sub-expression's text).
     """
 
     def __init__(
-        self, equation: str, *, bias: str | None = None, method: str = "separable", **constants: float
+        self, equation: str, /, *, bias: str | None = None, method: str = "separable", **constants: float
     ) -> None:
-        require(method in ("separable", "explicit"), f"rule method {method!r}: expected 'separable' or 'explicit'; pick one")
-        for_bias = {name: value for name, value in constants.items() if bias and _occurs(name, bias)}
+        require(
+            isinstance(method, str) and method in ("separable", "explicit"),
+            f"rule method {quoted(method)}: expected 'separable' or 'explicit'; pick one (no constant can have this name)",
+        )
+        require(
+            bias is None or isinstance(bias, str),
+            f"rule bias {quoted(bias)}: expected an equation such as 'db = eta * error_post' (no constant can have this name)",
+        )
+        self._rebuilt = functools.partial(type(self), bias=bias, method=method, **constants)
+        for_bias = {name: constants[name] for name in constants.keys() & (names_in(bias) if bias else set())}
         # a constant in neither equation goes to the first, whose parser reports it
-        for_weight = {name: value for name, value in constants.items() if name not in for_bias or _occurs(name, equation)}
+        for_weight = {name: value for name, value in constants.items() if name not in for_bias or name in names_in(equation)}
         self.equation = parse(equation, for_weight)
         self.bias_equation = parse(bias, for_bias) if bias else None
         self._check_targets()
@@ -123,12 +128,16 @@ class PlasticityRule(Rule):
         self._programs: dict[str, Program] = {}
         self._announced = False
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle a rule as its text: what is compiled from it has no pickled form."""
+        return self._rebuilt, (self.equation.text,)
+
     def _check_targets(self) -> None:
         if self.equation.target != "w":
-            raise EquationError(f"equation {self.equation.text!r}: d{self.equation.target} is not a weight; expected 'dw = ...'")
+            raise EquationError(f"equation {quoted(self.equation.text)}: expected 'dw = ...'")
         if self.bias_equation and (self.bias_equation.target != "b" or self.bias_equation.pre):
-            text = self.bias_equation.text
-            raise EquationError(f"bias equation {text!r}: expected 'db = ...' of postsynaptic variables and b only")
+            text = quoted(self.bias_equation.text)
+            raise EquationError(f"bias equation {text}: expected 'db = ...' of postsynaptic variables and b only")
 
     def initial_state(self, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
         return {}
@@ -154,27 +163,21 @@ class PlasticityRule(Rule):
         return self._programs[xp.__name__]
 
     def _separable(self, values: Variables, synapses: Synapses) -> Any:
-        own, total = {"w": synapses.w}, None
+        own = {"w": synapses.w}
+        total: Any = 0.0
         batch = _batch(values)
-        for factor, pre, post in self._program(synapses.backend.xp).terms:
+        for number, (factor, pre, post) in enumerate(self._program(synapses.backend.xp).terms):
             part = factor(own)
             if pre or post:
-                left, right = self._side(pre, values, synapses, 0), self._side(post, values, synapses, -1)
-                product = synapses.connectivity.correlate(synapses.backend, left, right)
+                product = _summed(pre and pre(values), post and post(values), synapses)
                 product *= product.dtype.type(1 / batch)
-                part = product if isinstance(part, float) and part == 1 else part * product
-            total = part if total is None else total + part
-        if isinstance(total, float):
+                part = product if isinstance(part, int | float) and part == 1 else part * product
+            total = part if number == 0 else total + part
+        if isinstance(total, int | float):
             return synapses.backend.xp.full_like(synapses.w, total)
-        return total.copy() if total is synapses.w else total  # optimisers write into what is proposed
-
-    def _side(self, function: Any, values: Variables, synapses: Synapses, axis: int) -> Any:
-        """Return one side's factor, (batch, *shape); a side that does not occur is all ones.  axis : 0 for pre, -1 for post."""
-        if function:
-            return function(values)
-        w = synapses.w
-        shape = (w.shape[axis],) if synapses.all_to_all else w.shape
-        return synapses.backend.xp.ones((_batch(values), *shape), w.dtype)
+        # one side alone is one row or column of the weights; and optimisers write into what is proposed
+        whole = total.shape == synapses.w.shape and total is not synapses.w
+        return total if whole else synapses.backend.xp.zeros_like(synapses.w) + total
 
     def _explicit(self, values: Variables, synapses: Synapses) -> Any:
         """Evaluate the equation for every synapse, one sample at a time."""
@@ -197,6 +200,16 @@ class PlasticityRule(Rule):
             own = factor({"b": synapses.b})
             total += own * post(values).mean(axis=0) if post else own
         return total
+
+
+def _summed(pre: Any, post: Any, synapses: Synapses) -> Any:
+    """Return the sum over the batch of pre times post, shaped to go with the weights; None is a side that does not occur."""
+    if pre is not None and post is not None:
+        return synapses.connectivity.correlate(synapses.backend, pre, post)
+    total = (post if pre is None else pre).sum(axis=0)
+    if not synapses.all_to_all:
+        return total
+    return total.reshape(-1, 1) if post is None else total.reshape(1, -1)
 
 
 def _batch(values: Variables) -> int:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
 from neurosim.backends import Backend
-from neurosim.errors import require
-from neurosim.plasticity.optimisers import State, Time, Update
+from neurosim.errors import quoted, require
+from neurosim.plasticity.optimisers import State, Time, Update, is_number
 
 
 class Decay(Update):
@@ -16,7 +17,7 @@ class Decay(Update):
     name = "decay"
 
     def __init__(self, rate: float) -> None:
-        require(rate >= 0, f"transform 'decay': rate {rate} is negative; give 0 or more")
+        _check(self, "rate", rate, is_number(rate) and rate >= 0, "a number of 0 or more; give one such as 1e-4")
         self.rate = rate
 
     def apply(self, backend: Backend, change: Any, weight: Any, state: State, time: Time) -> None:
@@ -29,7 +30,7 @@ class Sparsity(Update):
     name = "sparsity"
 
     def __init__(self, rate: float) -> None:
-        require(rate >= 0, f"transform 'sparsity': rate {rate} is negative; give 0 or more")
+        _check(self, "rate", rate, is_number(rate) and rate >= 0, "a number of 0 or more; give one such as 1e-4")
         self.rate = rate
 
     def apply(self, backend: Backend, change: Any, weight: Any, state: State, time: Time) -> None:
@@ -42,7 +43,7 @@ class Clip(Update):
     name = "clip"
 
     def __init__(self, limit: float) -> None:
-        require(limit > 0, f"transform 'clip': limit {limit} is not positive; give one such as 1")
+        _check(self, "limit", limit, is_number(limit) and limit > 0, "a positive number; give one such as 1")
         self.limit = limit
 
     def apply(self, backend: Backend, change: Any, weight: Any, state: State, time: Time) -> None:
@@ -55,6 +56,8 @@ class Bounds(Update):
     name = "bounds"
 
     def __init__(self, w_min: float, w_max: float) -> None:
+        for name, bound in (("w_min", w_min), ("w_max", w_max)):
+            _check(self, name, bound, isinstance(bound, numbers.Real), "a number; give one such as -1, or an infinity for no bound")
         require(w_min < w_max, f"transform 'bounds': w_min {w_min} is not below w_max {w_max}; swap them")
         self.w_min = w_min
         self.w_max = w_max
@@ -71,11 +74,10 @@ class Milestones(Update):
     name = "milestones"
 
     def __init__(self, at: Sequence[float], *, factor: float) -> None:
-        require(
-            all(0 <= share < 1 for share in at) and list(at) == sorted(at),
-            f"transform 'milestones': at {list(at)} is not an increasing list of shares in [0, 1); give one such as [0.5, 0.75]",
-        )
-        require(factor > 0, f"transform 'milestones': factor {factor} is not positive; give one such as 0.25")
+        shares = isinstance(at, Sequence) and all(is_number(share) and 0 <= share < 1 for share in at)
+        increasing = shares and list(at) == sorted(at)
+        _check(self, "at", at, increasing, "an increasing list of shares in [0, 1); give one such as [0.5, 0.75]")
+        _check(self, "factor", factor, is_number(factor) and factor > 0, "a positive number; give one such as 0.25")
         self.at = tuple(at)
         self.factor = factor
 
@@ -91,8 +93,9 @@ class StepDecay(Update):
     name = "step_decay"
 
     def __init__(self, every: int, *, factor: float) -> None:
-        require(every >= 1, f"transform 'step_decay': every {every} is not a positive number of epochs; give one such as 8")
-        require(factor > 0, f"transform 'step_decay': factor {factor} is not positive; give one such as 0.5")
+        whole = isinstance(every, numbers.Integral) and every >= 1
+        _check(self, "every", every, whole, "a positive number of epochs; give one such as 8")
+        _check(self, "factor", factor, is_number(factor) and factor > 0, "a positive number; give one such as 0.5")
         self.every = every
         self.factor = factor
 
@@ -100,3 +103,7 @@ class StepDecay(Update):
         drops = time.epoch // self.every
         if drops:
             change *= change.dtype.type(self.factor**drops)
+
+
+def _check(owner: Update, name: str, value: object, fits: bool, expected: str) -> None:
+    require(fits, f"transform {owner.name!r}: {name} {quoted(value)} is not {expected}")

@@ -111,9 +111,9 @@ def written(file: h5py.File) -> dict[int, tuple[int, int]]:
 
 
 def last_step(file: h5py.File) -> int:
-    """Return the step of the last checkpoint, or -1."""
+    """Return the step of the last checkpoint, or -1 where there is none, or one from before training: all is recorded again."""
     found = written(file)
-    if not found:
+    if not any(found):
         return -1
     stage, slot = list(found.values())[-1]
     return int(readable(direct(file, f"{PLACE}/{stage}/step"))[slot])

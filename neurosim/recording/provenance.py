@@ -9,18 +9,28 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
+from neurosim.backends import limits
+
 PACKAGES = ("brian2", "h5py", "llvmlite", "numpy", "scipy")
 CHECKOUT = Path(__file__).parents[2]
 
 
-def provenance() -> dict[str, str]:
-    """Return attributes of a run file that need no run: neurosim_version, created (ISO 8601, UTC), versions (JSON), git_commit."""
+def provenance() -> dict[str, str | int]:
+    """Return attributes of a run file that need no run.
+
+    neurosim_version, created (ISO 8601, UTC), versions (JSON), git_commit; threads of a matrix product, blas, and processors that
+    this process may use.  Another number of threads, or another BLAS, sums up in another order.
+    """
+    limits.limit_threads()
     versions = {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES}
     return {
         "neurosim_version": _version("neurosim"),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": json.dumps(versions),
         "git_commit": _commit(),
+        "threads": limits.threads(),
+        "blas": limits.blas(),
+        "processors": limits.processors(),
     }
 
 

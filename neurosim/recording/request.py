@@ -9,18 +9,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neurosim.errors import InputError, UnknownNameError, require
+from neurosim.errors import InputError, UnknownNameError, quoted, require
 
 UNITS = ("steps", "epochs")
-EVERY = re.compile(r"(?:every\s+)?(?:(\d+)\s+)?(step|epoch)s?")
+LONGEST = 1000  # characters of a request
+WHOLE = "[0-9]{1,18}"  # a whole number that fits into 64 bits
+EVERY = re.compile(rf"(?:every\s+)?(?:({WHOLE})\s+)?(step|epoch)s?")
 TEXT = re.compile(
     r"(?P<variable>\S+?)(?:\[(?P<neurons>[^\]]*)\])?"
-    r"(?:\s+every\s+(?P<every>(?:\d+\s+)?\w+))?"
-    r"(?P<limits>(?:\s+(?:start|stop)\s+\d+)*)"
+    r"(?:\s+every\s+(?P<every>(?:[0-9]+\s+)?\w+))?"
+    rf"(?P<limits>(?:\s+(?:start|stop)\s+{WHOLE})*)"
 )
-RANDOM = re.compile(r"random\s+(\d+)(?:\s+seed\s+(\d+))?")
-SLICE = re.compile(r"(\d*):(\d*)(?::(\d+))?")
-INDICES = re.compile(r"\d+(?:\s*,\s*\d+)*")
+RANDOM = re.compile(rf"random\s+({WHOLE})(?:\s+seed\s+({WHOLE}))?")
+SLICE = re.compile(rf"({WHOLE})?:({WHOLE})?(?::({WHOLE}))?")
+INDICES = re.compile(rf"{WHOLE}(?:\s*,\s*{WHOLE})*")
 
 
 @dataclass(frozen=True)
@@ -36,18 +38,20 @@ class Interval:
     stop: int | None = None
 
     def __post_init__(self) -> None:
-        require(self.unit in UNITS, f"interval: unit {self.unit!r}: expected steps or epochs; change it")
-        require(self.every >= 1, f"interval: every {self.every} {self.unit}: expected 1 or more; change it")
-        require(self.start >= 0, f"interval: start {self.start}: expected 0 or more; change it")
+        require(self.unit in UNITS, f"interval: unit {quoted(self.unit)}: expected steps or epochs; change it")
+        require(self.every >= 1, f"interval: every {quoted(self.every)} {self.unit}: expected 1 or more; change it")
+        require(self.start >= 0, f"interval: start {quoted(self.start)}: expected 0 or more; change it")
         late = self.stop is not None and self.stop < self.start
-        require(not late, f"interval: stop {self.stop} comes before start {self.start}: expected a later one; change it")
+        span = f"interval: stop {quoted(self.stop)} comes before start {quoted(self.start)}"
+        require(not late, f"{span}: expected a later one; change it")
 
     @staticmethod
     def of(text: str, start: int = 0, stop: int | None = None) -> Interval:
         """Return the interval that ``text`` says: ``100 steps``, ``every 1 epoch``, ``epoch``."""
-        said = EVERY.fullmatch(text.strip())
+        said = EVERY.fullmatch(text.strip()) if len(text) <= LONGEST else None
         if said is None:
-            raise InputError(f"interval {text!r}: expected a number of steps or epochs, as in '100 steps' or '1 epoch'; change it")
+            example = "a number of steps or epochs, as in '100 steps' or '1 epoch'"
+            raise InputError(f"interval {quoted(text)}: expected {example}; change it")
         return Interval(int(said[1] or 1), f"{said[2]}s", start, stop)
 
     def due(self, unit: str, count: int) -> bool:
@@ -72,7 +76,11 @@ class Some:
     def __post_init__(self) -> None:
         known = not self.text or any(form.fullmatch(self.text) for form in (RANDOM, SLICE, INDICES))
         expected = "expected indices (1, 5, 9), a slice (0:50) or 'random 50 seed 1'; change it"
-        require(known, f"neurons [{self.text}]: {expected}")
+        require(known, f"{self._said}: {expected}")
+
+    @property
+    def _said(self) -> str:
+        return f"neurons [{quoted(self.text)[1:-1]}]"
 
     def numbers(self, size: int) -> np.ndarray | None:
         """Return the chosen ones of ``size`` neurons, (k,) ascending, or None for all; raise InputError where one is missing."""
@@ -81,16 +89,16 @@ class Some:
         if drawn := RANDOM.fullmatch(self.text):
             count = int(drawn[1])
             fits = 1 <= count <= size
-            require(fits, f"neurons [{self.text}]: {count} of {size} neurons: expected 1 to {size}; change it")
+            require(fits, f"{self._said}: {count} of {size} neurons: expected 1 to {size}; change it")
             return np.sort(np.random.default_rng(int(drawn[2] or 0)).choice(size, count, replace=False))
         if cut := SLICE.fullmatch(self.text):
             first, last, step = (int(part) if part else None for part in cut.groups())
-            require(step != 0, f"neurons [{self.text}]: step 0: expected 1 or more; change it")
+            require(step != 0, f"{self._said}: step 0: expected 1 or more; change it")
             found = np.arange(size)[first:last:step]
         else:
             found = np.unique([int(number) for number in self.text.split(",")])
         there = len(found) > 0 and found[-1] < size
-        require(there, f"neurons [{self.text}]: expected some of 0 to {size - 1}; change it")
+        require(there, f"{self._said}: expected some of 0 to {size - 1}; change it")
         return found
 
 
@@ -113,10 +121,10 @@ class Request:
 
         Raises InputError where it says none.
         """
-        said = TEXT.fullmatch(text.strip())
+        said = TEXT.fullmatch(text.strip()) if len(text) <= LONGEST else None
         if said is None:
             example = "VARIABLE every N steps or epochs, as in 'hidden*.rate every 1 epoch'"
-            raise InputError(f"record {text!r}: expected {example}; change it")
+            raise InputError(f"record {quoted(text)}: expected {example}; change it")
         limits = {key: int(value) for key, value in re.findall(r"(start|stop)\s+(\d+)", said["limits"])}
         return Request(said["variable"], Interval.of(said["every"] or "1 epoch", **limits), Some((said["neurons"] or "").strip()))
 

@@ -1,15 +1,16 @@
-"""A phase's training step, written down once and replayed batch after batch."""
+"""A phase's training step, written down and replayed batch after batch, as long as nothing around it changes."""
 
 from __future__ import annotations
 
 import functools
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from neurosim.backends import Backend, RecordedDraws
-from neurosim.backends.base import Program
-from neurosim.capture import Graph, Recorded, recording
+from neurosim.backends.base import Program, reason_of
+from neurosim.capture import Graph, Randomness, Reach, Recorded, recording
 from neurosim.errors import NotCapturableError
 from neurosim.feedback import FeedbackPathway, Phase
 from neurosim.network import Network
@@ -18,55 +19,138 @@ from neurosim.training.step import Commit, step
 
 log = logging.getLogger(__name__)
 
+OFTEN = 8  # changes in one epoch, after which the rest of it runs as array code: each costs two recordings
+
 Apply = Callable[[Time, dict[str, Any], dict[str, Any], dict[str, Any]], None]
 
 
-def recorded(
-    network: Network, pathway: FeedbackPathway, commits: list[Commit], phase: Phase, batch: int, seed: int, apply: Apply, time: Time
-) -> Graph:
-    """Return the graph of one step of ``phase`` on batches of ``batch``; nothing is computed, nothing changes.
+@dataclass(frozen=True)
+class StepSource:
+    """All that a phase's step is made of.
 
     apply : commits, at a ``time``, deltas, states and the pathway's own deltas
-    Raises NotCapturableError where the step does something that has no place in a graph.
+    outside : classes whose instances take no part in a step, though a part of it may know them
     """
-    graph = Graph()
-    with network.backend.recording(), recording(graph, _holders(network, pathway, commits), network.backend.array):
-        x = Recorded(graph, graph.input("x", (batch, *network.populations[network.input].shape), network.dtype))
-        target = Recorded(graph, graph.input("target", (batch, pathway.classes), network.dtype))
-        step(network, pathway, phase, x, target, RecordedDraws(graph, seed), functools.partial(apply, time))
-    return graph
 
+    network: Network
+    pathway: FeedbackPathway
+    commits: tuple[Commit, ...]
+    phase: Phase
+    batch: int
+    seed: int
+    apply: Apply
+    outside: tuple[type, ...]
 
-def _holders(network: Network, pathway: FeedbackPathway, commits: list[Commit]) -> list[Any]:
-    """Return the objects that hold every array that outlives a step."""
-    networks = [network, *pathway.networks.values()]
-    parts = [part for own in networks for part in (*own.populations.values(), *own.projections.values())]
-    return [pathway, *networks, *parts, *commits]
+    def reach(self) -> Reach:
+        """Return all that the step can read besides arrays."""
+        return Reach([self.network, self.pathway, *self.commits], self.outside)
+
+    def recorded(self, time: Time) -> tuple[Graph, Reach]:
+        """Return the graph of one step, and what it was recorded amid; nothing is computed.
+
+        The step is recorded twice.  The first time fills what is made when it is first needed (an optimiser's memory, a compiled
+        rule); in the second nothing may change, and the same graph must come out, or the step draws, counts or keeps something
+        that a program would repeat as it was.
+
+        Raises NotCapturableError where the step cannot be replayed; everything is then as it was.
+        """
+        before = self.reach()
+        randomness = Randomness(before.values())
+        try:
+            first = self._recorded(time)
+            settled = self.reach()
+            second = self._recorded(time)
+            change, drawn = settled.difference(), randomness.drawn_from()
+            if drawn is not None:
+                raise NotCapturableError(f"it draws random numbers from {drawn}: draw them from the step's draws")
+            if change is not None:
+                raise NotCapturableError(f"it changes {change} while it runs: keep what a step counts in an array, count += 1")
+            if self.described(first, settled) != self.described(second, settled):
+                raise NotCapturableError("it is another one each time it is recorded: does it ask for the time, or draw or count?")
+        except BaseException as cause:
+            before.restore()
+            randomness.restore()
+            if isinstance(cause, NotCapturableError) or not isinstance(cause, Exception):
+                raise
+            raise NotCapturableError(reason_of(cause)) from cause
+        return second, settled
+
+    def _recorded(self, time: Time) -> Graph:
+        graph, network, pathway = Graph(), self.network, self.pathway
+        holders = [network, pathway, *self.commits]
+        with network.backend.recording(), recording(graph, holders, network.backend.array, self.outside):
+            x = Recorded(graph, graph.input("x", (self.batch, *network.populations[network.input].shape), network.dtype))
+            target = Recorded(graph, graph.input("target", (self.batch, pathway.classes), network.dtype))
+            draws = RecordedDraws(graph, self.seed)
+            step(network, pathway, self.phase, x, target, draws, functools.partial(self.apply, time))
+        return graph
+
+    def described(self, graph: Graph, reach: Reach) -> list[bytes]:
+        """Return what a graph does, to compare it with another."""
+        backend = self.network.backend
+        known = {id(value) for value in reach.values() if isinstance(value, backend.array)}
+        return graph.described(known, backend.to_host)
 
 
 class CapturedStep:
     """One phase's step: a program, or, where it cannot be captured, None and the reason said once.
 
-    epoch : the epoch the program is for, or None where it is the same in all
+    A change of what the step can read (see ``Reach``) takes effect at the next step, which is then recorded anew.
     """
 
-    def __init__(self, record: Callable[[Time], Graph], backend: Backend, what: str) -> None:
-        self.record, self.backend, self.what = record, backend, what
+    def __init__(self, source: Callable[[], StepSource], backend: Backend, what: str) -> None:
+        self.source, self.backend, self.what = source, backend, what
         self.program: Program | None = None
-        self.epoch: int | None = None
-        self.tried = False
+        self._reach: Reach | None = None
+        self._source: StepSource | None = None
+        self._described: list[bytes] = []
+        self._time: tuple[int, int] | None = None  # epoch and epochs the program is for, or None where it is the same in all
+        self._began: tuple[int, int] | None = None
+        self._changes = 0  # in this epoch
+        self._said: set[str] = set()
 
     def prepared(self, epoch: int, epochs: int) -> Program | None:
-        """Return the program that is right for ``epoch``."""
-        if self.tried and self.epoch in (None, epoch):
+        """Return the program that is right for ``epoch``, or None where array code has to run."""
+        source, now = self.source(), (epoch, epochs)
+        if self._began != now:
+            self._began, self._changes = now, 0
+        if source == self._source and self._time in (None, now) and self._reach is not None and self._reach.difference() is None:
             return self.program
-        time = Time(epoch, epochs)
+        self._changes += self._source is not None
+        self._source = source
+        if self._changes > OFTEN:
+            change = self._reach and self._reach.difference()
+            self._say(f"{change} changed more than {OFTEN} times in one epoch, and each time it would be recorded anew")
+            self.program, self._reach = None, None
+            return None
+        time = Time(*now)
         try:
-            self.program = self.backend.capture(self.record(time))
+            self._record(source, time)
         except NotCapturableError as reason:
-            if not self.tried:
-                log.warning("%s: its step is not captured and runs as array code: %s", self.what, reason)
-            self.program = None
-        self.tried = True
-        self.epoch = epoch if time.asked else None
+            self._say(str(reason))
+            self.program, self._described, self._reach = None, [], self._noted(source)
+        self._time = now if time.asked else None
         return self.program
+
+    def outdated(self) -> bool:
+        """Return whether anything the program stands for has changed; quick, for it is asked before each step."""
+        return self.program is not None and self._reach is not None and self._reach.changed()
+
+    def _record(self, source: StepSource, time: Time) -> None:
+        graph, self._reach = source.recorded(time)
+        described = source.described(graph, self._reach)
+        if self.program is None or described != self._described:
+            self.program = None  # gives back its memory before the next one takes its own
+            self.program = self.backend.capture(graph)
+        self._described = described
+
+    def _noted(self, source: StepSource) -> Reach | None:
+        try:
+            return source.reach()
+        except NotCapturableError:
+            return None
+
+    def _say(self, reason: str) -> None:
+        if reason not in self._said:
+            self._said.add(reason)
+            log.warning("%s: its step is not captured and runs as array code: %s", self.what, reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
@@ -11,18 +12,25 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.backends import Program
+from neurosim.backends import Backend, Program, as_seed
 from neurosim.backends.base import generator
 from neurosim.capture import Graph
 from neurosim.datasets import DataSet, Split, one_hot
-from neurosim.errors import InputError, require
+from neurosim.errors import InputError, quoted, require
 from neurosim.feedback import FeedbackPathway, Phase
 from neurosim.network import Network, Sweep
 from neurosim.plasticity import Time, Update
-from neurosim.training.captured import CapturedStep, recorded
+from neurosim.training.captured import CapturedStep, StepSource
 from neurosim.training.step import Commit, diverged, step
 
+log = logging.getLogger(__name__)
+
+Images = Callable[[np.ndarray], np.ndarray]
+
 EVALUATION_BATCH = 1000
+SELDOM = 16  # steps; looking for changes takes 2 to 5 microseconds, and without code of others between steps there are none
+NO_BETTER = 1.0  # points of error; what is better than chance by less is called chance
+MOST_SAMPLES = 2**28  # of a batch
 EVALUATED_OF_TRAINING = 10_000  # of the training split: its first images, so that evaluation stays cheap beside an epoch
 
 
@@ -44,6 +52,11 @@ class Observer:
         """After each epoch's evaluation: split name -> Evaluation (and once before the first epoch)."""
 
 
+def _is_own(observer: Observer) -> bool:
+    """Return whether an observer is the package's own, which changes nothing."""
+    return type(observer).__module__.partition(".")[0] == __name__.partition(".")[0]
+
+
 class Trainer:
     """Trains ``network`` under ``pathway``.
 
@@ -57,7 +70,7 @@ class Trainer:
     Raises
     ------
     InputError
-        A batch or epoch count that is not positive, or a batch that is larger than the training split.
+        A batch or epoch count that is not positive, a seed that is none, or a batch that is larger than the training split.
     """
 
     def __init__(
@@ -76,31 +89,70 @@ class Trainer:
     ) -> None:
         require(epochs >= 1, f"training: epochs {epochs}: expected 1 or more; give a positive number")
         require(batch >= 1, f"training: batch {batch}: expected 1 or more; give a positive number")
+        require(batch <= MOST_SAMPLES, f"training: batch {quoted(batch)}: expected at most {MOST_SAMPLES:,}; give a smaller one")
         self.network, self.pathway = network, pathway
-        self.epochs, self.batch, self.shuffle, self.seed, self.augment, self.name = epochs, batch, shuffle, seed, augment, name
+        self.epochs, self.batch, self.shuffle, self.augment, self.name = epochs, batch, shuffle, augment, name
+        self.seed = as_seed(seed)
         self.commit = Commit(optimiser, network.backend)
         self.feedback_commit = Commit(feedback_optimiser or optimiser, network.backend)
         self.epoch = 0
         self.steps = 0
         self.position = 0  # batches of this pass that are done
         self.seconds = 0.0
+        self._forget()
+
+    def _forget(self) -> None:
+        """Let go of all that is made anew when it is needed."""
         self._programs: dict[Phase, CapturedStep] = {}
         self._holding: weakref.WeakSet[Program] = weakref.WeakSet()  # those that have the training data
         self._held: tuple[Any, Any] = (None, None)
-        self.solved = {f"{p.name}.w" for p in network.projections.values() if p.rule is not None and p.rule.solves}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy takes over: all but the programs, which know this trainer's arrays, and the data they were given."""
+        return {name: value for name, value in vars(self).items() if name not in ("_programs", "_holding", "_held")}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        vars(self).update(state)
+        self._forget()
 
     # ------------------------------------------------------------------ training
 
     def fit(self, data: DataSet, *observers: Observer) -> list[dict[str, Evaluation]]:
-        """Train to the last epoch and return each epoch's evaluation: split name -> Evaluation."""
+        """Train to the last epoch and return the evaluation of each epoch that was trained: split name -> Evaluation.
+
+        Where the training error ends no better than chance, a warning says so.
+
+        Raises
+        ------
+        InputError
+            Pathway and network do not fit the data; or all epochs are done, by an earlier call or in the state that was restored.
+        DivergedError
+            Activity is no longer finite.
+        """
+        require(
+            self.epoch < self.epochs,
+            f"training: all {self.epochs} epochs are done: expected some to go; raise trainer.epochs, or make a new Trainer",
+        )
         self.check(data)
-        history = []
+        history: list[dict[str, Evaluation]] = []
         if self.epoch == 0:
             self._report(data, observers)
         while self.epoch < self.epochs:
             self.run_epoch(data, *observers)
             history.append(self._report(data, observers))
+        self._tell_of_chance(data, history[-1]["train"].error)
         return history
+
+    def _tell_of_chance(self, data: DataSet, error: float) -> None:
+        """Warn where ``error``, in per cent of the training images looked at, is what answering the commonest class would come to."""
+        labels = data.train.y[:EVALUATED_OF_TRAINING]
+        chance = 100 * (1 - np.bincount(labels).max() / len(labels))
+        if error > chance - NO_BETTER:
+            log.warning(
+                "%s: trained to chance: training error %.2f %% after %d epochs, and always answering the commonest class has %.2f %%; "
+                "lower the learning rate, unless this is meant (a control, or a stage in which the output rests)",
+                f"scheme {self.pathway.name!r}", error, self.epochs, chance,
+            )  # fmt: skip
 
     def check(self, data: DataSet) -> None:
         """Join pathway and network to ``data``; raise InputError where they do not fit."""
@@ -109,15 +161,39 @@ class Trainer:
         shape = self.network.populations[self.network.input].shape
         if shape != tuple(data.shape):
             raise InputError(f"input population {self.network.input!r} has shape {shape}: data set {data.name!r} has {data.shape}")
-        if not hasattr(self.pathway, "networks"):
-            self.pathway.attach(self.network, data.classes, self.seed)
+        scheme = self.pathway
+        if not scheme.attached:
+            scheme.attach(self.network, data.classes, self.seed)
+        require(
+            scheme.network is self.network,
+            f"scheme {scheme.name!r}: this pathway object teaches another network: expected a new one for each network; "
+            f"make one with pathway({scheme.name!r}, ...)",
+        )
+        require(
+            scheme.classes == data.classes,
+            f"scheme {scheme.name!r}: this pathway object was joined to data of {scheme.classes} classes: data set "
+            f"{data.name!r} has {data.classes}; make a new one with pathway({scheme.name!r}, ...)",
+        )
 
     def run_epoch(self, data: DataSet, *observers: Observer) -> None:
-        """Run every phase of one epoch; the samples that do not fill a last batch rest until the next order."""
+        """Run every phase of one epoch; the samples that do not fill a last batch rest until the next order.
+
+        What an observer, the augmentation or the caller changes (a learning rate, a dropout, a rule, any attribute of what takes
+        part) takes effect at the next step; what another thread changes, after ``SELDOM`` steps at most.
+        """
+        self.check(data)
+        looked_at = 1 if self.augment is not None or not all(map(_is_own, observers)) else SELDOM
         for phase in self.pathway.phases:
-            program = self._captured(phase).prepared(self.epoch, self.epochs)
-            run = self._runner(phase, program, data)
+            captured = self._captured(phase)
+            program = captured.prepared(self.epoch, self.epochs)
+            images = self._images(data)
+            run = self._runner(phase, program, data, images)
             for rows in self._batches(len(data.train)):
+                if self.steps % looked_at == 0 and captured.outdated():
+                    program, before = captured.prepared(self.epoch, self.epochs), program
+                    if program is not before:
+                        self._finish(before)
+                        run = self._runner(phase, program, data, images)
                 started = time.perf_counter()
                 try:
                     run(rows)
@@ -142,14 +218,14 @@ class Trainer:
             raise diverged(cause, self.steps) from cause
         self.seconds += time.perf_counter() - started
 
-    def _runner(self, phase: Phase, program: Program | None, data: DataSet) -> Callable[[np.ndarray], None]:
-        """Return what runs one step on the samples of given numbers, (batch,)."""
-        x, targets = data.train.x, self._held_by_backend(data)["target"]
-        jitter = generator(self.seed, f"augment/{self.name}", self.epoch)
+    def _images(self, data: DataSet) -> Images:
+        """Return what gives the images of one pass, as they are augmented in it, for the numbers of samples."""
+        x, jitter = data.train.x, generator(self.seed, f"augment/{self.name}", self.epoch)
+        return lambda rows: x[rows] if self.augment is None else self.augment(x[rows], jitter)
 
-        def images(rows: np.ndarray) -> np.ndarray:
-            return x[rows] if self.augment is None else self.augment(x[rows], jitter)
-
+    def _runner(self, phase: Phase, program: Program | None, data: DataSet, images: Images) -> Callable[[np.ndarray], None]:
+        """Return what runs one step after the other, from the pass's next on, on the samples of given numbers, (batch,)."""
+        targets = self._held_by_backend(data)["target"]
         if program is None:
             return lambda rows: self.run_as_array_code(phase, images(rows), targets[rows])
         if self.augment is not None:
@@ -157,7 +233,7 @@ class Trainer:
         if program not in self._holding:
             program.hold(self._held_by_backend(data))
             self._holding.add(program)
-        program.order(self._order(len(x)))
+        program.order(self._order(len(data.train))[self.position * self.batch :])
         return lambda rows: program.run(self.steps)
 
     def _held_by_backend(self, data: DataSet) -> dict[str, Any]:
@@ -172,14 +248,17 @@ class Trainer:
     def _captured(self, phase: Phase) -> CapturedStep:
         if phase not in self._programs:
             what = f"scheme {self.pathway.name!r}, phase {phase.name!r}"
-            self._programs[phase] = CapturedStep(functools.partial(self.recorded, phase), self.network.backend, what)
+            self._programs[phase] = CapturedStep(functools.partial(self._source, phase), self.network.backend, what)
         return self._programs[phase]
 
-    def recorded(self, phase: Phase, now: Time | None = None) -> Graph:
+    def recorded(self, phase: Phase) -> Graph:
         """Return the graph of one step of ``phase``; raise NotCapturableError where it has none."""
-        now = now or Time(self.epoch, self.epochs)
-        commits = [self.commit, self.feedback_commit]
-        return recorded(self.network, self.pathway, commits, phase, self.batch, self.seed, self._commit, now)
+        return self._source(phase).recorded(Time(self.epoch, self.epochs))[0]
+
+    def _source(self, phase: Phase) -> StepSource:
+        commits = self.commit, self.feedback_commit
+        outside = Backend, Observer, Program, Trainer
+        return StepSource(self.network, self.pathway, commits, phase, self.batch, self.seed, self._commit, outside)
 
     def run_as_array_code(self, phase: Phase, x: Any, target: Any) -> None:
         """Run one step without capturing it."""
@@ -204,7 +283,8 @@ class Trainer:
         return self._order(size)[at : at + self.batch]
 
     def _commit(self, now: Time, deltas: dict[str, Any], states: dict[str, Any], own: dict[str, Any]) -> None:
-        self.commit.apply(self.network.parameters(), deltas, now, self.solved)
+        solved = {f"{p.name}.w" for p in self.network.projections.values() if p.rule is not None and p.rule.solves}
+        self.commit.apply(self.network.parameters(), deltas, now, solved)
         self.feedback_commit.apply(self.pathway.parameters(), own, now, set())
         memory = self.network.memory() if states else {}
         for name, value in states.items():
@@ -287,4 +367,4 @@ class Trainer:
         for commit, group in ((self.commit, "optimiser"), (self.feedback_commit, "feedback_optimiser")):
             commit.restore({k.split("|", 1)[1]: v for k, v in state.items() if k.startswith(f"{group}|")})
         self.epoch, self.steps = int(state["position|epoch"]), int(state["position|steps"])
-        self._programs.clear()  # they know the optimisers' arrays as they were
+        self._forget()  # programs know the optimisers' arrays as they were

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from neurosim.backends import Backend
+from neurosim.catalogue import Stated
 from neurosim.errors import require
 
 
 @dataclass(frozen=True)
-class BatchNormalisation:
+class BatchNormalisation(Stated):
     """Normalisation of a population's drive, with an optional learned gain and shift.
 
     affine : whether the neurons have a gain and a shift of their own, learned like weights.

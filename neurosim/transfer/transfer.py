@@ -6,9 +6,10 @@ import abc
 from typing import Any, ClassVar
 
 from neurosim.backends import Backend, Draws
+from neurosim.catalogue import Stated
 
 
-class Transfer(abc.ABC):
+class Transfer(Stated, abc.ABC):
     """Turns a population's potential into its rate.
 
     A transfer is stateless; it knows nothing of normalisation, dropout or learning.

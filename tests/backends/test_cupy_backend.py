@@ -261,7 +261,8 @@ def other_kernels(dtype):
     graph = Graph()
     a, b = (graph.input(name, (6, 5), dtype) for name in "ab")
     unary = [op for op in sorted(cuda_loops.FUNCTIONS) if op != "power"] + ["negative", "sign"]
-    nodes = [graph.elementwise(op, a) for op in unary] + [graph.elementwise("power", a, b)]
+    nodes = [graph.elementwise(op, a) for op in unary]
+    nodes += [graph.elementwise(op, a, b) for op in ("power", "remainder", "floor_divide")]
     condition = graph.elementwise("logical_and", graph.elementwise("less", a, b), graph.elementwise("not_equal", a, b))
     nodes += [condition, graph.elementwise("where", condition, a, b), graph.elementwise("maximum", a, b)]
     texts = [cuda_loops.written([node], node.shape, lambda node: node).source for node in nodes]

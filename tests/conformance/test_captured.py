@@ -10,8 +10,8 @@ from neurosim.capture import Graph
 from neurosim.datasets import from_arrays
 from neurosim.feedback import pathways
 from neurosim.network import Network
-from neurosim.plasticity import SGD, Adam
-from neurosim.training import Trainer
+from neurosim.plasticity import SGD, Adam, chain
+from neurosim.training import Observer, Trainer
 from neurosim.training.captured import CapturedStep
 from neurosim.transfer import BatchNormalisation
 
@@ -55,6 +55,39 @@ def test_captured_and_array_code_agree(scheme, options, normalised, monkeypatch)
         np.testing.assert_allclose(captured.state()[name], value, rtol=1e-7, atol=1e-11, err_msg=name)
         moved += name in before and name.endswith(".w") and not np.array_equal(before[name], value)
     assert moved
+
+
+class Meddler(Observer):
+    """Changes, between steps, whatever a user might."""
+
+    def on_step(self, made):
+        network = made.network
+        if made.steps % 4 == 1:
+            network.populations["hidden1"].dropout, network.populations["hidden2"].noise = 0.5, 0.0
+        elif made.steps % 4 == 2:
+            network.projections["hidden1__hidden2"].rule = None
+            made.commit.chain.links[0].learning_rate = 0.003
+        elif made.steps % 4 == 3:
+            made.feedback_commit.chain = chain(SGD(0.02))
+
+
+@pytest.mark.parametrize(("scheme", "options"), CASES)
+def test_what_changes_between_steps_takes_effect_at_the_next_step(scheme, options, monkeypatch):
+    captured, undisturbed = (trainer(scheme, options, SGD(0.01), "float64", False) for _ in range(2))
+    captured.run_epoch(data(), Meddler())
+    undisturbed.run_epoch(data())
+    stopped = {name: value.copy() for name, value in captured.network.parameters().items()}
+    captured.commit.chain.links[0].learning_rate = 0.0
+    captured.run_epoch(data(), Observer())
+    for name, value in stopped.items():
+        assert np.array_equal(captured.network.parameters()[name], value), name
+    monkeypatch.setattr(CapturedStep, "prepared", lambda self, epoch, epochs: None)
+    plain = trainer(scheme, options, SGD(0.01), "float64", False)
+    plain.run_epoch(data(), Meddler())
+    for name, value in plain.network.parameters().items():
+        np.testing.assert_allclose(stopped[name], value, rtol=1e-7, atol=1e-11, err_msg=name)
+    learns = any(not np.array_equal(stopped[name], value) for name, value in undisturbed.network.parameters().items())
+    assert learns or scheme.name == "frozen" and options
 
 
 @pytest.mark.parametrize(("scheme", "options"), CASES)

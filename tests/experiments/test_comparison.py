@@ -2,15 +2,19 @@
 
 import csv
 import math
+from contextlib import ExitStack
 
 import h5py
 import numpy as np
 import pytest
 
+from neurosim.analysis.grouping import grouped
+from neurosim.analysis.summary import CLAIMS, table
 from neurosim.errors import InputError, RunFileError, UnknownNameError
 from neurosim.experiments.comparison import COLUMNS, Result, compare, comparison_models, relative_steps, summarised, write_table
 from neurosim.experiments.reading import contents, locate
 from neurosim.feedback import Claims, pathways
+from neurosim.recording import Run
 from neurosim.training import Observer
 
 SHORT = ["training.epochs=2", "data.limit=300", "network.hidden=[16]"]
@@ -82,6 +86,24 @@ def test_rows_start_from_the_same_weights_and_see_the_same_order(finished):
     assert (backprop.images[0] != backprop.images[steps]).any()
 
 
+INTERFACES = [(["hidden1", "hidden2"], "output"), (["hidden2"], "one hop"), (["hidden3"], "full")]
+
+
+@pytest.mark.parametrize(("interfaces", "claimed"), INTERFACES)
+def test_the_report_and_the_table_claim_the_same(tmp_path, interfaces, claimed):
+    """What synthetic gradients need depends on where they have interfaces, and so on the network."""
+    settings = [*SHORT, "training.epochs=1", "network.hidden=[6,6,6]", f"rows.synthetic_gradients.options.interfaces={interfaces}"]
+    rows = ["synthetic_gradients", "difference_target_propagation"]
+    results = list(compare(comparison_models(rows=rows, settings=settings), tmp_path / "out"))
+    with ExitStack() as stack:
+        runs = [stack.enter_context(Run(tmp_path / "out" / f"{row}-seed1.h5")) for row in rows]
+        groups = grouped(runs)
+        assert [group.claims for group in groups] == [result.claims for result in results]
+        shown = [[cell.text for cell in cells] for heading, cells in table(groups).items() if heading in CLAIMS.values()]
+    assert list(zip(*shown, strict=True)) == [tuple(line[-4:]) for line in summarised(results)]
+    assert shown[0] == [claimed, "output"]
+
+
 def test_every_scheme_has_a_row():
     rows = contents(locate("compare"))["rows"].values()
     assert {row["scheme"] for row in rows} == set(pathways())
@@ -106,8 +128,8 @@ def test_means_spreads_and_differences():
     results += [result("x", 1, 89, 4.0, angle=70), result("x", 2, 95, 4.0, reached=None, angle=74)]
     assert relative_steps(results) == [1, 1, 2, 1]
     assert summarised(results) == [
-        ["backprop", "91.00±1.41", "+0.00", "0.5000", "3", "3.00", "1.00", "-", "none", "no", "yes"],
-        ["x", "92.00±4.24", "+1.00", "0.5000", "-", "4.00", "1.50", "72±3", "none", "no", "yes"],
+        ["backprop", "91.00±1.41", "+0.00", "0.5000", "3", "3.00", "1.00", "-", "none", "no", "yes", "nothing"],
+        ["x", "92.00±4.24", "+1.00", "0.5000", "-", "4.00", "1.50", "72±3", "none", "no", "yes", "nothing"],
     ]
 
 
@@ -115,7 +137,7 @@ def test_without_backprop_nothing_is_relative(tmp_path):
     results = [result("x", 1, 89, 4.0)]
     assert summarised(results)[0][1:8] == ["89.00", "", "0.5000", "3", "4.00", "", "-"]
     write_table(results, tmp_path / "table.csv")
-    assert (tmp_path / "table.csv").read_text().splitlines()[1] == "x,1,89,0.5,3,4.0,,,none,no,yes"
+    assert (tmp_path / "table.csv").read_text().splitlines()[1] == "x,1,89,0.5,3,4.0,,,none,no,yes,nothing"
 
 
 def test_a_folder_in_use_is_kept(tmp_path):
@@ -130,7 +152,7 @@ def test_a_folder_in_use_is_kept(tmp_path):
     [
         (["rows.backprop.epochs=3"], "rows.backprop: key 'epochs' is unknown"),
         (["rows.backprop.scheme=bakprop"], "did you mean 'backprop'"),
-        (["rows.backprop.optimiser.learning_rate=-1"], "learning_rate -1 is not a positive"),
+        (["rows.backprop.optimiser.learning_rate=-1"], "learning_rate -1 is not a number of 0 or more"),
         (["training.batch=many"], "compare: training.batch = 'many': expected a whole number"),
         (["rows={}"], "compare: rows"),
         (["rows={'../x' = { scheme = 'frozen', optimiser = { name = 'sgd', learning_rate = 1 } }}"], "compare: rows"),

@@ -35,10 +35,12 @@ def attached(seed=0, **options):
     return network, scheme
 
 
-def test_readouts_start_at_zero_but_for_their_bias():
-    _, scheme = attached(loss="pred")
+@pytest.mark.parametrize("free", [False, True])
+def test_readouts_start_at_zero_but_for_the_bias_of_the_plain_ones(free):
+    _, scheme = attached(loss="pred", backprop_free=free)
+    assert len(scheme.parameters()) == 4
     for name, value in scheme.parameters().items():
-        assert value.any() == name.endswith(".b")
+        assert value.any() == (name.endswith(".b") and not free)
         assert np.abs(value).max() <= 1 / np.sqrt(5)
 
 
@@ -52,15 +54,31 @@ def test_heads_start_elsewhere_with_another_seed():
 
 def test_fixed_projections_follow_from_the_seed_and_are_neither_learned_nor_stored():
     (_, one), (_, same), (_, other) = (attached(seed, backprop_free=True) for seed in (0, 0, 1))
-    np.testing.assert_array_equal(one.code, same.code)
-    np.testing.assert_array_equal(one.feedback["hidden1"], same.feedback["hidden1"])
-    assert not np.array_equal(one.code, other.code)
-    assert not np.array_equal(one.feedback["hidden1"], other.feedback["hidden1"])
-    assert not np.array_equal(one.feedback["hidden1"], one.feedback["hidden2"])
-    for name in ("hidden1", "hidden2"):  # uniform in +-1 / sqrt(fan in), the population's 5 neurons
-        assert 0.9 / np.sqrt(5) < np.abs(one.feedback[name]).max() <= 1 / np.sqrt(5)
+    for fixed, fan_in in (("codes", 3), ("feedback", 5)):  # from the 3 classes, and from the population's 5 neurons
+        first, again, another = (getattr(scheme, fixed) for scheme in (one, same, other))
+        np.testing.assert_array_equal(first["hidden1"], again["hidden1"])
+        assert not np.array_equal(first["hidden1"], another["hidden1"])
+        assert not np.array_equal(first["hidden1"], first["hidden2"])
+        for name in ("hidden1", "hidden2"):
+            assert 0.9 / np.sqrt(fan_in) < np.abs(first[name]).max() <= 1 / np.sqrt(fan_in)
     assert set(one.parameters()) == {f"pred/hidden{k}/seen__told.{v}" for k in (1, 2) for v in "wb"}
     assert not one.memory()
+
+
+@pytest.mark.parametrize("loss", ["pred", "sim"])
+def test_every_population_is_told_the_label_through_its_own_projection(loss):
+    """Two populations that do the same are told different codes of one label, and so different errors."""
+    populations = [Population("x", 4), Population("one", 4), Population("two", 4), Population("output", 3, transfer="softmax")]
+    copied = {"connectivity": "one_to_one", "initial": 1, "bias": False, "rule": None}
+    links = [Projection("x", "one", **copied), Projection("one", "two", **copied), Projection("two", "output")]
+    network = Network(populations, links, dtype="float64")
+    scheme = pathway("local_errors", loss=loss, backprop_free=True)
+    scheme.attach(network, 3, seed=0)
+    scheme.feedback = dict.fromkeys(scheme.feedback, scheme.feedback.get("one"))  # the way back is the same, the label's is not
+    sweep = network.sweep(np.random.default_rng(0).normal(size=(6, 4)), training=True)
+    teaching = scheme.teach(sweep, np.eye(3)[np.arange(6) % 3], network.backend.draws(0, 0))
+    np.testing.assert_array_equal(sweep.rate["one"], sweep.rate["two"])
+    assert not np.allclose(teaching["one"].error, teaching["two"].error)
 
 
 def test_a_population_whose_neurons_all_agree_has_a_finite_error():

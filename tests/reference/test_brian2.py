@@ -1,11 +1,17 @@
-"""The same equation in neurosim and in Brian2, as ``Synapses`` that change their weights by it."""
+"""The same equation in neurosim and in Brian2: as ``Synapses`` that change their weights by it, and as Brian2's own array code."""
 
 import brian2
 import numpy as np
 import pytest
+from brian2.core.functions import DEFAULT_FUNCTIONS
+from brian2.parsing.rendering import NumpyNodeRenderer
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from neurosim.backends import NumpyBackend
 from neurosim.connectivity import Dense
+from neurosim.equations import FUNCTIONS, compile_expression, names_in, parse
+from neurosim.errors import EquationError
 from neurosim.plasticity import PlasticityRule, Synapses
 
 EQUATIONS = [
@@ -14,6 +20,8 @@ EQUATIONS = [
     ("dw = eta * error_post * rate_pre - decay * w", {"eta": 0.3, "decay": 0.1}),
     ("dw = rate_pre * exp(-rate_post**2) + sin(w) * gain_post", {}),
     ("dw = eta * tanh(rate_pre + rate_post)", {"eta": 0.3}),
+    ("dw = int(rate_pre > 0 and not rate_pre > 1) * rate_post - int(w < 0) * eta", {"eta": 0.3}),
+    ("dw = clip(rate_pre, -0.5, 0.5) * (rate_post // 0.2) + rate_pre % 0.3", {}),
 ]
 
 
@@ -40,3 +48,66 @@ def test_rule_equals_brian2(text, constants):
     network.run(1 * brian2.ms)
     theirs = np.asarray(synapses.w).reshape(5, 3) - w
     np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
+
+
+# ---------------------------------------------------------------------- random expressions of the whole language
+
+VALUES = {  # of both signs, and far enough from where a rounding decides what floor or a comparison gives
+    "rate_pre": np.array([[-1.37], [0.43], [2.19]]),
+    "rate_post": np.array([[-0.71, 0.29, 1.63, 3.07]]),
+    "w": np.linspace(-1.13, 1.31, 12).reshape(3, 4),
+}
+CONSTANTS = {"eta": 0.37, "alpha": -1.9, "N": 3.0}
+BRIAN2 = {name: function.pyfunc for name, function in DEFAULT_FUNCTIONS.items()} | {
+    "logical_not": np.logical_not,
+    "int": lambda value: np.trunc(np.asarray(value, float)),  # np.int_ without its overflow at 2**63
+}
+
+LEAVES = st.sampled_from(["rate_pre", "rate_post", "w", "eta", "alpha", "N", "2", "0.5", "1.7e-1", "3", "pi", "e"])
+SINGLE = sorted(name for name, function in FUNCTIONS.items() if function.arity == 1)
+
+
+def joined(*parts):
+    return st.tuples(*(st.just(part) if isinstance(part, str) else part for part in parts)).map("".join)
+
+
+def compound(inner):
+    compared = joined("(", inner, st.sampled_from([" > ", " < ", " >= ", " <= ", " != "]), inner, ")")
+    logical = compared | joined("(", compared, st.sampled_from([" and ", " or "]), compared, ")") | joined("(not ", compared, ")")
+    return (
+        joined("(", inner, st.sampled_from([" + ", " - ", " * ", " / ", "*", "-"]), inner, ")")
+        | joined(inner, st.sampled_from([" + ", " - ", " * "]), inner)  # precedence is the parsers' own
+        | joined("(", inner, st.sampled_from([" // ", " % "]), inner, ")")
+        | joined("(", inner, ")**", st.sampled_from(["2", "3", "-1", "0.5", "-2", "1.5"]))
+        | joined("2**", "(", inner, ")")
+        | joined(st.sampled_from(SINGLE), "(", inner, ")")
+        | joined("clip(", inner, ", ", inner, ", ", inner, ")")
+        | joined("int", logical)
+        | joined(st.sampled_from(["-", "+", "--"]), inner)
+    )
+
+
+def in_brian2(text, nearby=0.0):
+    """Return what the array code that Brian2 writes for NumPy makes of an expression, or of one with inputs ``nearby``."""
+    draw = np.random.default_rng(1)
+    inputs = {name: value * (1 + nearby * draw.uniform(-1, 1)) for name, value in (VALUES | CONSTANTS).items()}
+    scope = BRIAN2 | inputs | {"pi": np.pi, "e": np.e}
+    found = eval(NumpyNodeRenderer().render_expr(text), {"__builtins__": {}}, scope)
+    return np.broadcast_to(np.asarray(found, float), (3, 4))
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(st.recursive(LEAVES, compound, max_leaves=7))
+def test_any_expression_has_the_value_that_brian2_gives_it(text):
+    used = CONSTANTS.keys() & names_in(f"dw = {text}")
+    with np.errstate(all="ignore"):
+        try:
+            expression = parse(f"dw = {text}", {name: CONSTANTS[name] for name in used}).expression
+        except EquationError as error:
+            assert "finite" in str(error) or "exponent" in str(error), text  # everything else that is drawn is in the language
+            return
+        found = np.broadcast_to(compile_expression(expression, np)(VALUES), (3, 4))
+        expected, near = in_brian2(text), in_brian2(text, 1e-11)
+    # where a rounding decides (floor, a comparison), either is right
+    compared = np.isfinite(found) & np.isfinite(expected) & (np.abs(expected - near) <= 1e-6 * (1 + np.abs(expected)))
+    np.testing.assert_allclose(found[compared], expected[compared], rtol=1e-6, atol=1e-6)

@@ -49,7 +49,7 @@ def by_hand_similarity(y):
 def local_losses(weights, post, y, scheme, kind, free):
     """Return (loss of the rate, loss of the head's weights given the rate) for one population."""
     share = {"pred": (1, 0), "sim": (0, 1), "predsim": (1 - BETA[free], BETA[free])}[kind]
-    projected = y @ scheme.code if free else None
+    projected = y @ scheme.codes[post] if free else None
     wanted = similarity(projected) if free else by_hand_similarity(y)
     readout = lambda w, h: anp.dot(h, w[f"pred/{post}/seen__told.w"]) + w[f"pred/{post}/seen__told.b"]  # noqa: E731
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from neurosim.analysis.grouping import baselines, differences, grouped
+from neurosim.analysis.grouping import baselines, differences, grouped, hidden_populations
 
 
 @pytest.fixture
@@ -65,6 +65,24 @@ def test_options_decide_the_claims(changed):
     assert group.pathway.claims.pairwise is False
     (group,) = grouped([changed("options]", "options]\nloss = 'sim'", scheme="local_errors", seed=2)])
     assert group.pathway.claims.pairwise is True
+
+
+@pytest.mark.parametrize(
+    ("network", "names"),
+    [
+        ({"hidden": [3, 4]}, ["hidden1", "hidden2"]),
+        ({"projections": [{"pre": "b", "post": "out"}, {"pre": "a", "post": "b"}, {"pre": "x", "post": "a"}]}, ["a", "b"]),
+        ({"populations": []}, None),
+    ],
+)
+def test_hidden_populations_are_named_in_the_order_of_a_sweep(network, names):
+    assert hidden_populations({"network": network}) == names
+
+
+@pytest.mark.parametrize("network", ["hidden = 3", "projections = [1]", "projections = [{ pre = 'a', post = 'a' }]", "seed = 3"])
+def test_where_the_network_cannot_be_told_nothing_is_claimed_of_it(changed, network):
+    (group,) = grouped([changed("hidden = [\n    12,\n    8,\n]", network, scheme="synthetic_gradients")])
+    assert group.pathway is not None and group.claims is None
 
 
 @pytest.mark.parametrize("new", ["options]\nnonsense = 1", "options]\nshares = 'x'", 'options]\n"self" = 1'])

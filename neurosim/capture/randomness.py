@@ -1,0 +1,48 @@
+"""Generators of random numbers that a step might draw from behind the graph's back."""
+
+from __future__ import annotations
+
+import pickle
+import random
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+
+class Randomness:
+    """The states of Python's and NumPy's own generators, and of those among ``values``, as they are now."""
+
+    def __init__(self, values: Iterable[Any]) -> None:
+        self.generators: list[tuple[str, Callable[[], Any], Callable[[Any], Any], Any]] = []
+        self._note("Python's random", random.getstate, random.setstate)
+        self._note("np.random", np.random.get_state, np.random.set_state)
+        for value in values:
+            if isinstance(value, random.Random):
+                self._note("a random.Random of its own", value.getstate, value.setstate)
+            elif isinstance(value, np.random.RandomState):
+                self._note("a RandomState of its own", value.get_state, value.set_state)
+            elif isinstance(value, np.random.Generator | np.random.BitGenerator):
+                bits = value.bit_generator if isinstance(value, np.random.Generator) else value
+                self._note("a generator of its own", _getter(bits), _setter(bits))
+
+    def _note(self, name: str, get: Callable[[], Any], put: Callable[[Any], Any]) -> None:
+        self.generators.append((name, get, put, get()))
+
+    def drawn_from(self) -> str | None:
+        """Return the name of a generator that was drawn from since, or None."""
+        return next((name for name, get, _, state in self.generators if pickle.dumps(get()) != pickle.dumps(state)), None)
+
+    def restore(self) -> None:
+        """Let all stand where they stood."""
+        for _, get, put, state in self.generators:
+            if pickle.dumps(get()) != pickle.dumps(state):
+                put(state)
+
+
+def _getter(bits: Any) -> Callable[[], Any]:
+    return lambda: bits.state
+
+
+def _setter(bits: Any) -> Callable[[Any], None]:
+    return lambda state: setattr(bits, "state", state)

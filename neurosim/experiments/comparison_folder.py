@@ -1,0 +1,148 @@
+"""The folder of a comparison: what it was started with, in ``comparison.toml``, from which it goes on; one command a folder."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tomli_w
+from pydantic import Field
+
+from neurosim.errors import RunFileError, quoted, require
+from neurosim.experiments import reading
+from neurosim.experiments.model_file import ModelFile, validated
+from neurosim.experiments.schema import RowName, Section, Training
+from neurosim.recording import being_written
+
+NAME = "comparison.toml"
+
+
+class StartedTable(Section):
+    """A whole ``comparison.toml``."""
+
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
+    data_dir: str
+    data_digest: str
+    backends: dict[RowName, str]
+    models: dict[RowName, dict[str, Any]] = Field(min_length=1)
+
+
+@dataclass(frozen=True)
+class Started:
+    """What a comparison was started with.
+
+    models : by row, every override filled in; backends : by row, the one that ``auto`` chose
+    data_dir : where the data came from, "" for the default; data_digest : what they were
+    """
+
+    models: dict[str, ModelFile]
+    seeds: list[int]
+    backends: dict[str, str]
+    data_dir: str
+    data_digest: str
+
+    @property
+    def jobs(self) -> list[tuple[str, int]]:
+        """Row and seed of every run, in order."""
+        return [(row, seed) for seed in self.seeds for row in self.models]
+
+    def contents(self) -> reading.Contents:
+        """Return the comparison file that the models are the rows of."""
+        first = next(iter(self.models.values())).contents
+        stages = {row: model.contents["stages"][0] for row, model in self.models.items()}
+        rows = {row: {key: stage[key] for key in stage if key not in Training.model_fields} for row, stage in stages.items()}
+        training = {key: value for key, value in first["stages"][0].items() if key in Training.model_fields}
+        return first | {"title": first["title"].partition(": ")[2], "training": training, "rows": rows}
+
+    def text(self) -> str:
+        """Return what ``comparison.toml`` holds."""
+        models = {row: model.contents for row, model in self.models.items()}
+        return tomli_w.dumps(vars(self) | {"models": models})
+
+
+def path_of(folder: Path, row: str, seed: int) -> Path:
+    """Return the run file of a row and a seed."""
+    return folder / f"{row}-seed{seed}.h5"
+
+
+# ---------------------------------------------------------------------- one command a folder
+
+
+def check_free(folder: Path, overwrite: bool) -> None:
+    """Raise RunFileError where ``folder`` holds something that must not be overwritten."""
+    fits = not folder.exists() or folder.is_dir() and (overwrite or not any(folder.iterdir()))
+    advice = "give --overwrite, or another --out"
+    if folder.is_dir() and (folder / NAME).exists():
+        advice = f"give --resume to go on with the comparison in it, {advice}"
+    require(fits, f"folder {folder}: exists and is not empty; {advice}", RunFileError)
+
+
+def start(started: Started, folder: Path, overwrite: bool) -> None:
+    """Write ``comparison.toml``, which of several commands only one can.
+
+    Raises RunFileError where another one has, or the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        check_free(folder, overwrite)
+        with replacing(folder / NAME, exclusively=not overwrite) as fresh:
+            fresh.write_text(started.text(), encoding="utf-8")
+    except FileExistsError as cause:
+        raise RunFileError(f"folder {folder}: another command has begun a comparison there; give another --out") from cause
+    except OSError as cause:
+        raise RunFileError(f"folder {folder}: cannot be written ({cause.strerror}); name another place with --out") from cause
+
+
+def begun(folder: Path) -> Started:
+    """Return what the comparison in ``folder`` was started with; raise RunFileError where there is none, or it is going on."""
+    path = folder / NAME
+    require(folder.is_dir(), f"folder {folder}: no such folder; check --out, or leave --resume out", RunFileError)
+    require(path.is_file(), f"folder {folder}: holds no {NAME}, so no comparison that could go on; leave --resume out", RunFileError)
+    try:
+        contents = reading.parsed(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as cause:
+        raise RunFileError(f"{path}: cannot be read ({quoted(str(cause))}); restore it from a copy, or compare again") from cause
+    table = validated(StartedTable, contents, str(path))
+    models = {row: ModelFile.of(row, model) for row, model in table.models.items()}
+    whole = set(models) == set(table.backends)
+    require(whole, f"{path}: backends of {quoted(sorted(table.backends))}: expected one for each model; restore it", RunFileError)
+    started = Started(models, table.seeds, table.backends, table.data_dir, table.data_digest)
+    for row, seed in started.jobs:
+        file = path_of(folder, row, seed)
+        going = being_written(file)
+        require(not going, f"folder {folder}: another process is writing {file.name}; wait until that has ended", RunFileError)
+    return started
+
+
+@contextmanager
+def replacing(path: Path, *, exclusively: bool = False) -> Iterator[Path]:
+    """Yield a name to write to; what is written takes the name ``path`` when it is whole, so that nobody sees a part of it.
+
+    exclusively : raise FileExistsError where ``path`` is there by then
+    """
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        yield fresh
+        if exclusively:
+            _link(fresh, path)
+        else:
+            fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def _link(fresh: Path, path: Path) -> None:
+    """Give a file another name, unless that is taken."""
+    try:
+        os.link(fresh, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        with path.open("xb") as file:
+            file.write(fresh.read_bytes())
+

@@ -1,0 +1,202 @@
+"""Schemes that do not keep what they claim, in ways a stranger's might: the measurement finds each of them."""
+
+import numpy as np
+import pytest
+
+from neurosim.feedback import Claims, FeedbackPathway
+from neurosim.feedback.direct_feedback_alignment import DirectFeedbackAlignment
+from neurosim.feedback.feedback_alignment import FeedbackAlignment
+from neurosim.feedback.local_errors import LocalErrors
+from neurosim.feedback.pathway import output_teaching
+from neurosim.network import Network, Population, Projection
+
+
+class LearnedFeedback(FeedbackPathway):
+    """Honest: errors go back through weights of its own, which learn from presynaptic rate and error (after Kolen and Pollack)."""
+
+    name = "learned_feedback"
+    title = "Learned feedback"
+    citation = "Kolen and Pollack (1994)."
+    claims = Claims(
+        weight_transport="none", update_locking=True, backward_locking=True, feedback_learns_from=("activity", "labels")
+    )
+
+    def build(self, seed):
+        for link in self.network.chain("learned feedback")[1:]:  # none into the input
+            ends = [Population(end, self.network.populations[end].shape) for end in (link.post, link.pre)]
+            back = Projection(link.post, link.pre, bias=False)
+            self.networks[link.name] = Network(ends, [back], dtype=str(self.network.dtype), seed=seed, prefix=f"{link.name}/")
+
+    def teach(self, sweep, target, draws):
+        feedback = {name: own.projections[self.reverse(name)].w.T for name, own in self.networks.items()}
+        return self.network.errors_back(sweep, output_teaching(self.network, sweep, target), feedback)
+
+    def adapt(self, sweep, target, teaching, draws):
+        links = self.network.projections
+        return {
+            f"{name}/{self.reverse(name)}.w": (teaching[links[name].post].error.T @ sweep.rate[links[name].pre]) / len(target)
+            for name in self.networks
+        }
+
+    @staticmethod
+    def reverse(name):
+        return "__".join(reversed(name.split("__")))
+
+    def forward_weights(self):
+        return {f"{name}/{self.reverse(name)}.w": self.network.projections[name].w.T for name in self.networks}
+
+
+class CopiesWhileAdapting(LearnedFeedback):
+    """B <- W': proposed, as though it had been learned."""
+
+    def adapt(self, sweep, target, teaching, draws):
+        own = self.parameters()
+        return {name: w - own[name] for name, w in self.forward_weights().items()}
+
+
+class CopiesALittle(LearnedFeedback):
+    """The honest change and a hundredth of W'."""
+
+    def adapt(self, sweep, target, teaching, draws):
+        honest = super().adapt(sweep, target, teaching, draws)
+        return {name: change + self.forward_weights()[name] / 100 for name, change in honest.items()}
+
+
+class ReadsResponses(LearnedFeedback):
+    """B moves to what the next projection makes of unit vectors: W, without reading it."""
+
+    def adapt(self, sweep, target, teaching, draws):
+        found = {}
+        for name, change in super().adapt(sweep, target, teaching, draws).items():
+            link = self.network.projections[name.split("/")[0]]
+            found[name] = change + link.drive(np.eye(link.pre_shape[0])).T
+        return found
+
+
+class StartsFromWeights(FeedbackAlignment):
+    """Fixed feedback, drawn by nobody: the forward weights' first values."""
+
+    def build(self, seed):
+        super().build(seed)
+        self.feedback = {name: p.w.copy() for name, p in self.network.projections.items()}
+
+
+class CopiesWhileRemembering(FeedbackAlignment):
+    """Fixed feedback that is not."""
+
+    def remember(self, sweep):
+        for name, w in self.feedback.items():
+            w[...] = self.network.projections[name].w
+
+
+class CopiesLater(FeedbackAlignment):
+    """The same, in the third step only."""
+
+    seen = 0
+
+    def remember(self, sweep):
+        self.seen += 1
+        if self.seen == 3:
+            self.feedback = {name: p.w.copy() for name, p in self.network.projections.items()}
+
+
+class CopiesInSecret(FeedbackAlignment):
+    """Its memory shows the fixed weights; it teaches with others."""
+
+    def build(self, seed):
+        super().build(seed)
+        self.secret = dict(self.feedback)
+
+    def teach(self, sweep, target, draws):
+        return self.network.errors_back(sweep, output_teaching(self.network, sweep, target), self.secret)
+
+    def remember(self, sweep):
+        self.secret = {name: p.w.copy() for name, p in self.network.projections.items()}
+
+
+class ReadsTheNextLayer(DirectFeedbackAlignment):
+    """Direct feedback scaled by the mean size of the next projection's weights."""
+
+    def remember(self, sweep):
+        for name, w in self.feedback.items():
+            (link,) = self.network.outgoing(name)
+            w *= 1 + np.abs(link.w).mean()
+
+
+class ReadsTheOutput(DirectFeedbackAlignment):
+    """Direct feedback to the last hidden population that becomes the output projection's weights."""
+
+    def remember(self, sweep):
+        self.feedback[self.network.hidden[-1]][...] = self.network.outgoing(self.network.hidden[-1])[0].w
+
+
+class RemembersLabels(DirectFeedbackAlignment):
+    """Feedback that grows with how often the last step's output was right."""
+
+    def adapt(self, sweep, target, teaching, draws):
+        self.right = float((target * sweep.rate[self.network.output]).sum(axis=1).mean())
+        return {}
+
+    def remember(self, sweep):
+        for w in self.feedback.values():
+            w *= 1 + self.right
+
+
+class CalibratesOnLabels(FeedbackAlignment):
+    """The class that was most frequent gets more of every score."""
+
+    bias: object = 0.0
+
+    def calibrate(self, sweeps):
+        self.bias = sum(np.bincount(labels, minlength=self.classes) for _, labels in sweeps) / 100
+
+    def scores(self, sweep):
+        return super().scores(sweep) + self.bias
+
+
+class ReadsTheInput(FeedbackAlignment):
+    """Feedback scaled by the mean of the input."""
+
+    def remember(self, sweep):
+        self.feedback["hidden1__hidden2"] *= 1 + sweep.rate[self.network.input].mean()
+
+
+class HeadsThatReadAbove(LocalErrors):
+    """Local readouts that also decay by the next projection's weights."""
+
+    def adapt(self, sweep, target, teaching, draws):
+        found = super().adapt(sweep, target, teaching, draws)
+        above = {name: np.abs(self.network.outgoing(name)[0].w).mean() for name in self.network.hidden}
+        return {name: change * above[name.split("/")[1]] for name, change in found.items()}
+
+
+CHEATERS = [
+    (CopiesWhileAdapting, "one_hop"),
+    (CopiesALittle, "one_hop"),
+    (ReadsResponses, "responses"),
+    (StartsFromWeights, "one_hop"),
+    (CopiesWhileRemembering, "one_hop"),
+    (CopiesLater, "one_hop"),
+    (CopiesInSecret, "full"),
+    (ReadsTheNextLayer, "one_hop"),
+    (ReadsTheOutput, "output"),
+    (RemembersLabels, "labels"),
+    (CalibratesOnLabels, "labels"),
+    (ReadsTheInput, "input"),
+    (HeadsThatReadAbove, "one_hop"),
+]
+
+
+def test_an_honest_scheme_is_found_honest(measured):
+    for claim in ("weight_transport", "update_locking", "backward_locking", "feedback_learns_from"):
+        assert measured(claim, LearnedFeedback, {}) == getattr(LearnedFeedback.claims, claim)
+
+
+@pytest.mark.parametrize(("scheme", "found"), CHEATERS, ids=[scheme.__name__ for scheme, _ in CHEATERS])
+def test_a_cheater_is_found(measured, scheme, found):
+    """Each claims what the scheme claims that it is made from, and tells a population nothing more in one step than that does."""
+    claims = scheme().claims
+    assert measured("weight_transport", scheme, {}) == claims.weight_transport
+    sources = measured("feedback_learns_from", scheme, {})
+    assert found in sources
+    assert sources != claims.feedback_learns_from

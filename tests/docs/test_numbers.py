@@ -1,0 +1,109 @@
+"""Every measured number that is shown is one that runs came to: model files are held to summaries of runs, pages to both."""
+
+import csv
+import importlib.util
+import json
+import re
+import statistics
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from neurosim.experiments.reading import contents, installed
+
+ROOT = Path(__file__).parents[2]
+SUMMARIES = ROOT / "benchmarks/results/runs"
+MEASURED = {name: table for name, path in installed().items() if "test_error" in (table := contents(path).get("measured", {}))}
+
+
+@pytest.fixture(scope="module")
+def tool():
+    """The module that wrote the summaries and the tables."""
+    spec = importlib.util.spec_from_file_location("measured", ROOT / "benchmarks/measured.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def summary(name):
+    path = SUMMARIES / f"{name}.json"
+    assert path.is_file(), f"models/{name}.toml shows a number that no run in the repository came to: python -m benchmarks.measured"
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", sorted(MEASURED))
+def test_a_model_files_number_is_that_of_its_runs(name, tool):
+    table = MEASURED[name]
+    again = tool.measured(summary(name), tuple(table.get("failed_seeds", ())))
+    assert {key: table.get(key) for key in again} == again
+    assert set(table) - set(again) <= {"note"}
+
+
+@pytest.mark.parametrize("name", sorted(MEASURED))
+def test_the_runs_were_of_this_model_file(name):
+    """A setting that was changed after its runs makes their number another model's; only the length may differ, which is shown."""
+    found, model = summary(name), contents(installed()[name])
+    for key in ("data", "network", "stages"):
+        now = json.loads(json.dumps(model[key]))
+        was = found[key]
+        if key == "stages":
+            now, was = ([{k: v for k, v in stage.items() if k != "epochs"} for stage in stages] for stages in (now, was))
+        assert was == now, f"{name}: {key}"
+
+
+@pytest.mark.parametrize("name", sorted(MEASURED))
+def test_every_run_is_whole_and_says_where_it_comes_from(name):
+    found = summary(name)
+    epochs = sum(stage["epochs"] for stage in found["stages"])
+    assert len({run["seed"] for run in found["runs"]}) == len(found["runs"]) > 0
+    for run in found["runs"]:
+        assert re.fullmatch("[0-9a-f]{40}", run["git_commit"]) and run["data_digest"] and run["versions"]["numpy"]
+        assert len(run["error"]["test"]) == epochs + 1 and all(0 <= error <= 100 for error in run["error"]["test"])
+
+
+# ---------------------------------------------------------------------- pages
+
+
+def rows(page, head):
+    """Return the cells of each row of the table whose head begins with ``head``."""
+    lines = (ROOT / page).read_text(encoding="utf-8").splitlines()
+    start = next(k for k, line in enumerate(lines) if line.startswith(head))
+    for line in lines[start + 2 :]:
+        if not line.startswith("|"):
+            return
+        yield [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def words(table):
+    """Return a number as the README writes it."""
+    return f"{table['test_error']:.2f}" + (f" ± {table['std']:.2f}" if "std" in table else "")
+
+
+def test_the_readme_shows_the_model_files_numbers():
+    shown = 0
+    for cells in rows("README.md", "| model file | test error measured here"):
+        names = re.findall(r"`([\w-]+-mnist[\w-]*)`", cells[0])
+        assert names, cells
+        assert cells[1] == ", ".join(words(MEASURED[name]) for name in names), cells[0]
+        shown += len(names)
+    assert shown >= 5
+
+
+def compared():
+    """Return scheme -> test accuracies of the committed comparison, in per cent."""
+    found = defaultdict(list)
+    with (ROOT / "benchmarks/results/compare.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            found[row["scheme"]].append(float(row["test_accuracy"]))
+    return found
+
+
+def test_the_readme_shows_the_committed_comparison():
+    accuracies = compared()
+    shown = [re.sub(r"`(\w+)`.*", r"\1", cells[0]) for cells in rows("README.md", "| scheme | test accuracy")]
+    assert sorted(shown) == sorted(accuracies)
+    for cells, scheme in zip(rows("README.md", "| scheme | test accuracy"), shown, strict=True):
+        values = accuracies[scheme]
+        assert len(values) == 3
+        assert cells[1] == f"{statistics.mean(values):.2f} ± {statistics.stdev(values):.2f}", scheme
