@@ -32,13 +32,13 @@ class Stated:
         signature = inspect.signature(type(self))
         found: dict[str, Any] = {}
         for name, value in signature.bind(*args, **options).arguments.items():
-            found |= value if signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD else {name: value}
+            found = value | found if signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD else found | {name: value}
         return found
 
 
 def _remembering(init: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(init)
-    def remember(self: Any, *args: Any, **options: Any) -> None:
+    def remember(self: Any, /, *args: Any, **options: Any) -> None:
         vars(self).setdefault("_given", (args, options))  # of the class itself; those above it are called from there
         init(self, *args, **options)
 

@@ -7,6 +7,8 @@ and leaves with the class's ``exit_status``; a traceback reaches the user only w
 from __future__ import annotations
 
 import difflib
+import os
+import shlex
 from collections.abc import Iterable
 
 MANY = 30  # names; more of them are no help in one line
@@ -60,6 +62,12 @@ class RunFileError(InputError):
     """A run file that is missing, damaged, in use, of a newer schema, or none at all; or one that must not be overwritten."""
 
 
+class LostFileError(NeurosimError):
+    """A run file that somebody deleted, renamed, replaced or cut short while it was written."""
+
+    exit_status = 3
+
+
 class DivergedError(NeurosimError):
     """Activity or weights left the finite numbers while training."""
 
@@ -84,3 +92,18 @@ def quoted(value: object) -> str:
         text = f"a number of {getattr(value, 'bit_length', lambda: 0)():,} bits"
     text = " ".join(text.split())
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 4]}...{text[-1]}"
+
+
+def utf8(text: str) -> str:
+    """Return text that every file can hold: bytes of a path that are no UTF-8 are spelt out."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def pasteable(word: object) -> str:
+    """Return a word of a command, a path for example, as a shell takes it: nothing in it stands for something else."""
+    text = str(word)
+    if text.startswith("-") and isinstance(word, os.PathLike):
+        text = f"./{text}"  # or it would be taken for an option
+    if any(character in text for character in "\n\r\v\f\t\x1b"):
+        return "$'" + "".join(f"\\x{ord(c):02x}" if ord(c) < 32 or c in "\\'" else c for c in text) + "'"
+    return shlex.quote(text)

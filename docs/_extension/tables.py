@@ -11,6 +11,7 @@ from typing import Any, get_args, get_type_hints
 
 from neurosim import datasets, plasticity, transfer
 from neurosim.connectivity import INITIALISERS
+from neurosim.experiments import published
 from neurosim.experiments.reading import models
 from neurosim.experiments.schema import ModelTable, Section
 from neurosim.feedback import Claims, FeedbackPathway, pathways
@@ -173,25 +174,25 @@ def _default(value: Any) -> str:
 
 
 def paper(model: dict[str, Any]) -> str:
-    """Return the paper's number in words: with its source, and marked where it could not be verified."""
+    """Return the paper's number in words, with its source; a number whose source was not read is not shown."""
     said = model.get("paper", {})
     source = markdown(str(said.get("source", "")))
     if "test_error" not in said:
         return source or "none"
-    mark = "" if said.get("verified", False) else " (**unverified**)"
-    return f"{said['test_error']} %{mark}; {source}"
+    return f"{published.paper(model)}; {source}" if said.get("verified") else "not verified"
 
 
 def measured(model: dict[str, Any]) -> str:
-    """Return what was measured with this package, in words."""
+    """Return what was measured with this package, in words: with epochs and seeds, and the seeds that are not in the mean."""
     found = model.get("measured", {})
     if "test_error" not in found:
         return "not measured yet"
-    spread = f" ± {found['std']:.2f}" if "std" in found else ""
-    seeds = ", ".join(map(str, found.get("seeds", [])))
-    about = [f"{found['epochs']} epochs" if "epochs" in found else "", f"seeds {seeds}" if seeds else ""]
+    short = "" if published.is_whole(model) else "**"
+    seeds, reached = published.failed(model)
+    about = [f"{short}{published.epochs(model)} epochs{short}", f"seeds {published.seeds(model)}"]
+    about += [f"**{reached} on seeds {seeds}**" if seeds else ""]
     about += [markdown(str(found.get(key, ""))) for key in ("trained_on", "date", "note")]
-    return f"{found['test_error']:.2f} %{spread}; {', '.join(filter(None, about))}"
+    return f"{published.measured(model)}; {', '.join(filter(None, about))}"
 
 
 # ---------------------------------------------------------------------- names in model files

@@ -24,6 +24,7 @@ from neurosim.recording import Run
 if TYPE_CHECKING:
     import pandas
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what makes a spreadsheet calculate, or run, a cell that begins with it
 ATTRIBUTES = "attributes"  # the table that every folder of tables has
 
 
@@ -203,7 +204,17 @@ def _csv(run: Run, folder: Path) -> None:
     for name, parts in _tables(run):
         with (folder / f"{name}.csv").open("x", encoding="utf-8", newline="") as file:
             for number, part in enumerate(parts):
-                part.to_csv(file, index=False, header=number == 0)
+                _as_text(part).to_csv(file, index=False, header=number == 0)
+
+
+def _as_text(table: pandas.DataFrame) -> pandas.DataFrame:
+    """Return a table whose texts no spreadsheet takes for formulas: an apostrophe stands before them.  Numbers stay as they are."""
+    changed = {name: table[name].map(_cell) for name in table if table[name].dtype.kind not in "biufcM"}
+    return table.assign(**changed).rename(columns=_cell)
+
+
+def _cell(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def _parquet(run: Run, folder: Path) -> None:

@@ -56,9 +56,11 @@ class Group:
     @cached_property
     def claims(self) -> Claims | None:
         """What the first stage's scheme claims to need on these runs' network; None where scheme or network is not known."""
+        if self.pathway is None:
+            return None
         try:
             hidden = hidden_populations(self.contents)
-            return self.pathway and (self.pathway.claims if hidden is None else self.pathway.claims_on(hidden))
+            return self.pathway.claims if hidden is None else self.pathway.claims_on(hidden)
         except Exception:  # as above: a stranger's network and options
             return None
 

@@ -56,7 +56,8 @@ class CupyBackend(Backend):
         self.array = cupy.ndarray
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return functools.partial(CupyBackend, tf32=self.tf32), ()  # modules and devices cannot be copied; arrays go through the host
+        """Copy and pickle a backend as how it is made: modules and devices cannot be; arrays go through the host."""
+        return functools.partial(CupyBackend, tf32=self.tf32), ()
 
     def asarray(self, values: Any, dtype: Any = None) -> Array:
         if isinstance(values, Recorded):

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 from threadpoolctl import ThreadpoolController, threadpool_limits
@@ -80,9 +81,9 @@ def _quotas(root: Path) -> Iterator[float]:
         if quota and period and quota > 0:
             yield quota / period
     for folder in _groups(root, 2, "cpu"):
-        quota, _, period = _text(folder / "cpu.max").partition(" ")
-        if quota.isdecimal() and period.strip().isdecimal() and int(period):
-            yield int(quota) / int(period)
+        most, _, each = _text(folder / "cpu.max").strip().partition(" ")
+        if most.isdecimal() and each.isdecimal() and int(each):
+            yield int(most) / int(each)
 
 
 # ---------------------------------------------------------------------- threads
@@ -102,7 +103,7 @@ def limit_threads() -> None:
 
 def threads() -> int:
     """Return how many threads a matrix product runs on."""
-    return max((library["num_threads"] for library in _numpys()), default=1)
+    return max((int(library["num_threads"]) for library in _numpys()), default=1)
 
 
 def blas() -> str:
@@ -111,13 +112,13 @@ def blas() -> str:
     return next((" ".join(text.split()) for text in told), "unknown")
 
 
-def _numpys() -> list[dict[str, object]]:
+def _numpys() -> list[dict[str, Any]]:
     """Return the BLAS that NumPy multiplies with; SciPy may bring another one along."""
     found = _libraries()
     return [library for library in found if "numpy" in library["filepath"]] or found[:1]
 
 
-def _libraries() -> list[dict[str, object]]:
+def _libraries() -> list[dict[str, Any]]:
     import numpy  # noqa: F401 which loads its BLAS
 
     return list(ThreadpoolController().select(user_api="blas").info())
@@ -153,9 +154,10 @@ def _mounts(root: Path, version: int, controller: str) -> Iterator[tuple[str, Pa
     """Yield of each mount of the hierarchy which group is its root, and where it lies."""
     for line in _text(root / "proc/self/mountinfo").splitlines():
         fields, _, rest = line.partition(" - ")
-        kind, _, options = (*rest.split(), "", "", "")[:3]
-        if kind == ("cgroup" if version == 1 else "cgroup2") and (version == 2 or controller in options.split(",")):
-            start, place = (re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), part) for part in fields.split()[3:5])
+        places, (kind, _, options) = fields.split()[3:5], (*rest.split(), "", "", "")[:3]
+        known = kind == "cgroup2" if version == 2 else kind == "cgroup" and controller in options.split(",")
+        if known and len(places) == 2:
+            start, place = (re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), part) for part in places)
             yield start, root / place.lstrip("/")
 
 

@@ -259,7 +259,8 @@ class Graph:
         end, last = 0, None
         for start, _, node in leaves:
             if start < end and node.nbytes and (node in self.assigned or last in self.assigned):
-                raise self.refusal(f"arrays of shape {node.shape} and {last and last.shape} share memory: hold one, and make views of it")
+                shapes = f"{node.shape} and {last and last.shape}"
+                raise self.refusal(f"arrays of shape {shapes} share memory: hold one, and make views of it in the step")
             if start + node.nbytes > end:
                 end, last = start + node.nbytes, node
 

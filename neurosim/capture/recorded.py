@@ -39,6 +39,8 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         self.graph = graph
         self._node = node
         self._base: Recorded | None = None
+        self._there: Callable[[Node], Node] = _itself
+        self._back: Callable[[Node], Node] = _itself
 
     @property
     def node(self) -> Node:
@@ -100,7 +102,7 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         if not isinstance(target, Recorded):
             raise self.graph.refusal(f"np.{ufunc.__name__} writes into an array the step does not know: hold it in the pathway")
         if result.dtype is not None and not np.can_cast(result.dtype, target.dtype, "same_kind"):
-            raise self.graph.refusal(f"np.{ufunc.__name__} of {result.dtype} into an array of {target.dtype}: expected like numbers")
+            raise self.graph.refusal(f"np.{ufunc.__name__} of {result.dtype} into {target.dtype}: expected the same kind")
         target[...] = Recorded(self.graph, result)
         return target
 
@@ -132,7 +134,8 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
     def __getitem__(self, index: Any) -> Recorded:
         index = index if isinstance(index, tuple) else (index,)
         if not all(k is None or isinstance(k, slice) and k == slice(None) for k in index):
-            raise self.graph.refusal(f"reading at [{', '.join(map(_shown, index))}]: expected whole axes and new ones, such as [:, None]")
+            shown = ", ".join(map(_shown, index))
+            raise self.graph.refusal(f"reading at [{shown}]: expected whole axes and new ones, such as [:, None]")
         rest = iter(self.shape)
         shape = tuple(1 if k is None else next(rest) for k in index)
         return self.reshape((*shape, *rest))
@@ -190,6 +193,10 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
 
     def _node_of(self, value: Any) -> Node:
         return node_of(self.graph, value)
+
+
+def _itself(node: Node) -> Node:
+    return node
 
 
 class Leaf(Recorded):
@@ -261,6 +268,7 @@ class _Exchange:
         self.found: dict[int, Leaf] = {}
 
     def wrapped(self, value: Any, place: str) -> Any:
+        """Return the leaf of an array, a tuple with leaves for one with arrays, anything else as it is."""
         if isinstance(value, tuple):
             items = [self.wrapped(item, place) for item in value]
             if all(a is b for a, b in zip(items, value, strict=True)):
@@ -268,13 +276,15 @@ class _Exchange:
             made = _like(value, items)
             self.tuples[id(made)] = made, value
             return made
-        if not isinstance(value, self.kind) or not value.flags.c_contiguous:  # a view in another order: refused where it is used
+        array: Any = value
+        if not isinstance(value, self.kind) or not array.flags.c_contiguous:  # a view in another order: refused where it is used
             return value
         if id(value) not in self.leaves:
             self.leaves[id(value)] = Leaf(self.graph, value)
         return self.leaves[id(value)]
 
     def unwrapped(self, value: Any, place: str) -> Any:
+        """Return the array of a leaf, the tuple that was there for one with leaves, anything else as it is."""
         if isinstance(value, tuple):
             items = [self.unwrapped(item, place) for item in value]
             if id(value) in self.tuples:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import shlex
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from neurosim.errors import NeurosimError, RunFileError
+from neurosim.errors import NeurosimError, RunFileError, pasteable
 
 Data = Annotated[str | None, typer.Option("--data", help="Data set: digits, mnist, fashion-mnist, kuzushiji-mnist, cifar-10.")]
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder that holds the data set's files.")]
@@ -80,7 +80,14 @@ def settings(given: list[str] | None, data: str | None, epochs: int | None = Non
 
 def pasted(*words: object) -> str:
     """Return a command's words as a shell takes them."""
-    return shlex.join(map(str, words))
+    return " ".join(map(pasteable, words))
+
+
+def file(text: str) -> Path:
+    """Return the path of a file; one that ends in a slash names a folder."""
+    if text.endswith(("/", os.sep)):
+        raise typer.BadParameter(f"{text} is a folder: expected a file such as run.h5; leave the slash out")
+    return Path(text)
 
 
 @contextmanager

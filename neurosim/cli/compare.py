@@ -82,8 +82,8 @@ def _advice(out: Path) -> str:
 
 
 def _finish(results: Sequence[Result], out: Path, table: ModelTable, overwrite: bool) -> None:
-    """Print the table, write the report, and say what went wrong."""
-    _write_report(results, out, overwrite)  # before anything is printed, which may go wrong
+    """Write the report, before anything is printed, which may go wrong; print the table, and say what else did."""
+    _write_report(results, out, overwrite)
     _print_table(results, table.title.partition(": ")[2])
     _print_after(results, out, table.data.name)
     diverged = [f"{result.scheme} (seed {result.seed})" for result in results if result.failure]

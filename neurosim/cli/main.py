@@ -119,4 +119,4 @@ def _in_one_line(message: str, arguments: Sequence[str]) -> str:
     for argument in sorted(arguments, key=len, reverse=True):
         for part in (argument, argument.partition("=")[2]):
             message = message.replace(part, quoted(part)[1:-1]) if len(part) > MANY else message
-    return " ".join(message.split())
+    return " ".join(message.splitlines())

@@ -12,9 +12,17 @@ from rich.table import Column
 from neurosim.experiments.run import Job
 from neurosim.training import Evaluation, Observer, Trainer
 
-console = Console()
+
+class OurConsole(Console):
+    """Rich's own leaves the process, with status 1, where nobody reads what is printed."""
+
+    def on_broken_pipe(self) -> None:
+        raise  # noqa: PLE0704 the BrokenPipeError that is being handled
+
+
+console = OurConsole()
 if not console.is_terminal:
-    console = Console(width=160)  # a pipe has no width; let no cell of a table be cut
+    console = OurConsole(width=160)  # a pipe has no width; let no cell of a table be cut
 
 WIDE = 90  # columns that a bar needs beside the longest name of a scheme and its numbers
 NARROW = 70  # below, there is only room for the error

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from neurosim.recording import Run
 
 Model = Annotated[str | None, typer.Argument(help="A name that `neurosim models` lists, or the path of a model file.")]
-Out = Annotated[Path | None, typer.Option("--out", help="The run file.  [default: neurosim-runs/MODEL-TIME/MODEL.h5]")]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="PATH", parser=args.file, help="The run file.  [default: neurosim-runs/MODEL-TIME/MODEL.h5]"),
+]
 Epochs = Annotated[int | None, typer.Option("--epochs", help="Epochs, of a model that has one stage.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue the run file --out where it stopped.")]
 
@@ -77,7 +80,7 @@ def _given(value: Any, otherwise: str) -> Any:
 def _fresh(model: ModelFile, out: Path | None, overwrite: bool, **options: Any) -> Job:
     """Return the job, the cheap checks done first."""
     from neurosim.experiments.run import prepare
-    from neurosim.recording.run_file import check_free
+    from neurosim.recording.disk import check_free
 
     if out is not None:
         check_free(out, overwrite)

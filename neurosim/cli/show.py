@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from neurosim.cli import arguments as args
-from neurosim.cli.models import measured, paper
 
 if TYPE_CHECKING:
     from neurosim.experiments.schema import ModelTable, Stage
@@ -61,15 +60,15 @@ def _machine() -> list[str]:
 
 
 def _print_recordable(network: Network, trainers: list[Trainer]) -> None:
-    from rich import box
     from rich.table import Table
 
     from neurosim.cli.progress import console
+    from neurosim.cli.tables import frame
     from neurosim.experiments.variables import described, recordable
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=frame(console), pad_edge=False)
     for heading in ("variable", "one recording", "what it is"):
-        table.add_column(heading, no_wrap=heading == "variable")
+        table.add_column(heading, overflow="fold")
     for row in described(recordable(network, [trainer.pathway for trainer in trainers])):
         table.add_row(*row)
     console.print(table)
@@ -96,12 +95,17 @@ def _times(table: ModelTable) -> list[str]:
 
 
 def _origin(table: ModelTable) -> list[str]:
+    from neurosim.experiments import published
+
     found, own = table.paper, table.measured
+    said = {"paper": found.model_dump(), "measured": own.model_dump(), "stages": [{"epochs": s.epochs} for s in table.stages]}
     lines = [table.title, *([f"paper       {found.citation}"] if found.citation else [])]
     source = f", {found.source}" if found.source else ""
-    lines.append(f"paper       test error {paper(found.model_dump())}{source}")
-    seeds = f", seeds {own.seeds}, {own.epochs} epochs, {own.date}, {own.trained_on}" if own.test_error is not None else ""
-    lines.append(f"measured    test error {measured(own.model_dump())}{seeds}")
+    lines.append(f"paper       test error {published.paper(said)}{source}")
+    about = f", seeds {published.seeds(said)}, {published.epochs(said)} epochs, {own.date}, {own.trained_on}"
+    lines.append(f"measured    test error {published.measured(said)}{about if own.test_error is not None else ''}")
+    seeds, reached = published.failed(said)
+    lines += [f"left out    seeds {seeds}, test error {reached}"] if seeds else []
     lines += [f"note        {note}" for note in (found.note, own.note) if note]
     held_out = f", {table.data.validation:.1%} of the training images held out" if table.data.validation else ""
     return [*lines, f"data        {table.data.name}{held_out}"]

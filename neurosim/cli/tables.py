@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich import box
+from rich.box import SIMPLE_HEAD, Box
 from rich.cells import cell_len
 from rich.console import Console, Group
+from rich.markup import escape
 from rich.table import Table
 
 EDGES = 2  # columns at the sides of a table
 GAPS = (2, 1)  # spaces between columns: two where that needs no more tables than one
+
+PLAIN = Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)  # SIMPLE_HEAD in ASCII
 
 Column = tuple[str, list[str]]  # heading and cells, each of one or more lines
 
@@ -28,7 +31,13 @@ def fitted(console: Console, rows: Column, columns: Sequence[Sequence[Column]], 
         first = first[0], [folded(name, max(console.width // 2, 12)) for name in first[1]]
     gap, parts = min((_packed(console.width - EDGES, first, plain, gap) for gap in GAPS), key=lambda found: len(found[1]))
     left = [_plain(console, (heading, []))[0] for heading in left]
-    return Group(*(_table(first, part, gap, title if part is parts[0] else "", left) for part in parts))
+    lines = frame(console)
+    return Group(*(_table(lines, first, part, gap, title if part is parts[0] else "", left) for part in parts))
+
+
+def frame(console: Console) -> Box:
+    """Return the lines of a table in characters that the console's encoding has."""
+    return PLAIN if console.options.ascii_only else SIMPLE_HEAD
 
 
 def show(console: Console, tables: Group) -> None:
@@ -57,7 +66,8 @@ def _parts(name: str) -> list[str]:
 
 def _plain(console: Console, column: Column) -> Column:
     """Return a column in characters that the console's encoding has, so that their width is known."""
-    heading, *cells = (text.encode(console.encoding, "neurosim").decode(console.encoding, "replace") for text in (column[0], *column[1]))
+    texts = (text.encode(console.encoding, "neurosim") for text in (column[0], *column[1]))
+    heading, *cells = (text.decode(console.encoding, "replace") for text in texts)
     return heading, cells
 
 
@@ -79,11 +89,11 @@ def _packed(width: int, first: Column, blocks: Sequence[Sequence[Column]], gap: 
     return gap, parts
 
 
-def _table(first: Column, columns: Sequence[Column], gap: int, title: str, left: Sequence[str]) -> Table:
-    table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False, padding=(0, gap - 1, 0, 0))
+def _table(lines: Box, first: Column, columns: Sequence[Column], gap: int, title: str, left: Sequence[str]) -> Table:
+    table = Table(title=escape(title) or None, box=lines, title_justify="left", pad_edge=False, padding=(0, gap - 1, 0, 0))
     table.add_column(first[0], no_wrap=True)
     for heading, _ in columns:
         table.add_column(heading, justify="left" if heading in left else "right", no_wrap=True)
     for name, *cells in zip(first[1], *(cells for _, cells in columns), strict=True):
-        table.add_row(name, *cells)
+        table.add_row(*map(escape, (name, *cells)))
     return table

@@ -14,7 +14,7 @@ from neurosim.errors import NeurosimError, RunFileError
 
 if TYPE_CHECKING:
     import pandas
-    from rich.table import Table
+    from rich.console import Group
 
     from neurosim.recording import Run
 
@@ -31,22 +31,28 @@ class Stopped(NeurosimError):
 
 def watch(run: File, every: Every = 1.0, debug: args.Debug = False) -> None:
     """Follow a run: each evaluation as it comes, until the run ends.  Ctrl-C leaves the run as it is."""
-    from neurosim.cli.progress import console
+    from neurosim.cli.progress import is_live
+    from neurosim.recording import being_written
 
-    with args.interruptible(f"{run} goes on"):
-        last = _live(run, every) if console.is_terminal else _lines(run, every)
+    try:
+        last = _live(run, every) if is_live() else _lines(run, every)
+    except KeyboardInterrupt as cause:
+        now = "goes on" if being_written(run) else "is written by no process now"
+        raise args.Interrupted(f"interrupted; {run} {now}") from cause
     if last.status != "complete":
         why = f" ({last.attributes['reason']})" if last.attributes.get("reason") else ""
         told = "its process was killed" if last.status == "running" else f"{last.status}{why}"
-        raise Stopped(f"run file {run}: {told}; continue with: neurosim run --resume --out {run}")
+        raise Stopped(f"run file {run}: {told}; continue with: {args.pasted('neurosim', 'run', '--resume', '--out', run)}")
 
 
 def _looks(path: Path, every: float) -> Iterator[Run]:
     """Yield the run as it is now, again and again, until it has ended."""
-    from neurosim.recording import Run, being_written
+    from neurosim.recording import Run
+    from neurosim.recording.writer_lock import Signs
 
+    signs = Signs(path)
     while True:
-        going = being_written(path)  # asked first: what it wrote until then is seen
+        going = signs.writer() is not None  # asked first: what it wrote until then is seen
         try:
             with Run(path) as run:
                 run.metrics  # noqa: B018 read while the file is open
@@ -83,18 +89,14 @@ def _live(path: Path, every: float) -> Run:
     return run
 
 
-def _table(run: Run) -> Table:
-    from rich import box
-    from rich.table import Table
+def _table(run: Run) -> Group:
+    from neurosim.cli.progress import console
+    from neurosim.cli.tables import fitted
 
     title = f"{run.attributes['model_name']}, seed {run.attributes['seed']}: {run.status}"
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
-    rows = by_epoch(run.metrics)
-    for name in ("epoch", *rows.columns):
-        table.add_column(name.replace(" ", "\n", 1), justify="right")
-    for epoch, row in rows.tail(ROWS).iterrows():
-        table.add_row(str(epoch), *(f"{value:.4g}" for value in row))
-    return table
+    rows = by_epoch(run.metrics).tail(ROWS)
+    columns = [[(name.replace(" ", "\n", 1), [f"{value:.4g}" for value in rows[name]])] for name in rows.columns]
+    return fitted(console, ("epoch", [str(epoch) for epoch in rows.index]), columns, title)
 
 
 def by_epoch(metrics: pandas.DataFrame) -> pandas.DataFrame:

@@ -147,8 +147,8 @@ def _held_out(name: str, validation: float, size: int) -> int:
 
 
 def check_whole(what: str, value: Any) -> None:
-    """Raise DataError where ``value`` is neither None nor a whole number."""
-    whole = value is None or (isinstance(value, (int, np.integer)) and not isinstance(value, bool))
+    """Raise DataError where ``value`` is no whole number."""
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     require(whole, f"{what} {quoted(value)}: expected a whole number; correct it", DataError)
 
 

@@ -47,8 +47,9 @@ def load(
         Files are missing or damaged, the download failed, or an argument does not fit the data set.
     """
     entry = find(name)
-    check_whole("limit", limit)
-    require(limit is None or limit >= 1, f"limit {limit}: expected at least 1 training image; raise it or drop it", DataError)
+    if limit is not None:
+        check_whole("limit", limit)
+        require(limit >= 1, f"limit {limit}: expected at least 1 training image; raise it or drop it", DataError)
     try:
         return _loaded(entry, _folder(entry, data_dir), validation, normalise, limit)
     except MemoryError:

@@ -11,7 +11,7 @@ import numpy as np
 from neurosim.datasets.arrays import Arrays
 from neurosim.datasets.folder import expected_files
 from neurosim.datasets.registry import Entry
-from neurosim.errors import DataError, require
+from neurosim.errors import DataError, quoted, require
 
 
 def download(entry: Entry) -> Arrays:
@@ -30,7 +30,15 @@ def download(entry: Entry) -> Arrays:
         f"clear scikit-learn's cache (sklearn.datasets.clear_data_home) and try again",
         DataError,
     )
-    x, y = images.astype(np.uint8), labels.astype(np.int64)  # OpenML gives float64 pixels, and classes as text
+    try:
+        with np.errstate(invalid="ignore"):
+            x, y = images.astype(np.uint8), labels.astype(np.int64)  # OpenML gives float64 pixels, and classes as text
+        require(np.array_equal(x, images), "pixels that are no bytes", DataError)
+    except ValueError as error:  # a DataError is one as well
+        raise DataError(
+            f"data set {entry.name} from OpenML: {quoted(str(error))[1:-1]}: expected bytes and numbers of classes; "
+            f"clear scikit-learn's cache (sklearn.datasets.clear_data_home) and try again"
+        ) from None
     return Arrays(x[: entry.train], y[: entry.train], x[entry.train :], y[entry.train :])
 
 

@@ -106,6 +106,11 @@ def _scalar(dtype: Any, raw: Any) -> Any:
     return np.frombuffer(raw, dtype.checked())[0].item()
 
 
+def _no_bytes() -> bytes:
+    """Stand in for how Python 3 writes no bytes at all for Python 2."""
+    return b""
+
+
 _PERMITTED: dict[tuple[str, str], Any] = {  # numpy.core in the original files, numpy._core in those written by NumPy 2
     (f"numpy.{core}.{module}", name): stand_in
     for core in ("core", "_core")
@@ -114,7 +119,7 @@ _PERMITTED: dict[tuple[str, str], Any] = {  # numpy.core in the original files, 
         ("multiarray", "scalar", _scalar),
         ("numeric", "_frombuffer", _from_buffer),
     )
-} | {("numpy", "ndarray"): None, ("numpy", "dtype"): _Dtype}  # the class ndarray is only ever an argument
+} | {("numpy", "ndarray"): None, ("numpy", "dtype"): _Dtype, ("__builtin__", "bytes"): _no_bytes}  # ndarray is only an argument
 
 
 class _Counted(io.BytesIO):

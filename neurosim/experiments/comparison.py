@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neurosim.datasets import DataSet
-from neurosim.errors import DivergedError, RunFileError, UnknownNameError, require
+from neurosim.errors import DivergedError, RunFileError, UnknownNameError, pasteable, require, utf8
 from neurosim.experiments import reading
 from neurosim.experiments.building import load_data
 from neurosim.experiments.comparison_folder import Started, begun, check_free, path_of, replacing, start
@@ -75,7 +75,7 @@ def comparison_models(
     """
     path = reading.locate(name)
     contents = reading.recording(reading.override(reading.contents(path), settings), record, alignment)
-    require("stages" not in contents, f"{path.stem}: a model file, not a comparison; use neurosim run {name}")
+    require("stages" not in contents, f"{path.stem}: a model file, not a comparison; use neurosim run {pasteable(name)}")
     table = validated(ComparisonTable, contents, path.stem)
     for row in rows or ():
         if row not in table.rows:
@@ -110,12 +110,11 @@ def compare(
     data = load_data(table.data, data_dir)
     options: dict[str, Any] = {"seed": seeds[0], "backend": backend, "data_dir": data_dir, "data": data}
     checked = {row: prepare(model, **options).network.backend.name for row, model in models.items()}
-    place = str(Path(data_dir).resolve()) if data_dir else ""
-    started = Started(dict(models), list(seeds), checked, place, data.digest())
+    started = Started(dict(models), list(seeds), checked, utf8(data.folder), data.digest())
     start(started, folder, overwrite)
 
     def made(row: str, seed: int, path: Path) -> Job:
-        return _prepared(started, row, seed, data, place)
+        return _prepared(started, row, seed, data, data_dir)
 
     def train(job: Job, path: Path) -> None:
         run(job, path, *watch(job), overwrite=overwrite).close()
@@ -216,10 +215,12 @@ def _results(
         results.append(_result(job, path, train))
         write_table(results, folder / "table.csv")
         yield results[-1]
-def _result(job: Job, path: Path, train: Callable[[Job, Path], None]) -> Result:
+
+
+def _result(job: Job, path: Path, go: Callable[[Job, Path], None]) -> Result:
     failure = ""
     try:
-        train(job, path)
+        go(job, path)
     except DivergedError as error:
         failure = f"diverged: {error}"
     with Run(path) as said:

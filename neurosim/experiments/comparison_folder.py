@@ -102,7 +102,7 @@ def begun(folder: Path) -> Started:
     """Return what the comparison in ``folder`` was started with; raise RunFileError where there is none, or it is going on."""
     path = folder / NAME
     require(folder.is_dir(), f"folder {folder}: no such folder; check --out, or leave --resume out", RunFileError)
-    require(path.is_file(), f"folder {folder}: holds no {NAME}, so no comparison that could go on; leave --resume out", RunFileError)
+    require(path.is_file(), f"folder {folder}: holds no {NAME}: expected a comparison that was begun; check --out", RunFileError)
     try:
         contents = reading.parsed(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as cause:

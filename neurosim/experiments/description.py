@@ -13,6 +13,7 @@ import numpy as np
 
 from neurosim.catalogue import Stated
 from neurosim.datasets import Augmentation, DataSet
+from neurosim.errors import NeurosimError, quoted
 from neurosim.experiments.reading import Contents
 from neurosim.feedback import FeedbackPathway, pathways
 from neurosim.network import Network, Population, Projection
@@ -95,7 +96,7 @@ class _Describer:
         if rule is None:
             return "fixed"
         if type(rule) is PlasticityRule:
-            return self._options(f"{where}: rule", rule, PlasticityRule)
+            return self._options(f"{where}: rule", rule, _equation)
         return self._named(f"{where}: rule", rule, rules())
 
     # ------------------------------------------------------------------ training
@@ -125,9 +126,17 @@ class _Describer:
     def _options(self, what: str, made: Stated, maker: Callable[..., Stated]) -> Contents:
         """Return the options that make ``made`` again; what they do not bring back is unstated."""
         options = made.options()
-        again = maker(**options)
-        self.unstated += [f"{what}: {name} is not as it was made" for name in _differences(again, made)]
+        try:
+            again = maker(**options)
+        except NeurosimError:  # a constant has the name of an option
+            self.unstated.append(f"{what}: {quoted(options)} does not make it again")
+        else:
+            self.unstated += [f"{what}: {name} is not as it was made" for name in _differences(again, made)]
         return {name: _as_toml(value) for name, value in options.items() if value is not None}
+
+
+def _equation(equation: str, **options: Any) -> PlasticityRule:
+    return PlasticityRule(equation, **options)
 
 
 def _differences(again: Any, made: Any) -> Iterator[str]:

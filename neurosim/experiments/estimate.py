@@ -56,7 +56,7 @@ class Memory:
         return sum(getattr(self, part.name) for part in fields(self))
 
     def on(self, backend: Backend) -> int:
-        """Return the bytes that are still to be taken on a backend: the process is there, a GPU has no checkpoint, nothing waits."""
+        """Return the bytes still to be taken on a backend: the process is there; a GPU has no checkpoint, and nothing waits."""
         return self.total - self.process - (0 if isinstance(backend, NumpyBackend) else self.checkpoint + self.recording)
 
     def describe(self) -> str:

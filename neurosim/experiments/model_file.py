@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import tomli_w
 from pydantic import BaseModel, ValidationError
 
-from neurosim.errors import InputError, quoted, require
+from neurosim.errors import InputError, pasteable, quoted, require, utf8
 from neurosim.experiments import reading
 from neurosim.experiments.options import expectation
 from neurosim.experiments.schema import ModelTable
@@ -44,8 +44,8 @@ class ModelFile:
         """
         path = reading.locate(name)
         contents = reading.recording(reading.override(reading.contents(path), settings), record, alignment)
-        require("rows" not in contents, f"{path.stem}: a comparison file, not a model; use neurosim compare --file {name}")
-        return ModelFile.of(path.stem, contents)
+        require("rows" not in contents, f"{path.stem}: a comparison file, not a model; use neurosim compare --file {pasteable(name)}")
+        return ModelFile.of(utf8(path.stem), contents)
 
     @property
     def text(self) -> str:

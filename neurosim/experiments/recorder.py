@@ -16,14 +16,14 @@ import tomli_w
 
 from neurosim.analysis.alignment import Alignment, alignments
 from neurosim.datasets import DataSet, Split, one_hot
-from neurosim.errors import RunFileError, quoted, require
+from neurosim.errors import RunFileError, quoted, require, utf8
 from neurosim.experiments.description import describe
 from neurosim.experiments.model_file import validated
 from neurosim.experiments.reading import Contents, parsed
 from neurosim.experiments.recording_plan import Chosen, RecordingPlan
 from neurosim.experiments.schema import Record
 from neurosim.experiments.variables import SWEPT, signals
-from neurosim.recording import Background, Run, RunFile, provenance
+from neurosim.recording import Background, Run, RunFile, provenance, warn_of_other_arithmetic
 from neurosim.recording.background import Work
 from neurosim.training import Evaluation, Observer, Trainer
 
@@ -69,7 +69,8 @@ class Recorder(Observer):
         plan = RecordingPlan([trainer], data, record)
         backend = trainer.network.backend
         said = {"seed": trainer.seed, "backend": backend.name, "device": backend.describe(), "model_name": trainer.pathway.name}
-        said |= {"data_dir": data.folder, "data_digest": data.digest(), "data_scale": data.scale, "data_content": data.content}
+        said |= {"data_dir": utf8(data.folder), "data_digest": data.digest()}
+        said |= {"data_scale": data.scale, "data_content": data.content}
         model = tomli_w.dumps(describe(trainer, data, record.model_dump(exclude_unset=True)))
         recorder = cls(plan, create(Path(path), plan, said | provenance(), model=model, overwrite=overwrite))
         recorder.file.checkpoint(0, trainer.epoch, trainer.steps, trainer.state())  # the weights may be others than the seed's
@@ -86,6 +87,7 @@ class Recorder(Observer):
         trainer.check(data)
         with Run(path) as known:
             told, status, fingerprint = parsed(known.model, f"run file {path}"), known.status, known.attributes.get("data_digest")
+        warn_of_other_arithmetic(path, known.attributes, trainer.network.backend)
         _check_same(path, told, describe(trainer, data, told.get("record", {})))
         same = fingerprint == data.digest()
         require(same, f"run file {path}: the data are others than it began with; give the same", RunFileError)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import numpy as np
 from neurosim.backends import select
 from neurosim.datasets import DataSet
 from neurosim.datasets.registry import find
-from neurosim.errors import DataError, InputError, RunFileError, quoted, require
+from neurosim.errors import DataError, InputError, RunFileError, quoted, require, utf8
 from neurosim.experiments.building import build_network, build_trainer, load_data
 from neurosim.experiments.estimate import check_fits, fastest
 from neurosim.experiments.model_file import ModelFile
@@ -23,10 +22,8 @@ from neurosim.experiments.recorder import Recorder, create
 from neurosim.experiments.recording_plan import RecordingPlan
 from neurosim.experiments.schema import ModelTable
 from neurosim.network import Network
-from neurosim.recording import Run, RunFile, provenance
+from neurosim.recording import Run, RunFile, provenance, warn_of_other_arithmetic
 from neurosim.training import Observer, Trainer
-
-log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -59,7 +56,7 @@ class Job:
             "backend": backend.name,
             "device": backend.describe(),
             "model_name": self.model.name,
-            "data_dir": self.data_dir,
+            "data_dir": utf8(self.data_dir),
             "data_digest": self.data.digest(),
             "data_scale": self.data.scale,
             "data_content": self.data.content,
@@ -150,7 +147,7 @@ def reopen(
     with Run(path) as known:
         name, own = known.attributes["model_name"], known.model
     require(bool(own), f"run file {path}: of a trainer made in Python, which alone can go on; it holds no model", RunFileError)
-    same = model is None or locate(model).stem == name
+    same = model is None or utf8(locate(model).stem) == name
     require(same, f"run file {path}: holds a run of {name!r}, not of {model!r}; leave the model out to resume", RunFileError)
     agreed = ModelFile.of(name, _agreed(known, settings, seed, backend))
     _check_stated(agreed)
@@ -160,8 +157,7 @@ def reopen(
     require(same, f"run file {path}: its data set {quoted(data.name)} has changed since; give the same files", RunFileError)
     seed, backend = int(known.attributes["seed"]), str(known.attributes["backend"])
     job = prepare(agreed, seed=seed, backend=backend, data_dir=place, data=data)
-    if differs := changed(known.attributes, job.attributes()):
-        log.warning("run file %s: %s; what comes out differs in the last digits", path, differs)
+    warn_of_other_arithmetic(path, known.attributes, job.network.backend)
     return job
 
 
@@ -188,16 +184,6 @@ def found_again(
     return found[0]
 
 
-SAME = ("threads", "blas")  # what decides in which order a CPU sums up
-
-
-def changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Return what of the machine's arithmetic is not as it was, in words; "" where all is, or nobody wrote it down."""
-    names = SAME if now["backend"] == "numpy" else ("device",)
-    told = [f"{name} {before[name]} then, {now[name]} now" for name in names if name in before and before[name] != now[name]]
-    return "began with " + ", ".join(told) if told else ""
-
-
 def _agreed(known: Run, settings: Iterable[str], seed: int | None, backend: str) -> Contents:
     """Return the contents of the model as it was run; raise RunFileError where an argument says otherwise."""
     contents = parsed(known.model, f"run file {known.path}")
@@ -221,8 +207,7 @@ def resume(job: Job, path: str | os.PathLike[str], *observers: Observer) -> Run:
     with Run(path) as known:
         complete = known.status == "complete"
     if not complete:
-        file = RunFile.resume(path, series=job.plan.series(), checkpoint=job.plan.layout())
-        _train(job, file, observers, resumed=True)
+        _train(job, RunFile.resume(path, series=job.plan.series(), checkpoint=job.plan.layout()), observers, resumed=True)
     return Run(path)
 
 

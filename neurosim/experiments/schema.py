@@ -100,12 +100,18 @@ class Paper(Section):
 
 
 class Measured(Section):
-    """[measured]: what this model reached here."""
+    """[measured]: what this model reached here.
+
+    seeds : those that the mean is over; epochs : of all stages together, which may be fewer than the file trains for
+    failed_seeds : seeds that were run and are not in the mean; failed_error : the lowest and the highest error that they reached
+    """
 
     test_error: float | None = None  # per cent, mean over seeds
     std: float | None = None
     validation_error: float | None = None
     seeds: list[int] = []
+    failed_seeds: list[int] = []
+    failed_error: list[float] = []
     epochs: int | None = None
     date: str = ""
     trained_on: str = ""

@@ -24,10 +24,13 @@ class DifferenceTargetPropagation(FeedbackPathway):
     difference : False is vanilla target propagation
     alternate : the paper's two passes an epoch, inverses first; False learns both from every batch
 
+    The paper's discrete and stochastic networks have other targets (its sections 3.2 and 3.3: inverses that read signs, targets for
+    probabilities), which are not built, so ``sign`` and ``bernoulli`` are refused.
+
     Raises
     ------
     InputError
-        ``step`` or ``noise`` out of range, or a network that is not one chain.
+        ``step`` or ``noise`` out of range, a network that is not one chain, or a transfer whose slope is not its own.
     """
 
     name = "difference_target_propagation"
@@ -48,6 +51,13 @@ class DifferenceTargetPropagation(FeedbackPathway):
     def build(self, seed: int) -> None:
         require_softmax(self)
         network = self.network
+        for name in network.hidden:
+            curve = network.populations[name].transfer
+            require(
+                not curve.straight_through,
+                f"scheme {self.name!r}: population {name!r} has transfer {curve.name!r}: expected one that is differentiable, "
+                "since the paper's discrete and stochastic variants are not built; use 'tanh'",
+            )
         self.links = network.chain(f"scheme {self.name!r}")[1:-1]  # no inverse into the input, none out of the output
         for link in self.links:
             above, below = network.populations[link.post], network.populations[link.pre]
@@ -66,7 +76,8 @@ class DifferenceTargetPropagation(FeedbackPathway):
     def _targets(self, sweep: Sweep, at_output: Mapping[str, Teaching]) -> dict[str, Any]:
         """Return the rate that every hidden population should have, (batch, *shape)."""
         last = self.network.hidden[-1]
-        targets = {last: sweep.rate[last] + self.step * self.network.error_from_above(last, at_output)}
+        error = self.network.populations[last].error_on_rate(self.network.error_from_above(last, at_output), sweep[last])
+        targets = {last: sweep.rate[last] + self.step * error}
         for link in reversed(self.links):
             g, h = self.networks[link.post], sweep.rate[link.post]
             carried = g.sweep(targets[link.post]).rate[link.pre]

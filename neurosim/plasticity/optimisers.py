@@ -212,7 +212,8 @@ def chain(*links: Update) -> Chain:
     Raises InputError where one is no optimiser or transform.
     """
     for link in links:
-        require(isinstance(link, Update), f"optimiser {quoted(link)}: expected an optimiser or transform; give one such as Adam(0.001)")
+        fits = isinstance(link, Update)
+        require(fits, f"optimiser {quoted(link)}: expected an optimiser or transform; give one such as Adam(0.001)")
     if len(links) == 1 and isinstance(links[0], Chain):
         return links[0]
     return Chain(links)

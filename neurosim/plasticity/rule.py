@@ -184,14 +184,14 @@ class PlasticityRule(Rule):
         require(synapses.all_to_all, "rule method 'explicit' needs an all_to_all projection; use one")
         function = self._program(synapses.backend.xp).whole
         batch = _batch(values)
-        if not self._announced:
-            self._announced = True
-            size = 3 * synapses.w.nbytes / 2**20  # the sum, the sample's values, one intermediate
-            log.warning("rule %r, synapse by synapse: about %.1f MiB and %d passes a batch", self.describe(), size, batch)
         total = synapses.backend.xp.zeros_like(synapses.w)
         for k in range(batch):
             sample = {n: (v[k].reshape(-1, 1) if n.endswith("_pre") else v[k].reshape(1, -1)) for n, v in values.items()}
             total += function({"w": synapses.w, **sample})
+        if not self._announced:  # at the end, which a step that is only being recorded does not reach
+            self._announced = True
+            size = 3 * synapses.w.nbytes / 2**20  # the sum, the sample's values, one intermediate
+            log.warning("rule %r, synapse by synapse: about %.1f MiB and %d passes a batch", self.describe(), size, batch)
         return total / total.dtype.type(batch)
 
     def _bias(self, values: Variables, synapses: Synapses) -> Any:

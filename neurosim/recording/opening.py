@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,11 @@ import h5py
 import numpy as np
 
 from neurosim.errors import RunFileError, require
+from neurosim.recording.disk import followed, hdf5
 from neurosim.recording.guard import UNREADABLE, attributes
+from neurosim.recording.superblock import clear_mark, marked
 from neurosim.recording.survey import open_read, survey
+from neurosim.recording.writer_lock import being_written
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # of terminals; not tab and newline
 SCHEMA_VERSION = 2  # of files written now; older ones can be read
@@ -20,12 +24,15 @@ SCHEMA_VERSION = 2  # of files written now; older ones can be read
 def opened(path: Path) -> h5py.File:
     """Return a run file opened for reading, after a child process has looked through it (see ``recording.survey``).
 
+    The mark that a killed process left in it is taken away (see ``recording.superblock``).
+
     Raises RunFileError where it is missing, no run file, damaged, or of a newer schema.
     """
     require(path.is_file(), f"run file {path}: no such file; check the name", RunFileError)
+    unmark(path)
     try:
         survey(path)
-        file = open_read(path)
+        file = hdf5(functools.partial(open_read, path))
     except OSError as cause:
         raise _unreadable(path, cause) from cause
     try:
@@ -34,6 +41,13 @@ def opened(path: Path) -> h5py.File:
         file.close()
         raise
     return file
+
+
+def unmark(path: Path) -> None:
+    """Make a killed run's file one that any program opens, if nobody writes it and it is ours to write."""
+    path = followed(path)
+    if marked(path) and not being_written(path):
+        clear_mark(path)
 
 
 def _unreadable(path: Path, cause: OSError) -> RunFileError:

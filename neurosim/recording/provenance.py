@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
-from neurosim.backends import limits
+from neurosim.backends import Backend, NumpyBackend, limits
+from neurosim.errors import quoted
 
 PACKAGES = ("brian2", "h5py", "llvmlite", "numpy", "scipy")
 CHECKOUT = Path(__file__).parents[2]
+log = logging.getLogger(__name__)
 
 
 def provenance() -> dict[str, str | int]:
@@ -32,6 +38,19 @@ def provenance() -> dict[str, str | int]:
         "blas": limits.blas(),
         "processors": limits.processors(),
     }
+
+
+def warn_of_other_arithmetic(path: str | os.PathLike[str], before: Mapping[str, Any], backend: Backend) -> None:
+    """Log a warning where a run began with other threads, another BLAS or another GPU: it sums up in another order now.
+
+    before : the attributes of its file
+    """
+    on_cpu = {"threads": limits.threads(), "blas": limits.blas()}
+    now = on_cpu if isinstance(backend, NumpyBackend) else {"device": backend.describe()}
+    different = [name for name in now if name in before and before[name] != now[name]]
+    told = ", ".join(f"{name} {quoted(before[name])} when it began and {quoted(now[name])} now" for name in different)
+    if told:
+        log.warning("run file %s: %s: what comes out will differ in the last digits", path, told)
 
 
 def _version(package: str) -> str:

@@ -8,25 +8,27 @@ processes may read it at any moment, and a process that is killed at any moment 
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import shutil
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import filelock
 import h5py
 import numpy as np
 
 from neurosim.errors import RunFileError, require
 from neurosim.recording import checkpoints, copying, digests, tables
 from neurosim.recording.checkpoints import Layout
-from neurosim.recording.opening import SCHEMA_VERSION, opened, reason
+from neurosim.recording.disk import FULL, Place, check_free, check_one_name, followed, hdf5, reserve, settle, unwritable
+from neurosim.recording.opening import SCHEMA_VERSION, opened
 from neurosim.recording.packing import FILTERS, GrowingDataset
 from neurosim.recording.series import CHUNK, Series
 from neurosim.recording.survey import trust
+from neurosim.recording.writer_lock import WriterLock, new_of
 
 STATUSES = ("running", "complete", "failed", "interrupted")
 TEXTS = {"status": 16, "reason": 1000}  # attributes that change while the run goes have a fixed size, in bytes
@@ -37,12 +39,12 @@ LIBRARY = ("v110", "v110")  # the first version of the format that can be read w
 class RunFile:
     """A run file open for writing; close it, or use it in a ``with`` statement.  Made by ``create`` and ``resume``."""
 
-    def __init__(self, path: Path, lock: filelock.BaseFileLock) -> None:
+    def __init__(self, path: Path, lock: WriterLock) -> None:
         self.path = path
         self._lock = lock
-        self._reserved = 0
+        self._place = Place(path)
         self._datasets: dict[str, GrowingDataset] = {}
-        self._file = _swmr_writer(path)
+        self._file = hdf5(functools.partial(_swmr_writer, path))
 
     @classmethod
     def create(
@@ -56,33 +58,34 @@ class RunFile:
         checkpoint: Layout | None = None,
         overwrite: bool = False,
     ) -> RunFile:
-        """Return a new file with status ``running``; its folder is made where it is missing.
+        """Return a new file with status ``running``; its folder is made where it is missing, and a link is followed.
 
         series : what ``append`` will be given; constants : path -> array, written now
         checkpoint : what ``checkpoint`` will be given
 
         Raises RunFileError where ``path`` exists (without ``overwrite``), cannot be written, or is being written.
         """
+        path = followed(path)
         check_free(path, overwrite)
-        fresh = path.with_name(f"{path.name}.new")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            lock = _locked(path)
+            lock = WriterLock(path)
         except OSError as cause:
-            raise _unwritable(path, cause) from cause
+            raise unwritable(path, cause) from cause
+        fresh = new_of(path, lock.writer.token)
         try:
-            _reserve(fresh, MARGIN + len(model))
-            with h5py.File(fresh, "w", libver=LIBRARY) as file:
+            with fresh.open("ab", buffering=0) as raw:
+                reserve(raw, MARGIN + len(model))
+            with _made(fresh) as file:
                 _lay_out(file, model, attributes, series, constants or {})
                 checkpoints.lay_out(file, checkpoint or Layout({}, 1))
                 digests.seal_all(file, TEXTS)
             _take_name(fresh, path, overwrite)
             return cls(path, lock)
         except BaseException as cause:
-            fresh.unlink(missing_ok=True)
-            _released(lock)
+            _discarded(fresh, lock)
             if isinstance(cause, OSError):
-                raise _unwritable(path, cause) from cause
+                raise unwritable(path, cause) from cause
             raise
 
     @classmethod
@@ -95,9 +98,10 @@ class RunFile:
 
         series, checkpoint : what will be written on, as given to ``create``; the file has to hold it
 
-        Raises RunFileError where the file is none, damaged, of another schema, not to be trusted, or being written; OSError where
-        the disk is full.
+        Raises RunFileError where the file is none, damaged, of another schema, not to be trusted, being written, or has names that
+        would not get the copy; OSError where the disk is full.
         """
+        path = followed(path)
         with opened(path) as old:
             version = int(old.attrs["schema_version"])
             require(
@@ -106,23 +110,23 @@ class RunFile:
                 RunFileError,
             )
         lock = _locked(path)
-        fresh = path.with_name(f"{path.name}.new")
+        fresh = new_of(path, lock.writer.token)
         try:
+            check_one_name(path, path.stat().st_nlink)
             if shutil.disk_usage(path.parent).free < path.stat().st_size + MARGIN:
                 raise OSError(errno.ENOSPC, f"no room beside it for a copy of run file {path}")
-            with opened(path) as old, h5py.File(fresh, "w", libver=LIBRARY) as file:
+            with opened(path) as old, _made(fresh) as file:
                 copying.copy(old, file, path, without=TEXTS)
                 copying.check_fits(file, path, series, checkpoint)
                 tables.rewind(file, checkpoints.last_step(file))
                 _set_text(file, "status", "running")
                 _set_text(file, "reason", "")
                 digests.seal_all(file, TEXTS)
-            _settle(fresh)
+            settle(fresh)
             fresh.replace(path)
             return cls(path, lock)
         except BaseException:
-            fresh.unlink(missing_ok=True)
-            _released(lock)
+            _discarded(fresh, lock)
             raise
 
     def __enter__(self) -> RunFile:
@@ -132,13 +136,19 @@ class RunFile:
         self.close()
 
     def close(self) -> None:
-        """Close the file; what was appended is then in it."""
-        self.flush()
-        size = self._file.id.get_filesize()
-        self._file.close()
-        os.truncate(self.path, size)  # what was reserved and not needed
-        trust(self.path)
-        _released(self._lock)
+        """Close the file; what was appended is then in it.  Raises what keeps the rest from being written."""
+        size = None
+        try:
+            self.flush()
+            size = self._file.id.get_filesize()
+        finally:
+            try:
+                with self._loss_told():
+                    self._file.close()
+            finally:
+                self._place.close(size)
+                trust(self.path)
+                self._lock.release()
 
     # ------------------------------------------------------------------ writing
 
@@ -146,14 +156,16 @@ class RunFile:
         """Append one row to each dataset of ``group``: name -> number, or an array.
 
         Raises OSError, before anything is written, where the disk has no room: HDF5 does not survive a write that fails.
+        LostFileError where somebody changed the file.
         """
         self.extend(group, {name: np.asarray(value)[None] for name, value in values.items()})
 
     def extend(self, group: str, values: Mapping[str, np.ndarray]) -> None:
-        """Append rows, as many to each dataset of ``group``: name -> (rows, ...).  Raises OSError as ``append`` does."""
+        """Append rows, as many to each dataset of ``group``: name -> (rows, ...).  Raises as ``append`` does."""
         self._hold(sum(rows.nbytes for rows in values.values()))
-        for name, rows in values.items():
-            self._dataset(f"{group}/{name}").extend(rows)
+        with self._loss_told():
+            for name, rows in values.items():
+                self._dataset(f"{group}/{name}").extend(rows)
 
     def _dataset(self, path: str) -> GrowingDataset:
         """Return a dataset to append to; it stays open, with the chunk that is being filled."""
@@ -162,10 +174,16 @@ class RunFile:
         return self._datasets[path]
 
     def flush(self) -> None:
-        """Hand everything appended so far to the system: a killed process does not lose it, and readers see it."""
-        for dataset in self._datasets.values():
-            dataset.flush()
-        self._file.flush()
+        """Hand everything appended so far to the system: a killed process does not lose it, and readers see it.
+
+        Raises LostFileError where somebody deleted, renamed, replaced or cut the file, or another process took it over.
+        """
+        with self._loss_told():
+            for dataset in self._datasets.values():
+                dataset.flush()
+            self._file.flush()
+        self._place.check()
+        self._lock.check()
 
     def checkpoint(self, stage: int, epoch: int, step: int, state: Mapping[str, np.ndarray]) -> None:
         """Put ``state``, flat ``group|name`` -> array, in a free slot; only when it lies on the disk does it count.
@@ -173,14 +191,16 @@ class RunFile:
         epoch, step : of the whole run
         """
         self._hold(sum(value.nbytes for value in state.values()))
-        checkpoints.write(self._file[f"{checkpoints.PLACE}/{stage}"], epoch, step, state, self._settle)
+        with self._loss_told():
+            checkpoints.write(self._file[f"{checkpoints.PLACE}/{stage}"], epoch, step, state, self._settle)
 
     def set_status(self, status: str, reason: str = "") -> None:
         """Set ``status`` and, for a run that failed, the ``reason``; flush."""
         assert status in STATUSES, status
-        _set_text(self._file, "reason", reason)
-        _set_text(self._file, "status", status)
-        self._file.flush()
+        with self._loss_told():
+            _set_text(self._file, "reason", reason)
+            _set_text(self._file, "status", status)
+            self._file.flush()
 
     def last_checkpoint(self) -> dict[str, np.ndarray]:
         """Return what ``checkpoint`` was last given, with ``position|stage``; empty where the run had not come so far."""
@@ -188,25 +208,21 @@ class RunFile:
 
     def _hold(self, size: int) -> None:
         """Hold room on the disk for ``size`` more bytes, and a margin, behind what HDF5 takes now."""
-        end = self._file.id.get_filesize() + size + MARGIN
-        if end > self._reserved:
-            _reserve(self.path, end)
-            self._reserved = end
+        self._place.hold(self._file.id.get_filesize() + size + MARGIN)
 
     def _settle(self) -> None:
         """Return when everything written so far lies on the disk itself."""
         self.flush()
-        _settle(self.path)
+        self._place.settle()
 
-
-def check_free(path: Path, overwrite: bool) -> None:
-    """Raise RunFileError where ``path`` exists and must not be overwritten."""
-    require(not path.is_dir(), f"run file {path}: is a folder: expected a file such as run.h5; change --out", RunFileError)
-    require(
-        overwrite or not path.exists(),
-        f"run file {path}: exists already; give --resume to continue it, --overwrite to replace it, or another --out",
-        RunFileError,
-    )
+    @contextmanager
+    def _loss_told(self) -> Iterator[None]:
+        """Raise LostFileError in place of what HDF5 says of a file that somebody changed."""
+        try:
+            yield
+        except Exception:
+            self._place.check()
+            raise
 
 
 # ---------------------------------------------------------------------- making a file
@@ -237,17 +253,23 @@ def _set_text(file: h5py.File, name: str, text: str) -> None:
         file.attrs.create(name, value, dtype=value.dtype)
 
 
-def _swmr_writer(path: Path) -> h5py.File:
+def _made(path: Path) -> h5py.File:
+    return hdf5(functools.partial(h5py.File, path, "w", libver=LIBRARY))
+
+
+def _swmr_writer(path: Path, locking: bool = True) -> h5py.File:
     """Open for writing while others read, in one go: a file opened for writing first would be marked as nobody's to read."""
     access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
     access.set_cache(0, 521, 4 * CHUNK, 1.0)  # of each dataset: the chunk that is being filled; whole ones need not stay
     access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
+    if not locking:
+        access.set_file_locking(False, True)
     return h5py.File(h5py.h5f.open(os.fsencode(path), h5py.h5f.ACC_RDWR | h5py.h5f.ACC_SWMR_WRITE, access))
 
 
 def _take_name(fresh: Path, path: Path, overwrite: bool) -> None:
     """Give a whole file its name, over nothing that must be kept."""
-    _settle(fresh)
+    settle(fresh)
     if overwrite:
         fresh.replace(path)
         return
@@ -260,55 +282,18 @@ def _take_name(fresh: Path, path: Path, overwrite: bool) -> None:
     fresh.unlink(missing_ok=True)
 
 
-# ---------------------------------------------------------------------- disks and locks
+def _discarded(fresh: Path, lock: WriterLock) -> None:
+    """Leave nothing of a file that could not be made."""
+    with suppress(OSError):  # its name may be too long to be looked for
+        fresh.unlink(missing_ok=True)
+    lock.release()
 
 
-def _reserve(path: Path, size: int) -> None:
-    """Make the file at least ``size`` bytes long, on the disk; raise OSError where there is no room."""
-    with path.open("ab") as raw:
-        there = os.fstat(raw.fileno()).st_size
-        if size > there and hasattr(os, "posix_fallocate"):  # elsewhere a full disk is found by the write that fails
-            os.posix_fallocate(raw.fileno(), there, size - there)
-
-
-def _settle(path: Path) -> None:
-    with path.open("rb") as raw:
-        os.fsync(raw.fileno())
-
-
-def _locked(path: Path) -> filelock.BaseFileLock:
+def _locked(path: Path) -> WriterLock:
     """Return the lock that only one writer of ``path`` has; it ends with its process."""
-    lock = filelock.FileLock(lock_of(path), blocking=False)
     try:
-        lock.acquire()
-    except filelock.Timeout as cause:
-        raise RunFileError(f"run file {path}: another process is writing it; wait until that has ended") from cause
-    return lock
-
-
-def lock_of(path: Path) -> Path:
-    """Return the lock file of a run file."""
-    return path.with_name(f"{path.name}.lock")
-
-
-def being_written(path: Path) -> bool:
-    """Return whether a process is writing ``path`` now; a file whose process was killed says "running" too."""
-    if not lock_of(path).exists():
-        return False
-    lock = filelock.FileLock(lock_of(path), blocking=False)
-    try:
-        lock.acquire()
-    except filelock.Timeout:
-        return True
-    lock.release()
-    return False
-
-
-def _released(lock: filelock.BaseFileLock) -> None:
-    with suppress(OSError):
-        os.unlink(lock.lock_file)
-    lock.release()
-
-
-def _unwritable(path: Path, cause: OSError) -> RunFileError:
-    return RunFileError(f"run file {path}: cannot be written ({reason(cause)}); name another place with --out")
+        return WriterLock(path)
+    except OSError as cause:
+        if cause.errno in FULL:
+            raise
+        raise unwritable(path, cause) from cause

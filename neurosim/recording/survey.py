@@ -9,6 +9,8 @@ remembered for as long as the file does not change.
 from __future__ import annotations
 
 import ctypes
+import functools
+import functools
 import os
 import signal
 import subprocess
@@ -20,6 +22,8 @@ from typing import Any
 import h5py
 
 from neurosim.errors import RunFileError
+from neurosim.recording.disk import hdf5
+from neurosim.recording.disk import hdf5
 from neurosim.recording.guard import UNREADABLE, TooLargeError, attributes, direct, guarded, text
 
 SECONDS = 3  # of the processor's time, and one more for each SPEED bytes of the file: a file that is good takes a few per cent
@@ -107,7 +111,7 @@ def main() -> None:
     path, seconds = Path(sys.argv[1]), int(sys.argv[2])
     _limit(seconds)
     try:
-        look_through(open_read(path))
+        look_through(hdf5(functools.partial(open_read, path)))
     except OSError:
         _end(UNOPENED)
     except MemoryError:
@@ -137,18 +141,22 @@ def _limit(seconds: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
-def open_read(path: Path) -> h5py.File:
+def open_read(path: Path, locking: bool | None = None) -> h5py.File:
     """Return a file opened for reading, also where it is being written, or was left open by a process that was killed.
+
+    locking : False where the file system offers no locks (see ``disk.hdf5``)
 
     Raises OSError where that cannot be done.
     """
     try:
-        return h5py.File(path, "r")
+        return h5py.File(path, "r", locking=locking)
     except OSError as cause:
         if "already open for write" not in str(cause):
             raise
     access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
     access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)
+    if locking is False:
+        access.set_file_locking(False, True)
     _be_impatient(access)
     return h5py.File(h5py.h5f.open(os.fsencode(path), h5py.h5f.ACC_RDONLY | h5py.h5f.ACC_SWMR_READ, access))
 

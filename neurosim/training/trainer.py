@@ -62,7 +62,8 @@ class Trainer:
 
     optimiser : for the network's own synapses; feedback_optimiser : for the pathway's (default: the same kind and rate)
     epochs, batch : how long, and how many samples a step
-    shuffle : a new order each epoch, decided by ``seed`` and the epoch; otherwise file order
+    shuffle : a new order each epoch, decided by ``seed`` and the epoch; otherwise file order, in which the samples that do not fill
+        a last batch are never shown
     seed : decides order, noise, dropout and the pathway's initial weights
     augment : a callable (x, generator) -> x on host batches
     name : distinguishes the random streams and the state of the stages of one run
@@ -144,14 +145,14 @@ class Trainer:
         return history
 
     def _tell_of_chance(self, data: DataSet, error: float) -> None:
-        """Warn where ``error``, in per cent of the training images looked at, is what answering the commonest class would come to."""
+        """Warn where ``error``, in per cent of the training images looked at, is that of always answering the commonest class."""
         labels = data.train.y[:EVALUATED_OF_TRAINING]
         chance = 100 * (1 - np.bincount(labels).max() / len(labels))
         if error > chance - NO_BETTER:
             log.warning(
-                "%s: trained to chance: training error %.2f %% after %d epochs, and always answering the commonest class has %.2f %%; "
-                "lower the learning rate, unless this is meant (a control, or a stage in which the output rests)",
-                f"scheme {self.pathway.name!r}", error, self.epochs, chance,
+                "scheme %r: trained to chance: training error %.2f %% after %d epochs, and always answering the commonest class has "
+                "%.2f %%; lower the learning rate, unless this is meant (a control, or a stage in which the output rests)",
+                self.pathway.name, error, self.epochs, chance,
             )  # fmt: skip
 
     def check(self, data: DataSet) -> None:

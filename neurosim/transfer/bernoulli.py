@@ -17,6 +17,8 @@ class Bernoulli(Transfer):
     """
 
     name = "bernoulli"
+    stochastic = True
+    straight_through = True
 
     def rate(self, backend: Backend, potential: Any, draws: Draws | None, stream: str) -> Any:
         probability = logistic(backend, potential)

@@ -16,6 +16,7 @@ class Sign(Transfer):
     """
 
     name = "sign"
+    straight_through = True
 
     def rate(self, backend: Backend, potential: Any, draws: Draws | None, stream: str) -> Any:
         xp = backend.xp

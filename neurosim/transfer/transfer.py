@@ -13,9 +13,14 @@ class Transfer(Stated, abc.ABC):
     """Turns a population's potential into its rate.
 
     A transfer is stateless; it knows nothing of normalisation, dropout or learning.
+
+    stochastic : whether the rate is drawn
+    straight_through : whether an error passes as through another curve than the rate's own, which has no slope of use
     """
 
     name: ClassVar[str]
+    stochastic: ClassVar[bool] = False
+    straight_through: ClassVar[bool] = False
 
     @abc.abstractmethod
     def rate(self, backend: Backend, potential: Any, draws: Draws | None, stream: str) -> Any:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import datetime
 
 import numpy as np
 import pytest
@@ -59,6 +60,44 @@ def test_run_goes_to_a_folder_of_its_own_by_default(tmp_path):
     assert [path.name for path in tmp_path.glob("neurosim-runs/backprop-dtp-mnist-*/*")] == ["backprop-dtp-mnist.h5"]
 
 
+class Frozen(datetime):
+    """A clock that stands still: all commands start in one second."""
+
+    @classmethod
+    def now(cls, zone=None):
+        return cls(2026, 11, 25, 20, 51, 5)
+
+
+def test_commands_of_one_second_have_folders_of_their_own(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("neurosim.cli.arguments.datetime", Frozen)
+    for seed in ("1", "2", "3"):
+        assert main([*RUN, "--epochs", "1", "--quiet", "--seed", seed]) == 0
+    for seed in ("1", "2"):
+        assert main(["compare", "--schemes", "frozen", "--epochs", "1", "--quiet", "--seed", seed]) == 0
+    written = {path.relative_to(tmp_path / "neurosim-runs").as_posix() for path in tmp_path.rglob("*.h5")}
+    run, compared = "backprop-dtp-mnist-20261125-205105", "compare-20261125-205105"
+    assert written == {
+        *(f"{run}{end}/backprop-dtp-mnist.h5" for end in ("", "-2", "-3")),
+        f"{compared}/frozen-seed1.h5",
+        f"{compared}-2/frozen-seed2.h5",
+    }
+
+
+def test_a_folder_that_cannot_be_made_is_told(refused, tmp_path):
+    (tmp_path / "neurosim-runs").write_text("a file")
+    assert "folder neurosim-runs/backprop-dtp-mnist-" in refused(*RUN) and "--out" in refused(*RUN)
+
+
+@pytest.mark.slow
+def test_processes_that_start_together_lose_nothing(tmp_path):
+    command = [*PROGRAM, *RUN, "--epochs", "1", "--quiet", "--seed"]
+    processes = [subprocess.Popen([*command, str(seed)], env=ENVIRONMENT) for seed in range(1, 7)]
+    assert [process.wait() for process in processes] == [0] * 6
+    runs = [Run(path) for path in tmp_path.rglob("*.h5")]
+    assert sorted(run.attributes["seed"] for run in runs) == [1, 2, 3, 4, 5, 6]
+    assert {run.status for run in runs} == {"complete"}
+
+
 def test_a_model_file_of_ones_own(capsys, tmp_path):
     (tmp_path / "mine.toml").write_text('title = "mine"\nextends = "backprop-dtp-mnist"\n[network]\nhidden = [8]\n')
     assert main(["run", "mine.toml", "--data", "digits", "--epochs", "1", "--out", "m.h5"]) == 0
@@ -97,6 +136,11 @@ BAD = [
     (["compare", "--schemes", "bakprop"], "row 'bakprop' is unknown.*did you mean 'backprop'"),
     (["compare", "--file", "dtp-mnist"], "a model file, not a comparison"),
     (["compare", "--seeds", "0"], "--seeds"),
+    (["compare", "--resume"], "no folder to resume"),
+    (["compare", "--resume", "--out", "absent"], "folder absent: no such folder"),
+    (["compare", "--resume", "--out", "."], "folder .: holds no comparison.toml"),
+    (["compare", "--resume", "--overwrite", "--out", "."], "one of the two"),
+    (["compare", "--resume", "--out", ".", "--record", "hidden1.rate"], "goes on as it began"),
     (["compare", "--epochs", "-1"], "epochs -1: expected 1 or more"),
     (["show", "dtp"], "model 'dtp' is unknown"),
     (["bogus"], "No such command 'bogus'.*--help"),
@@ -179,8 +223,11 @@ def test_divergence_is_status_3_and_the_file_opens(capsys):
 
 def started(path, *arguments):
     """Start a real process and wait until it has written its third evaluation."""
+    def listen():  # the tests themselves may run in the background of a script
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
     process = subprocess.Popen([*PROGRAM, *arguments, "--out", str(path)], env=ENVIRONMENT, stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, text=True)  # fmt: skip
+                               stderr=subprocess.PIPE, text=True, preexec_fn=listen)  # fmt: skip
     for line in process.stdout:
         if line.startswith("epoch 2/"):
             return process
@@ -250,7 +297,7 @@ def test_compare_prints_a_table_and_writes_its_folder(capsys, tmp_path):
     assert "±" in printed and "frozen" in printed
     assert printed.splitlines()[-1].startswith("the same on MNIST: neurosim compare --data mnist")
     names = {f"{row}-seed{seed}.h5" for row in ("backprop", "frozen") for seed in (1, 2)}
-    assert {path.name for path in (tmp_path / "out").iterdir()} == names | {"table.csv", "report.html"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == names | {"table.csv", "report.html", "comparison.toml"}
 
 
 def test_compare_says_when_there_is_nothing_to_compare_with(capsys):

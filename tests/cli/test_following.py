@@ -152,7 +152,11 @@ def test_checking_good_and_damaged_files(finished, capsys):
 @pytest.mark.slow
 def test_ctrl_c_leaves_a_file_that_says_so_and_goes_on(tmp_path, same_content):
     command = [*PROGRAM, *RUN, "--epochs", "60", "--record", "hidden1.rate every 1 step", "--out", "r.h5"]
-    process = subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
+
+    def listen():  # the tests themselves may run in the background of a script
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    process = subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True, preexec_fn=listen)
     while not (tmp_path / "r.h5").exists():
         time.sleep(0.05)
     time.sleep(0.2)

@@ -52,8 +52,9 @@ def trained(rule, dtype="float64", connectivity="all_to_all"):
     """Return a trainer after an epoch in which the rule changed a hidden projection, and the weights it started from."""
     size = 12 if connectivity == "one_to_one" else 7
     populations = [Population("x", 12), Population("hidden", size, transfer="tanh"), Population("output", 4, transfer="softmax")]
-    hidden = Projection("x", "hidden", rule=rule, connectivity=connectivity, initial=0.3 if connectivity == "one_to_one" else "glorot")
-    network = Network([*populations], [hidden, Projection("hidden", "output")], seed=3, dtype=dtype)
+    initial = 0.3 if connectivity == "one_to_one" else "glorot"
+    hidden = Projection("x", "hidden", rule=rule, connectivity=connectivity, initial=initial)
+    network = Network(populations, [hidden, Projection("hidden", "output")], seed=3, dtype=dtype)
     trainer = Trainer(network, pathway("backprop"), SGD(0.05), epochs=1, batch=16, seed=1)
     trainer.check(data())
     network.projections["x__hidden"].parameters["b"] += 0.1  # a bias of zero hides what multiplies it
@@ -85,7 +86,7 @@ def test_captured_and_array_code_agree_one_to_one(text, constants, monkeypatch):
     assert np.abs(plain["x__hidden.w"] - before["x__hidden.w"]).max() > 1e-4
 
 
-@pytest.mark.parametrize("text", ["dw = rate_post * (rate_pre - rate_post * w)", "dw = int(rate_pre > 0) * rate_post", "dw = rate_pre"])
+@pytest.mark.parametrize("text", ["dw = rate_post * rate_pre - w", "dw = int(rate_pre > 0) * rate_post", "dw = rate_pre"])
 def test_a_proposal_has_the_weights_type(text, monkeypatch):
     captured, plain, _ = compared(lambda: PlasticityRule(text), monkeypatch, dtype="float32")
     assert captured["x__hidden.w"].dtype == np.float32

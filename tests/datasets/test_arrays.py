@@ -4,10 +4,15 @@ import re
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+import scipy.sparse
+from hypothesis import given
+from hypothesis import strategies as st
 
 from neurosim.datasets import from_arrays
 from neurosim.datasets.arrays import as_images
+from neurosim.datasets.augment import horizontal_flip
 from neurosim.errors import DataError
 
 LABELS = np.array([0, 2, 1, 0])
@@ -28,7 +33,126 @@ def test_arrays_are_converted_but_not_rescaled() -> None:
 
 
 def test_the_number_of_classes_counts_the_test_labels_too() -> None:
-    assert from_arrays(images(4, 5), LABELS, images(2, 5), [1, 7]).classes == 8
+    assert from_arrays(images(4, 5), LABELS, images(2, 5), [1, 3]).classes == 4
+
+
+def test_classes_that_never_occur_are_counted_where_they_are_given() -> None:
+    assert from_arrays(images(4, 5), LABELS, images(2, 5), [1, 7], classes=9).classes == 9
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([1, 2, 3, 4], "labels 1 to 4 of 4 kinds, none is 0: expected every class from 0.*; subtract 1, or give classes=5"),
+        ([0, 1, 2, 255], "labels 0 to 255 of 4 kinds, none is 3: .*number the classes from 0, or give classes=256"),
+        ([2, 3, 4, 5], "none is 0.*number the classes from 0"),
+        ([0, 1, 2, 2**40], "number the classes from 0"),
+        ([0, 1, 2, 1e300], "label 1e.300 of image 3: expected a whole number"),
+        (np.array([0, 1, 2, 2**64 - 1], np.uint64), "label 18446744073709551615 of image 3: expected a whole number"),
+    ],
+)
+def test_labels_that_are_no_numbers_of_classes_are_refused(labels: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        from_arrays(images(4, 5), labels, images(4, 5), labels)
+
+
+@pytest.mark.parametrize("classes", [0, -1, 2.5, True, "10"])
+def test_classes_are_a_whole_number(classes: Any) -> None:
+    with pytest.raises(DataError, match="classes .*: expected"):
+        from_arrays(images(4, 5), LABELS, images(4, 5), LABELS, classes=classes)
+
+
+def test_labels_from_1_are_told_where_the_classes_are_known() -> None:
+    with pytest.raises(DataError, match="label 3 of image 2: expected 0 to 2, and labels run from 1 to 3; subtract 1"):
+        from_arrays(images(3, 5), [1, 2, 3], images(3, 5), [1, 2, 3], classes=3)
+
+
+@pytest.mark.parametrize(("share", "held_out"), [(0.5, 2), (0.25, 1), (0.0, 0), (0, 0), (np.int64(3), 3)])
+def test_validation_may_be_a_share_of_what_there_is(share: float, held_out: int) -> None:
+    data = from_arrays(images(4, 5), LABELS, images(4, 5), LABELS, validation=share)
+    assert (len(data.train), len(data.validation)) == (4 - held_out, held_out)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.99, 1.0, -0.5, np.nan, np.inf, True, "0.5", None])
+def test_other_shares_are_refused(share: Any) -> None:
+    with pytest.raises(DataError, match="validation .*: .*expected"):
+        from_arrays(images(4, 5), LABELS, images(4, 5), LABELS, validation=share)
+
+
+@given(st.integers(2, 40), st.data())
+def test_the_splits_are_the_training_images_in_order_and_none_twice(count: int, draw: st.DataObject) -> None:
+    held_out = draw.draw(st.integers(0, count - 1))
+    data = from_arrays(images(count, 1), np.arange(count), images(1, 1) - 1, [0], validation=held_out)
+    assert len(data.validation) == held_out
+    joined = [*data.train.x.ravel(), *data.validation.x.ravel()]
+    assert joined == [*data.train.y, *data.validation.y] == list(range(count))
+    assert data.test.x.ravel().tolist() == [-1]
+
+
+def test_masked_values_are_refused_and_a_mask_of_nothing_is_no_matter() -> None:
+    x = np.ma.masked_less(images(4, 5), 2)
+    with pytest.raises(DataError, match="arrays, x_train: 2 masked values: expected none; fill them"):
+        from_arrays(x, LABELS, images(4, 5), LABELS)
+    with pytest.raises(DataError, match="arrays, y_test: 1 masked values"):
+        from_arrays(images(4, 5), LABELS, images(4, 5), np.ma.masked_equal(LABELS, 2))
+    assert from_arrays(np.ma.masked_less(images(4, 5), -1), LABELS, images(4, 5), LABELS).train.x[3, 4] == 19
+
+
+class Tensor:
+    """As a tensor on a GPU, or one with a gradient, answers NumPy."""
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise RuntimeError("Can't call numpy() on Tensor that requires grad.")
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (scipy.sparse.eye(4), "sparse .*matrix: expected an array; give x.toarray"),
+        ([np.ones(5), np.ones(4)], "a list that makes no array"),
+        (Tensor(), "a Tensor that makes no array .*requires grad"),
+        (np.array([[None] * 5] * 4), "expected real numbers"),
+        (np.zeros((4, 5), "M8[s]"), "expected real numbers"),
+        (np.zeros(4, "i4,i4"), "expected real numbers"),
+        (pd.DataFrame({"a": list("abcd")}), "expected real numbers"),
+        (None, "expected real numbers"),
+    ],
+    ids=lambda value: type(value).__name__ if not isinstance(value, str) else "",
+)
+def test_what_makes_no_array_of_numbers_is_refused_in_one_line(x: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message) as caught:
+        from_arrays(x, LABELS, images(4, 5), LABELS)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        np.asfortranarray,
+        lambda x: x.astype(">f4"),
+        lambda x: np.repeat(x, 2, 0)[::2],
+        lambda x: pd.DataFrame(x),
+        lambda x: x.tolist(),
+        lambda x: x.astype(np.int16),
+        lambda x: np.frombuffer(x.tobytes()).reshape(x.shape),  # read-only
+    ],
+    ids=["Fortran", "big-endian", "strided", "frame", "list", "int16", "read-only"],
+)
+def test_arrays_of_other_layouts_hold_the_same_numbers(convert: Any) -> None:
+    data = from_arrays(convert(images(4, 5)), LABELS, images(4, 5), LABELS)
+    assert data.train.x.tolist() == images(4, 5).tolist()
+    assert data.train.x.dtype == np.float32 and data.train.x.flags.c_contiguous
+    assert data.train.x.dtype.isnative
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_the_channels_of_large_images_may_come_last(channels: int) -> None:
+    x = images(4, 6, 7, channels)
+    data = from_arrays(x, LABELS, x[:, :, :, :], LABELS)
+    assert data.shape == (channels, 6, 7)
+    assert np.array_equal(data.train.x, x.transpose(0, 3, 1, 2))
+    turned = horizontal_flip(data.train.x, np.random.default_rng(0))
+    assert not np.array_equal(turned, data.train.x)
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,19 @@ def test_flat_images_are_refused(augmentation: Augmentation) -> None:
         augmentation(np.ones((3, 4), np.float32), generator())
 
 
+@pytest.mark.parametrize("augmentation", [Augmentation(crop_pad=1), Augmentation(flip=True)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_channels_that_come_last_are_refused(augmentation: Augmentation, channels: int) -> None:
+    with pytest.raises(DataError, match="channels seem to come last; rearrange the images"):
+        augmentation(np.ones((3, 28, 28, channels), np.float32), generator())
+
+
+def test_a_flip_that_does_nothing_is_refused() -> None:
+    with pytest.raises(DataError, match="wider than one pixel"):
+        horizontal_flip(np.ones((3, 1, 4, 1), np.float32), generator())
+    assert random_crop(np.ones((3, 1, 4, 1), np.float32), generator(), 1).shape == (3, 1, 4, 1)
+
+
 def test_a_negative_pad_is_refused() -> None:
     with pytest.raises(DataError, match="crop_pad -1: expected 0 or more"):
         Augmentation(crop_pad=-1)

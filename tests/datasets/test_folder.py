@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import gzip
+import os
 import pickle
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -102,5 +104,50 @@ def test_the_named_folder_comes_before_the_folder_itself(tmp_path: Path) -> None
 
 def test_a_folder_named_after_another_data_set_does_not_pass_for_this_one(tmp_path: Path) -> None:
     write_mnist(tmp_path / "mnist")
-    with pytest.raises(DataError, match="no complete fashion-mnist"):
+    with pytest.raises(DataError, match="no complete fashion-mnist .it is named after mnist"):
         read_folder(FASHION, tmp_path / "mnist")
+
+
+@pytest.mark.parametrize("rename", [str.upper, str.title])
+def test_upper_and_lower_case_are_the_same(tmp_path: Path, rename: Callable[[str], str]) -> None:
+    write_mnist(tmp_path)
+    for path in list(tmp_path.iterdir()):
+        path.rename(tmp_path / rename(path.name))
+    assert np.array_equal(read_folder(MNIST, tmp_path).x_train, X[:3])
+
+
+def test_the_exact_name_comes_before_one_in_another_case(tmp_path: Path) -> None:
+    np.savez(tmp_path / "MNIST.npz", x_train=X[:1], y_train=Y[:1], x_test=X, y_test=Y)
+    assert len(read_folder(MNIST, tmp_path).x_train) == 1
+    np.savez(tmp_path / "mnist.npz", x_train=X[:2], y_train=Y[:2], x_test=X, y_test=Y)
+    assert len(read_folder(MNIST, tmp_path).x_train) == 2
+
+
+@pytest.mark.parametrize("below", ["MNIST/raw", "MNIST"])
+def test_torchvisions_layout_is_found(tmp_path: Path, below: str) -> None:
+    write_mnist(tmp_path / below)
+    assert np.array_equal(read_folder(MNIST, tmp_path).x_train, X[:3])
+    assert np.array_equal(read_folder(MNIST, tmp_path / below).x_train, X[:3])
+    with pytest.raises(DataError, match="no complete fashion-mnist"):
+        read_folder(FASHION, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["FashionMNIST/raw", "FashionMNIST", "fashion_mnist", "KMNIST/raw", "EMNIST/raw", "EMNIST"])
+def test_another_data_sets_folder_is_not_searched(tmp_path: Path, name: str) -> None:
+    write_mnist(tmp_path / name)
+    with pytest.raises(DataError, match="no complete mnist .it is named after (fashion-mnist|kuzushiji-mnist|emnist); "):
+        read_folder(MNIST, tmp_path / name)
+
+
+def test_what_is_still_packed_is_told(tmp_path: Path) -> None:
+    (tmp_path / "cifar-10-python.tar.gz").write_bytes(b"anything")
+    with pytest.raises(DataError, match="cifar-10-python.tar.gz is still packed: unpack it there"):
+        read_folder(CIFAR, tmp_path)
+
+
+def test_a_folder_that_is_a_pipe_or_holds_one_does_not_hang(tmp_path: Path) -> None:
+    write_mnist(tmp_path)
+    (tmp_path / "train-images-idx3-ubyte").unlink()
+    os.mkfifo(tmp_path / "train-images-idx3-ubyte")
+    with pytest.raises(DataError, match="lacks train-images-idx3-ubyte"):
+        read_folder(MNIST, tmp_path)

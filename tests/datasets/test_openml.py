@@ -70,6 +70,16 @@ def test_without_a_network_the_message_says_how_to_do_without(monkeypatch: pytes
     assert caught.value.__suppress_context__
 
 
+@pytest.mark.parametrize(
+    ("pixel", "label", "message"),
+    [(300.0, "1", "pixels that are no bytes"), (np.nan, "1", "pixels that are no bytes"), (0.0, "cat", "invalid literal.*'cat'")],
+)
+def test_other_content_is_refused(monkeypatch: pytest.MonkeyPatch, pixel: float, label: str, message: str) -> None:
+    answer_with(monkeypatch, (np.full((5, 2), pixel), np.array([label] * 5, object)))
+    with pytest.raises(DataError, match=f"toy from OpenML: {message}.*: expected bytes and numbers of classes"):
+        download(SMALL)
+
+
 def test_another_number_of_images_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     answer_with(monkeypatch, (np.zeros((4, 2)), np.array(["1"] * 4)))
     with pytest.raises(DataError, match="toy from OpenML: 4 images: expected 5"):

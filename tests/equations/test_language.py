@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import pytest
-import sympy
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -37,9 +36,12 @@ def test_names_are_sorted_by_where_they_come_from():
 # ---------------------------------------------------------------------- names
 
 OTHERS_NAMES = [  # that sympy, Brian2, Python or this package have for something else
-    "alpha", "beta", "gamma", "zeta", "lambda_", "pi", "e", "E", "I", "N", "O", "Q", "S", "C", "t", "dt", "i", "j", "inf", "nan", "xi",
-    "volt", "second", "mV", "ms", "sign", "Symbol", "x", "η", "α", "_a", "a__b", "rand", "lastspike", "abs", "exp", "oo", "zoo", "re",
-    "im", "Sum", "test", "rf", "LT", "factorial", "Max", "sinh", "erf", "print", "self", "equation", "w_pre2", "int", "b", "None_", "_pre",
+    "alpha", "beta", "gamma", "zeta", "lambda_", "pi", "e", "E", "I", "N", "O", "Q", "S", "C", "t", "dt", "i", "j", "inf",
+    "nan", "xi",
+    "volt", "second", "mV", "ms", "sign", "Symbol", "x", "η", "α", "_a", "a__b", "rand", "lastspike", "abs", "exp", "oo",
+    "zoo", "re",
+    "im", "Sum", "test", "rf", "LT", "factorial", "Max", "sinh", "erf", "print", "self", "equation", "w_pre2", "int", "b",
+    "None_", "_pre",
 ]  # fmt: skip
 
 
@@ -56,7 +58,8 @@ def test_any_name_is_the_user_s_or_is_refused(name):
         assert "\n" not in str(error)
 
 
-@pytest.mark.parametrize("name", ["lambda", "if", "is", "in", "None", "True", "not", "µ", "ｅｔａ", "rate_pre", "N_post", "w", "two words"])
+@pytest.mark.parametrize("name", ["lambda", "if", "is", "in", "None", "True", "not", "µ", "ｅｔａ", "rate_pre", "N_post", "w",
+    "two words"])
 def test_what_no_constant_can_be_called(name):
     assert "name" in refused(f"dw = {name} * rate_pre", {name: 0.3})
 
@@ -66,7 +69,8 @@ def test_pi_and_e_are_there_unless_they_are_given():
     assert "'inf' is not finite" in refused("dw = inf * w")
 
 
-@pytest.mark.parametrize("given", ["0.01", math.nan, math.inf, -math.inf, None, 1j, True, np.bool_(True), [0.1], np.ones(1), 10**400])
+@pytest.mark.parametrize("given", ["0.01", math.nan, math.inf, -math.inf, None, 1j, True, np.bool_(True), [0.1], np.ones(1),
+    10**400])
 def test_a_constant_is_a_finite_number(given):
     said = refused("dw = eta * w", {"eta": given})
     assert "constant eta = " in said and "expected a finite number" in said
@@ -133,7 +137,8 @@ def test_what_has_no_place_in_an_equation(text):
 
 @pytest.mark.parametrize(
     "call",
-    ["print(1)", "exit(7)", "exec(chr(112))", "eval(w)", "f(w)", "sum(w)", "mean(w)", "roll(rate_post, 1)", "max(w)", "__import__(w)",
+    ["print(1)", "exit(7)", "exec(chr(112))", "eval(w)", "f(w)", "sum(w)", "mean(w)", "roll(rate_post, 1)", "max(w)",
+        "__import__(w)",
      "rand()", "exprel(w)", "poisson(w)", "timestep(w, w)", "gamma(w)", "Symbol(w)"],
 )  # fmt: skip
 def test_an_unknown_function_is_refused_with_those_that_are_known(call):
@@ -149,49 +154,11 @@ def test_lines_and_comments_are_blanks():
     assert value("dw = rate_pre  # the first\n  * rate_post  # and the second", rate_pre=2.0, rate_post=3.0) == 6
 
 
-@pytest.mark.parametrize("text", ["w = rate_pre", "dw == rate_pre", "dw", "", "dw = ", "dw = rate_pre +", "dw = rate_pre ? 2", 5, None])
+@pytest.mark.parametrize("text", ["w = rate_pre", "dw == rate_pre", "dw", "", "dw = ", "dw = rate_pre +", "dw = rate_pre ? 2",
+    5, None])
 def test_what_is_no_equation_is_refused_with_its_text(text):
     with pytest.raises(EquationError, match="expected"):
         parse(text)
-
-
-# ---------------------------------------------------------------------- bounds
-
-TOO_MUCH = [
-    "9**9**9", "2**100000 * rate_pre", "9**9**9**9", "0.5**-10000", "(rate_pre + rate_post + w)**200", "(rate_pre + 1)**(10**6)",
-    "(rate_pre + rate_post + w)**100", "((((rate_pre + rate_post)**9 + w)**9 + rate_pre)**9)**9", "(((2 * w)**100)**100)**100",
-    "(w**100)**100", "w**100 * w**100", "w**-101", "w**1e6", "2**(w + 10**9) * 2**-w", "2.5**(10**9 + w) * 2.5**(-w)",
-    "*".join(["(rate_pre + rate_post + w + 1)"] * 30), "*".join(f"(rate_pre**{i} + rate_post)" for i in range(30)),
-    "exp((rate_pre + rate_post + 1)**50)", "exp(rate_pre + rate_post)**(10**9)", "rate_pre**0.5" + "**0.5" * 100, "(" * 300 + "w" + ")" * 300,
-    "-" * 900 + "w", "tanh(" * 150 + "w" + ")" * 150, "not " * 200 + "w", "+".join(["w"] * 10**5), "9" * 900, "9" * 5000, "1e999",
-    "1e-999 * w", "w" * 5000, "1e200 * rate_pre * 1e200 * rate_post", "1e200 * (rate_pre + w) * (1e200 * rate_post)",
-]  # fmt: skip
-NOT_FINITE = [
-    "log(-1) * rate_pre", "exp(exp(exp(exp(1000)))) * rate_pre", "rate_pre / 0", "1 / 0", "1 // 0", "1 % 0", "0**-1", "0.0**-0.5",
-    "sqrt(-1) * w", "(-1)**0.5 * w", "arcsin(2) * w", "1 / (w - w)", "log(w - w)", "rate_pre / (w * 0)", "(w - w)**-1", "exp(1000) * w",
-    "tan(10**400)", "1e308 * 10 * w", "1e308 + 1e308", "inf", "nan", "int(1 > 0) / 0", "exp(710 + rate_pre + rate_post)",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("text", TOO_MUCH)
-def test_what_would_take_long_is_refused_before_it_does(text):
-    refused(f"dw = {text}")  # a case that is not stopped in time takes minutes, or all memory
-
-
-@pytest.mark.parametrize("text", NOT_FINITE)
-def test_what_is_no_finite_number_is_refused_when_it_is_parsed(text):
-    assert "finite" in refused(f"dw = {text}")
-
-
-@pytest.mark.parametrize(("text", "c"), [("w / c", 0), ("w / (c - 1)", 1.0), ("log(c) * w", -1), ("exp(c) * w", 1e4), ("w * c**c", 1e200)])
-def test_a_constant_that_makes_it_infinite_is_refused(text, c):
-    assert "finite" in refused(f"dw = {text}", {"c": c})
-
-
-def test_what_is_long_but_within_bounds_is_right():
-    assert value("dw = " + "+".join(["w"] * 490), w=2.0) == 980
-    assert value("dw = " + "tanh(" * 45 + "w" + ")" * 45, w=0.0) == 0
-    assert len(separate(parse("dw = (rate_pre + rate_post)**100"))) == 101
 
 
 # ---------------------------------------------------------------------- any text
@@ -207,26 +174,3 @@ def test_any_text_parses_or_is_an_equation_error(text):
         parse(f"dw = {text}")
     except EquationError as error:
         assert "\n" not in str(error)
-
-
-def test_a_compiled_expression_evaluates():
-    assert compile_expression(parse("dw = exp(rate_pre) * 2").expression, np)({"rate_pre": 0.0}) == 2
-
-
-LEAVES = st.sampled_from(["rate_pre", "rate_post", "error_post", "w", "2.0", "0.5"])
-TREES = st.recursive(
-    LEAVES,
-    lambda inner: st.tuples(inner, st.sampled_from(["+", "-", "*"]), inner).map(lambda t: f"({t[0]} {t[1]} {t[2]})"),
-    max_leaves=6,
-)
-
-
-@given(TREES)
-def test_polynomials_separate_into_terms_that_sum_to_the_equation(text):
-    equation = parse(f"dw = {text}")
-    total = sum((t.own * t.pre * t.post for t in separate(equation)), sympy.Integer(0))
-    assert sympy.expand(total - equation.expression) == 0
-    for term in separate(equation):
-        assert {s.name for s in term.pre.free_symbols} <= {"rate_pre"}
-        assert {s.name for s in term.post.free_symbols} <= {"rate_post", "error_post"}
-        assert {s.name for s in term.own.free_symbols} <= {"w"}

@@ -97,6 +97,35 @@ def test_the_share_held_out_is_rounded_to_images():
     assert (len(data.train), len(data.validation), len(data.test)) == (50, 130, 500)
 
 
+def test_a_validation_share_is_one_of_the_images_in_the_folder(tmp_path):
+    x, y = np.full((60, 28, 28), 255, np.uint8), np.arange(60) % 10
+    np.savez(tmp_path / "mnist.npz", x_train=x, y_train=y, x_test=x[:9], y_test=y[:9])
+    data = load_data(Data(name="mnist", validation=1 / 6), tmp_path)
+    assert (len(data.train), len(data.validation)) == (50, 10)
+    assert data.validation.y.tolist() == y[50:].tolist()
+
+
+def test_the_run_file_keeps_the_folder_of_the_environment_and_what_was_in_it(tmp_path, monkeypatch):
+    x, y = np.full((60, 28, 28), 1, np.uint8), np.arange(60) % 10
+    np.savez(tmp_path / "mnist.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    monkeypatch.setenv("NEUROSIM_DATA", str(tmp_path))
+    model = ModelFile.load("backprop-dtp-mnist", ["network.hidden=[4]", "stages.0.batch=10"])
+    attributes = prepare(model, backend="numpy").attributes()
+    assert attributes["data_dir"] == str(tmp_path)
+    assert attributes["data_scale"] == "0 and 1, as they are"
+    assert attributes["data_content"] == "not as published: 60 training images, not 60,000; 60 test images, not 10,000"
+
+
 def test_augmentation_fills_with_black(small):
     contents = small() | {"data": {"name": "digits", "normalise": [0.5, 0.25], "augment": {"crop_pad": 1}}}
     assert prepare(ModelFile.of("m", contents)).trainers[0].augment.fill == (-2.0,)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.25])
+def test_held_out_images_are_not_trained_on(share):
+    """Training and validation images together are the training file's, each once."""
+    whole, parted = load_data(Data(name="digits")), load_data(Data(name="digits", validation=share))
+    assert len(parted.validation) == round(share * len(whole.train))
+    images = lambda *splits: sorted(image.tobytes() for split in splits for image in split.x)  # noqa: E731
+    assert images(parted.train, parted.validation) == images(whole.train)
+    assert images(parted.test) == images(whole.test)

@@ -2,6 +2,7 @@
 
 import csv
 import math
+import re
 from contextlib import ExitStack
 
 import h5py
@@ -11,7 +12,19 @@ import pytest
 from neurosim.analysis.grouping import grouped
 from neurosim.analysis.summary import CLAIMS, table
 from neurosim.errors import InputError, RunFileError, UnknownNameError
-from neurosim.experiments.comparison import COLUMNS, Result, compare, comparison_models, relative_steps, summarised, write_table
+from neurosim.experiments import comparison
+from neurosim.experiments.comparison import (
+    COLUMNS,
+    Result,
+    compare,
+    comparison_models,
+    relative_steps,
+    reopen,
+    resume,
+    summarised,
+    write_table,
+)  # fmt: skip
+from neurosim.experiments.comparison_folder import NAME
 from neurosim.experiments.reading import contents, locate
 from neurosim.feedback import Claims, pathways
 from neurosim.recording import Run
@@ -51,7 +64,8 @@ def finished(tmp_path_factory):
 
 def test_writes_a_run_file_each_and_the_table(finished):
     folder, results, _ = finished
-    assert {path.name for path in folder.iterdir()} == {f"{row}-seed{seed}.h5" for row in ROWS for seed in (3, 4)} | {"table.csv"}
+    runs = {f"{row}-seed{seed}.h5" for row in ROWS for seed in (3, 4)}
+    assert {path.name for path in folder.iterdir()} == runs | {"table.csv", NAME}
     with (folder / "table.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert tuple(rows[0]) == COLUMNS
@@ -71,6 +85,26 @@ def test_the_table_says_what_the_files_say(finished):
             assert result.step_ms == pytest.approx(1000 * file["metrics/train/seconds"][-1] / (300 // 32))
 
 
+def test_what_counts_is_the_last_epoch_and_not_the_best(tmp_path, synthetic, monkeypatch):
+    errors, losses = [90.0, 40.0, 2.0, 4.0, 30.0], [2.3, 0.5, 0.1, 0.2, 0.7]
+
+    def pretend(job, path, *observers, overwrite=False):
+        synthetic.synthetic_run(path, scheme=job.model.name)
+        with h5py.File(path, "r+") as file:
+            file["metrics/test/error"][:], file["metrics/train/loss"][:] = errors, losses
+
+    monkeypatch.setattr(comparison, "run", pretend)
+    (found,) = compare(comparison_models(rows=["backprop"], settings=SHORT), tmp_path / "out")
+    assert (found.test_accuracy, found.train_loss, found.epochs_to_95) == (70, 0.7, 2)
+    with (tmp_path / "out" / "table.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (float(row["test_accuracy"]), float(row["train_loss"]), row["epochs_to_95"]) == (70, 0.7, "2")
+    assert summarised([found])[0][1:5] == ["70.00", "+0.00", "0.7000", "2"]
+    with Run(tmp_path / "out" / "backprop-seed1.h5") as run:
+        shown = {heading: cells[0].text for heading, cells in table(grouped([run])).items()}
+    assert (shown["Test accuracy (%)"], shown["Train loss"]) == ("70.00", "0.7000")
+
+
 def test_rows_start_from_the_same_weights_and_see_the_same_order(finished):
     _, _, (backprop, targets, other, _) = finished
     for name, value in backprop.weights.items():
@@ -84,6 +118,162 @@ def test_rows_start_from_the_same_weights_and_see_the_same_order(finished):
                 np.testing.assert_array_equal(expected, targets.images[(2 * epoch + phase) * steps + step])
     assert any((other.weights[name] != value).any() for name, value in backprop.weights.items() if name.endswith(".w"))
     assert (backprop.images[0] != backprop.images[steps]).any()
+
+
+# ---------------------------------------------------------------------- stopped, and gone on with
+
+
+class Stop(Observer):
+    """Raises KeyboardInterrupt in one run, at one step."""
+
+    def __init__(self, job, row, seed, step):
+        self.wanted, self.step = (job.model.name, job.seed) == (row, seed), step
+
+    def on_step(self, trainer):
+        if self.wanted and trainer.steps == self.step:
+            raise KeyboardInterrupt
+
+
+def stopped(folder, row, seed, step):
+    """Start the comparison of ``finished``, and stop it on its way."""
+    models = comparison_models(rows=ROWS, settings=SHORT)
+    with pytest.raises(KeyboardInterrupt):
+        list(compare(models, folder, seeds=[3, 4], watch=lambda job: [Stop(job, row, seed, step)]))
+    return folder
+
+
+def numbers(folder):
+    """Return the table without its times."""
+    with (folder / "table.csv").open(newline="") as file:
+        return [{key: value for key, value in row.items() if not key.startswith("step_")} for row in csv.DictReader(file)]
+
+
+@pytest.mark.parametrize(("row", "seed", "step"), [(ROWS[0], 3, 12), (ROWS[1], 4, 1)])
+def test_a_stopped_comparison_goes_on_where_it_was(row, seed, step, finished, tmp_path, same_content):
+    whole, expected, _ = finished
+    folder = stopped(tmp_path / "parts", row, seed, step)
+    done = {path: path.read_bytes() for path in folder.glob("*.h5") if path.name != f"{row}-seed{seed}.h5"}
+    results = list(resume(reopen(folder), folder))
+    assert [(r.scheme, r.seed, r.test_accuracy, r.train_loss) for r in results] == [
+        (r.scheme, r.seed, r.test_accuracy, r.train_loss) for r in expected
+    ]
+    assert numbers(folder) == numbers(whole)
+    assert {path.name for path in folder.iterdir()} == {path.name for path in whole.iterdir()}
+    for path in whole.glob("*.h5"):
+        same_content(path, folder / path.name)
+    for path, content in done.items():
+        assert path.read_bytes() == content
+
+
+def test_a_comparison_killed_before_its_first_run_goes_on(finished, tmp_path):
+    whole, _, _ = finished
+    (tmp_path / NAME).write_bytes((whole / NAME).read_bytes())
+    results = resume(reopen(tmp_path), tmp_path)
+    assert next(results).scheme == ROWS[0]
+    results.close()
+
+
+def test_a_row_that_diverged_is_told_again(tmp_path):
+    settings = [*SHORT, "rows.frozen.optimiser.name=sgd", "rows.frozen.optimiser.learning_rate=1e39"]
+    first = list(compare(comparison_models(rows=["frozen", "backprop"], settings=settings), tmp_path / "out"))
+    again = list(resume(reopen(tmp_path / "out"), tmp_path / "out"))
+    assert [result.failure for result in again] == [result.failure for result in first]
+    assert again[0].failure.startswith("diverged: population 'output'")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"settings": ["training.epochs=9"]}, "--set training.epochs=9"),
+        ({"settings": ["rows.backprop.optimiser.learning_rate=0.5"]}, "--set rows.backprop.optimiser.learning_rate=0.5"),
+        ({"settings": ["data.name=mnist"]}, "--set data.name=mnist"),
+        ({"rows": ["backprop"]}, "--schemes backprop"),
+        ({"first": 1}, "--seed 1"),
+        ({"count": 3}, "--seeds 3"),
+        ({"backend": "cupy"}, "--backend cupy"),
+    ],
+)
+def test_what_contradicts_the_folder_is_refused(change, said, finished):
+    folder, _, _ = finished
+    with pytest.raises(RunFileError, match=f"was started without {said}: expected the same"):
+        reopen(folder, **change)
+    reopen(folder, settings=SHORT, rows=ROWS[::-1], first=3, count=2, backend="numpy")
+
+
+def test_what_is_no_comparison_cannot_go_on(finished, tmp_path):
+    whole, _, _ = finished
+    with pytest.raises(RunFileError, match="no such folder"):
+        reopen(tmp_path / "absent")
+    with pytest.raises(RunFileError, match=f"holds no {NAME}"):
+        reopen(tmp_path)
+    (tmp_path / NAME).write_text((whole / NAME).read_text()[:-200])
+    with pytest.raises(InputError, match=NAME):
+        reopen(tmp_path)
+    (tmp_path / NAME).write_text((whole / NAME).read_text().replace("backprop", "'../../x'"))
+    with pytest.raises(InputError, match=NAME):
+        reopen(tmp_path)
+
+
+def test_a_run_file_of_something_else_is_refused(finished, tmp_path):
+    whole, _, _ = finished
+    folder = stopped(tmp_path / "parts", ROWS[0], 4, 1)
+    (folder / f"{ROWS[0]}-seed4.h5").write_bytes((whole / f"{ROWS[0]}-seed3.h5").read_bytes())
+    with pytest.raises(RunFileError, match=f"{ROWS[0]}-seed4.h5: of another model .* or of another seed"):
+        list(resume(reopen(folder), folder))
+
+
+def test_changed_data_are_refused(finished, tmp_path):
+    whole, _, _ = finished
+    text = (whole / NAME).read_text()
+    (tmp_path / NAME).write_text(re.sub("data_digest = .*", 'data_digest = "0"', text))
+    with pytest.raises(RunFileError, match="data set 'digits' has changed"):
+        next(resume(reopen(tmp_path), tmp_path))
+
+
+def test_one_command_a_folder(tmp_path):
+    """The second is refused, whether it comes while the first begins, goes on, or was stopped."""
+    models = comparison_models(rows=ROWS, settings=SHORT)
+    refused = []
+
+    def meanwhile(job):
+        for second in (lambda: next(compare(models, tmp_path / "out")), lambda: reopen(tmp_path / "out")):
+            with pytest.raises(RunFileError) as caught:
+                second()
+            refused.append(str(caught.value))
+        return []
+
+    class Second(Observer):
+        def on_step(self, trainer):
+            meanwhile(None)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(compare(models, tmp_path / "out", watch=lambda job: [Second()]))
+    assert "give --resume" in refused[0] and "another process is writing backprop-seed1.h5" in refused[1]
+
+
+def test_of_two_commands_that_begin_at_once_one_is_refused(tmp_path, monkeypatch):
+    """The other one begins between the look into the folder and the first file in it."""
+    models = comparison_models(rows=ROWS, settings=SHORT)
+    monkeypatch.setattr("neurosim.experiments.comparison_folder.check_free", lambda *_: None)
+    monkeypatch.setattr("neurosim.experiments.comparison.check_free", lambda *_: None)
+    next(first := compare(models, tmp_path / "out"))
+    with pytest.raises(RunFileError, match="another command has begun a comparison there"):
+        next(compare(models, tmp_path / "out"))
+    first.close()
+
+
+def test_a_table_is_whole_or_not_there(tmp_path, monkeypatch):
+    write_table([result("x", 1, 89, 4.0)], tmp_path / "table.csv")
+    before = (tmp_path / "table.csv").read_bytes()
+    monkeypatch.setattr("neurosim.experiments.comparison.relative_steps", lambda results: iter([1.0, 1 / 0]))
+    with pytest.raises(ZeroDivisionError):
+        write_table([result("x", 1, 95, 4.0)], tmp_path / "table.csv")
+    assert (tmp_path / "table.csv").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
+
+
+# ---------------------------------------------------------------------- tables
 
 
 INTERFACES = [(["hidden1", "hidden2"], "output"), (["hidden2"], "one hop"), (["hidden3"], "full")]

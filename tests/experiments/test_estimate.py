@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from neurosim.backends import NumpyBackend
+from neurosim.backends.limits import Room
 from neurosim.errors import InputError
 from neurosim.experiments import estimate
 from neurosim.experiments.model_file import ModelFile
@@ -49,19 +51,42 @@ def test_asking_draws_no_weights(small, monkeypatch):
 
 
 def test_a_model_that_does_not_fit_is_refused_with_the_numbers(small, monkeypatch):
-    free = type("Free", (), {"available": 150 * 2**20})
-    monkeypatch.setattr(estimate.psutil, "virtual_memory", lambda: free)
-    process = type("Process", (), {"memory_info": lambda self: type("Info", (), {"rss": 200 * 2**20})})
-    monkeypatch.setattr(estimate.psutil, "Process", process)  # this one's own size is whatever earlier tests have loaded
+    monkeypatch.setattr(estimate.limits, "free_memory", lambda: Room(150 * 2**20, "the control group's limit of 400 MiB"))
     prepare(model(small()))
     large = model(small(), network={"hidden": [3000, 3000]})
-    with pytest.raises(InputError, match=r"model 'small': needs about 0\.[3-9] GiB, 0\.1 GiB are free: expected a model that fits"):
+    said = r"model 'small': needs about 0\.[2-9] GiB more, 0\.1 GiB are free within the control group's limit of 400 MiB: expected"
+    with pytest.raises(InputError, match=said):
         prepare(large)
 
 
+def test_what_the_process_holds_is_not_needed_again(small):
+    memory = estimate.memory(model(small()).table)
+    assert memory.process > 2**24
+    assert memory.on(NumpyBackend()) == memory.total - memory.process
+
+
 def test_a_model_beyond_all_addresses_is_refused():
-    with pytest.raises(InputError, match=r"Unable to allocate .* expected a model that fits"):
+    with pytest.raises(InputError, match=r"Unable to allocate .* within .*: expected a model that fits"):
         estimate.drafted(ModelFile.load("altmin-mnist", ["network.hidden=[30000000, 30000000]"]).table)
+
+
+LIMITED = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_AS, (4_000_000 * 1024, 4_000_000 * 1024))
+from neurosim.cli import main
+sys.exit(main(["run", "dtp-mnist", "--data", "digits", "--set", f"network.hidden=[{sys.argv[1]}]", "--out", sys.argv[2]]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere RLIMIT_AS is not kept to")
+@pytest.mark.parametrize("size", [8000, pytest.param(12000, marks=pytest.mark.slow)])
+def test_a_shells_limit_is_kept_to(size, tmp_path):
+    """With 8000 the model has addresses, but no room; with 12000 not even addresses."""
+    command = [sys.executable, "-c", LIMITED, f"{size},{size}", str(tmp_path / "run.h5")]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OPENBLAS_NUM_THREADS": "1"})
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.count("\n") == 1 and "within ulimit -v 4000000: expected a model that fits" in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_step_is_timed_on_every_backend_there_is(small):

@@ -3,6 +3,7 @@
 import copy
 import re
 import tomllib
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from neurosim.errors import InputError
 from neurosim.experiments.model_file import ModelFile
 from neurosim.experiments.reading import override
+from neurosim.experiments.schema import ModelTable, Section
 from neurosim.plasticity import CoActivationMemory
 
 MODEL = tomllib.loads("""
@@ -103,7 +105,49 @@ BAD = [
     ("stages.0.epochs=2.5", "m: stages.0.epochs = 2.5: expected a whole number"),
     ("stages.0.shuffle=1", "m: stages.0.shuffle = 1: expected true or false"),
     ("record.samples=0", "m: record.samples = 0: expected"),
+    ("record=1", "m: record = 1: expected a table"),
+    ("record.variables=5", "m: record.variables = 5: expected a list"),
+    ("record.variables=x.rate", "m: record.variables = 'x.rate': expected a list"),
+    ("record.variables=[{variable='a', every=3}]", "m: record.variables.0.every = 3: expected text in quotes"),
+    ("record.variables=[{}]", "m: record.variables.0.variable is missing"),
+    ("record.variables=['x.rate every 0 steps']", "m: record: interval: every 0 steps: expected 1 or more"),
+    (f"record.variables=['x.rate every {'9' * 5000} steps']", "m: record: record 'x.rate every 999.*\\.\\.\\.': expected VARIABLE"),
+    (f"record.variables=['x.rate[random {'9' * 30}]']", r"m: record: neurons \[random 999"),
+    (f"record.alignment=every {'9' * 30} steps", "m: record: interval 'every 999"),
+    ("record.alignment=every -1 epoch", "m: record: interval 'every -1 epoch': expected a number"),
+    (f"record.samples=[{2**64}]", "m: record.samples.0 = 18446744073709551616: expected at most 9223372036854775807"),
+    (f"seed={2**64}", "m: seed = 18446744073709551616: expected at most 9223372036854775807"),
+    ("seed=-1", "m: seed = -1: expected"),
+    ("seed=1.5", "m: seed = 1.5: expected a whole number"),
+    ("seed=one", "m: seed = 'one': expected a whole number"),
 ]
+
+
+def test_half_a_character_is_told():
+    with pytest.raises(InputError, match="m: title = .*: expected text in UTF-8"):
+        of("title=a\udcff")
+
+
+def schema_keys(section=ModelTable, path=""):
+    """Yield the path of every key that the schema knows."""
+    for key, field in section.model_fields.items():
+        yield f"{path}{key}"
+        inner = [part for part in (field.annotation, *get_args(field.annotation)) if isinstance(part, type)]
+        at = f"{path}{key}.0." if "list" in str(field.annotation) else f"{path}{key}."
+        yield from (found for part in inner if issubclass(part, Section) for found in schema_keys(part, at))
+
+
+ODD = ["1", "-1", "1.5", "nan", "x", "''", "true", "[]", "[1]", "[[]]", "{}", "{a = 1}", "[{}]", "1979-05-27", "9" * 30, "x" * 10_000]
+
+
+@pytest.mark.parametrize("key", list(schema_keys()))
+def test_any_value_at_any_key_is_a_model_or_one_short_line(key):
+    for value in ODD:
+        for setting in (f"{key}={value}", f"{key}.deeper={value}"):
+            try:
+                of(setting)
+            except InputError as error:
+                assert "\n" not in str(error) and len(str(error)) < 500, setting
 
 
 @pytest.mark.parametrize(("change", "said"), BAD, ids=[change for change, _ in BAD])

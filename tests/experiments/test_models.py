@@ -17,6 +17,16 @@ def test_loads_and_says_what_it_compares_with(name):
     assert table.data.name == "mnist"
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_images_that_are_never_shown_are_told(name):
+    """In file order the images that do not fill the last batch are left out in every epoch."""
+    table = ModelFile.load(name).table
+    kept = 60_000 - round(table.data.validation * 60_000)
+    for stage in table.stages:
+        left = 0 if stage.shuffle else kept % stage.batch
+        assert (f"the last {left} of {kept:,} training images are never shown" in table.paper.note) == (left > 0)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_trains_on_digits(name, tmp_path):

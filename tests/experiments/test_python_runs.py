@@ -202,6 +202,9 @@ class MyTanh(Tanh):
     pass
 
 
+AMBIGUOUS = PlasticityRule("dw = equation * error_post * rate_pre", equation=0.5)  # a model file has another use for the name
+
+
 def changed(attribute):
     def change(trainer):
         owner, _, name = attribute.rpartition(".")
@@ -221,6 +224,7 @@ def changed(attribute):
         (lambda t: t.network.projections["x__hidden1"].w.fill(0), "network: x__hidden1.w is not as its seed makes it"),
         (lambda t: setattr(t, "augment", lambda x, generator: x), "data.augment"),
         (lambda t: setattr(t.network.populations["hidden1"], "transfer", MyTanh()), "population hidden1: transfer: .*MyTanh"),
+        (lambda t: setattr(t.network.projections["x__hidden1"], "rule", AMBIGUOUS), "x__hidden1: rule: .* does not make it again"),
     ],
 )
 def test_what_is_unstated_is_named_and_never_pooled(change, said, tmp_path):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neurosim.errors import InputError, UnknownNameError
-from neurosim.experiments.reading import contents, installed, locate, merged, models, override, parsed
+from neurosim.experiments.reading import contents, installed, locate, merged, models, override, parsed, recording
 
 
 def write(folder, name, **values):
@@ -97,7 +97,7 @@ def test_any_text_is_a_setting_or_an_input_error(settings):
 
 
 keys = st.text("abc", min_size=1, max_size=2)
-values = st.recursive(st.integers() | st.text(max_size=3) | st.booleans(), lambda inner: st.dictionaries(keys, inner, max_size=3))
+values = st.recursive(st.integers(-(2**63), 2**63 - 1) | st.text(max_size=3) | st.booleans(), lambda inner: st.dictionaries(keys, inner, max_size=3))
 tables = st.dictionaries(keys, values, max_size=3)
 
 
@@ -118,3 +118,63 @@ def test_merging_keeps_what_only_one_side_has(under, over):
 def test_merging_with_nothing_changes_nothing(table):
     assert merged(table, {}) == merged({}, table) == table
     assert parsed(tomli_w.dumps(table), "here") == tomllib.loads(tomli_w.dumps(table))
+
+
+# ---------------------------------------------------------------------- what neither TOML nor a run file can hold
+
+DEEP = "[" * 30 + "]" * 30
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("a" + ".a" * 100_000 + "=1", "100,001 keys: expected at most 20"),
+        ("title" + ".a" * 100_000 + "=1", "expected at most 20"),
+        (f"title.{'a' * 10_000}=1", "lies within 't', which is no table"),
+        ("stages." + "9" * 5000 + "=1", "no item '999"),
+        ("nothing", "expected key.path=value"),
+    ],
+)
+def test_a_path_of_any_length_is_told_in_short(setting, said):
+    with pytest.raises(InputError, match=said) as caught:
+        override(BASE, [setting])
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f"seed = {2**63}", "here: seed = 9223372036854775808: expected at most 9223372036854775807"),
+        (f"seed = {-(2**63) - 1}", "here: seed = -9223372036854775809: expected"),
+        (f"a.b = [1, {10**30}]", r"here: a.b.1 = 1000000000000000000000000000000: expected"),
+        (f"seed = {'9' * 5000}", "here: .*digits"),
+        (f"a = {DEEP}", "here: a.0.*expected at most 20 tables within each other"),
+        (".".join(["a"] * 30) + " = 1", "expected at most 20 tables within each other"),
+        ("a = " + "'" + "x" * 2**20 + "'", "characters: expected at most 1,048,576"),
+    ],
+)
+def test_what_cannot_be_held_is_told(text, said):
+    with pytest.raises(InputError, match=said) as caught:
+        parsed(text, "here")
+    assert len(str(caught.value)) < 300
+
+
+def test_the_largest_numbers_of_toml_are_taken():
+    assert parsed(f"a = {2**63 - 1}\nb = {-(2**63)}", "here") == {"a": 2**63 - 1, "b": -(2**63)}
+
+
+@pytest.mark.parametrize("name", ["a" * 10_000, "a/" * 5000, "nothing\n.toml", "\udcff.toml"])
+def test_names_that_no_file_can_have_are_told(name):
+    with pytest.raises(InputError) as caught:
+        locate(name)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize("record", [1, "x", [1], None, {"variables": 5}, {"variables": {"a": 1}}])
+def test_recording_leaves_to_the_check_what_is_no_table(record):
+    assert recording({"record": record}, ["x.rate"], "1 epoch") == {"record": record}
+
+
+def test_recording_adds_to_what_is_there():
+    found = recording({"record": {"variables": ["a"], "keep": 2}}, ["b"], "1 epoch")
+    assert found == {"record": {"variables": ["a", "b"], "keep": 2, "alignment": "1 epoch"}}

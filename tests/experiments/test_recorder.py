@@ -1,6 +1,8 @@
 """What a run writes: every kind of variable, at its moments, as the network has it; alignment; checkpoints; from Python too."""
 
+import _thread
 import copy
+import time
 
 import h5py
 import numpy as np
@@ -19,7 +21,7 @@ from neurosim.experiments.schema import Record
 from neurosim.experiments.variables import recordable, signals
 from neurosim.feedback import pathways
 from neurosim.plasticity import SGD, Adam
-from neurosim.recording import Interval, Run
+from neurosim.recording import Interval, Run, RunFile, problems
 from neurosim.training import Observer
 
 CASES = [(name, dict(options)) for name, scheme in pathways().items() for options in scheme.variants]
@@ -383,3 +385,44 @@ def test_chunks_hold_what_comes_between_two_flushes(small):
 def test_intervals_of_alignment_are_read():
     assert Record(alignment="every 20 steps").comparisons() == Interval(20, "steps")
     assert Record().comparisons() is None
+
+
+# ---------------------------------------------------------------------- interrupted while it ends
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_ctrl_c_while_a_run_ends_cuts_nothing_short(stopped, small, tmp_path, monkeypatch):
+    """It comes in the middle of the last writing, whether the run has come to its end or is being stopped already."""
+    say = RunFile.set_status
+
+    def interrupted(self, *said):
+        _thread.interrupt_main()
+        time.sleep(0.05)  # the main thread answers
+        say(self, *said)
+
+    class Stop(Observer):
+        def on_step(self, trainer):
+            if stopped and trainer.steps == 6:
+                raise KeyboardInterrupt("by SIGTERM")
+
+    path = tmp_path / "run.h5"
+    prepared = job(small(), variables=["hidden1.rate"])
+    monkeypatch.setattr(RunFile, "set_status", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(prepared, path, Stop())
+    with Run(path) as said:
+        assert said.status == ("interrupted" if stopped else "complete")
+        assert said.attributes["reason"] == ("by SIGTERM" if stopped else "")
+        assert len(said.metrics.loc["test"]) == (2 if stopped else 4)
+    assert [file.name for file in tmp_path.iterdir()] == ["run.h5"]
+    assert problems(path) == []
+
+
+def test_a_run_that_cannot_be_ended_says_why(small, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(RunFile, "set_status", full)
+    with pytest.raises(OSError, match="No space left"):
+        run(job(small()), tmp_path / "run.h5")
+    assert [file.name for file in tmp_path.iterdir()] == ["run.h5"]

@@ -85,6 +85,21 @@ def test_an_interruption_before_the_first_evaluation_starts_again(small, tmp_pat
     same_content(tmp_path / "whole.h5", path)
 
 
+def test_a_run_that_is_stopped_before_it_is_recorded_goes_on(small, tmp_path, monkeypatch, same_content):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    run(job(small()), tmp_path / "whole.h5")
+    path = tmp_path / "parts.h5"
+    with monkeypatch.context() as patched:
+        patched.setattr("neurosim.experiments.run.Recorder", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run(job(small()), path)
+    assert Run(path).status == "interrupted" and [p.name for p in tmp_path.glob("parts*")] == ["parts.h5"]
+    resume(reopen(path), path)
+    same_content(tmp_path / "whole.h5", path)
+
+
 def test_a_complete_run_is_left_as_it_is(small, tmp_path):
     path = tmp_path / "run.h5"
     run(job(small()), path)
@@ -171,6 +186,78 @@ def test_a_checkpoint_of_another_network_is_refused(small, tmp_path):
         del file["checkpoints/0/network/x__hidden1.w"]
     with pytest.raises(InputError, match=r"'network\|x__hidden1.w' is missing"):
         resume(reopen(path), path)
+
+
+# ---------------------------------------------------------------------- data that lie elsewhere
+
+
+def images(folder, seed=0):
+    """Write a folder with a small MNIST of noise."""
+    folder.mkdir(exist_ok=True)
+    draw = np.random.default_rng(seed)
+    arrays = {"x_train": draw.integers(0, 256, (100, 28, 28), np.uint8), "y_train": np.arange(100) % 10}
+    arrays |= {"x_test": draw.integers(0, 256, (20, 28, 28), np.uint8), "y_test": np.arange(20) % 10}
+    np.savez(folder / "mnist.npz", **arrays)
+    return folder
+
+
+@pytest.fixture
+def started(small, tmp_path, monkeypatch):
+    """A run that was interrupted, whose data lay in the folder that the environment named."""
+    monkeypatch.setenv("NEUROSIM_DATA", str(images(tmp_path / "mnist")))
+    contents = small() | {"data": {"name": "mnist", "limit": 100}}
+    return interrupted(contents, tmp_path / "run.h5", step=3)
+
+
+def test_the_folder_that_the_environment_names_is_noted(started, tmp_path, monkeypatch):
+    assert Run(started).attributes["data_dir"] == str(tmp_path / "mnist")
+    monkeypatch.delenv("NEUROSIM_DATA")
+    assert resume(reopen(started), started).status == "complete"
+
+
+def test_the_same_data_are_found_where_the_environment_says_now(started, tmp_path, monkeypatch):
+    monkeypatch.setenv("NEUROSIM_DATA", str((tmp_path / "mnist").rename(tmp_path / "moved")))
+    assert reopen(started).data_dir == str(tmp_path / "moved")
+    images(tmp_path / "mnist", seed=1)  # something else has come to lie where they lay
+    assert reopen(started).data_dir == str(tmp_path / "moved")
+
+
+def test_other_data_in_the_environments_folder_change_nothing(started, tmp_path, monkeypatch):
+    monkeypatch.setenv("NEUROSIM_DATA", str(images(tmp_path / "other", seed=1)))
+    assert reopen(started).data_dir == str(tmp_path / "mnist")
+    images(tmp_path / "mnist", seed=2)
+    with pytest.raises(RunFileError, match="'mnist' has changed"):
+        reopen(started)
+    with pytest.raises(InputError, match="absent"):
+        reopen(started, data_dir=tmp_path / "absent")
+
+
+# ---------------------------------------------------------------------- another machine
+
+
+def test_other_threads_or_another_blas_are_told_once(small, tmp_path, caplog):
+    path = interrupted(small(), tmp_path / "run.h5", step=6)
+    threads = int(Run(path).attributes["threads"])
+    assert not caplog.records
+    with h5py.File(path, "r+") as file:
+        file.attrs["threads"], file.attrs["blas"] = threads + 3, "mkl 2026"
+    now = Run(path).attributes
+    assert resume(reopen(path), path).status == "complete"
+    (record,) = caplog.records
+    told = record.getMessage()
+    assert f"threads {threads + 3} when it began and {threads} now, blas 'mkl 2026' when it began and " in told
+    assert Run(path).attributes["blas"] == now["blas"]  # what it began with
+
+
+def test_a_run_of_an_older_version_says_nothing_of_threads(small, tmp_path, caplog):
+    path = interrupted(small(), tmp_path / "run.h5", step=6)
+    with h5py.File(path, "r+") as file:
+        del file.attrs["threads"], file.attrs["blas"]
+    reopen(path)
+    assert not caplog.records
+
+
+# ---------------------------------------------------------------------- what cannot be run
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,15 @@
 import numpy as np
 import pytest
 
+from neurosim.datasets import from_arrays
 from neurosim.errors import InputError
 from neurosim.feedback import pathway
 from neurosim.network import Network, Population, Projection
-from neurosim.plasticity import CoActivationMemory
-from neurosim.transfer import BatchNormalisation
+from neurosim.plasticity import SGD, CoActivationMemory
+from neurosim.training import Trainer
+from neurosim.transfer import BatchNormalisation, transfers
+
+X, Y = np.sin(np.arange(80).reshape(20, 4) ** 1.5), np.arange(20) % 3
 
 
 @pytest.mark.parametrize(
@@ -23,6 +27,27 @@ from neurosim.transfer import BatchNormalisation
 def test_options_out_of_range(options, named):
     with pytest.raises(InputError, match=named):
         pathway("alternating_minimization", **options)
+
+
+@pytest.mark.parametrize("name", sorted(transfers()))
+def test_a_transfer_that_draws_is_refused(name):
+    network = Network.layered((4,), [5, 5], 3, transfer=name)
+    if name == "bernoulli":
+        with pytest.raises(InputError, match=r"^scheme 'alternating_min.*': population 'hidden1' has transfer 'bernoulli', .*"):
+            pathway("alternating_minimization").attach(network, 3, seed=0)
+    else:
+        pathway("alternating_minimization").attach(network, 3, seed=0)
+
+
+def test_running_statistics_are_the_sweeps():
+    """As the scheme's page says: relaxed codes leave no trace in them."""
+    network = Network.layered((4,), [5, 5], 3, normalisation=BatchNormalisation(momentum=1.0), dtype="float64")
+    data = from_arrays(X, Y, X, Y)
+    trainer = Trainer(network, pathway("alternating_minimization"), SGD(1e-9), epochs=1, batch=len(X), shuffle=False)
+    trainer.run_epoch(data)
+    for name in network.hidden:
+        drive = network.sweep(X, training=True).drive[name]
+        np.testing.assert_allclose(network.populations[name].statistics["mean"], drive.mean(axis=0), rtol=1e-6)
 
 
 def solved(*, normalisation=None, at_output=False):

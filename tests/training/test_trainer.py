@@ -1,9 +1,12 @@
 """Training on digits: learning, the control, seeds, resume, divergence."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from neurosim import datasets
+from neurosim.datasets import Split, from_arrays
 from neurosim.errors import DivergedError, InputError
 from neurosim.feedback import pathway
 from neurosim.network import Network
@@ -37,3 +40,115 @@ def test_bad_batch_is_refused():
     network = Network.layered(data.shape, [8], data.classes)
     with pytest.raises(InputError, match="batch 0"):
         Trainer(network, pathway("backprop"), SGD(0.1), batch=0)
+
+
+class Jitter:
+    """An augmentation that keeps the first random number of every batch, and what it made of the first pixel."""
+
+    def __init__(self):
+        self.drawn, self.shown = [], []
+
+    def __call__(self, x, generator):
+        self.drawn.append(generator.random())
+        self.shown.append(x[:, 0].copy())
+        return x + np.float32(1e-3 * self.drawn[-1])
+
+
+def jittered(scheme="backprop", *, epochs=2, seed=1, name="train", state=None):
+    """Return an augmentation after training with it: 4 batches in each pass."""
+    x = np.arange(80, dtype=np.float32).reshape(40, 2)
+    data, jitter = from_arrays(x, np.arange(40) % 2, x, np.arange(40) % 2), Jitter()
+    network = Network.layered((2,), [3, 3], 2, seed=1)
+    made = Trainer(network, pathway(scheme), SGD(1e-3), epochs=epochs, batch=10, seed=seed, augment=jitter, name=name)
+    if state is not None:
+        made.check(data)
+        made.restore(state)
+    made.fit(data)
+    return jitter, made
+
+
+def test_every_batch_of_every_epoch_is_jittered_anew_and_the_same_again_with_the_same_seed():
+    jitter, _ = jittered()
+    assert len(set(jitter.drawn)) == len(jitter.drawn) == 8
+    assert jittered()[0].drawn == jitter.drawn
+    for other in (jittered(seed=2), jittered(name="stage1")):
+        assert not set(other[0].drawn) & set(jitter.drawn)
+
+
+def test_a_resumed_epoch_is_jittered_as_it_would_have_been():
+    whole, (first, stopped) = jittered()[0], jittered(epochs=1)
+    resumed, _ = jittered(state=stopped.state())
+    assert first.drawn + resumed.drawn == whole.drawn
+    np.testing.assert_array_equal(first.shown + resumed.shown, whole.shown)
+
+
+def test_both_passes_of_an_epoch_see_the_same_images():
+    jitter, _ = jittered("difference_target_propagation")
+    inverse, forward, *_ = np.split(np.array(jitter.drawn), 4)
+    np.testing.assert_array_equal(inverse, forward)
+    assert len(set(jitter.drawn)) == 8
+
+
+def test_each_split_is_evaluated_on_its_own_images():
+    """Where the labels of one split are all wrong, the error of that split shows it, and of no other."""
+    x, y = np.eye(4)[np.arange(40) % 4], np.arange(40) % 4
+    for wrong in ("train", "validation", "test"):
+        labels = {name: (y + 1) % 4 if name == wrong else y for name in ("train", "validation", "test")}
+        data = from_arrays(x, labels["train"], x, labels["test"])
+        data = dataclasses.replace(data, validation=Split(data.train.x, labels["validation"]))
+        network = Network.layered((4,), [4], 4, seed=1)
+        for name in ("x__hidden1", "hidden1__output"):
+            network.projections[name].w[...] = np.eye(4)
+        made = Trainer(network, pathway("frozen"), SGD(1e-9), epochs=1, batch=10)
+        assert {name: one.error for name, one in made.fit(data)[-1].items()} == {
+            name: 100.0 if name == wrong else 0.0 for name in labels
+        }
+
+
+def test_a_second_fit_says_that_training_is_over_and_how_to_go_on():
+    made, data = trainer("backprop", epochs=2)
+    assert len(made.fit(data)) == 2
+    before = made.state()
+    with pytest.raises(InputError, match="all 2 epochs are done: .*raise trainer.epochs"):
+        made.fit(data)
+    np.testing.assert_array_equal(made.state()["network|x__hidden1.w"], before["network|x__hidden1.w"])
+    made.epochs = 3
+    assert len(made.fit(data)) == 1
+    whole, _ = trainer("backprop", epochs=3)
+    whole.fit(data)
+    for name, value in whole.state().items():
+        np.testing.assert_array_equal(made.state()[name], value, err_msg=name)
+
+
+def test_a_restored_trainer_that_is_done_says_so():
+    made, data = trainer("backprop", epochs=1)
+    made.fit(data)
+    again, _ = trainer("backprop", epochs=1)
+    again.check(data)
+    again.restore(made.state())
+    with pytest.raises(InputError, match="all 1 epochs are done"):
+        again.fit(data)
+
+
+@pytest.mark.parametrize(("rate", "said"), [(0.0, True), (1e3, True), (0.1, False)])
+def test_a_training_that_ends_at_chance_is_said(rate, said, caplog):
+    made, data = trainer("backprop", epochs=2, optimiser=SGD(rate))
+    history = made.fit(data)
+    chance = 100 * (1 - np.bincount(data.train.y).max() / len(data.train.y))
+    assert (history[-1]["train"].error > chance - 1) == said
+    assert len(caplog.records) == said
+    for record in caplog.records:
+        said = record.getMessage()
+        assert f"'backprop': trained to chance: training error {history[-1]['train'].error:.2f} % after 2 epochs" in said
+        assert f"the commonest class has {chance:.2f} %; lower the learning rate" in said
+
+
+def test_chance_is_that_of_the_commonest_class(caplog):
+    draw = np.random.default_rng(0)
+    y = np.repeat([0, 1], [90, 10])
+    data = datasets.from_arrays(draw.normal(size=(100, 5)), y, draw.normal(size=(4, 5)), [0, 1, 0, 1])
+    made = Trainer(Network.layered((5,), [4], 2, seed=1), pathway("frozen"), SGD(0.05), epochs=3, batch=20)
+    error = made.fit(data)[-1]["train"].error
+    assert 9 < error < 50
+    (record,) = caplog.records
+    assert "commonest class has 10.00 %" in record.getMessage()

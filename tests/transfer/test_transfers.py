@@ -46,6 +46,17 @@ def test_slope_is_the_derivative_of_the_rate(name):
 
 
 @pytest.mark.parametrize("name", sorted(RATES))
+def test_a_transfer_says_whether_it_draws_and_whether_its_slope_is_its_own(name):
+    own, error, far = transfer(name), np.ones_like(POTENTIAL), np.full_like(POTENTIAL, 1e-4)
+    far[:, 1:] = 0  # one neuron alone, or all neurons of a softmax would move together
+    rates = [own.rate(BACKEND, p, BACKEND.draws(0, 0), "p") for p in (POTENTIAL, POTENTIAL + far)]
+    assert own.stochastic == (not np.array_equal(rates[0], own.rate(BACKEND, POTENTIAL, BACKEND.draws(1, 0), "p")))
+    moved = (rates[1] - rates[0])[:, 0] / 1e-4
+    slope = own.through_slope(BACKEND, np.eye(4)[[0]] * error, POTENTIAL, rates[0])[:, 0]
+    assert own.straight_through == (not np.allclose(moved, slope, rtol=1e-3, atol=1e-3))
+
+
+@pytest.mark.parametrize("name", sorted(RATES))
 @pytest.mark.parametrize("random", [False, True])
 def test_a_nan_stays_a_nan(name, random):
     potential = np.array([[np.nan, 1.0]])

@@ -1,0 +1,57 @@
+"""What is said of a model file's numbers wherever they are listed: never without how long was trained, and on how many seeds.
+
+The functions take the contents of a file that comes with the package, as ``reading.models`` gives them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Model = Mapping[str, Any]
+
+
+def paper(model: Model) -> str:
+    """Return the paper's test error; ``-`` where there is none, or none whose source was read."""
+    said = model.get("paper", {})
+    return f"{said['test_error']} %" if said.get("verified") and said.get("test_error") is not None else "-"
+
+
+def measured(model: Model) -> str:
+    """Return the test error measured here, with its spread where there is one; ``-`` where there is none."""
+    said = model.get("measured", {})
+    if said.get("test_error") is None:
+        return "-"
+    return f"{said['test_error']:.2f}" + (f" ± {said['std']:.2f} %" if said.get("std") is not None else " %")
+
+
+def seeds(model: Model) -> str:
+    """Return the seeds of what was measured."""
+    return ", ".join(map(str, model.get("measured", {}).get("seeds", [])))
+
+
+def failed(model: Model) -> tuple[str, str]:
+    """Return seeds that are no part of the mean, and their error: both ``""`` where there are none."""
+    said = model.get("measured", {})
+    if not said.get("failed_seeds"):
+        return "", ""
+    reached = " to ".join(f"{error:g}" for error in dict.fromkeys(said.get("failed_error", [])))
+    return ", ".join(map(str, said["failed_seeds"])), f"{reached} %" if reached else "not told"
+
+
+def epochs(model: Model) -> str:
+    """Return the epochs behind what was measured, as ``3 of 20`` where the file trains for another number."""
+    trained = model.get("measured", {}).get("epochs")
+    if trained is None:
+        return ""
+    return str(trained) if is_whole(model) else f"{trained} of {planned(model)}"
+
+
+def planned(model: Model) -> int:
+    """Return the epochs of all stages together."""
+    return sum(stage["epochs"] for stage in model["stages"])
+
+
+def is_whole(model: Model) -> bool:
+    """Return whether what was measured was trained for as long as the file says; True where nothing was measured."""
+    return model.get("measured", {}).get("epochs") in (None, planned(model))
