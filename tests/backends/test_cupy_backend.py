@@ -100,7 +100,7 @@ def test_every_function_of_a_rule_agrees(cupy):
     """Floor division and remainder are written out for the GPU; one-sided terms are sums over the batch."""
     rules = [
         "dw = rate_post // 0.2 * (rate_pre % 0.3) + rate_pre % -0.3 + rate_post // -0.2 - 0.1 * w",
-        "dw = int(rate_pre > 0 and not rate_pre > 1 or rate_pre == -1) * log10(3 + rate_post) + int(9 * rate_pre) * arcsin(0.3*rate_post)",
+        "dw = int(rate_pre > 0 and not rate_pre > 1 or rate_pre == -1) * log10(3 + rate_post) + int(9 * rate_pre) * arcsin(0.3)",
         "dw = clip(rate_pre, -0.5, 0.5) * arccos(rate_post) - floor(w) * ceil(rate_pre) + abs(rate_post)**1.5",
     ]
 
