@@ -82,6 +82,7 @@ def test_what_counts_is_the_last_epoch_and_not_the_best(tmp_path, synthetic, mon
         synthetic.synthetic_run(path, scheme=job.model.name)
         with h5py.File(path, "r+") as file:
             file["metrics/test/error"][:], file["metrics/train/loss"][:] = errors, losses
+        return Run(path)
 
     monkeypatch.setattr(comparison, "run", pretend)
     (found,) = compare(comparison_models(rows=["backprop"], settings=SHORT), tmp_path / "out")
