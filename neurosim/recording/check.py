@@ -29,7 +29,7 @@ def problems(path: Path) -> list[str]:
         try:
             return _problems(file)
         except UNREADABLE as cause:
-            return [reason(cause)]
+            return [reason(cause).removeprefix(f"run file {file.filename}: ")]
 
 
 def _problems(file: h5py.File) -> list[str]:
@@ -58,7 +58,8 @@ def _within(file: h5py.File, path: str) -> Iterator[str]:
         else:
             _read_through(item)
     except UNREADABLE as cause:
-        yield str(cause) if isinstance(cause, RunFileError) else f"{path}: cannot be read ({reason(cause)})"
+        told = str(cause).removeprefix(f"run file {file.filename}: ")  # which is said in front of every line
+        yield told if isinstance(cause, RunFileError) else f"{path}: cannot be read ({reason(cause)})"
 
 
 def _read_through(dataset: h5py.Dataset) -> None:
