@@ -144,7 +144,7 @@ def _feedback(stage: Stage, own: dict[str, Any]) -> str:
 
 
 def _described(optimiser: Any) -> str:
-    links = (f"{link.name}({', '.join(f'{k}={v}' for k, v in vars(link).items())})" for link in optimiser.links)
+    links = (f"{link.name}({', '.join(f'{k}={v}' for k, v in vars(link).items() if not k.startswith('_'))})" for link in optimiser.links)
     return " -> ".join(links)
 
 
