@@ -10,7 +10,8 @@ from neurosim.experiments.reading import models
 MODEL = {
     "stages": [{"epochs": 5}, {"epochs": 15}],
     "paper": {"test_error": 1.8, "verified": True},
-    "measured": {"test_error": 2.5, "std": 0.125, "seeds": [0, 2], "epochs": 20, "failed_seeds": [1, 3], "failed_error": [13.0, 15.5]},
+    "measured": {"test_error": 2.5, "std": 0.125, "seeds": [0, 2], "epochs": 20}
+    | {"failed_seeds": [1, 3], "failed_error": [13.0, 15.5]},
 }
 
 
