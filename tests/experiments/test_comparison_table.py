@@ -31,6 +31,9 @@ def test_without_backprop_nothing_is_relative(tmp_path):
 
 def test_a_table_is_whole_or_not_there(tmp_path, monkeypatch):
     write_table([result("x", 1, 89, 4.0)], tmp_path / "table.csv")
+    first = (tmp_path / "table.csv").stat().st_ino
+    write_table([result("x", 1, 90, 4.0)], tmp_path / "table.csv")
+    assert (tmp_path / "table.csv").stat().st_ino != first  # another file, which took the name when it was whole
     before = (tmp_path / "table.csv").read_bytes()
     monkeypatch.setattr("neurosim.experiments.comparison_table.relative_steps", lambda results: iter([1.0, 1 / 0]))
     with pytest.raises(ZeroDivisionError):
