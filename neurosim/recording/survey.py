@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import functools
 import os
 import signal
 import subprocess
@@ -22,7 +21,6 @@ from typing import Any
 import h5py
 
 from neurosim.errors import RunFileError
-from neurosim.recording.disk import hdf5
 from neurosim.recording.disk import hdf5
 from neurosim.recording.guard import UNREADABLE, TooLargeError, attributes, direct, guarded, text
 
