@@ -120,7 +120,7 @@ BAD = [
     ([*RUN, "--set", "stages.0.epoch=1"], "key 'epoch' is unknown.*did you mean 'epochs'"),
     ([*RUN, "--record", "hiden1.rate"], "'hiden1.rate' is unknown.*did you mean 'hidden1.rate'"),
     ([*RUN, "--set", "epochs"], "expected key.path=value"),
-    ([*RUN, "--set", "stages.0.optimiser.learning_rate=-0.1"], "learning_rate -0.1 is not a positive number"),
+    ([*RUN, "--set", "stages.0.optimiser.learning_rate=-0.1"], "learning_rate -0.1 is not a number of 0 or more"),
     ([*RUN, "--set", "stages.0.batch=0"], "batch 0: expected 1 or more"),
     ([*RUN, "--set", "stages.0.batch=301"], "batch 301 exceeds the 300 training samples"),
     ([*RUN, "--epochs", "0"], "epochs 0: expected 1 or more"),
