@@ -115,18 +115,18 @@ class Recorder(Observer):
         This goes on to its end on a thread of its own: a signal reaches the main thread only, and is answered afterwards.
         """
         failures: list[BaseException] = []
-        ending = threading.Thread(target=self._end, args=(error, failures), name="neurosim-ending")
-        ending.start()
-        while ending.is_alive():
+        ended = threading.Event()  # a thread whose ``join`` was interrupted is taken for one that has ended (Python 3.11)
+        threading.Thread(target=self._end, args=(error, failures, ended), name="neurosim-ending").start()
+        while not ended.is_set():
             try:
-                ending.join()
+                ended.wait()
             except KeyboardInterrupt as later:
                 failures.append(later)
         if failures and error is None:
             raise failures[0]
 
-    def _end(self, error: BaseException | None, failures: list[BaseException]) -> None:
-        """End the run after ``error``, if any; put into ``failures`` what goes wrong."""
+    def _end(self, error: BaseException | None, failures: list[BaseException], ended: threading.Event) -> None:
+        """End the run after ``error``, if any; put into ``failures`` what goes wrong, and say when it is done."""
         try:
             try:
                 self._say(error)
@@ -135,6 +135,8 @@ class Recorder(Observer):
                 self.file.close()
         except BaseException as failure:
             failures.append(failure)
+        finally:
+            ended.set()
 
     def _say(self, error: BaseException | None) -> None:
         failure: BaseException | None = None

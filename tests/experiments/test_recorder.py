@@ -1,7 +1,8 @@
 """What a run writes: every kind of variable, at its moments, as the network has it; alignment; checkpoints; from Python too."""
 
-import _thread
 import copy
+import signal
+import threading
 import time
 
 import h5py
@@ -390,14 +391,23 @@ def test_intervals_of_alignment_are_read():
 # ---------------------------------------------------------------------- interrupted while it ends
 
 
+@pytest.fixture
+def listening():
+    """Ctrl-C is heard, also where the tests run in the background of a script."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="this system sends no signals to threads")
 @pytest.mark.parametrize("stopped", [False, True])
-def test_ctrl_c_while_a_run_ends_cuts_nothing_short(stopped, small, tmp_path, monkeypatch):
+def test_ctrl_c_while_a_run_ends_cuts_nothing_short(stopped, small, tmp_path, monkeypatch, listening):
     """It comes in the middle of the last writing, whether the run has come to its end or is being stopped already."""
     say = RunFile.set_status
 
     def interrupted(self, *said):
-        _thread.interrupt_main()
-        time.sleep(0.05)  # the main thread answers
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        time.sleep(0.1)  # the main thread answers
         say(self, *said)
 
     class Stop(Observer):
@@ -407,9 +417,12 @@ def test_ctrl_c_while_a_run_ends_cuts_nothing_short(stopped, small, tmp_path, mo
 
     path = tmp_path / "run.h5"
     prepared = job(small(), variables=["hidden1.rate"])
+    close, closed = RunFile.close, []
     monkeypatch.setattr(RunFile, "set_status", interrupted)
+    monkeypatch.setattr(RunFile, "close", lambda self: (close(self), closed.append(self.path)))
     with pytest.raises(KeyboardInterrupt):
         run(prepared, path, Stop())
+    assert closed == [path]  # by now
     with Run(path) as said:
         assert said.status == ("interrupted" if stopped else "complete")
         assert said.attributes["reason"] == ("by SIGTERM" if stopped else "")
