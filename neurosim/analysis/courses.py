@@ -18,6 +18,7 @@ from neurosim.recording.opening import damaged
 RECORDINGS = 12  # of a variable, evenly spaced in time
 SAMPLES = 2**15  # values of one recording
 SPIKES = 3000  # of one raster
+HUGE = 1e100  # an axis shows no number beyond, nor one nearer to zero than its inverse
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,10 @@ class Curve:
 
     @staticmethod
     def of(columns: Sequence[pd.Series]) -> Curve | None:
-        """Return the curve of one series for each seed, where all of them have a value; None where there is no such point."""
+        """Return the curve of one series for each seed, where all have a value that can be drawn; None where there is none."""
         table = pd.concat([column[~column.index.duplicated(keep="last")] for column in columns], axis=1)
-        table = table.replace([np.inf, -np.inf], np.nan).dropna().sort_index()
+        table = table.where(table.abs() < HUGE).dropna().sort_index()
+        table = table.where(table.abs() > 1 / HUGE, 0.0)
         values = table.to_numpy(dtype=float)
         if not values.size:
             return None

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neurosim.analysis.blocks import BLOCK, blocks, escaped
-from neurosim.errors import RunFileError
+from neurosim.errors import RunFileError, quoted
 from neurosim.recording import Run
 from neurosim.recording.series import chunked
 
@@ -151,7 +151,8 @@ def _created(run: Run) -> datetime:
     try:
         created = datetime.fromisoformat(text)
     except ValueError as cause:
-        raise RunFileError(f"run file {run.path}: created {text!r}: expected an ISO 8601 date and time; do not trust it") from cause
+        what = f"run file {run.path}: created {quoted(text)}"
+        raise RunFileError(f"{what}: expected an ISO 8601 date and time; do not trust it") from cause
     return created if created.tzinfo else created.replace(tzinfo=UTC)
 
 

@@ -46,7 +46,8 @@ class Spread:
         known = [value for value in values if value is not None and math.isfinite(value)]
         if not known or len(known) < len(values):
             return None
-        return Spread(float(np.mean(known)), float(np.std(known, ddof=1)) if len(known) > 1 else None)
+        with np.errstate(over="ignore"):  # numbers near the largest that there are
+            return Spread(float(np.mean(known)), float(np.std(known, ddof=1)) if len(known) > 1 else None)
 
     def cell(self, form: str) -> Cell:
         """Return the spread as text, both numbers in the same form."""

@@ -144,8 +144,8 @@ def _feedback(stage: Stage, own: dict[str, Any]) -> str:
 
 
 def _described(optimiser: Any) -> str:
-    links = (f"{link.name}({', '.join(f'{k}={v}' for k, v in vars(link).items())})" for link in optimiser.links)
-    return " -> ".join(links)
+    told = [(link.name, {k: v for k, v in vars(link).items() if not k.startswith("_")}) for link in optimiser.links]
+    return " -> ".join(f"{name}({', '.join(f'{k}={v}' for k, v in options.items())})" for name, options in told)
 
 
 def _size(arrays: dict[str, Any]) -> str:

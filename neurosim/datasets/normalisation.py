@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from neurosim.datasets.dataset import DataSet, Split
 from neurosim.datasets.registry import Entry
-from neurosim.errors import DataError, UnknownNameError, require
+from neurosim.errors import DataError, UnknownNameError, quoted, require
 
 Numbers = float | Sequence[float]
 Normalise = Literal["standard"] | tuple[Numbers, Numbers] | None
@@ -50,7 +50,7 @@ def _mean_and_std(data: DataSet, normalise: Any, entry: Entry) -> tuple[NDArray[
         normalise = (entry.mean, entry.std)
     require(
         isinstance(normalise, Sequence) and len(normalise) == 2,
-        f"normalise {normalise!r}: expected 'standard' or a pair (mean, std); correct it",
+        f"normalise {quoted(normalise)}: expected 'standard' or a pair (mean, std); correct it",
         DataError,
     )
     mean, std = normalise
@@ -65,7 +65,7 @@ def _per_channel(what: str, value: Any, channels: int) -> NDArray[np.float64]:
         numbers = np.full(1, np.nan)
     require(
         numbers.shape in ((1,), (channels,)) and bool(np.isfinite(numbers).all()),
-        f"normalise: {what} {value!r}: expected one number, or {channels}, one per channel; correct it",
+        f"normalise: {what} {quoted(value)}: expected one number, or {channels}, one per channel; correct it",
         DataError,
     )
     return numbers

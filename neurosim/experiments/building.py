@@ -7,7 +7,7 @@ from typing import Any
 
 from neurosim import datasets
 from neurosim.backends import Backend
-from neurosim.errors import require
+from neurosim.errors import quoted, require
 from neurosim.experiments.schema import Data, Layer, NetworkTable, Output, PopulationTable, ProjectionTable, Stage
 from neurosim.network import Network, Population, Projection
 from neurosim.training import Trainer
@@ -29,7 +29,7 @@ def build_network(table: NetworkTable, shape: tuple[int, ...], classes: int, *, 
         sizes[population.name] = population.shape or default
         require(
             sizes[population.name] is not None,
-            f"population {population.name!r}: shape is missing: expected one for a hidden population; give shape = 100",
+            f"population {quoted(population.name)}: shape is missing: expected one for a hidden population; give shape = 100",
         )
     return Network(
         [_population(p, sizes[p.name]) for p in populations],

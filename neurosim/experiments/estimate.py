@@ -17,7 +17,7 @@ import psutil
 from neurosim.backends import Backend, DraftBackend, NumpyBackend, limits, select
 from neurosim.datasets import one_hot
 from neurosim.datasets.registry import Entry, find
-from neurosim.errors import InputError, NotCapturableError, require
+from neurosim.errors import InputError, NotCapturableError, quoted, require
 from neurosim.experiments.building import build_network
 from neurosim.experiments.recorder import BUFFER
 from neurosim.experiments.schema import ModelTable, Record
@@ -82,7 +82,7 @@ def _addresses(table: ModelTable) -> Iterator[None]:
     except MemoryError as cause:
         limit = limits.free_memory().limit
         expected = "expected a model that fits; make the network or the batch smaller"
-        raise InputError(f"model {table.title!r}: {cause} within {limit}: {expected}") from cause
+        raise InputError(f"model {quoted(table.title)}: {cause} within {limit}: {expected}") from cause
 
 
 def _drafted(table: ModelTable, backend: Backend) -> tuple[Network, list[Trainer]]:

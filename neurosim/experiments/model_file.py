@@ -44,7 +44,8 @@ class ModelFile:
         """
         path = reading.locate(name)
         contents = reading.recording(reading.override(reading.contents(path), settings), record, alignment)
-        require("rows" not in contents, f"{path.stem}: a comparison file, not a model; use neurosim compare --file {pasteable(name)}")
+        what = f"{path.stem}: a comparison file, not a model"
+        require("rows" not in contents, f"{what}; use neurosim compare --file {pasteable(name)}")
         return ModelFile.of(utf8(path.stem), contents)
 
     @property

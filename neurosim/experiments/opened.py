@@ -8,7 +8,7 @@ import numpy as np
 
 from neurosim.backends import Backend, DraftBackend, NumpyBackend
 from neurosim.datasets.registry import find
-from neurosim.errors import InputError, RunFileError, require
+from neurosim.errors import InputError, RunFileError, quoted, require
 from neurosim.experiments.building import build_network
 from neurosim.experiments.model_file import ModelFile, validated
 from neurosim.experiments.reading import Contents, parsed
@@ -63,7 +63,8 @@ def _fitting(name: str, array: np.ndarray, state: dict[str, np.ndarray]) -> np.n
     """Return an array's value in a checkpoint."""
     found = state.get(f"network|{name}")
     fits = found is not None and found.shape == array.shape
-    require(fits, f"checkpoint: {name!r} of shape {getattr(found, 'shape', None)}: expected {array.shape}; the model does not fit")
+    what = f"checkpoint: {quoted(name)} of shape {getattr(found, 'shape', None)}"
+    require(fits, f"{what}: expected {array.shape}; the model does not fit")
     assert found is not None
     return found
 

@@ -148,7 +148,8 @@ def reopen(
         name, own = known.attributes["model_name"], known.model
     require(bool(own), f"run file {path}: of a trainer made in Python, which alone can go on; it holds no model", RunFileError)
     same = model is None or utf8(locate(model).stem) == name
-    require(same, f"run file {path}: holds a run of {name!r}, not of {model!r}; leave the model out to resume", RunFileError)
+    held = f"run file {path}: holds a run of {quoted(name)}, not of {quoted(model)}"
+    require(same, f"{held}; leave the model out to resume", RunFileError)
     agreed = ModelFile.of(name, _agreed(known, settings, seed, backend))
     _check_stated(agreed)
     noted, expected = str(known.attributes["data_dir"]), str(known.attributes["data_digest"])

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from neurosim.backends import Draws
-from neurosim.errors import require
+from neurosim.errors import quoted, require
 from neurosim.feedback.pathway import Claims, FeedbackPathway, require_softmax
 from neurosim.network import Activity, Sweep, Teaching
 
@@ -61,11 +61,12 @@ class AlternatingMinimization(FeedbackPathway):
         code_sparsity: float = 0.0,
     ) -> None:
         owner = f"scheme {self.name!r}"
-        require(mu > 0, f"{owner}: mu {mu} is not positive; give a weight such as 0.003")
-        require(0 <= iterations <= 100, f"{owner}: iterations {iterations}: expected 0 to 100 code steps; give a number such as 5")
-        require(step > 0, f"{owner}: step {step} is not positive; give a step such as 0.3")
-        require(0 <= momentum < 1, f"{owner}: momentum {momentum} is not in [0, 1); give a share such as 0.9")
-        require(code_sparsity >= 0, f"{owner}: code_sparsity {code_sparsity} is negative; give 0 or more")
+        require(mu > 0, f"{owner}: mu {quoted(mu)} is not positive; give a weight such as 0.003")
+        few = f"{owner}: iterations {quoted(iterations)}: expected 0 to 100 code steps; give a number such as 5"
+        require(0 <= iterations <= 100, few)
+        require(step > 0, f"{owner}: step {quoted(step)} is not positive; give a step such as 0.3")
+        require(0 <= momentum < 1, f"{owner}: momentum {quoted(momentum)} is not in [0, 1); give a share such as 0.9")
+        require(code_sparsity >= 0, f"{owner}: code_sparsity {quoted(code_sparsity)} is negative; give 0 or more")
         self.mu, self.iterations, self.step, self.momentum, self.code_sparsity = mu, iterations, step, momentum, code_sparsity
 
     def build(self, seed: int) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from neurosim.backends import Draws
-from neurosim.errors import require
+from neurosim.errors import quoted, require
 from neurosim.feedback.pathway import Claims, Deltas, FeedbackPathway, Phase, output_teaching, require_softmax
 from neurosim.network import Network, Population, Projection, Sweep, Teaching
 
@@ -42,8 +42,8 @@ class DifferenceTargetPropagation(FeedbackPathway):
     variants = ({}, {"difference": False}, {"alternate": False})
 
     def __init__(self, *, step: float = 0.1, noise: float = 0.36, difference: bool = True, alternate: bool = True) -> None:
-        require(step > 0, f"scheme {self.name!r}: step {step} is not positive; give one such as 0.00328")
-        require(noise >= 0, f"scheme {self.name!r}: noise {noise} is negative; give a standard deviation such as 0.36")
+        require(step > 0, f"scheme {self.name!r}: step {quoted(step)} is not positive; give one such as 0.00328")
+        require(noise >= 0, f"scheme {self.name!r}: noise {quoted(noise)} is negative; give a standard deviation such as 0.36")
         self.step, self.noise, self.difference = step, noise, difference
         if alternate:
             self.phases = (Phase("inverse", forward=False), Phase("forward", feedback=False))

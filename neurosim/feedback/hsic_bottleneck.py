@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from neurosim.backends import Draws
-from neurosim.errors import InputError, require
+from neurosim.errors import InputError, quoted, require
 from neurosim.feedback.pathway import Claims, FeedbackPathway, output_teaching, require_softmax
 from neurosim.network import Sweep, Teaching
 
@@ -48,10 +48,11 @@ class HSICBottleneck(FeedbackPathway):
 
     def __init__(self, *, beta: float = 50.0, sigma: float | Mapping[str, float] = 5.0, output: str = "softmax") -> None:
         widths = sigma if isinstance(sigma, Mapping) else {"*": sigma}
-        require(beta >= 0, f"scheme {self.name!r}: beta {beta} is negative; give a weight such as 50")
+        require(beta >= 0, f"scheme {self.name!r}: beta {quoted(beta)} is negative; give a weight such as 50")
         for pattern, width in widths.items():
-            require(width > 0, f"scheme {self.name!r}: sigma {width} for {pattern!r} is not positive; give a width such as 5")
-        require(output in OUTPUTS, f"scheme {self.name!r}: output {output!r}: expected one of {', '.join(OUTPUTS)}; pick one")
+            said = f"scheme {self.name!r}: sigma {quoted(width)} for {quoted(pattern)}"
+            require(width > 0, f"{said} is not positive; give a width such as 5")
+        require(output in OUTPUTS, f"scheme {self.name!r}: output {quoted(output)}: expected one of {', '.join(OUTPUTS)}; pick one")
         self.beta, self.widths, self.output = beta, dict(widths), output
 
     @property
@@ -88,7 +89,8 @@ class HSICBottleneck(FeedbackPathway):
         for pattern, width in self.widths.items():
             if fnmatch.fnmatchcase(population, pattern):
                 return width
-        raise InputError(f"scheme {self.name!r}: no sigma for population {population!r} in {self.widths}; add a pattern for it")
+        where = f"scheme {self.name!r}: no sigma for population {population!r}"
+        raise InputError(f"{where} in {quoted(self.widths)}; add a pattern for it")
 
     def teach(self, sweep: Sweep, target: Any, draws: Draws) -> dict[str, Teaching]:
         network, teaching = self.network, {}

@@ -8,7 +8,7 @@ from typing import Any
 from neurosim.backends import Draws
 from neurosim.backends.base import generator
 from neurosim.connectivity import initialiser
-from neurosim.errors import require
+from neurosim.errors import quoted, require
 from neurosim.feedback.pathway import Claims, Deltas, FeedbackPathway, output_teaching, require_softmax
 from neurosim.network import Network, Population, Projection, Sweep, Teaching
 
@@ -46,9 +46,10 @@ class LocalErrors(FeedbackPathway):
 
     def __init__(self, *, loss: str = "predsim", beta: float | None = None, backprop_free: bool = False) -> None:
         owner = f"scheme {self.name!r}"
-        require(loss in LOSSES, f"{owner}: loss {loss!r}: expected one of {', '.join(LOSSES)}; pick one")
-        require(beta is None or loss == "predsim", f"{owner}: beta {beta} with loss {loss!r}: it is for 'predsim'; drop it")
-        require(beta is None or 0 < beta < 1, f"{owner}: beta {beta} is not in (0, 1); give a share such as 0.99")
+        require(loss in LOSSES, f"{owner}: loss {quoted(loss)}: expected one of {', '.join(LOSSES)}; pick one")
+        said = f"{owner}: beta {quoted(beta)}"
+        require(beta is None or loss == "predsim", f"{said} with loss {quoted(loss)}: it is for 'predsim'; drop it")
+        require(beta is None or 0 < beta < 1, f"{owner}: beta {quoted(beta)} is not in (0, 1); give a share such as 0.99")
         mixed = beta if beta is not None else 0.01 if backprop_free else 0.99
         self.shares = {"pred": (1.0, 0.0), "sim": (0.0, 1.0), "predsim": (1 - mixed, mixed)}[loss]
         self.at_output = 1 - mixed if loss == "predsim" else 1.0

@@ -1,4 +1,4 @@
-"""Decoupled neural interfaces: a module beside each population predicts the gradient before anything above has answered."""
+"""Decoupled neural interfaces: a module beside each population predicts the error before anything above has answered."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from neurosim.backends import Draws
-from neurosim.errors import UnknownNameError, require
+from neurosim.errors import UnknownNameError, quoted, require
 from neurosim.feedback.pathway import Claims, Deltas, FeedbackPathway, require_softmax
 from neurosim.network import Activity, Network, Population, Projection, Sweep, Teaching
 from neurosim.transfer import BatchNormalisation
@@ -62,9 +62,9 @@ class SyntheticGradients(FeedbackPathway):
         synthetic_inputs: bool = False,
     ) -> None:
         owner = f"scheme {self.name!r}"
-        require(hidden_layers in (0, 1, 2), f"{owner}: hidden_layers {hidden_layers}: expected 0, 1 or 2; pick one")
-        require(width >= 1, f"{owner}: width {width}: expected 1 neuron or more; give a size such as 1024")
-        require(0 < p_update <= 1, f"{owner}: p_update {p_update} is not in (0, 1]; give a probability such as 0.2")
+        require(hidden_layers in (0, 1, 2), f"{owner}: hidden_layers {quoted(hidden_layers)}: expected 0, 1 or 2; pick one")
+        require(width >= 1, f"{owner}: width {quoted(width)}: expected 1 neuron or more; give a size such as 1024")
+        require(0 < p_update <= 1, f"{owner}: p_update {quoted(p_update)} is not in (0, 1]; give a probability such as 0.2")
         require(interfaces is None or len(interfaces) > 0, f"{owner}: interfaces [] is empty; name a population, or use backprop")
         self.hidden_layers, self.width, self.conditioned = hidden_layers, width, conditioned
         self.interfaces, self.p_update, self.synthetic_inputs = interfaces, p_update, synthetic_inputs

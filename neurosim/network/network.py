@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from neurosim.backends import Backend, Draws, NumpyBackend, as_seed
-from neurosim.errors import EquationError, InputError, ShapeError, UnknownNameError, require
+from neurosim.errors import EquationError, InputError, ShapeError, UnknownNameError, quoted, require
 from neurosim.network.population import Population
 from neurosim.network.projection import Projection
 from neurosim.network.sweep import Activity, Sweep, Teaching
@@ -44,7 +44,7 @@ class Network:
         backend: Backend | None = None,
         prefix: str = "",
     ) -> None:
-        require(dtype in ("float32", "float64"), f"network: dtype {dtype!r}: expected 'float32' or 'float64'; pick one")
+        require(dtype in ("float32", "float64"), f"network: dtype {quoted(dtype)}: expected 'float32' or 'float64'; pick one")
         self.backend = backend or NumpyBackend()
         self.seed = as_seed(seed)
         self.dtype = np.dtype(dtype)
@@ -111,7 +111,7 @@ class Network:
                 for name in sorted(wanted - known):
                     raise EquationError(
                         f"projection {p.name!r}: {name}_{side} is no variable of a rate population: expected one of "
-                        f"{', '.join(f'{k}_{side}' for k in sorted(known))}; change the equation {p.rule.describe()!r}"
+                        f"{', '.join(f'{k}_{side}' for k in sorted(known))}; change the equation {quoted(p.rule.describe())}"
                     )
 
     def incoming(self, population: str) -> list[Projection]:

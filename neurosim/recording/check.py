@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from neurosim.errors import RunFileError
+from neurosim.errors import RunFileError, quoted
 from neurosim.recording import checkpoints, tables
 from neurosim.recording.digests import model, sealed
 from neurosim.recording.guard import UNREADABLE, children, direct, guarded, text
@@ -29,13 +29,13 @@ def problems(path: Path) -> list[str]:
         try:
             return _problems(file)
         except UNREADABLE as cause:
-            return [reason(cause)]
+            return [reason(cause).removeprefix(f"run file {file.filename}: ")]
 
 
 def _problems(file: h5py.File) -> list[str]:
     found = [f"attribute {name!r} is missing" for name in NEEDED if name not in file.attrs]
     status = plain(file.attrs["status"])
-    found += [] if status in STATUSES else [f"status {status!r}: expected one of {', '.join(STATUSES)}"]
+    found += [] if status in STATUSES else [f"status {quoted(status)}: expected one of {', '.join(STATUSES)}"]
     found += _within(file, "")
     if not found and int(file.attrs["schema_version"]) > 1:
         found += _tables(file, ended=status != "running")
@@ -58,7 +58,8 @@ def _within(file: h5py.File, path: str) -> Iterator[str]:
         else:
             _read_through(item)
     except UNREADABLE as cause:
-        yield str(cause) if isinstance(cause, RunFileError) else f"{path}: cannot be read ({reason(cause)})"
+        told = str(cause).removeprefix(f"run file {file.filename}: ")  # which is said in front of every line
+        yield told if isinstance(cause, RunFileError) else f"{path}: cannot be read ({reason(cause)})"
 
 
 def _read_through(dataset: h5py.Dataset) -> None:

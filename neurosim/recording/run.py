@@ -244,11 +244,11 @@ class Attributes(dict[str, Any]):
         for name, value in found.items():
             kind = int if name in WHOLE else str if name in TEXTS else object
             expected = "a whole number" if kind is int else "text"
-            told = f"run file {path}: attribute {name!r} is {quoted(value)}: expected {expected}; do not trust it"
+            told = f"run file {path}: attribute {quoted(name)} is {quoted(value)}: expected {expected}; do not trust it"
             require(isinstance(value, kind), told, RunFileError)
 
     def __missing__(self, name: str) -> Any:
-        raise RunFileError(f"run file {self.path}: attribute {name!r} is missing; restore it from a copy, or run again")
+        raise RunFileError(f"run file {self.path}: attribute {quoted(name)} is missing; restore it from a copy, or run again")
 
 
 class DamageTold:

@@ -73,8 +73,9 @@ def _bytes(path: Path) -> int:
 
 
 def _command(path: Path, seconds: int) -> list[str]:
-    """Return the command of a child that imports what this process would, and nothing from the working directory."""
-    places = [place for place in sys.path if os.path.isabs(place)]
+    """Return the command of a child that imports what this process did, and nothing from the working directory otherwise."""
+    own = Path(__file__).resolve().parents[2]
+    places = [os.fspath(own), *(place for place in sys.path if os.path.isabs(place))]
     code = "import sys; sys.path[:] = sys.argv[3:]; from neurosim.recording.survey import main; main()"
     return [sys.executable, "-I", "-c", code, os.fspath(path.absolute()), str(seconds), *places]
 
@@ -90,7 +91,9 @@ def _told(child: subprocess.CompletedProcess[bytes], seconds: int) -> str:
         return child.stdout.decode(errors="replace").strip()
     if -child.returncode in (getattr(signal, "SIGXCPU", None), getattr(signal, "SIGKILL", None)):
         return _endless(seconds)
-    return f"HDF5 crashes on it, with status {child.returncode}"
+    if child.returncode > 0:
+        return f"the process that looked through it failed, with status {child.returncode}"
+    return f"HDF5 crashes on it, with signal {-child.returncode}"
 
 
 def _endless(seconds: int) -> str:

@@ -150,7 +150,7 @@ class Trainer:
         chance = 100 * (1 - np.bincount(labels).max() / len(labels))
         if error > chance - NO_BETTER:
             log.warning(
-                "scheme %r: trained to chance: training error %.2f %% after %d epochs, and always answering the commonest class has "
+                "scheme %r: trained to chance: training error %.2f %% after %d epochs, and always giving the commonest class has "
                 "%.2f %%; lower the learning rate, unless this is meant (a control, or a stage in which the output rests)",
                 self.pathway.name, error, self.epochs, chance,
             )  # fmt: skip
@@ -362,8 +362,9 @@ class Trainer:
         targets = {f"network|{k}": v for k, v in (self.network.parameters() | self.network.memory()).items()}
         targets |= {f"pathway|{k}": v for k, v in (self.pathway.parameters() | self.pathway.memory()).items()}
         for name, target in targets.items():
-            require(name in state, f"checkpoint: {name!r} is missing; the model does not fit this run file")
-            require(target.shape == state[name].shape, f"checkpoint: {name!r} has shape {state[name].shape}, not {target.shape}")
+            require(name in state, f"checkpoint: {quoted(name)} is missing; the model does not fit this run file")
+            shape = state[name].shape
+            require(target.shape == shape, f"checkpoint: {quoted(name)} has shape {shape}, not {target.shape}")
             target[...] = self.network.backend.asarray(state[name])
         for commit, group in ((self.commit, "optimiser"), (self.feedback_commit, "feedback_optimiser")):
             commit.restore({k.split("|", 1)[1]: v for k, v in state.items() if k.startswith(f"{group}|")})

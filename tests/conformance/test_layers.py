@@ -28,7 +28,7 @@ ONLY_IN = {
     "llvmlite": {"capture/machine_code.py"},
     "h5py": {"recording"},
     "isal": {"recording/packing.py"},
-    "brian2": {"equations", "spiking"},
+    "brian2": {"spiking"},
     "typer": {"cli"},
     "pydantic": {"experiments"},
 }

@@ -111,7 +111,7 @@ BAD = [
     ("record.variables=[{variable='a', every=3}]", "m: record.variables.0.every = 3: expected text in quotes"),
     ("record.variables=[{}]", "m: record.variables.0.variable is missing"),
     ("record.variables=['x.rate every 0 steps']", "m: record: interval: every 0 steps: expected 1 or more"),
-    (f"record.variables=['x.rate every {'9' * 5000} steps']", "m: record: record 'x.rate every 999.*\\.\\.\\.': expected VARIABLE"),
+    (f"record.variables=['x.rate every {'9' * 5000} steps']", "m: record: record 'x.rate every 999.*': expected VARIABLE"),
     (f"record.variables=['x.rate[random {'9' * 30}]']", r"m: record: neurons \[random 999"),
     (f"record.alignment=every {'9' * 30} steps", "m: record: interval 'every 999"),
     ("record.alignment=every -1 epoch", "m: record: interval 'every -1 epoch': expected a number"),
@@ -137,7 +137,8 @@ def schema_keys(section=ModelTable, path=""):
         yield from (found for part in inner if issubclass(part, Section) for found in schema_keys(part, at))
 
 
-ODD = ["1", "-1", "1.5", "nan", "x", "''", "true", "[]", "[1]", "[[]]", "{}", "{a = 1}", "[{}]", "1979-05-27", "9" * 30, "x" * 10_000]
+ODD = ["1", "-1", "1.5", "nan", "x", "''", "true", "[]", "[1]", "[[]]", "{}", "{a = 1}", "[{}]", "1979-05-27", "9" * 30,
+    "x" * 10_000]
 
 
 @pytest.mark.parametrize("key", list(schema_keys()))

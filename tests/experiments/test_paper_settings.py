@@ -179,7 +179,7 @@ DEFAULTS = {
 
 
 def links(update):
-    return None if update is None else [(link.name, vars(link)) for link in update.links]
+    return None if update is None else [(link.name, {k: v for k, v in vars(link).items() if k[0] != "_"}) for link in update.links]
 
 
 def defaults(scheme):

@@ -6,8 +6,10 @@ import h5py
 import numpy as np
 import pytest
 
+from neurosim.backends import limits
 from neurosim.errors import RunFileError
 from neurosim.recording import Run, RunFile, problems
+from neurosim.recording.guard import whole
 
 
 def everything(path):
@@ -33,6 +35,16 @@ def replaced(path, name, make):
 def test_the_file_is_good_before_anything_is_done_to_it(made_up):
     everything(made_up)
     assert problems(made_up) == []
+
+
+def test_what_a_job_may_not_use_is_not_free(tmp_path, monkeypatch):
+    """The machine may have more memory than a container allows."""
+    with h5py.File(tmp_path / "file.h5", "w") as file:
+        file["few"], file["many"] = np.ones(2**10, np.uint8), np.ones(2**22, np.uint8)
+        monkeypatch.setattr(limits, "free_memory", lambda: limits.Room(2**21, "the control group's limit of 2 MiB"))
+        assert whole(file["few"]).sum() == 2**10
+        with pytest.raises(RunFileError, match="takes 4,194,304 bytes, more than the 2,097,152 that are free"):
+            whole(file["many"])
 
 
 VALUES = ["metrics/test/loss", "populations/hidden1/rate", "checkpoints/0/network/x__hidden1.w", "alignment/x__hidden1/angle"]
@@ -173,3 +185,68 @@ def test_the_file_is_opened_for_reading_only(made_up):
     before = Path(made_up).read_bytes()
     everything(made_up)
     assert Path(made_up).read_bytes() == before
+
+
+CLOCKS = {
+    "no number": ([0.0, np.nan, 2.0, 3.0, 4.0], "metrics/test/epoch holds float64.*expected one, of whole numbers"),
+    "twice": ([0, 1, 1, 2, 3], "metrics/test has an epoch twice"),
+    "negative": ([-1, 0, 1, 2, 3], "metrics/test/epoch goes below 0"),
+    "square": ([[0, 1, 2, 3, 4]] * 5, "metrics/test/epoch holds int64 of 2 dimensions: expected one"),
+}
+
+
+@pytest.mark.parametrize("kind", CLOCKS)
+def test_epochs_are_whole_numbers_each_once(made_up, kind):
+    """A report or ``watch`` puts the metrics side by side by them."""
+    values, told = CLOCKS[kind]
+    replaced(made_up, "metrics/test/epoch", lambda file: file.create_dataset("metrics/test/epoch", data=values))
+    with Run(made_up) as run, pytest.raises(RunFileError, match=told):
+        run.metrics  # noqa: B018
+
+
+def test_a_metric_that_is_missing(made_up):
+    with h5py.File(made_up, "r+") as file:
+        del file["metrics/test/loss"]
+    with Run(made_up) as run, pytest.raises(RunFileError, match="metrics/test lacks loss"):
+        run.metrics  # noqa: B018
+
+
+def test_a_small_chunk_that_unpacks_to_a_large_one(made_up):
+    """The first look is at what a chunk takes on the disk: 64 KiB of values in 300 KiB are more than those."""
+    import zlib
+
+    def make(file):
+        options = {"chunks": (8192,), "maxshape": (None,), "shuffle": True, "compression": "gzip", "fletcher32": True}
+        dataset = file.create_dataset("metrics/test/loss", (5,), "f8", **options)
+        dataset.id.write_direct_chunk((0,), zlib.compress(bytes(2**28), 9) + bytes(4))
+
+    replaced(made_up, "metrics/test/loss", make)
+    with pytest.raises(RunFileError, match="chunks that hold more than they may"):
+        everything(made_up)
+
+
+def test_a_large_chunk_is_unpacked_no_further_than_it_may(made_up):
+    import zlib
+
+    def make(file):
+        options = {"chunks": (2**18,), "maxshape": (None,), "shuffle": True, "compression": "gzip", "fletcher32": True}
+        dataset = file.create_dataset("metrics/test/loss", (5,), "f8", **options)
+        dataset.id.write_direct_chunk((0,), zlib.compress(bytes(2**29), 9) + bytes(4))  # 500 KiB, for 2 MiB of values
+
+    replaced(made_up, "metrics/test/loss", make)
+    with pytest.raises(RunFileError, match="chunks that hold more than they may"):
+        everything(made_up)
+
+
+def test_what_is_missing_among_the_attributes_is_told(made_up):
+    with h5py.File(made_up, "r+") as file:
+        del file.attrs["digests"], file.attrs["model_name"]
+    with Run(made_up) as run, pytest.raises(RunFileError, match="attribute 'model_name' is missing"):
+        run.attributes["model_name"]
+
+
+def test_no_terminal_gets_control_characters(made_up):
+    with h5py.File(made_up, "r+") as file:
+        del file.attrs["digests"]
+        file.attrs["device"] = np.bytes_(b"CPU\x1b]0;title\x07 \xff")
+    assert Run(made_up).attributes["device"] == "CPU\ufffd]0;title\ufffd \ufffd"

@@ -340,3 +340,36 @@ def test_places_that_cannot_be_written_are_refused(make_run, tmp_path, name, sai
 def test_no_runs_are_no_report(tmp_path):
     with pytest.raises(RunFileError, match="no run given"):
         write_report([], tmp_path / "r.html")
+
+
+# ---------------------------------------------------------------------- numbers that are none, and runs that hardly began
+
+NUMBERS = {
+    "metrics/train/loss": [np.nan, np.inf, 1e308, 5e-324, -1.0],
+    "metrics/test/error": [np.nan, -np.inf, 3e38],
+    "metrics/train/seconds": [np.nan, np.inf, 0.0],
+    "populations/hidden1/rate": [np.nan, np.inf, 3e38, -3e38],
+    "projections/x__hidden1/w": [np.nan, 3e38],
+    "alignment/x__hidden1/angle": [np.nan, np.inf, 1e308],
+    "spikes/hidden1/time": [np.nan, np.inf, 1e308],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in NUMBERS.items() for value in values])
+@pytest.mark.filterwarnings("error")
+def test_any_number_makes_a_page_or_one_line(make_run, edited, name, value):
+    def change(file):
+        file[name][-2:] = value
+
+    try:
+        text = page([edited(make_run(spikes=True), change)])
+    except RunFileError as error:
+        assert "\n" not in str(error)
+    else:
+        assert "<h1" in text
+
+
+@pytest.mark.parametrize("epochs", [0, 1])
+@pytest.mark.filterwarnings("error")
+def test_a_run_that_hardly_began_makes_a_page(make_run, epochs):
+    assert "<h1" in page([make_run(epochs=epochs)])
