@@ -153,7 +153,7 @@ def test_a_link_to_a_file_that_is_being_written_is_no_way_round(tmp_path, synthe
 
 def test_a_file_that_may_only_be_read_is_read(killed, monkeypatch):
     def refused(path, flags, *rest, **options):
-        if flags & os.O_RDWR:
+        if path == killed and flags & os.O_RDWR:
             raise PermissionError(13, "Permission denied")
         return opened(path, flags, *rest, **options)
 
