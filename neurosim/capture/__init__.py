@@ -1,10 +1,11 @@
 """A training step written down once as a graph of array operations, then planned, fused and replayed without allocating."""
 
+from neurosim.capture.exchange import recording
 from neurosim.capture.graph import Graph, Node
 from neurosim.capture.plan import Plan, planned
 from neurosim.capture.randomness import Randomness
 from neurosim.capture.reach import Reach
-from neurosim.capture.recorded import Leaf, Recorded, recording, run_kernel
+from neurosim.capture.recorded import Leaf, Recorded, run_kernel
 from neurosim.capture.schedule import Item, check_order, scheduled
 
 __all__ = [

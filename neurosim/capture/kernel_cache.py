@@ -17,7 +17,7 @@ from pathlib import Path
 
 import platformdirs
 
-SUFFIX = ".kernel"  # an entry is the digest of the code, then the code
+SUFFIX = ".o"  # an entry is the digest of the code, then the code
 DIGEST = 32  # bytes
 LIMIT = 64 << 20  # bytes of all entries; an HSIC model of seven layers takes about a third of one MiB
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import random
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -31,13 +30,22 @@ class Randomness:
 
     def drawn_from(self) -> str | None:
         """Return the name of a generator that was drawn from since, or None."""
-        return next((name for name, get, _, state in self.generators if pickle.dumps(get()) != pickle.dumps(state)), None)
+        return next((name for name, get, _, state in self.generators if _plain(get()) != _plain(state)), None)
 
     def restore(self) -> None:
         """Let all stand where they stood."""
         for _, get, put, state in self.generators:
-            if pickle.dumps(get()) != pickle.dumps(state):
+            if _plain(get()) != _plain(state):
                 put(state)
+
+
+def _plain(state: Any) -> Any:
+    """Return a generator's state as what compares by ``==``."""
+    if isinstance(state, np.ndarray):
+        return state.tolist()
+    if isinstance(state, dict):
+        return {key: _plain(value) for key, value in state.items()}
+    return [_plain(value) for value in state] if isinstance(state, tuple | list) else state
 
 
 def _getter(bits: Any) -> Callable[[], Any]:

@@ -7,14 +7,12 @@ NumPy's own protocols do the rest: ``np.tanh(recorded)`` and ``recorded @ w`` ar
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from neurosim.capture.graph import BITWISE, COMPARISONS, LOGICAL, Array, Graph, Node, Shape
-from neurosim.capture.reach import Reach
 from neurosim.errors import quoted
 
 TRUTHS = COMPARISONS | LOGICAL | frozenset(BITWISE)
@@ -234,77 +232,9 @@ def run_kernel(source: str, arrays: Mapping[str, Any], constants: Mapping[str, A
             arrays[name][...] = scope[name]
 
 
-@contextmanager
-def recording(graph: Graph, holders: list[Any], kind: type, outside: tuple[type, ...] = ()) -> Iterator[None]:
-    """Put leaves in place of every array of ``kind`` that ``holders`` hold (see ``Reach``); then put the arrays back.
-
-    What the step has written into them by then is what ``graph`` will assign.  Where it fails, everything is as it was before.
-    """
-    before, exchange = Reach(holders, (*outside, Graph, Node, Recorded)), _Exchange(graph, kind)
-    try:
-        before.replace(exchange.wrapped)
-        yield
-        after = Reach(holders, before.outside)
-        after.replace(exchange.unwrapped)
-        # in the order of what was written, which holds for a resumed run too, whose holders were filled in another
-        for leaf in sorted(exchange.found.values(), key=lambda leaf: (leaf.node.number, leaf.known.number)):
-            graph.assign(leaf.known, leaf.node)
-        graph.check()
-    except BaseException:
-        before.restore()
-        raise
-
-
-class _Exchange:
-    """Leaves for arrays, and arrays for leaves.
-
-    found : the leaves that the holders hold at the end of the step, by the id of their array
-    """
-
-    def __init__(self, graph: Graph, kind: type) -> None:
-        self.graph, self.kind = graph, kind
-        self.leaves: dict[int, Leaf] = {}
-        self.tuples: dict[int, tuple[tuple[Any, ...], tuple[Any, ...]]] = {}  # by the id of the one with leaves: both
-        self.found: dict[int, Leaf] = {}
-
-    def wrapped(self, value: Any, place: str) -> Any:
-        """Return the leaf of an array, a tuple with leaves for one with arrays, anything else as it is."""
-        if isinstance(value, tuple):
-            items = [self.wrapped(item, place) for item in value]
-            if all(a is b for a, b in zip(items, value, strict=True)):
-                return value
-            made = _like(value, items)
-            self.tuples[id(made)] = made, value
-            return made
-        array: Any = value
-        if not isinstance(value, self.kind) or not array.flags.c_contiguous:  # a view in another order: refused where it is used
-            return value
-        if id(value) not in self.leaves:
-            self.leaves[id(value)] = Leaf(self.graph, value)
-        return self.leaves[id(value)]
-
-    def unwrapped(self, value: Any, place: str) -> Any:
-        """Return the array of a leaf, the tuple that was there for one with leaves, anything else as it is."""
-        if isinstance(value, tuple):
-            items = [self.unwrapped(item, place) for item in value]
-            if id(value) in self.tuples:
-                return self.tuples[id(value)][1]
-            return value if all(a is b for a, b in zip(items, value, strict=True)) else _like(value, items)
-        if isinstance(value, Leaf):
-            self.found[id(value.array)] = value
-            return value.array
-        if isinstance(value, Recorded):
-            raise self.graph.refusal(f"a value of the step is kept in {place}: write it into an array, array[...] = value")
-        return value
-
-
 def _shown(index: Any) -> str:
     """Return an index as a message shows it."""
     return "an array" if hasattr(index, "shape") else quoted(index)
-
-
-def _like(value: tuple[Any, ...], items: list[Any]) -> tuple[Any, ...]:
-    return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
 
 
 # ---------------------------------------------------------------------- NumPy's functions that are no ufuncs

@@ -14,7 +14,8 @@ from neurosim.cli import arguments as args
 from neurosim.errors import DivergedError, require
 
 if TYPE_CHECKING:
-    from neurosim.experiments.comparison import Result, Watch
+    from neurosim.experiments.comparison import Watch
+    from neurosim.experiments.comparison_table import Result
     from neurosim.experiments.schema import ModelTable
 
 Rows = Annotated[str | None, typer.Option("--schemes", help="Rows to run, separated by commas.  [default: all]")]
@@ -129,7 +130,7 @@ def _print_table(results: Sequence[Result], title: str) -> None:
     """Print numbers and claims in one table, or below each other where the terminal is narrow."""
     from neurosim.cli.progress import console
     from neurosim.cli.tables import fitted, show
-    from neurosim.experiments.comparison import summarised
+    from neurosim.experiments.comparison_table import summarised
 
     schemes, *cells = zip(*summarised(results), strict=True)
     columns = [(heading, list(column)) for heading, column in zip((*NUMBERS, *CLAIMS), cells, strict=True)]
@@ -138,7 +139,7 @@ def _print_table(results: Sequence[Result], title: str) -> None:
 
 
 def _print_after(results: Sequence[Result], out: Path, data: str) -> None:
-    from neurosim.experiments.comparison import BASELINE
+    from neurosim.experiments.comparison_table import BASELINE
 
     for result in results:
         if result.failure:

@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
     streams.ensure()
-    with Signals(program=arguments is None), warnings.catch_warnings():
+    with Signals(program=arguments is None, only_looks=given[:1] == ["watch"]), warnings.catch_warnings():
         survive()
         try:
             status = int(app(given, prog_name="neurosim", standalone_mode=False) or 0)

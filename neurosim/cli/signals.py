@@ -18,10 +18,12 @@ class Signals:
     others change nothing: they often come in pairs, and what is written then must be written to its end.
 
     program : whether the process ends afterwards; it then is not disturbed in ending either
+    only_looks : whether the command has nothing to lose; Ctrl-C then ends it even where a script's ``&`` had it ignored
     """
 
-    def __init__(self, *, program: bool) -> None:
+    def __init__(self, *, program: bool, only_looks: bool = False) -> None:
         self.program = program
+        self.only_looks = only_looks
         self.came = False
         self._before: dict[int, Any] = {}
 
@@ -31,7 +33,8 @@ class Signals:
                 before = signal.getsignal(number)
                 if before is not None:  # None: set by something that is not Python, and not ours to replace
                     self._before[number] = before
-                    signal.signal(number, _nothing if before is signal.SIG_IGN else self._answer)
+                    ignored = before is signal.SIG_IGN and not (self.only_looks and number == signal.SIGINT)
+                    signal.signal(number, _nothing if ignored else self._answer)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

@@ -31,8 +31,11 @@ def fitted(console: Console, rows: Column, columns: Sequence[Sequence[Column]], 
         first = first[0], [folded(name, max(console.width // 2, 12)) for name in first[1]]
     gap, parts = min((_packed(console.width - EDGES, first, plain, gap) for gap in GAPS), key=lambda found: len(found[1]))
     left = [_plain(console, (heading, []))[0] for heading in left]
-    lines = frame(console)
-    return Group(*(_table(lines, first, part, gap, title if part is parts[0] else "", left) for part in parts))
+    tables = [_table(frame(console), first, part, gap, title if part is parts[0] else "", left) for part in parts]
+    for table, part in zip(tables, parts, strict=True):
+        needed = EDGES + _width(first) + sum(_width(column) + gap for column in part)
+        table.width = needed if needed > console.width else None  # a single column that is wider than the console is not cut
+    return Group(*tables)
 
 
 def frame(console: Console) -> Box:
@@ -42,8 +45,8 @@ def frame(console: Console) -> Box:
 
 def show(console: Console, tables: Group) -> None:
     """Print tables whole, also where a single column is wider than the console."""
-    widest = max(console.measure(table).maximum for table in tables.renderables)
-    console.print(tables, width=max(console.width, widest), crop=False)
+    widths = [table.width or 0 for table in tables.renderables if isinstance(table, Table)]
+    console.print(tables, width=max(console.width, *widths), crop=False)
 
 
 def folded(name: str, most: int) -> str:

@@ -181,7 +181,7 @@ def _power(node: ast.expr, base: Any, exponent: Any) -> Number:
     if not isinstance(exponent, sympy.Expr):
         _check_exponent(node, exponent)
     if not isinstance(base, sympy.Expr):
-        base = float(base)  # sympy works out powers of a whole number in full wherever its exponent becomes a number
+        base = float(base)  # sympy works out a whole number's powers in full, as far as memory goes
     return _known(node, sympy.Pow(_as_sympy(base), _as_sympy(exponent)))
 
 

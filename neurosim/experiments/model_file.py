@@ -44,7 +44,8 @@ class ModelFile:
         """
         path = reading.locate(name)
         contents = reading.recording(reading.override(reading.contents(path), settings), record, alignment)
-        require("rows" not in contents, f"{path.stem}: a comparison file, not a model; use neurosim compare --file {pasteable(name)}")
+        instead = f"use neurosim compare --file {pasteable(name)}"
+        require("rows" not in contents, f"{path.stem}: a comparison file, not a model; {instead}")
         return ModelFile.of(utf8(path.stem), contents)
 
     @property

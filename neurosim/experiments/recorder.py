@@ -96,6 +96,9 @@ class Recorder(Observer):
         file = RunFile.resume(Path(path), series=plan.series(), checkpoint=plan.layout())
         try:
             trainer.restore(file.last_checkpoint())
+            if trainer.epoch >= trainer.epochs:  # it was stopped after its last epoch
+                file.set_status("complete")
+                raise RunFileError(f"run file {path}: complete; there is nothing to go on with")
         except BaseException:
             file.close()
             raise

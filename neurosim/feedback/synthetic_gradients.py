@@ -1,4 +1,4 @@
-"""Decoupled neural interfaces: a module beside each population predicts the gradient before anything above has answered."""
+"""Decoupled neural interfaces: a module beside each population predicts the error before anything above has answered."""
 
 from __future__ import annotations
 

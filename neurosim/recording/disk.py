@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,16 @@ def hdf5(open_file: Callable[..., h5py.File]) -> h5py.File:
     return open_file(locking=False)
 
 
+def read_at_most(access: h5py.h5p.PropFAID, times: int) -> None:
+    """Have HDF5 try so often to read what does not agree with its checksum, in a file that is read while it is written.
+
+    It waits twice as long each time, and its own choice of 100 times does not end.  h5py has no call for it, and its library does
+    not show the function everywhere (Windows).
+    """
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(h5py.h5p.__file__).H5Pset_metadata_read_attempts(ctypes.c_int64(access.id), ctypes.c_uint(times))
+
+
 def reserve(raw: Any, size: int) -> int:
     """Make a file at least ``size`` bytes long, on the disk; return its length.
 
@@ -123,7 +135,7 @@ class Place:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._raw = path.open("ab", buffering=0)
-        self._length = 0
+        self._length = os.fstat(self._raw.fileno()).st_size
 
     def hold(self, size: int) -> None:
         """Have room for ``size`` bytes in all.  Raises OSError where there is none, LostFileError as ``check`` does."""

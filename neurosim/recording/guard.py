@@ -12,8 +12,8 @@ from typing import Any
 
 import h5py
 import numpy as np
-import psutil
 
+from neurosim.backends import limits
 from neurosim.errors import RunFileError, quoted, require
 
 # what h5py raises for damage, by its place
@@ -151,8 +151,9 @@ def whole(dataset: h5py.Dataset, rows: int | None = None) -> np.ndarray:
     Raises RunFileError where they do not fit into the memory that is free.
     """
     size = _size(readable(dataset, rows), rows)
-    free = psutil.virtual_memory().available
-    require(size < free, f"{_named(dataset)} takes {size:,} bytes, more than the {free:,} that are free", RunFileError)
+    if size > SPARE:
+        free = limits.free_memory().bytes
+        require(size < free, f"{_named(dataset)} takes {size:,} bytes, more than the {free:,} that are free", RunFileError)
     values: np.ndarray = dataset[:rows] if dataset.shape else dataset[()]
     return values
 

@@ -21,9 +21,9 @@ import h5py
 import numpy as np
 
 from neurosim.errors import RunFileError, require
-from neurosim.recording import checkpoints, copying, digests, tables
+from neurosim.recording import checkpoints, copying, digests, disk, tables
 from neurosim.recording.checkpoints import Layout
-from neurosim.recording.disk import FULL, Place, check_free, check_one_name, followed, hdf5, reserve, settle, unwritable
+from neurosim.recording.disk import FULL, Place, check_free, check_one_name, followed, hdf5, read_at_most, reserve, unwritable
 from neurosim.recording.opening import SCHEMA_VERSION, opened
 from neurosim.recording.packing import FILTERS, GrowingDataset
 from neurosim.recording.series import CHUNK, Series
@@ -122,7 +122,7 @@ class RunFile:
                 _set_text(file, "status", "running")
                 _set_text(file, "reason", "")
                 digests.seal_all(file, TEXTS)
-            settle(fresh)
+            disk.settle(fresh)
             fresh.replace(path)
             return cls(path, lock)
         except BaseException:
@@ -262,6 +262,7 @@ def _swmr_writer(path: Path, locking: bool = True) -> h5py.File:
     access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
     access.set_cache(0, 521, 4 * CHUNK, 1.0)  # of each dataset: the chunk that is being filled; whole ones need not stay
     access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
+    read_at_most(access, 1)  # nobody else writes it: what disagrees has been changed, and would be read for ever
     if not locking:
         access.set_file_locking(False, True)
     return h5py.File(h5py.h5f.open(os.fsencode(path), h5py.h5f.ACC_RDWR | h5py.h5f.ACC_SWMR_WRITE, access))
@@ -269,7 +270,7 @@ def _swmr_writer(path: Path, locking: bool = True) -> h5py.File:
 
 def _take_name(fresh: Path, path: Path, overwrite: bool) -> None:
     """Give a whole file its name, over nothing that must be kept."""
-    settle(fresh)
+    disk.settle(fresh)
     if overwrite:
         fresh.replace(path)
         return

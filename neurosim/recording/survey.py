@@ -8,7 +8,6 @@ remembered for as long as the file does not change.
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import os
 import signal
@@ -21,12 +20,13 @@ from typing import Any
 import h5py
 
 from neurosim.errors import RunFileError
-from neurosim.recording.disk import hdf5
+from neurosim.recording.disk import hdf5, read_at_most
 from neurosim.recording.guard import UNREADABLE, TooLargeError, attributes, direct, guarded, text
 
 SECONDS = 3  # of the processor's time, and one more for each SPEED bytes of the file: a file that is good takes a few per cent
 SPEED = 2**28
 PATIENCE = 20  # times as many seconds by the clock: other work or a slow disk is no damage
+ATTEMPTS = 26  # at what does not agree with its checksum, in 0.1 s: a writer may be in the middle of it
 MEMORY = 2**28  # bytes beyond what the child has when it begins
 UNOPENED, REFUSED = 8, 9  # exit statuses of a child that could not open the file, or says why nobody should
 
@@ -155,18 +155,8 @@ def open_read(path: Path, locking: bool | None = None) -> h5py.File:
     access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)
     if locking is False:
         access.set_file_locking(False, True)
-    _be_impatient(access)
+    read_at_most(access, ATTEMPTS)
     return h5py.File(h5py.h5f.open(os.fsencode(path), h5py.h5f.ACC_RDONLY | h5py.h5f.ACC_SWMR_READ, access))
-
-
-def _be_impatient(access: h5py.h5p.PropFAID) -> None:
-    """Have HDF5 read what does not agree with its checksum 26 times, which takes 0.1 s: a writer may be in the middle of it.
-
-    It waits twice as long each time, and its own choice of 100 times would not end.  h5py has no call for it; where its library
-    does not show the function either (Windows), the survey's clock ends the waiting.
-    """
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(h5py.h5p.__file__).H5Pset_metadata_read_attempts(ctypes.c_int64(access.id), ctypes.c_uint(26))
 
 
 def look_through(file: h5py.File) -> None:

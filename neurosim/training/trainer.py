@@ -150,7 +150,7 @@ class Trainer:
         chance = 100 * (1 - np.bincount(labels).max() / len(labels))
         if error > chance - NO_BETTER:
             log.warning(
-                "scheme %r: trained to chance: training error %.2f %% after %d epochs, and always answering the commonest class has "
+                "scheme %r: trained to chance: training error %.2f %% after %d epochs, and always giving the commonest class has "
                 "%.2f %%; lower the learning rate, unless this is meant (a control, or a stage in which the output rests)",
                 self.pathway.name, error, self.epochs, chance,
             )  # fmt: skip

@@ -1,5 +1,6 @@
 """Runs as npz, CSV and Parquet, and how a target takes its name."""
 
+import csv
 import gc
 import importlib.util
 import tracemalloc
@@ -377,3 +378,19 @@ def test_a_missing_library_says_what_to_install(monkeypatch, tmp_path, made_up, 
     with pytest.raises(InputError, match=rf"{to} needs {library}, which is not installed; pip install neurosim\[{to}\]"):
         exported(made_up, to)
     assert below(tmp_path) == ["run.h5"]
+
+
+# ---------------------------------------------------------------------- spreadsheets
+
+FORMULAS = ["=1+1", "+1", "-1+1", "@SUM(A1)", "\t=1"]
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_no_text_in_a_csv_file_is_a_formula_and_numbers_stay_numbers(run_of, tmp_path, text):
+    rates = {"populations/hidden1/rate": (np.full((2, 3, 2), -1.5), [0, 10], {"dims": "recording sample neuron"})}
+    with Run(run_of(rates, device=text)) as run:
+        export(run, "csv", tmp_path / "out")
+    with open(tmp_path / "out/attributes.csv", newline="", encoding="utf-8") as file:
+        assert {"name": "device", "value": f"'{text}"} in list(csv.DictReader(file))
+    with open(tmp_path / "out/hidden1.rate.csv", newline="", encoding="utf-8") as file:
+        assert {line["neuron_0"] for line in csv.DictReader(file)} == {"-1.5"}

@@ -19,7 +19,7 @@ from neurosim.experiments.model_file import ModelFile
 from neurosim.experiments.run import prepare
 from neurosim.feedback import pathways
 from neurosim.network import Network
-from neurosim.plasticity import SGD, Adam, CoActivationMemory
+from neurosim.plasticity import SGD, Adam, CoActivationMemory, PlasticityRule
 from neurosim.training import Trainer
 from neurosim.transfer import BatchNormalisation
 
@@ -94,6 +94,25 @@ def test_a_hundred_steps_in_float32_agree(cupy, scheme):
         device.run_epoch(data())
     for name, value in host.network.parameters().items():
         np.testing.assert_allclose(device.network.parameters()[name], value, rtol=0, atol=1e-3 * np.abs(value).max(), err_msg=name)
+
+
+def test_every_function_of_a_rule_agrees(cupy):
+    """Floor division and remainder are written out for the GPU; one-sided terms are sums over the batch."""
+    rules = [
+        "dw = rate_post // 0.2 * (rate_pre % 0.3) + rate_pre % -0.3 + rate_post // -0.2 - 0.1 * w",
+        "dw = int(rate_pre > 0 and not rate_pre > 1 or rate_pre == -1) * log10(3 + rate_post) + int(9 * rate_pre) * arcsin(0.3)",
+        "dw = clip(rate_pre, -0.5, 0.5) * arccos(rate_post) - floor(w) * ceil(rate_pre) + abs(rate_post)**1.5",
+    ]
+
+    def trained(backend):
+        made = trainer(pathways()["backprop"], {}, backend, "float64", SGD(0.05), normalised=False)
+        for projection, text in zip(made.network.projections.values(), rules, strict=False):
+            projection.rule = PlasticityRule(text)
+        made.run_epoch(data())
+        assert all(captured.program is not None for captured in made._programs.values())
+        return made
+
+    assert_same(trained(NumpyBackend()), trained(CupyBackend()), 1e-9)
 
 
 def test_the_column_solve_agrees(cupy):

@@ -129,7 +129,7 @@ def test_an_entry_that_cannot_be_read_is_compiled(folder, monkeypatch):
 def test_the_cache_does_not_grow_without_end(folder, monkeypatch):
     monkeypatch.setattr(kernel_cache, "LIMIT", 1000)
     for age in range(10):
-        path = folder / f"kernel_{age}.kernel"
+        path = folder / f"kernel_{age}.o"
         path.write_bytes(b"x" * 300)
         os.utime(path, (1e9 - age, 1e9 - age))
     kernel_cache.write("kernel_new", b"y" * 100)
@@ -172,6 +172,6 @@ def test_a_cut_file_does_not_end_the_process(tmp_path):
         assert done.returncode == 0, done.stderr
         entries = sorted((tmp_path / "neurosim" / "kernels").iterdir())
         assert len(entries) > 5
-        assert all(entry.suffix == ".kernel" for entry in entries)
+        assert all(entry.suffix == ".o" for entry in entries)
         for entry in entries if length else ():
             entry.write_bytes(entry.read_bytes()[:length])

@@ -1,11 +1,15 @@
 """Recording from the command line; runs followed, checked, and listed while they go and after they were stopped."""
 
+import dataclasses
 import os
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +21,8 @@ SMALL = ["--data", "digits", "--set", "network.hidden=[16]", "--set", "data.limi
 RUN = ["run", "backprop-dtp-mnist", *SMALL, "--quiet"]
 PROGRAM = [sys.executable, "-m", "neurosim"]
 ENVIRONMENT = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
+# a process group of its own, which hears Ctrl-C even where these tests run in a script's background
+UNIGNORED = {"start_new_session": True, "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
 
 
 @pytest.fixture
@@ -124,6 +130,100 @@ def test_a_stopped_run_is_told(capsys):
     capsys.readouterr()
     assert main(["watch", "r.h5"]) == 3
     assert "failed (population 'hidden1': drive is nan); continue with" in capsys.readouterr().err
+
+
+def left_running(path, host):
+    """Make ``path`` a file whose writer was killed on ``host``."""
+    from neurosim.recording import RunFile
+    from neurosim.recording.writer_lock import Writer, lock_of
+
+    RunFile.resume(Path(path)).close()
+    writer = dataclasses.replace(Writer.here(), **({"host": host} if host else {"pid": 2**22 - 1}))
+    lock_of(Path(path)).write_bytes(writer.record.encode())
+
+
+@pytest.mark.parametrize("host", [None, "node17"])
+def test_watching_ends_where_nobody_writes(finished, host, capsys, monkeypatch):
+    """Of a process on another machine it may not be said at once."""
+    left_running(finished, host)
+    monkeypatch.setattr("neurosim.recording.writer_lock.SILENT", 0.5)
+    capsys.readouterr()
+    assert main(["watch", finished, "--every", "0.1"]) == 3
+    said = capsys.readouterr()
+    assert len(said.out.splitlines()) == 3
+    told = f"its process was killed; continue with: neurosim run --resume --out {finished}"
+    assert said.err == f"neurosim: run file {finished}: {told}\n"
+
+
+@pytest.mark.parametrize(("host", "said"), [(None, "is written by no process now"), ("node17", "goes on")])
+def test_leaving_a_watch_says_whether_the_run_goes_on(finished, host, said, capsys, monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    left_running(finished, host)
+    monkeypatch.setattr("neurosim.cli.watch._lines", interrupted)
+    capsys.readouterr()
+    assert main(["watch", finished]) == 130
+    assert capsys.readouterr().err == f"neurosim: interrupted; {finished} {said}\n"
+
+
+SCRIPT = """
+{run} 2> run.err &
+until [ -f r.h5 ]; do sleep 0.1; done
+trap : INT
+{watch} 2> watch.err > /dev/null
+sleep 1
+kill -0 $! && echo the run goes on
+kill -9 $!; wait
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
+def test_ctrl_c_at_watch_in_a_script_leaves_the_run_in_its_background(tmp_path):
+    commands = {"run": [*PROGRAM, *RUN, "--epochs", "100000", "--out", "r.h5"], "watch": [*PROGRAM, "watch", "r.h5"]}
+    script = SCRIPT.format(**{name: shlex.join(command) for name, command in commands.items()})
+    shell = subprocess.Popen(["bash", "-c", script], env=ENVIRONMENT, stdout=subprocess.PIPE, text=True, **UNIGNORED)
+    while not (tmp_path / "r.h5").exists():
+        time.sleep(0.1)
+    time.sleep(6)  # until watch watches
+    os.killpg(shell.pid, signal.SIGINT)
+    assert shell.communicate()[0] == "the run goes on\n"
+    assert "interrupted; r.h5 goes on" in (tmp_path / "watch.err").read_text()
+    assert main(["watch", "r.h5"]) == 3
+
+
+# ---------------------------------------------------------------------- a file under a run
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda path: path.unlink(), "it was deleted; run the model again"),
+        (lambda path: os.truncate(path, 3000), "it was cut to 3,000 bytes"),
+        (lambda path: path.rename("other.h5"), "it, or its folder, was renamed; continue with --resume and its new name"),
+    ],
+)
+def test_a_file_that_is_changed_under_its_run_is_one_line(change, said, capsys, tmp_path):
+    path = tmp_path / "r.h5"
+
+    def interfere():
+        while not path.exists():
+            time.sleep(0.01)
+        change(path)
+
+    interfering = threading.Thread(target=interfere)
+    interfering.start()
+    assert main([*RUN, "--epochs", "2000", "--out", "r.h5"]) == 3
+    interfering.join()
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and f"neurosim: run file r.h5: somebody changed it while it was written: {said}" in error
+
+
+def test_a_path_that_ends_in_a_slash_is_no_file(capsys, tmp_path):
+    assert main([*RUN, "--out", "new/"]) == 2
+    assert "new/ is a folder: expected a file such as run.h5; leave the slash out" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 # ---------------------------------------------------------------------- check

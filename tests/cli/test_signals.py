@@ -62,6 +62,12 @@ def test_what_was_ignored_stays_ignored(number):
     assert signal.getsignal(number) == signal.SIG_IGN
 
 
+def test_what_only_looks_on_is_ended_by_ctrl_c_all_the_same():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with pytest.raises(KeyboardInterrupt), Signals(program=False, only_looks=True):
+        signal.raise_signal(signal.SIGINT)
+
+
 def test_a_program_that_was_interrupted_is_left_to_end():
     with pytest.raises(KeyboardInterrupt), Signals(program=True):
         signal.raise_signal(signal.SIGTERM)

@@ -65,15 +65,20 @@ def test_whatever_else_a_pickle_can_ask_for_is_refused(content: bytes) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_only_arrays_are_filled() -> None:
+    with pytest.raises(DataError, match="fills what is no array, refused"):
+        unpickled(b"\x80\x02cnumpy\ndtype\n}U\x0c__defaults__)sb.")
+
+
 def test_nothing_that_a_pickle_asks_for_takes_memory() -> None:
     """A place in the memo far away, text encoded again and again, a million lists, tuples too deep to be hashed."""
     far = b"\x80\x02Nr\xff\xff\xff\x7f."
-    again = b"\x80\x02]c_codecs\nencode\nq\x00X\x00\x00\x10\x00" + b"a" * 2**20 + b"q\x01U\x06latin1q\x02000"
+    again = b"\x80\x02]c_codecs\nencode\nq\x00X\x00\x00\x10\x00" + b"a" * 2**20 + b"q\x01X\x06\x00\x00\x00latin1q\x02000"
     again += b"(" + b"h\x00h\x01h\x02\x86R" * 1000 + b"e."
     tracemalloc.start()
     try:
         assert unpickled(far) is None
-        with pytest.raises(DataError, match="encodes to b'latin1', refused: expected latin1, once"):
+        with pytest.raises(DataError, match="encodes to 'latin1', refused: expected latin1, once"):
             unpickled(again)
         assert tracemalloc.get_traced_memory()[1] < 30 * 2**20
     finally:

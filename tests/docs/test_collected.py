@@ -36,10 +36,10 @@ def test_every_option_is_explained(collected, name):
             assert line.split("|")[3].strip(), f"the docstring of {name} does not say what {line.split('|')[1]} is"
 
 
-def test_numbers_from_papers_are_marked_where_unverified(collected):
+def test_numbers_from_papers_are_not_shown_where_unverified(collected):
     tables = collected("tables")
-    assert "unverified" in tables.paper({"paper": {"test_error": 1.8, "source": "memory"}})
-    assert "unverified" not in tables.paper({"paper": {"test_error": 1.8, "source": "page 3", "verified": True}})
+    assert tables.paper({"paper": {"test_error": 1.8, "source": "memory"}}) == "not verified"
+    assert tables.paper({"paper": {"test_error": 1.8, "source": "page 3", "verified": True}}) == "1.8 %; page 3"
     for name, model in models().items():
         assert f"`{name}`" in tables.model_table()
         if "test_error" in model.get("paper", {}):
@@ -47,8 +47,12 @@ def test_numbers_from_papers_are_marked_where_unverified(collected):
 
 
 def test_measured_numbers_come_with_spread_and_circumstances(collected):
-    said = collected("tables").measured({"measured": {"test_error": 2.051, "std": 0.04, "seeds": [1, 2], "epochs": 100}})
-    assert said == "2.05 % ± 0.04; 100 epochs, seeds 1, 2"
+    model = {"measured": {"test_error": 2.051, "std": 0.04, "seeds": [1, 2], "epochs": 100}, "stages": [{"epochs": 100}]}
+    assert collected("tables").measured(model) == "2.05 ± 0.04 %; 100 epochs, seeds 1, 2"
+    less = model | {"stages": [{"epochs": 150}]}
+    assert collected("tables").measured(less) == "2.05 ± 0.04 %; **100 of 150 epochs**, seeds 1, 2"
+    model["measured"] |= {"failed_seeds": [3], "failed_error": [15]}
+    assert collected("tables").measured(model) == "2.05 ± 0.04 %; 100 epochs, seeds 1, 2, **15 % on seeds 3**"
     assert collected("tables").measured({}) == "not measured yet"
 
 

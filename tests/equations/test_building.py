@@ -28,7 +28,8 @@ TOO_MUCH = [
     "exp((rate_pre + rate_post + 1)**50)", "exp(rate_pre + rate_post)**(10**9)", "rate_pre**0.5" + "**0.5" * 100,
     "(" * 300 + "w" + ")" * 300,
     "-" * 900 + "w", "tanh(" * 150 + "w" + ")" * 150, "not " * 200 + "w", "+".join(["w"] * 10**5), "9" * 900, "9" * 5000, "1e999",
-    "1e-999 * w", "w" * 5000, "1e200 * rate_pre * 1e200 * rate_post", "1e200 * (rate_pre + w) * (1e200 * rate_post)",
+    "1e-999 * w", "w" * 5000, "(rate_pre + rate_post + w)**19", "(10**15)**(rate_pre + rate_post + 99)",
+    "1e200 * rate_pre * 1e200 * rate_post", "1e200 * (rate_pre + w) * (1e200 * rate_post)",
 ]  # fmt: skip
 NOT_FINITE = [
     "log(-1) * rate_pre", "exp(exp(exp(exp(1000)))) * rate_pre", "rate_pre / 0", "1 / 0", "1 // 0", "1 % 0", "0**-1", "0.0**-0.5",
@@ -58,6 +59,7 @@ def test_what_is_long_but_within_bounds_is_right():
     assert value("dw = " + "+".join(["w"] * 490), w=2.0) == 980
     assert value("dw = " + "tanh(" * 45 + "w" + ")" * 45, w=0.0) == 0
     assert len(separate(parse("dw = (rate_pre + rate_post)**100"))) == 101
+    assert len(separate(parse("dw = (rate_pre + rate_post + w)**18"))) == 190
 
 
 @pytest.mark.parametrize(

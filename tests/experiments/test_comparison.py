@@ -1,7 +1,6 @@
 """The comparison: same weights, same order of data, one file each, a table; and a row that fails leaves the others."""
 
 import csv
-import math
 import re
 from contextlib import ExitStack
 
@@ -13,20 +12,11 @@ from neurosim.analysis.grouping import grouped
 from neurosim.analysis.summary import CLAIMS, table
 from neurosim.errors import InputError, RunFileError, UnknownNameError
 from neurosim.experiments import comparison
-from neurosim.experiments.comparison import (
-    COLUMNS,
-    Result,
-    compare,
-    comparison_models,
-    relative_steps,
-    reopen,
-    resume,
-    summarised,
-    write_table,
-)  # fmt: skip
+from neurosim.experiments.comparison import compare, comparison_models, reopen, resume
 from neurosim.experiments.comparison_folder import NAME
+from neurosim.experiments.comparison_table import COLUMNS, summarised
 from neurosim.experiments.reading import contents, locate
-from neurosim.feedback import Claims, pathways
+from neurosim.feedback import pathways
 from neurosim.recording import Run
 from neurosim.training import Observer
 
@@ -263,16 +253,6 @@ def test_of_two_commands_that_begin_at_once_one_is_refused(tmp_path, monkeypatch
     first.close()
 
 
-def test_a_table_is_whole_or_not_there(tmp_path, monkeypatch):
-    write_table([result("x", 1, 89, 4.0)], tmp_path / "table.csv")
-    before = (tmp_path / "table.csv").read_bytes()
-    monkeypatch.setattr("neurosim.experiments.comparison.relative_steps", lambda results: iter([1.0, 1 / 0]))
-    with pytest.raises(ZeroDivisionError):
-        write_table([result("x", 1, 95, 4.0)], tmp_path / "table.csv")
-    assert (tmp_path / "table.csv").read_bytes() == before
-    assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
-
-
 # ---------------------------------------------------------------------- tables
 
 
@@ -307,27 +287,6 @@ def test_a_row_that_diverges_ends_alone(tmp_path):
     assert summarised(results)[0][:3] == ["frozen", "diverged", ""]
     with (tmp_path / "out" / "table.csv").open() as file:
         assert next(csv.DictReader(file))["test_accuracy"] == ""
-
-
-def result(scheme, seed, accuracy, ms, reached=3, angle=math.nan):
-    return Result(scheme, seed, accuracy, 0.5, reached, ms, angle, Claims("none", False, True))
-
-
-def test_means_spreads_and_differences():
-    results = [result("backprop", 1, 90, 2.0), result("backprop", 2, 92, 4.0)]
-    results += [result("x", 1, 89, 4.0, angle=70), result("x", 2, 95, 4.0, reached=None, angle=74)]
-    assert relative_steps(results) == [1, 1, 2, 1]
-    assert summarised(results) == [
-        ["backprop", "91.00±1.41", "+0.00", "0.5000", "3", "3.00", "1.00", "-", "none", "no", "yes", "nothing"],
-        ["x", "92.00±4.24", "+1.00", "0.5000", "-", "4.00", "1.50", "72±3", "none", "no", "yes", "nothing"],
-    ]
-
-
-def test_without_backprop_nothing_is_relative(tmp_path):
-    results = [result("x", 1, 89, 4.0)]
-    assert summarised(results)[0][1:8] == ["89.00", "", "0.5000", "3", "4.00", "", "-"]
-    write_table(results, tmp_path / "table.csv")
-    assert (tmp_path / "table.csv").read_text().splitlines()[1] == "x,1,89,0.5,3,4.0,,,none,no,yes,nothing"
 
 
 def test_a_folder_in_use_is_kept(tmp_path):

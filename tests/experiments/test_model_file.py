@@ -137,7 +137,8 @@ def schema_keys(section=ModelTable, path=""):
         yield from (found for part in inner if issubclass(part, Section) for found in schema_keys(part, at))
 
 
-ODD = ["1", "-1", "1.5", "nan", "x", "''", "true", "[]", "[1]", "[[]]", "{}", "{a = 1}", "[{}]", "1979-05-27", "9" * 30, "x" * 10_000]
+ODD = ["1", "-1", "1.5", "nan", "x", "''", "true", "[]", "[1]", "[[]]", "{}", "{a = 1}", "[{}]", "1979-05-27", "9" * 30,
+    "x" * 10_000]
 
 
 @pytest.mark.parametrize("key", list(schema_keys()))

@@ -186,6 +186,12 @@ def test_other_data_and_a_complete_run_do_not_go_on(tmp_path):
     path = recorded(tmp_path / "run.h5", trainer_on(data), data)
     with pytest.raises(RunFileError, match="complete; there is nothing to go on with"):
         Recorder.resume(path, trainer_on(data), data)
+    with pytest.raises(KeyboardInterrupt):
+        recorded(tmp_path / "stopped.h5", trainer_on(data), data, StopAfter(3))
+    with pytest.raises(RunFileError, match="complete; there is nothing to go on with"):
+        Recorder.resume(tmp_path / "stopped.h5", trainer_on(data), data)
+    with open_run(tmp_path / "stopped.h5") as said:
+        assert said.status == "complete"
     other = from_arrays(data.train.x + 1, data.train.y, data.test.x, data.test.y, name="mine")
     with pytest.raises(RunFileError, match="the data are others"):
         Recorder.resume(path, trainer_on(other), other)

@@ -97,7 +97,8 @@ def test_any_text_is_a_setting_or_an_input_error(settings):
 
 
 keys = st.text("abc", min_size=1, max_size=2)
-values = st.recursive(st.integers(-(2**63), 2**63 - 1) | st.text(max_size=3) | st.booleans(), lambda inner: st.dictionaries(keys, inner, max_size=3))
+values = st.recursive(st.integers(-(2**63), 2**63 - 1) | st.text(max_size=3) | st.booleans(),
+    lambda inner: st.dictionaries(keys, inner, max_size=3))
 tables = st.dictionaries(keys, values, max_size=3)
 
 

@@ -126,3 +126,54 @@ def test_summary_names_everything():
     text = branched().summary()
     for name in ("x (4,)", "a (3,) tanh", "a -> joined one_to_one: fixed", "parameters  44 float64", "present -> sweep"):
         assert name in text
+
+
+# ---------------------------------------------------------------------- sizes, names and seeds that nothing could hold
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"shape": (1,) * 40}, "has 40 axes: expected at most 16"),
+        ({"shape": (2**20,) * 4}, "neurons: expected at most 2,147,483,648"),
+        ({"shape": (10**400,)}, "neurons: expected at most"),
+        ({"shape": 2.5}, "shape 2.5 is not one or more positive whole numbers"),
+        ({"shape": "12"}, "shape '12' is not one or more"),
+        ({"shape": ()}, "is not one or more"),
+        ({"shape": 3, "noise": float("nan")}, "noise nan"),
+        ({"shape": 3, "dropout": 10**400}, "dropout 1000"),
+        ({"shape": 3, "name": "x" * 10_000}, "expected a name like 'hidden1'.*at most 100 characters"),
+        ({"shape": 3, "name": "<b>"}, "population '<b>': expected a name"),
+        ({"shape": 3, "name": 5}, "population 5: expected a name"),
+    ],
+)
+def test_populations_of_no_sense_are_told_in_short(options, said):
+    with pytest.raises(InputError, match=said) as caught:
+        Population(**{"name": "x"} | options)
+    assert len(str(caught.value)) < 300 and "\n" not in str(caught.value)
+
+
+def test_numbers_that_the_dtype_does_not_have_are_told():
+    with pytest.raises(InputError, match="'x__y': initial 1e\\+40: expected a finite number of float32"):
+        Network([Population("x", 2), Population("y", 2)], [Projection("x", "y", initial=1e40)])
+    with pytest.raises(InputError, match="population 'y': noise 1e\\+40 is infinite in float32"):
+        Network([Population("x", 2), Population("y", 2, noise=1e40)], [Projection("x", "y")])
+    Network([Population("x", 2), Population("y", 2, noise=1e40)], [Projection("x", "y", initial=1e40)], dtype="float64")
+
+
+def test_more_weights_than_can_be_counted_are_told():
+    with pytest.raises(InputError, match="'x__y': weights of shape .*too many to count"):
+        Network([Population("x", 2**31), Population("y", 2**31)], [Projection("x", "y")], dtype="float64")
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63, 2**64, pytest.param(10**5000, id="huge"), 1.0, 1.5, float("nan"), "1", None, [1]])
+def test_seeds_that_are_none_are_told(seed):
+    with pytest.raises(InputError, match="^seed .*: expected a whole number from 0 to 9223372036854775807") as caught:
+        Network.layered((4,), [3], 2, seed=seed)
+    assert len(str(caught.value)) < 200
+
+
+def test_equal_seeds_of_any_type_draw_equal_weights():
+    one, other = (Network.layered((4,), [3], 2, seed=seed).projections["x__hidden1"].w for seed in (7, np.int64(7)))
+    np.testing.assert_array_equal(one, other)
+    Network.layered((4,), [3], 2, seed=2**63 - 1)

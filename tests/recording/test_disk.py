@@ -251,6 +251,16 @@ def test_a_file_that_is_changed_under_its_run_ends_it(tmp_path, change):
             assert found["metrics/test/loss"][()].tolist()[:3] == [0, 1, 2]
 
 
+@pytest.mark.parametrize("size", [0, 50, 3000])
+def test_a_file_that_is_cut_before_hdf5_has_read_it_holds_nobody_up(path, size):
+    """By itself HDF5 would try to read it for ever."""
+    file = create(path)
+    os.truncate(path, size)
+    for use in (lambda: epoch(file, 0), lambda: file.set_status("failed", "for this"), file.close):
+        with pytest.raises(LostFileError, match=f"it was cut to {size:,} bytes"):
+            use()
+
+
 def test_a_run_that_was_resumed_elsewhere_ends(path):
     """As one that was stopped with SIGSTOP, or whose machine was gone for a while."""
     file = create(path)

@@ -6,8 +6,10 @@ import h5py
 import numpy as np
 import pytest
 
+from neurosim.backends import limits
 from neurosim.errors import RunFileError
 from neurosim.recording import Run, RunFile, problems
+from neurosim.recording.guard import whole
 
 
 def everything(path):
@@ -33,6 +35,16 @@ def replaced(path, name, make):
 def test_the_file_is_good_before_anything_is_done_to_it(made_up):
     everything(made_up)
     assert problems(made_up) == []
+
+
+def test_what_a_job_may_not_use_is_not_free(tmp_path, monkeypatch):
+    """The machine may have more memory than a container allows."""
+    with h5py.File(tmp_path / "file.h5", "w") as file:
+        file["few"], file["many"] = np.ones(2**10, np.uint8), np.ones(2**22, np.uint8)
+        monkeypatch.setattr(limits, "free_memory", lambda: limits.Room(2**21, "the control group's limit of 2 MiB"))
+        assert whole(file["few"]).sum() == 2**10
+        with pytest.raises(RunFileError, match="takes 4,194,304 bytes, more than the 2,097,152 that are free"):
+            whole(file["many"])
 
 
 VALUES = ["metrics/test/loss", "populations/hidden1/rate", "checkpoints/0/network/x__hidden1.w", "alignment/x__hidden1/angle"]

@@ -87,6 +87,10 @@ def compound(inner):
     )
 
 
+def test_the_functions_are_brian2_s():
+    assert set(FUNCTIONS) == DEFAULT_FUNCTIONS.keys() - {"exprel", "timestep", "rand", "randn", "poisson"}
+
+
 def in_brian2(text, nearby=0.0):
     """Return what the array code that Brian2 writes for NumPy makes of an expression, or of one with inputs ``nearby``."""
     draw = np.random.default_rng(1)

@@ -152,3 +152,18 @@ def test_chance_is_that_of_the_commonest_class(caplog):
     assert 9 < error < 50
     (record,) = caplog.records
     assert "commonest class has 10.00 %" in record.getMessage()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"seed": -1}, "seed -1: expected a whole number"),
+        ({"seed": 2**64}, "seed 18446744073709551616: expected a whole number"),
+        ({"seed": 1.0}, "seed 1.0: expected a whole number"),
+        ({"seed": "1"}, "seed '1': expected a whole number"),
+        ({"batch": 2**40}, "batch 1099511627776: expected at most"),
+    ],
+)
+def test_options_of_no_sense_are_told(options, said):
+    with pytest.raises(InputError, match=said):
+        Trainer(Network.layered((4,), [3], 2), pathway("backprop"), Adam(1e-3), **options)

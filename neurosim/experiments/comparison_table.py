@@ -1,0 +1,106 @@
+"""What a comparison reached: one result for each row and seed, and the tables made of them."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from neurosim.experiments.comparison_folder import replacing
+from neurosim.feedback import Claims
+
+BASELINE = "backprop"
+COLUMNS = (
+    "scheme", "seed", "test_accuracy", "train_loss", "epochs_to_95", "step_ms", "step_relative_to_backprop", "angle_to_backprop",
+    "weight_transport", "update_locking", "backward_locking", "feedback_learns_from",
+)  # fmt: skip
+CLAIMED = COLUMNS[-4:]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one row reached with one seed.
+
+    test_accuracy : per cent, after the last epoch
+    train_loss : in the scheme's own unit, nats unless the scheme says otherwise
+    epochs_to_95 : the first epoch whose test accuracy is 95 % or more; None where there was none
+    angle : degrees between proposed changes and backprop's at the last comparison, mean over hidden projections; nan without one
+    step_ms : training on one batch of data, all passes of an epoch together; median over epochs, the first left out
+    failure : "" or why the run stopped early; the numbers are then those it had
+    """
+
+    scheme: str
+    seed: int
+    test_accuracy: float
+    train_loss: float
+    epochs_to_95: int | None
+    step_ms: float
+    angle: float
+    claims: Claims
+    failure: str = ""
+
+
+def relative_steps(results: Sequence[Result]) -> list[float | None]:
+    """Return each result's step time over that of backprop with the same seed; None where there is no backprop."""
+    baseline = {result.seed: result.step_ms for result in results if result.scheme == BASELINE and not result.failure}
+    return [result.step_ms / baseline[result.seed] if result.seed in baseline else None for result in results]
+
+
+def summarised(results: Sequence[Result]) -> list[list[str]]:
+    """Return one line of text cells for each scheme: means over seeds (accuracy with standard deviation), then its claims."""
+    relative = dict(zip(results, relative_steps(results), strict=True))
+    baseline = _mean([r.test_accuracy for r in results if r.scheme == BASELINE and not r.failure])
+    lines = []
+    for scheme in dict.fromkeys(result.scheme for result in results):
+        runs = [result for result in results if result.scheme == scheme]
+        claimed = [runs[0].claims.words(name) for name in CLAIMED]
+        lines.append([scheme, *_numbers(runs, baseline, [relative[r] for r in runs]), *claimed])
+    return lines
+
+
+def _numbers(runs: Sequence[Result], baseline: float | None, relative: Sequence[float | None]) -> list[str]:
+    if any(result.failure for result in runs):
+        return ["diverged", *[""] * 6]
+    accuracies = [result.test_accuracy for result in runs]
+    accuracy = float(np.mean(accuracies))
+    spread = f"±{np.std(accuracies, ddof=1):.2f}" if len(runs) > 1 else ""
+    return [
+        f"{accuracy:.2f}{spread}",
+        _shown(None if baseline is None else accuracy - baseline, "+.2f"),
+        _shown(_mean([result.train_loss for result in runs]), ".4f"),
+        _shown(_mean([result.epochs_to_95 for result in runs]), ".3g") or "-",
+        _shown(_mean([result.step_ms for result in runs]), ".2f"),
+        _shown(_mean(relative), ".2f"),
+        _angle([result.angle for result in runs]),
+    ]
+
+
+def _angle(angles: Sequence[float]) -> str:
+    """Return mean and spread in degrees; "-" where nothing was compared, or nothing proposed."""
+    if not np.isfinite(angles).all():
+        return "-"
+    return f"{np.mean(angles):.0f}" + (f"±{np.std(angles, ddof=1):.0f}" if len(angles) > 1 else "")
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """Return the mean; None where there is nothing, or something is missing."""
+    present = [value for value in values if value is not None]
+    return float(np.mean(present)) if present and len(present) == len(values) else None
+
+
+def _shown(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
+
+
+def write_table(results: Sequence[Result], path: Path) -> None:
+    """Write one line for each scheme and seed; a number that is not there, as after divergence, is left blank."""
+    with replacing(path) as fresh, fresh.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(COLUMNS)
+        for result, relative in zip(results, relative_steps(results), strict=True):
+            numbers = (result.test_accuracy, result.train_loss, result.epochs_to_95, result.step_ms, relative, result.angle)
+            shown = ["" if number is None or np.isnan(number) or result.failure else round(number, 6) for number in numbers]
+            table.writerow([result.scheme, result.seed, *shown, *(result.claims.words(name) for name in CLAIMED)])
