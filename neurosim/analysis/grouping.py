@@ -141,7 +141,7 @@ def differences(groups: Sequence[Group]) -> dict[str, list[str]]:
 def _trained(run: Run) -> str:
     """Return what decides a run's numbers, its seed aside; of a run that does not state it all, something no other run has."""
     model = contents(run)
-    if not model or model.get("unstated"):
+    if not model or model.get("unstated") or run.attributes.get("altered"):
         return str(run.path.absolute())
     return _text([model.get(key) for key in TRAINED]) + str(run.attributes.get("data_digest", ""))
 

@@ -41,7 +41,7 @@ def generator(seed: int, stream: str, step: int = 0) -> np.random.Generator:
     Philox is counter-based: the key is a digest of (seed, stream) and the step sits in the counter's highest word, so any
     draw can be had again from (seed, stream, step) alone.
     """
-    digest = hashlib.blake2b(f"{as_seed(seed)}/{stream}".encode(), digest_size=16).digest()
+    digest = hashlib.blake2b(f"{as_seed(seed)}/{stream}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
     key = np.frombuffer(digest, dtype=np.uint64)
     return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, step]))
 

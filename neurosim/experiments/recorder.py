@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import threading
 import time
@@ -17,7 +18,7 @@ import tomli_w
 from neurosim.analysis.alignment import Alignment, alignments
 from neurosim.datasets import DataSet, Split, one_hot
 from neurosim.errors import RunFileError, quoted, require, utf8
-from neurosim.experiments.description import describe
+from neurosim.experiments.description import STARTED, describe, settings
 from neurosim.experiments.model_file import validated
 from neurosim.experiments.reading import Contents, parsed
 from neurosim.experiments.recording_plan import Chosen, RecordingPlan
@@ -26,6 +27,8 @@ from neurosim.experiments.variables import SWEPT, signals
 from neurosim.recording import Background, Run, RunFile, provenance, warn_of_other_arithmetic
 from neurosim.recording.background import Work
 from neurosim.training import Evaluation, Observer, Trainer
+
+log = logging.getLogger(__name__)
 
 BUFFER = 64 << 20  # bytes of recordings that may wait for the disk
 NOTHING = Alignment(np.nan, np.nan, np.nan)
@@ -45,6 +48,7 @@ class Recorder(Observer):
         self.alignment_seconds = 0.0
         units = {c.request.interval.unit for c in plan.variables} | ({plan.comparisons.unit} if plan.comparisons else set())
         self.by_step = "steps" in units
+        self.settings: Contents | None = None  # of a trainer made in Python: as it began
 
     @classmethod
     def open(
@@ -73,6 +77,7 @@ class Recorder(Observer):
         said |= {"data_scale": data.scale, "data_content": data.content}
         model = tomli_w.dumps(describe(trainer, data, record.model_dump(exclude_unset=True)))
         recorder = cls(plan, create(Path(path), plan, said | provenance(), model=model, overwrite=overwrite))
+        recorder.settings = settings(trainer, data)
         recorder.file.checkpoint(0, trainer.epoch, trainer.steps, trainer.state())  # the weights may be others than the seed's
         return recorder
 
@@ -87,6 +92,9 @@ class Recorder(Observer):
         trainer.check(data)
         with Run(path) as known:
             told, status, fingerprint = parsed(known.model, f"run file {path}"), known.status, known.attributes.get("data_digest")
+            altered = str(known.attributes.get("altered", ""))
+        if altered:
+            log.warning("run file %s: %s was changed while it ran: it goes on with what this trainer has", path, altered)
         warn_of_other_arithmetic(path, known.attributes, trainer.network.backend)
         _check_same(path, told, describe(trainer, data, told.get("record", {})))
         same = fingerprint == data.digest()
@@ -102,7 +110,9 @@ class Recorder(Observer):
         except BaseException:
             file.close()
             raise
-        return cls(plan, file)
+        recorder = cls(plan, file)
+        recorder.settings = settings(trainer, data)
+        return recorder
 
     # ------------------------------------------------------------------ how a run ends
 
@@ -164,6 +174,7 @@ class Recorder(Observer):
         if stage and trainer.epoch == 0:
             self.seconds = 0.0
             return  # the stage before has just been evaluated with the same weights
+        self._look_for_changes(trainer)
         epoch = self._epoch(trainer)
         if epoch == 0:
             self._record(trainer, "steps", 0)
@@ -172,6 +183,14 @@ class Recorder(Observer):
         self.background.put(0, lambda: self.file.flush)
         if trainer.epoch and (epoch % self.plan.record.checkpoint == 0 or epoch == self._epochs()):
             self._checkpoint(trainer, stage, epoch)
+
+    def _look_for_changes(self, trainer: Trainer) -> None:
+        """Note in the file a setting of a trainer made in Python that is no longer what the file states."""
+        if self.settings is not None:
+            at, before, now = _difference(self.settings, settings(trainer, self.plan.data), "")
+            if at or before != now:
+                self.settings = None  # the first one is enough
+                self.background.put(0, lambda: functools.partial(self.file.set_text, "altered", at.lstrip(".")))
 
     def _epoch(self, trainer: Trainer) -> int:
         """Return the epochs of the whole run that are done."""
@@ -258,7 +277,9 @@ def _check_same(path: str | os.PathLike[str], told: Contents, own: Contents) -> 
     """Raise RunFileError, naming what differs, where a trainer is described otherwise than the run file says."""
     require(bool(told), f"run file {path}: holds no model, as those of earlier versions; run again", RunFileError)
     own = parsed(tomli_w.dumps(own), "description")
-    for key in ("seed", "data", "network", "stages"):
+    for one in (told, own):  # where a training starts is in the checkpoint
+        one["unstated"] = [part for part in one.get("unstated", []) if not str(part).endswith(STARTED)]
+    for key in ("seed", "data", "network", "stages", "unstated"):
         at, before, now = _difference(told.get(key), own.get(key), key)
         both = f"{at} was {quoted(before)} and is {quoted(now)} in this trainer"
         require(not at, f"run file {path}: {both}: expected the same; make it as it was", RunFileError)

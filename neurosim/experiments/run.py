@@ -146,6 +146,9 @@ def reopen(
     """
     with Run(path) as known:
         name, own = known.attributes["model_name"], known.model
+    altered = str(known.attributes.get("altered", ""))
+    said = f"run file {path}: its {altered} was changed from Python while it ran; go on there, with neurosim.Recorder.resume"
+    require(not altered, said, RunFileError)
     require(bool(own), f"run file {path}: of a trainer made in Python, which alone can go on; it holds no model", RunFileError)
     same = model is None or utf8(locate(model).stem) == name
     held = f"run file {path}: holds a run of {quoted(name)}, not of {quoted(model)}"

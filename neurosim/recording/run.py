@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import xarray
 
 WHOLE = {"schema_version", "seed"}  # attributes that are whole numbers, and those that are text
-TEXTS = {"neurosim_version", "created", "status", "reason", "backend", "device", "data_dir", "model_name", "versions"}
+TEXTS = {"neurosim_version", "created", "status", "reason", "altered", "backend", "device", "data_dir", "model_name", "versions"}
 PROBE = "probe"
 PIECE = 2**24  # bytes of a recording that dask reads at once
 SPIKES = {"time", "index", "trial", "step"}

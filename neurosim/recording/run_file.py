@@ -24,6 +24,7 @@ from neurosim.errors import RunFileError, require
 from neurosim.recording import checkpoints, copying, digests, disk, tables
 from neurosim.recording.checkpoints import Layout
 from neurosim.recording.disk import FULL, Place, check_free, check_one_name, followed, hdf5, read_at_most, reserve, unwritable
+from neurosim.recording.guard import attributes as attributes_of
 from neurosim.recording.opening import SCHEMA_VERSION, opened
 from neurosim.recording.packing import FILTERS, GrowingDataset
 from neurosim.recording.series import CHUNK, Series
@@ -31,7 +32,7 @@ from neurosim.recording.survey import trust
 from neurosim.recording.writer_lock import WriterLock, new_of
 
 STATUSES = ("running", "complete", "failed", "interrupted")
-TEXTS = {"status": 16, "reason": 1000}  # attributes that change while the run goes have a fixed size, in bytes
+TEXTS = {"status": 16, "reason": 1000, "altered": 200}  # attributes that change while the run goes have a fixed size, in bytes
 MARGIN = 2**18  # bytes for HDF5's own structures
 LIBRARY = ("v110", "v110")  # the first version of the format that can be read while it is written
 
@@ -121,6 +122,8 @@ class RunFile:
                 tables.rewind(file, checkpoints.last_step(file))
                 _set_text(file, "status", "running")
                 _set_text(file, "reason", "")
+                altered = attributes_of(old).get("altered", "")
+                _set_text(file, "altered", altered.decode("utf-8", "replace") if isinstance(altered, bytes) else str(altered))
                 digests.seal_all(file, TEXTS)
             disk.settle(fresh)
             fresh.replace(path)
@@ -197,10 +200,15 @@ class RunFile:
     def set_status(self, status: str, reason: str = "") -> None:
         """Set ``status`` and, for a run that failed, the ``reason``; flush."""
         assert status in STATUSES, status
+        self.set_text("reason", reason)
+        self.set_text("status", status)
         with self._loss_told():
-            _set_text(self._file, "reason", reason)
-            _set_text(self._file, "status", status)
             self._file.flush()
+
+    def set_text(self, name: str, value: str) -> None:
+        """Set one of the attributes that change while the run goes."""
+        with self._loss_told():
+            _set_text(self._file, name, value)
 
     def last_checkpoint(self) -> dict[str, np.ndarray]:
         """Return what ``checkpoint`` was last given, with ``position|stage``; empty where the run had not come so far."""

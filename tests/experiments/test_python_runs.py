@@ -1,5 +1,8 @@
 """Runs of trainers made in Python: their files state what a model file would, give the network back, and go on."""
 
+import re
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -7,7 +10,9 @@ import neurosim
 from neurosim import Network, Population, Projection, Recorder, Trainer, datasets, open_run, pathway
 from neurosim.analysis.grouping import grouped
 from neurosim.cli import main
+from neurosim.connectivity import Dense
 from neurosim.datasets import Augmentation, from_arrays
+from neurosim.equations import parse
 from neurosim.errors import InputError, RunFileError
 from neurosim.experiments.description import describe
 from neurosim.experiments.model_file import ModelFile
@@ -234,8 +239,6 @@ def changed(attribute):
     ],
 )
 def test_what_is_unstated_is_named_and_never_pooled(change, said, tmp_path):
-    import re
-
     data = digits()
     paths = []
     for seed in (1, 2):
@@ -295,3 +298,168 @@ def test_a_run_from_python_and_its_model_file_pool(tmp_path, small):
         with run(job, tmp_path / "model.h5") as other:
             assert [len(group.runs) for group in grouped([said, other])] in ([2], [1, 1])
             assert said.model == other.model
+
+
+# ---------------------------------------------------------------------- strangers' ways
+
+
+class OrderedTrainer(Trainer):
+    pass
+
+
+class NoisyProjection(Projection):
+    pass
+
+
+class HalfConnected(Dense):
+    pass
+
+
+def replaced_method(trainer):
+    teach = trainer.pathway.teach
+    trainer.pathway.teach = lambda *given: teach(*given)
+
+
+def feedback_by_hand(trainer):
+    for weights in trainer.pathway.feedback.values():
+        weights *= 2
+
+
+def codes_by_hand(trainer):
+    for weights in trainer.pathway.codes.values():
+        weights *= 2
+
+
+def used_optimiser(trainer):
+    trainer.commit._memory("x__hidden1.w", trainer.network.parameters()["x__hidden1.w"])
+
+
+def as_class(attribute, kind):
+    def change(trainer):
+        owner = trainer
+        for part in attribute.split(".") if attribute else ():
+            owner = owner[part] if isinstance(owner, dict) else getattr(owner, part)
+        owner.__class__ = kind
+
+    return change
+
+
+ODD = [
+    ("backprop", as_class("", OrderedTrainer), "trainer: .*OrderedTrainer"),
+    ("backprop", as_class("network.projections.x__hidden1", NoisyProjection), "projection x__hidden1: .*NoisyProjection"),
+    ("backprop", as_class("network.projections.x__hidden1.connectivity", HalfConnected), "connectivity: .*HalfConnected"),
+    ("backprop", replaced_method, "scheme: teach is not its class's own"),
+    ("backprop", lambda t: setattr(t.pathway, "training_sweep", False), "scheme: training_sweep is not its class's own"),
+    ("backprop", lambda t: setattr(t.network, "sweep", t.network.sweep), "network: sweep is not its class's own"),
+    ("backprop", lambda t: setattr(t, "steps", 1000), "training: at epoch 0, step 1000"),
+    ("backprop", used_optimiser, "training: at epoch 0"),
+    ("direct_feedback_alignment", feedback_by_hand, "scheme: feedback/hidden1.w is not as its seed makes it"),
+    ("local_errors", codes_by_hand, r"scheme: codes is set by hand \([0-9a-f]{8}\)"),
+    ("backprop", lambda t: setattr(t, "augment", Augmentation(fill=0.5)), "data.augment: .*Augmentation"),
+]
+
+
+@pytest.mark.parametrize(("scheme", "change", "said"), ODD, ids=[said for _, _, said in ODD])
+def test_what_a_stranger_changed_is_stated(scheme, change, said, tmp_path):
+    data = digits()
+    trainer = trainer_on(data, scheme=scheme, options={"loss": "pred", "backprop_free": True} if scheme == "local_errors" else None)
+    trainer.check(data)
+    change(trainer)
+    (told,) = describe(trainer, data, {})["unstated"]
+    assert re.search(said, told)
+
+
+def test_a_rule_and_an_optimiser_that_were_used_before_are_stated(tmp_path):
+    data, rule, optimiser = digits(), PlasticityRule("dw = error_post * rate_pre"), Adam(1e-3)
+
+    def trainer():
+        network = Network(
+            [Population("x", data.shape), Population("output", data.classes, transfer="softmax")],
+            [Projection("x", "output", rule=rule)],
+        )
+        return Trainer(network, pathway("backprop"), optimiser, epochs=1, batch=50)
+
+    trainer().fit(data)
+    second = trainer()
+    second.check(data)
+    assert "unstated" not in describe(second, data, {})
+
+
+def test_an_equation_that_was_exchanged_is_stated():
+    rule = PlasticityRule("dw = error_post * rate_pre", method="explicit")
+    rule.equation = parse("dw = 0.5 * error_post * rate_pre")
+    trainer = trainer_on(digits())
+    trainer.network.projections["x__hidden1"].rule = rule
+    trainer.check(digits())
+    assert any("rule: equation is not as it was made" in one for one in describe(trainer, digits(), {})["unstated"])
+
+
+@pytest.mark.parametrize("number", [np.float32(0.003), Fraction(3, 1000), np.float64(0.003)])
+def test_numbers_of_any_kind_are_stated(number, tmp_path):
+    data = digits()
+    network = Network.layered(data.shape, [9], data.classes, seed=1)
+    how = {"epochs": np.int64(1), "batch": np.int32(50), "seed": np.int64(1), "shuffle": np.bool_(True)}
+    path = recorded(tmp_path / "run.h5", Trainer(network, pathway("backprop"), Adam(number), **how), data)
+    with open_run(path) as said:
+        stage = said.model_file().contents["stages"][0]
+    assert (stage["epochs"], stage["batch"], stage["shuffle"]) == (1, 50, True)
+    assert stage["optimiser"][0]["learning_rate"] == pytest.approx(0.003)
+
+
+class Changing(Observer):
+    def __init__(self, change):
+        self.change = change
+
+    def on_epoch(self, trainer, metrics):
+        self.change(trainer)
+
+
+CHANGES = [
+    (lambda t: setattr(t.commit.chain.links[0], "learning_rate", 0.5), "unstated"),
+    (lambda t: setattr(t.network.populations["hidden1"], "dropout", 0.5), "network.populations.1.dropout"),
+    (lambda t: setattr(t.network.projections["x__hidden1"], "rule", None), "network.projections.0.rule"),
+    (lambda t: setattr(t, "epochs", 3), "stages.0.epochs"),
+]
+
+
+@pytest.mark.parametrize(("change", "at"), CHANGES, ids=[at for _, at in CHANGES])
+def test_what_changes_while_it_runs_is_noted_and_never_pooled(change, at, tmp_path, capsys):
+    data = digits()
+    plain = recorded(tmp_path / "plain.h5", trainer_on(data, seed=2, epochs=2), data)
+    path = recorded(tmp_path / "run.h5", trainer_on(data, epochs=2), data, Changing(change))
+    with open_run(plain) as one, open_run(path) as other:
+        assert one.attributes["altered"] == "" and other.attributes["altered"].startswith(at)
+        assert len(grouped([one, other])) == 2
+    with pytest.raises(KeyboardInterrupt):
+        recorded(path.with_name("on.h5"), trainer_on(data, epochs=2), data, Changing(change), StopAfter(1))
+    assert main(["run", "--resume", "--out", str(tmp_path / "on.h5"), "--quiet"]) == 2
+    assert "was changed from Python while it ran" in capsys.readouterr().err
+    trainer = trainer_on(data, epochs=2)
+    with Recorder.resume(tmp_path / "on.h5", trainer, data) as recorder:
+        trainer.fit(data, recorder)
+    with open_run(tmp_path / "on.h5") as on:
+        assert on.status == "complete" and on.attributes["altered"].startswith(at)
+
+
+class Gain:
+    def __init__(self, gain):
+        self.gain = gain
+
+    def __call__(self, x, generator):
+        return x * self.gain
+
+
+def doubled(x, generator):
+    return 2 * x
+
+
+@pytest.mark.parametrize("augment", [Gain(0.5), doubled, None], ids=["a gain", "a function", "nothing"])
+def test_another_augmentation_does_not_go_on(augment, tmp_path):
+    data = digits()
+    with pytest.raises(KeyboardInterrupt):
+        recorded(tmp_path / "run.h5", trainer_on(data, augment=Gain(1.0)), data, StopAfter(1))
+    with pytest.raises(RunFileError, match="augment"):
+        Recorder.resume(tmp_path / "run.h5", trainer_on(data, augment=augment), data)
+    trainer = trainer_on(data, augment=Gain(1.0))
+    with Recorder.resume(tmp_path / "run.h5", trainer, data) as recorder:
+        trainer.fit(data, recorder)
