@@ -34,7 +34,6 @@ setup(
     install_requires=[
         "brian2>=2.9",
         "dask>=2024.8",
-        "filelock>=3.16",
         "h5py>=3.11",
         "isal>=1.6",
         "jinja2>=3.1",

@@ -71,10 +71,13 @@ def measured(found: dict, failed: tuple[int, ...] = ()) -> dict:
 
 
 def trained_on(model: dict) -> str:
-    """Return which images trained, in words."""
+    """Return which images trained, in words; in file order, those that do not fill a last batch are never shown."""
     count = find(model["data"]["name"]).train
-    held_out = round(model["data"].get("validation", 0) * count)
-    return f"the first {count - held_out:,} of {count:,} training images" if held_out else f"all {count:,} training images"
+    shown = count - round(model["data"].get("validation", 0) * count)
+    for stage in model["stages"]:
+        if not stage.get("shuffle", True):
+            shown -= shown % stage["batch"]
+    return f"the first {shown:,} of {count:,} training images" if shown < count else f"all {count:,} training images"
 
 
 def write(path: Path, table: dict) -> None:

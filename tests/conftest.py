@@ -1,11 +1,15 @@
 """What several tests share."""
 
 import importlib.util
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+
+from neurosim.recording.digests import seal_all
+from neurosim.recording.run_file import TEXTS
 
 
 @pytest.fixture
@@ -39,6 +43,19 @@ def synthetic():
 def made_up(synthetic, tmp_path):
     """The path of a run file with made-up numbers."""
     return synthetic.synthetic_run(tmp_path / "run.h5", spikes=True)
+
+
+@pytest.fixture
+def altered():
+    """A run file opened to be changed by a stranger who wants to be believed: the digests are made to agree."""
+
+    @contextmanager
+    def alter(path):
+        with h5py.File(path, "r+") as file:
+            yield file
+            seal_all(file, TEXTS)
+
+    return alter
 
 
 @pytest.fixture

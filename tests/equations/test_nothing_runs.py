@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import h5py
 import pytest
 import tomli_w
 
@@ -113,10 +112,10 @@ def run_file(tmp_path_factory):
 
 
 @pytest.mark.parametrize("rule", CODE)
-def test_a_rule_s_text_in_a_run_file_is_not_run(rule, run_file, tmp_path, monkeypatch):
+def test_a_rule_s_text_in_a_run_file_is_not_run(rule, run_file, tmp_path, monkeypatch, altered):
     monkeypatch.chdir(tmp_path)
     shutil.copy(run_file, "run.h5")
-    with h5py.File("run.h5", "r+") as file:
+    with altered("run.h5") as file:
         del file["model"]
         file["model"] = tomli_w.dumps(MODEL | {"network": {"hidden": [8], "layer": {"rule": rule}}})
     with pytest.raises(NeurosimError):

@@ -5,7 +5,6 @@ import signal
 import threading
 import time
 
-import h5py
 import numpy as np
 import pytest
 
@@ -278,9 +277,9 @@ def test_the_network_comes_back_as_it_was_at_any_checkpoint(small, tmp_path):
         assert said.model_file().table.stages[0].epochs == 3
 
 
-def test_a_checkpoint_that_does_not_fit_its_model_is_told(small, tmp_path):
+def test_a_checkpoint_that_does_not_fit_its_model_is_told(small, tmp_path, altered):
     run(job(small()), tmp_path / "run.h5").close()
-    with h5py.File(tmp_path / "run.h5", "r+") as file:
+    with altered(tmp_path / "run.h5") as file:
         text = file["model"].asstr()[()].replace("12,", "11,", 1)
         del file["model"], file.attrs["digests"]
         file["model"] = text
@@ -301,10 +300,10 @@ HOSTILE = "__import__('os').system('touch owned')"
         ("title", "title = ["),
     ],
 )
-def test_a_hostile_model_runs_no_code(change, small, tmp_path, monkeypatch):
+def test_a_hostile_model_runs_no_code(change, small, tmp_path, monkeypatch, altered):
     monkeypatch.chdir(tmp_path)
     run(job(small()), tmp_path / "run.h5").close()
-    with h5py.File(tmp_path / "run.h5", "r+") as file:
+    with altered(tmp_path / "run.h5") as file:
         text = file["model"].asstr()[()]
         assert change[0] in text
         del file["model"]

@@ -172,9 +172,9 @@ def test_what_contradicts_the_file_is_refused(change, said, small, tmp_path):
     reopen(path, settings=["stages.0.epochs=3"], seed=1, backend="numpy")  # what it was started with may be said again
 
 
-def test_changed_data_are_refused(small, tmp_path):
+def test_changed_data_are_refused(small, tmp_path, altered):
     path = interrupted(small(), tmp_path / "run.h5", step=6)
-    with h5py.File(path, "r+") as file:
+    with altered(path) as file:
         file.attrs["data_digest"] = "0" * 32
     with pytest.raises(RunFileError, match="'digits' has changed"):
         reopen(path)
@@ -235,11 +235,11 @@ def test_other_data_in_the_environments_folder_change_nothing(started, tmp_path,
 # ---------------------------------------------------------------------- another machine
 
 
-def test_other_threads_or_another_blas_are_told_once(small, tmp_path, caplog):
+def test_other_threads_or_another_blas_are_told_once(small, tmp_path, caplog, altered):
     path = interrupted(small(), tmp_path / "run.h5", step=6)
     threads = int(Run(path).attributes["threads"])
     assert not caplog.records
-    with h5py.File(path, "r+") as file:
+    with altered(path) as file:
         file.attrs["threads"], file.attrs["blas"] = threads + 3, "mkl 2026"
     now = Run(path).attributes
     assert resume(reopen(path), path).status == "complete"
@@ -249,9 +249,9 @@ def test_other_threads_or_another_blas_are_told_once(small, tmp_path, caplog):
     assert Run(path).attributes["blas"] == now["blas"]  # what it began with
 
 
-def test_a_run_of_an_older_version_says_nothing_of_threads(small, tmp_path, caplog):
+def test_a_run_of_an_older_version_says_nothing_of_threads(small, tmp_path, caplog, altered):
     path = interrupted(small(), tmp_path / "run.h5", step=6)
-    with h5py.File(path, "r+") as file:
+    with altered(path) as file:
         del file.attrs["threads"], file.attrs["blas"]
     reopen(path)
     assert not caplog.records

@@ -46,3 +46,16 @@ def test_neurons_that_dropout_silenced_have_the_target_they_are_at():
     silent = sweep["hidden2"].mask == 0
     assert silent.any() and not silent.all()
     assert not error[silent].any() and error[~silent].all()
+
+
+def test_inverses_start_as_the_forward_weights_do_and_with_their_transfer():
+    network = Network.layered((4,), [6, 6, 6], 2, initial="orthogonal", transfer="sigmoid", dtype="float64")
+    scheme = pathway("difference_target_propagation")
+    scheme.attach(network, 2, seed=0)
+    assert set(scheme.networks) == {"hidden2", "hidden3"}
+    for name, own in scheme.networks.items():
+        (inverse,) = own.projections.values()
+        np.testing.assert_allclose(np.linalg.svd(inverse.w, compute_uv=False), 1)
+        assert not inverse.parameters["b"].any()
+        assert own.populations[inverse.post].transfer.name == "sigmoid"
+        assert inverse.pre == name

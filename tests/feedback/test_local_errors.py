@@ -59,6 +59,7 @@ def test_fixed_projections_follow_from_the_seed_and_are_neither_learned_nor_stor
         np.testing.assert_array_equal(first["hidden1"], again["hidden1"])
         assert not np.array_equal(first["hidden1"], another["hidden1"])
         assert not np.array_equal(first["hidden1"], first["hidden2"])
+        assert first["hidden1"].shape == (fan_in, 128)  # the released code's code
         for name in ("hidden1", "hidden2"):
             assert 0.9 / np.sqrt(fan_in) < np.abs(first[name]).max() <= 1 / np.sqrt(fan_in)
     assert set(one.parameters()) == {f"pred/hidden{k}/seen__told.{v}" for k in (1, 2) for v in "wb"}

@@ -1,6 +1,5 @@
 """Run files with made-up numbers."""
 
-import h5py
 import pytest
 
 from neurosim.recording import Run
@@ -22,13 +21,13 @@ def make_run(synthetic, tmp_path):
 
 
 @pytest.fixture
-def edited():
+def edited(altered):
     """Return a function that opens a closed run file with h5py, lets it be changed, and gives it back opened."""
     opened = []
 
     def edit(run, change):
         run.close()
-        with h5py.File(run.path, "r+") as file:
+        with altered(run.path) as file:
             change(file)
         opened.append(Run(run.path))
         return opened[-1]
