@@ -101,6 +101,6 @@ def _table(run: Run) -> Group:
 
 def by_epoch(metrics: pandas.DataFrame) -> pandas.DataFrame:
     """Return loss and error of each split side by side, a row for each epoch all splits have been evaluated at."""
-    wide = metrics[["loss", "error"]].unstack("split")
+    wide = metrics[[name for name in ("loss", "error") if name in metrics]].unstack("split")
     wide.columns = [f"{split} {name}{' %' if name == 'error' else ''}" for name, split in wide.columns]
     return wide.dropna()

@@ -28,7 +28,7 @@ TEXTS = {"neurosim_version", "created", "status", "reason", "altered", "backend"
 PROBE = "probe"
 PIECE = 2**24  # bytes of a recording that dask reads at once
 SPIKES = {"time", "index", "trial", "step"}
-NEEDED = {"metrics": ("epoch", "step", "loss", "error"), "alignment": ("epoch", "step", "angle", "cosine", "norm_ratio")}
+NEEDED = {"metrics": ("epoch", "step", "loss"), "alignment": ("epoch", "step", "angle", "cosine", "norm_ratio")}
 MOST = 10_000_000  # neurons of a population that spikes
 
 
