@@ -18,7 +18,7 @@ from neurosim.experiments import estimate
 from neurosim.experiments.model_file import ModelFile
 from neurosim.experiments.run import prepare
 from neurosim.feedback import pathways
-from neurosim.network import Network
+from neurosim.network import Network, Population, Projection
 from neurosim.plasticity import SGD, Adam, CoActivationMemory, PlasticityRule
 from neurosim.training import Trainer
 from neurosim.transfer import BatchNormalisation
@@ -118,11 +118,9 @@ def test_every_function_of_a_rule_agrees(cupy):
 def test_the_column_solve_agrees(cupy):
     made = []
     for backend in (NumpyBackend(), CupyBackend()):
-        network = Network.layered((12,), [9], 4, backend=backend, seed=3)
-        network.projections["x__hidden1"].rule = None
         network = Network(
-            network.populations.values(),
-            [_with_rule(p) for p in network.projections.values()],
+            [Population("x", 12), Population("hidden1", 9, transfer="tanh"), Population("output", 4, transfer="softmax")],
+            [Projection("x", "hidden1", rule=CoActivationMemory(sparsity=1e-3)), Projection("hidden1", "output")],
             backend=backend,
             seed=3,
         )
@@ -132,11 +130,6 @@ def test_the_column_solve_agrees(cupy):
     assert cupy.forbidden == []
     assert_same(*made, 1e-4)
 
-
-def _with_rule(projection):
-    if projection.post == "hidden1":
-        return type(projection)(projection.pre, projection.post, rule=CoActivationMemory(sparsity=1e-3))
-    return type(projection)(projection.pre, projection.post)
 
 
 def test_batches_that_are_augmented_on_the_host_are_brought(cupy):
@@ -167,7 +160,7 @@ def test_a_model_that_does_not_fit_on_the_device_is_refused_with_the_numbers(cup
     cupy.free, cupy.pooled = needed - 2**20, 2**21
     assert prepare(model, backend="cupy").network.backend.name == "cupy"
     cupy.pooled = 0
-    with pytest.raises(InputError, match=r"model 'small': needs about 0\.[1-9] GiB on GPU stand-in, 0\.[1-9] GiB are free"):
+    with pytest.raises(InputError, match=r"model 'small': needs about 0\.[1-9] GiB more, 0\.[1-9] GiB are free on GPU stand-in"):
         prepare(model, backend="cupy")
     assert prepare(model, backend="numpy").network.backend.name == "numpy"
     assert prepare(model).network.backend.name == "numpy"  # what does not fit there is not tried there
