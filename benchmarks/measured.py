@@ -85,7 +85,13 @@ def write(path: Path, table: dict) -> None:
     text = path.read_text(encoding="utf-8")
     before = re.split(r"^\[measured\]\n", text, maxsplit=1, flags=re.MULTILINE)[0].rstrip()
     others = {key: value for key, value in tomllib.loads(text).get("measured", {}).items() if key not in {"std", *table}}
-    path.write_text(f"{before}\n\n{tomli_w.dumps({'measured': table | others})}", encoding="utf-8")
+    after = re.sub(r"\[\n[\d\s.,]*\]", _in_one_line, tomli_w.dumps({"measured": table | others}))
+    path.write_text(f"{before}\n\n{after}", encoding="utf-8")
+
+
+def _in_one_line(found: re.Match[str]) -> str:
+    """Return a list of numbers that TOML's writer put on a line each as one line."""
+    return json.dumps(tomllib.loads(f"list = {found[0]}")["list"])
 
 
 def main() -> None:
