@@ -3,7 +3,6 @@
 Prints one line for each; what is no NeurosimError leaves a traceback on stderr.  The last line is the peak of memory, in bytes.
 """
 
-import resource
 import sys
 import traceback
 
@@ -37,4 +36,5 @@ except Exception:
     traceback.print_exc()
 for line in WRITING:
     command(line)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+with open("/proc/self/status") as lines:  # ru_maxrss begins with that of the process that started this one
+    print(next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")))
