@@ -168,11 +168,9 @@ def test_it_can_be_read_without_scripts(browser, report):
     assert headings[0].text == "Scheme" and not browser.find_elements("css selector", ".sortable button")
 
 
-def test_a_strangers_texts_run_nothing(browser, synthetic, tmp_path):
-    import h5py
-
+def test_a_strangers_texts_run_nothing(browser, synthetic, altered, tmp_path):
     def change(path):
-        with h5py.File(path, "r+") as file:
+        with altered(path) as file:
             for name in ("device", "git_commit", "reason", "neurosim_version"):
                 file.attrs[name] = EVIL
             file.attrs["model_name"] = f"{file.attrs['model_name']} {EVIL}"
