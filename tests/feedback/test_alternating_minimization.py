@@ -73,3 +73,18 @@ def test_without_code_steps_only_the_output_learns():
     teaching = scheme.teach(sweep, np.eye(3)[draw.integers(0, 3, 8)], network.backend.draws(0, 0))
     assert all(not teaching[name].error.any() for name in network.hidden)
     assert teaching["output"].error.any()
+
+
+def test_silenced_neurons_stay_silent_while_codes_relax():
+    """What the synapses above learn from is the relaxed rate as it was transmitted: dropout's mask holds for it as well."""
+    populations = [Population("x", 5), Population("hidden1", 40, transfer="tanh", dropout=0.5)]
+    populations.append(Population("output", 3, transfer="softmax"))
+    network = Network(populations, [Projection("x", "hidden1"), Projection("hidden1", "output")], seed=1, dtype="float64")
+    scheme = pathway("alternating_minimization")
+    scheme.attach(network, 3, seed=1)
+    draws, x = network.backend.draws(1, 0), np.random.default_rng(0).normal(size=(6, 5))
+    sweep = network.sweep(x, training=True, draws=draws)
+    taught = scheme.teach(sweep, np.eye(3)[[0, 1, 2, 0, 1, 2]], draws)["hidden1"]
+    silent = sweep["hidden1"].mask == 0
+    assert 0.2 < silent.mean() < 0.8
+    assert (taught.rate[silent] == 0).all() and (taught.rate[~silent] != 0).all()
