@@ -94,5 +94,6 @@ def test_what_lies_on_the_disk_at_any_moment_opens(tmp_path, same_content):
             assert len(run.metrics) >= last
             last = len(run.metrics)
     resumed = copies[len(copies) // 2]
-    assert main(["run", "--resume", "--quiet", "--out", str(resumed)]) == 0
+    again = [sys.executable, "-m", "neurosim", "run", "--resume", "--quiet", "--out", str(resumed)]
+    assert subprocess.run(again, env=ENVIRONMENT).returncode == 0  # on as many threads: sums in another order differ
     same_content(path, resumed)
