@@ -126,10 +126,18 @@ class Recorder(Observer):
         """
         failures: list[BaseException] = []
         ended = threading.Event()  # a thread whose ``join`` was interrupted is taken for one that has ended (Python 3.11)
-        threading.Thread(target=self._end, args=(error, failures, ended), name="neurosim-ending").start()
-        while not ended.is_set():
+        once = threading.Lock()
+
+        def end() -> None:
+            if once.acquire(blocking=False):
+                self._end(error, failures, ended)
+
+        waited = False
+        while not waited:
             try:
-                ended.wait()
+                if not once.locked():  # an interrupted ``start`` may or may not have started its thread
+                    threading.Thread(target=end, name="neurosim-ending").start()
+                waited = ended.wait()
             except KeyboardInterrupt as later:
                 failures.append(later)
         if failures and error is None:

@@ -430,6 +430,26 @@ def test_ctrl_c_while_a_run_ends_cuts_nothing_short(stopped, small, tmp_path, mo
     assert problems(path) == []
 
 
+@pytest.mark.parametrize("begun", [False, True])
+def test_ctrl_c_while_the_ending_begins_cuts_nothing_short(begun, small, tmp_path, monkeypatch):
+    start, interrupted = threading.Thread.start, []
+
+    def begin(thread):
+        if thread.name == "neurosim-ending" and not interrupted:
+            interrupted.append(thread)
+            if begun:
+                start(thread)
+            raise KeyboardInterrupt
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", begin)
+    with pytest.raises(KeyboardInterrupt):
+        run(job(small()), tmp_path / "run.h5")
+    assert interrupted and problems(tmp_path / "run.h5") == []
+    with Run(tmp_path / "run.h5") as said:
+        assert said.status == "complete"
+
+
 def test_a_run_that_cannot_be_ended_says_why(small, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
