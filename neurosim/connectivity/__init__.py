@@ -11,12 +11,17 @@ from neurosim.connectivity.initialisers import INITIALISERS, Initialiser
 from neurosim.connectivity.one_to_one import OneToOne
 from neurosim.errors import UnknownNameError
 
-__all__ = ["INITIALISERS", "Connectivity", "Dense", "Initialiser", "OneToOne", "connectivity", "initialiser"]
+__all__ = ["INITIALISERS", "Connectivity", "Dense", "Initialiser", "OneToOne", "connectivities", "connectivity", "initialiser"]
+
+
+def connectivities() -> dict[str, type[Connectivity]]:
+    """Return every connectivity by name."""
+    return concrete(sys.modules[__name__], Connectivity)  # type: ignore[type-abstract]
 
 
 def connectivity(name: str) -> Connectivity:
     """Return the connectivity called ``name``."""
-    return make("connectivity", concrete(sys.modules[__name__], Connectivity), name)  # type: ignore[type-abstract]
+    return make("connectivity", connectivities(), name)
 
 
 def initialiser(name: str) -> Initialiser:

@@ -17,7 +17,7 @@ import numpy as np
 
 from neurosim.backends import Backend
 from neurosim.catalogue import Stated
-from neurosim.connectivity import Dense, OneToOne
+from neurosim.connectivity import Connectivity, connectivities
 from neurosim.datasets import Augmentation, DataSet
 from neurosim.errors import NeurosimError, quoted, utf8
 from neurosim.experiments.alike import alike, plain_attributes, replaced
@@ -100,14 +100,13 @@ class _Describer:
         table: Contents = {"name": population.name, "shape": [int(n) for n in population.shape]}
         table["transfer"] = self._named(f"{where}: transfer", population.transfer, transfers())
         if population.normalisation is not None:
-            own = {"batch": BatchNormalisation}
-            table["normalisation"] = self._options(f"{where}: normalisation", population.normalisation, own["batch"])
+            table["normalisation"] = self._options(f"{where}: normalisation", population.normalisation, BatchNormalisation)
         return table | {key: getattr(population, key) for key in ("dropout", "noise") if getattr(population, key)}
 
     def _projection(self, projection: Projection) -> Contents:
         where, connectivity = f"projection {projection.name}", projection.connectivity
         self._own(where, projection, Projection)
-        self._own(f"{where}: connectivity", connectivity, OneToOne if connectivity.name == OneToOne.name else Dense)
+        self._own(f"{where}: connectivity", connectivity, connectivities().get(connectivity.name, Connectivity))
         table = {"pre": projection.pre, "post": projection.post, "connectivity": connectivity.name}
         return table | {"initial": projection.initial, "bias": projection.bias, "rule": self._rule(where, projection.rule)}
 
