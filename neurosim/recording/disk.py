@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import h5py
 
@@ -130,12 +130,21 @@ def settle(path: Path) -> None:
 
 
 class Place:
-    """A run file as the file system has it while it is written: the room it takes, and whether it is still what its name names."""
+    """A run file as the file system has it while it is written: the room it takes, and whether it is still what its name names.
 
-    def __init__(self, path: Path) -> None:
+    made : the file as it was before it had this name; somebody may have changed it since.  Raises LostFileError where so.
+    """
+
+    def __init__(self, path: Path, made: os.stat_result) -> None:
         self.path = path
-        self._raw = path.open("ab", buffering=0)
-        self._length = os.fstat(self._raw.fileno()).st_size
+        self._length = made.st_size
+        try:
+            self._raw = open(path, "ab", buffering=0, opener=_only_existing)
+        except FileNotFoundError:
+            self._raise("it was deleted, or its folder renamed; run the model again")
+        if not os.path.samestat(made, os.fstat(self._raw.fileno())):
+            self._raw.close()
+            self._raise("another file has its name now")
 
     def hold(self, size: int) -> None:
         """Have room for ``size`` bytes in all.  Raises OSError where there is none, LostFileError as ``check`` does."""
@@ -159,7 +168,7 @@ class Place:
         if own.st_size < self._length:
             self._raise(f"it was cut to {own.st_size:,} bytes; restore it from a copy, or run the model again")
 
-    def _raise(self, what: str) -> None:
+    def _raise(self, what: str) -> NoReturn:
         raise LostFileError(f"run file {self.path}: somebody changed it while it was written: {what}")
 
     def close(self, size: int | None) -> None:
@@ -167,6 +176,11 @@ class Place:
         with self._raw as raw:
             if size is not None and os.fstat(raw.fileno()).st_size > size:
                 os.ftruncate(raw.fileno(), size)
+
+
+def _only_existing(path: str, flags: int) -> int:
+    """Open a file that is to be there, as ``open`` has it done; what was deleted is not made anew."""
+    return os.open(path, flags & ~os.O_CREAT)
 
 
 def _gone(own: os.stat_result) -> str:

@@ -40,12 +40,13 @@ LIBRARY = ("v110", "v110")  # the first version of the format that can be read w
 class RunFile:
     """A run file open for writing; close it, or use it in a ``with`` statement.  Made by ``create`` and ``resume``."""
 
-    def __init__(self, path: Path, lock: WriterLock) -> None:
+    def __init__(self, path: Path, lock: WriterLock, made: os.stat_result) -> None:
         self.path = path
         self._lock = lock
-        self._place = Place(path)
+        self._place = Place(path, made)
         self._datasets: dict[str, GrowingDataset] = {}
-        self._file = hdf5(functools.partial(_swmr_writer, path))
+        with self._loss_told():
+            self._file = hdf5(functools.partial(_swmr_writer, path))
 
     @classmethod
     def create(
@@ -81,8 +82,9 @@ class RunFile:
                 _lay_out(file, model, attributes, series, constants or {})
                 checkpoints.lay_out(file, checkpoint or Layout({}, 1))
                 digests.seal_all(file, TEXTS)
+            made = fresh.stat()
             _take_name(fresh, path, overwrite)
-            return cls(path, lock)
+            return cls(path, lock, made)
         except BaseException as cause:
             _discarded(fresh, lock)
             if isinstance(cause, OSError):
@@ -126,8 +128,9 @@ class RunFile:
                 _set_text(file, "altered", altered.decode("utf-8", "replace") if isinstance(altered, bytes) else str(altered))
                 digests.seal_all(file, TEXTS)
             disk.settle(fresh)
+            made = fresh.stat()
             fresh.replace(path)
-            return cls(path, lock)
+            return cls(path, lock, made)
         except BaseException:
             _discarded(fresh, lock)
             raise
@@ -165,8 +168,8 @@ class RunFile:
 
     def extend(self, group: str, values: Mapping[str, np.ndarray]) -> None:
         """Append rows, as many to each dataset of ``group``: name -> (rows, ...).  Raises as ``append`` does."""
-        self._hold(sum(rows.nbytes for rows in values.values()))
         with self._loss_told():
+            self._hold(sum(rows.nbytes for rows in values.values()))
             for name, rows in values.items():
                 self._dataset(f"{group}/{name}").extend(rows)
 

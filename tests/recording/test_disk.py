@@ -13,6 +13,7 @@ import pytest
 
 from neurosim.errors import LostFileError, RunFileError
 from neurosim.recording import Run, RunFile, Series, being_written, disk, problems
+from neurosim.recording import run_file as run_file_module
 from neurosim.recording.checkpoints import Layout
 from neurosim.recording.disk import check_free, reserve
 from neurosim.recording.writer_lock import lock_of
@@ -249,6 +250,35 @@ def test_a_file_that_is_changed_under_its_run_ends_it(tmp_path, change):
             epoch(going_on, 9)
         with h5py.File(new) as found:
             assert found["metrics/test/loss"][()].tolist()[:3] == [0, 1, 2]
+
+
+BETWEEN = {
+    cut: "it was cut to 5,000 bytes",
+    emptied: "it was cut to",
+    replaced: "another file has its name now",
+    renamed: "it was deleted, or its folder renamed",
+    folder_removed: "it was deleted, or its folder renamed",
+}
+
+
+@pytest.mark.parametrize("change", BETWEEN)
+@pytest.mark.parametrize("how", ["create", "resume"])
+def test_a_file_that_is_changed_as_soon_as_it_has_its_name_ends_the_run(tmp_path, monkeypatch, change, how):
+    """Between its naming and its opening; room that is taken later would make a cut file as long as before."""
+    path = tmp_path / "folder" / "run.h5"
+    if how == "resume":
+        create(path).close()
+    opening = run_file_module.Place
+
+    def changed_and_opened(path, made):
+        change(path)
+        return opening(path, made)
+
+    monkeypatch.setattr(run_file_module, "Place", changed_and_opened)
+    with pytest.raises(LostFileError, match=f"somebody changed it while it was written: {BETWEEN[change]}"):
+        file = create(path) if how == "create" else RunFile.resume(path)
+        epoch(file, 0)
+    assert path.exists() == (change in (cut, emptied, replaced))
 
 
 @pytest.mark.parametrize("size", [0, 50, 3000])
