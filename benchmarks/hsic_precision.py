@@ -22,9 +22,9 @@ import numpy as np
 from benchmarks.timing import machine
 from neurosim.backends import NumpyBackend
 from neurosim.datasets import one_hot
-from neurosim.experiments.model_file import ModelFile
 from neurosim.experiments.run import prepare
 from neurosim.feedback.hsic_bottleneck import EPSILON, HSICBottleneck, centred
+from neurosim.modelfile.model_file import ModelFile
 from neurosim.network import Network
 from neurosim.training import Trainer
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import tomli_w
 
 from neurosim.datasets.registry import find
-from neurosim.recording import Run
+from neurosim.runfile import Run
 
 ROOT = Path(__file__).parents[1]
 SUMMARIES = ROOT / "benchmarks/results/runs"

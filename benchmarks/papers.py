@@ -21,8 +21,8 @@ from benchmarks.timing import machine, medians
 from neurosim.backends import NumpyBackend
 from neurosim.experiments.cost import Cost
 from neurosim.experiments.estimate import drafted
-from neurosim.experiments.model_file import ModelFile
 from neurosim.feedback.frozen import Frozen
+from neurosim.modelfile.model_file import ModelFile
 from neurosim.network import Network, Population, Projection
 from neurosim.plasticity import SGD, hebbian
 from neurosim.training import Trainer

@@ -20,15 +20,15 @@ import numpy as np
 
 from benchmarks.timing import machine
 from neurosim.datasets import DataSet, from_arrays
-from neurosim.experiments.recorder import BUFFER, Recorder, create
-from neurosim.experiments.recording_plan import RecordingPlan
-from neurosim.experiments.schema import Record
 from neurosim.feedback import pathway
+from neurosim.modelfile.schema import Record
 from neurosim.network import Network
 from neurosim.plasticity import Adam
-from neurosim.recording import Background, RunFile, Series, series
-from neurosim.recording.packing import FILTERS
-from neurosim.recording.run_file import LIBRARY
+from neurosim.recording.plan import RecordingPlan
+from neurosim.recording.recorder import BUFFER, Recorder, create
+from neurosim.runfile import Background, RunFile, Series, series
+from neurosim.runfile.packing import FILTERS
+from neurosim.runfile.run_file import LIBRARY
 from neurosim.training import Trainer
 
 EPOCHS = 3

@@ -8,8 +8,8 @@ the silence of all ten neurons, an argmax cannot name it, and about a tenth of t
 
 import argparse
 
-from neurosim.experiments.model_file import ModelFile
 from neurosim.experiments.run import prepare
+from neurosim.modelfile.model_file import ModelFile
 
 
 def training_error(seed: int, width: int, data_dir: str) -> float:

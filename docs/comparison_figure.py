@@ -12,7 +12,7 @@ import matplotlib
 import numpy as np
 
 from neurosim.feedback import pathways
-from neurosim.recording import Run
+from neurosim.runfile import Run
 
 matplotlib.use("agg")
 import matplotlib.pyplot as plt  # noqa: E402  the backend has to be chosen first

@@ -10,9 +10,9 @@ from typing import Any
 
 _HOMES = {
     "Adam": "plasticity",
-    "BatchNormalisation": "transfer",
+    "BatchNormalisation": "neurons",
     "Network": "network",
-    "Recorder": "experiments.recorder",
+    "Recorder": "recording.recorder",
     "PlasticityRule": "plasticity",
     "Population": "network",
     "Projection": "network",

@@ -8,8 +8,8 @@ import h5py
 import numpy as np
 import pytest
 
-from neurosim.recording.digests import seal_all
-from neurosim.recording.run_file import TEXTS
+from neurosim.runfile.digests import seal_all
+from neurosim.runfile.run_file import TEXTS
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from neurosim.experiments.model_file import ModelFile
-from neurosim.recording import Layout, RunFile, Series
+from neurosim.modelfile.model_file import ModelFile
+from neurosim.runfile import Layout, RunFile, Series
 
 FLOAT, SMALL, WHOLE = np.dtype(np.float64), np.dtype(np.float32), np.dtype(np.int64)
 SIZES = {"hidden1": 12, "hidden2": 8, "output": 10}

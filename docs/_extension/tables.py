@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-from neurosim import datasets, plasticity, transfer
+from neurosim import datasets, neurons, plasticity
 from neurosim.connectivity import INITIALISERS
-from neurosim.experiments import published
-from neurosim.experiments.reading import models
-from neurosim.experiments.schema import ModelTable, Section
+from neurosim.modelfile import published
+from neurosim.modelfile.reading import models
+from neurosim.modelfile.schema import ModelTable, Section
 from neurosim.feedback import Claims, FeedbackPathway, pathways
 from neurosim.network import Network
 from neurosim.plasticity import Rule
@@ -203,7 +203,7 @@ def named_classes(kind: str) -> str:
     if kind == "data":
         return table(["name", "what it is"], [(f"`{name}`", _entry(name)) for name in datasets.names()])
     found: dict[str, Any] = {
-        "transfers": transfer.transfers,
+        "transfers": neurons.transfers,
         "updates": plasticity.updates,
         "rules": plasticity.rules,
         "initialisers": lambda: INITIALISERS,

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from neurosim.recording.opening import damaged
+from neurosim.runfile.opening import damaged
 
 if TYPE_CHECKING:
     import pandas

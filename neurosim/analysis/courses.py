@@ -12,8 +12,8 @@ import pandas as pd
 import xarray as xr
 
 from neurosim.analysis.grouping import Group, stages
-from neurosim.recording import Run
-from neurosim.recording.opening import damaged
+from neurosim.runfile import Run
+from neurosim.runfile.opening import damaged
 
 RECORDINGS = 12  # of a variable, evenly spaced in time
 SAMPLES = 2**15  # values of one recording

@@ -19,7 +19,7 @@ import numpy as np
 
 from neurosim.analysis.blocks import blocks, escaped, frames
 from neurosim.errors import InputError, UnknownNameError, require
-from neurosim.recording import Run
+from neurosim.runfile import Run
 
 if TYPE_CHECKING:
     import pandas

@@ -11,7 +11,7 @@ from neurosim.analysis import plots
 from neurosim.analysis.courses import Curve, angles, course, curve, rasters
 from neurosim.analysis.grouping import Group, baselines, seed
 from neurosim.analysis.plots import clean
-from neurosim.recording import Run
+from neurosim.runfile import Run
 
 VARIABLES = 24  # recorded ones that are shown
 TRANSPORT = {

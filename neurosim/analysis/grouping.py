@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from neurosim.feedback import Claims, FeedbackPathway, pathway, pathways
-from neurosim.recording import Run
+from neurosim.runfile import Run
 
 BASELINE = "backprop"
 TRAINED = ("data", "network", "stages")  # what decides a run's numbers, its seed aside

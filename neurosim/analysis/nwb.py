@@ -19,8 +19,8 @@ import numpy as np
 
 from neurosim.analysis.blocks import BLOCK, blocks, escaped
 from neurosim.errors import RunFileError, quoted
-from neurosim.recording import Run
-from neurosim.recording.series import chunked
+from neurosim.runfile import Run
+from neurosim.runfile.series import chunked
 
 if TYPE_CHECKING:
     import pandas

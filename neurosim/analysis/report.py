@@ -20,7 +20,7 @@ from neurosim.analysis.figures import figures
 from neurosim.analysis.grouping import BASELINE, Group, baselines, contents, differences, grouped, seed
 from neurosim.analysis.summary import CLAIMS, accuracy, claim, table
 from neurosim.errors import RunFileError, require
-from neurosim.recording import Run
+from neurosim.runfile import Run
 
 TEMPLATES = Path(__file__).with_name("templates")
 DIFFERENCES = 6  # keys that a note names

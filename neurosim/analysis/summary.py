@@ -10,7 +10,7 @@ import numpy as np
 
 from neurosim.analysis.courses import last_angle, metric, step_ms
 from neurosim.analysis.grouping import Group, baselines, seed
-from neurosim.recording import Run
+from neurosim.runfile import Run
 
 CLAIMS = {  # what a hidden population's update needs, in the words of docs/concepts.md
     "weight_transport": "Weight transport",

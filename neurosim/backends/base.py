@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.capture import Graph, Leaf, Recorded, philox, run_kernel
+from neurosim.backends import philox
+from neurosim.capture import Graph, Leaf, Recorded, run_kernel
 from neurosim.capture.recorded import node_of
 from neurosim.errors import NotCapturableError, quoted, require
 

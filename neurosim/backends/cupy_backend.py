@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from neurosim.backends import cuda_loops
 from neurosim.backends.base import Array, Backend, Program
-from neurosim.capture import Graph, Item, Node, Recorded, check_order, cuda_loops, planned, scheduled
+from neurosim.capture import Graph, Item, Node, Recorded, check_order, planned, scheduled
 from neurosim.errors import BackendError, NotCapturableError
 
 OUT_OF_PLACE = frozenset({"matmul", "join", "copy", "bits", "call", "watch", "sum", "max"})

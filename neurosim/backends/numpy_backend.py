@@ -14,9 +14,9 @@ import numpy as np
 from scipy.linalg import lapack
 from threadpoolctl import ThreadpoolController
 
-from neurosim.backends import limits
+from neurosim.backends import limits, llvm_loops
 from neurosim.backends.base import Array, Backend, Program
-from neurosim.capture import Graph, Item, Node, Plan, Recorded, check_order, llvm_loops, planned, scheduled
+from neurosim.capture import Graph, Item, Node, Plan, Recorded, check_order, planned, scheduled
 
 OUT_OF_PLACE = frozenset({"matmul", "join", "copy", "bits", "call", "watch"})
 

@@ -15,7 +15,7 @@ Runs = Annotated[list[Path], typer.Argument(help="Run files.")]
 
 def check(runs: Runs, debug: args.Debug = False) -> None:
     """Read run files through, compare every checksum, and hold them to the schema."""
-    from neurosim.recording import Run, problems
+    from neurosim.runfile import Run, problems
 
     wrong = []
     for path in runs:

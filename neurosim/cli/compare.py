@@ -16,7 +16,7 @@ from neurosim.errors import DivergedError, require
 if TYPE_CHECKING:
     from neurosim.experiments.comparison import Watch
     from neurosim.experiments.comparison_table import Result
-    from neurosim.experiments.schema import ModelTable
+    from neurosim.modelfile.schema import ModelTable
 
 Rows = Annotated[str | None, typer.Option("--schemes", help="Rows to run, separated by commas.  [default: all]")]
 Seeds = Annotated[int | None, typer.Option("--seeds", min=1, help="How many seeds, counted from --seed.  [default: 1]")]
@@ -95,7 +95,7 @@ def _finish(results: Sequence[Result], out: Path, table: ModelTable, overwrite: 
 def _write_report(results: Sequence[Result], out: Path, overwrite: bool) -> None:
     from neurosim.analysis.report import check_free, write_report
     from neurosim.experiments.comparison_folder import path_of, replacing
-    from neurosim.recording import Run
+    from neurosim.runfile import Run
 
     check_free(out / "report.html", overwrite)
     with ExitStack() as stack:

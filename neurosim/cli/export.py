@@ -10,7 +10,7 @@ import typer
 from neurosim.cli import arguments as args
 
 if TYPE_CHECKING:
-    from neurosim.recording import Run
+    from neurosim.runfile import Run
 
 File = Annotated[Path, typer.Argument(metavar="RUN", help="A run file.")]
 To = Annotated[str, typer.Option("--to", metavar="FORMAT", help="nwb or npz, one file; csv or parquet, a folder of tables.")]
@@ -20,7 +20,7 @@ Out = Annotated[Path | None, typer.Option("--out", "-o", help="What to write.  [
 def export(run: File, to: To, out: Out = None, overwrite: args.Overwrite = False, debug: args.Debug = False) -> None:
     """Write a run for other programs: NWB, npz, CSV, Parquet; the last line printed is where it lies."""
     from neurosim.analysis.exports import export
-    from neurosim.recording import Run
+    from neurosim.runfile import Run
 
     with Run(run) as found, args.interruptible("nothing was written"):
         target = export(found, to, out, overwrite=overwrite)

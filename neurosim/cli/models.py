@@ -23,7 +23,7 @@ def models(debug: args.Debug = False) -> None:
     """List the model files, with the paper's test error and the one measured here: after how many epochs, on which seeds."""
     from neurosim.cli.progress import console
     from neurosim.cli.tables import fitted, show
-    from neurosim.experiments import published, reading
+    from neurosim.modelfile import published, reading
 
     found = reading.models()
     numbers = [_numbers(model) for model in found.values()]
@@ -41,7 +41,7 @@ def models(debug: args.Debug = False) -> None:
 
 def _numbers(model: dict[str, Any]) -> list[str]:
     """Return what stands below the HEADINGS; seeds that are not in the mean on a line of their own."""
-    from neurosim.experiments import published
+    from neurosim.modelfile import published
 
     seeds, reached = published.failed(model)
     cells = [published.paper(model), published.measured(model) + (f"\n{reached}" if seeds else "")]

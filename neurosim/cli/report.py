@@ -24,7 +24,7 @@ def report(
 ) -> None:
     """Write one HTML page on run files: comparison, learning curves, alignment, histograms, and how to run them again."""
     from neurosim.analysis.report import check_free, write_report
-    from neurosim.recording import Run
+    from neurosim.runfile import Run
 
     paths = list({path.resolve(): path for path in run_files(runs)}.values())  # a folder and a file in it may both be named
     check_free(out, overwrite, paths)

@@ -13,9 +13,9 @@ from neurosim.cli import arguments as args
 from neurosim.errors import require
 
 if TYPE_CHECKING:
-    from neurosim.experiments.model_file import ModelFile
     from neurosim.experiments.run import Job
-    from neurosim.recording import Run
+    from neurosim.modelfile.model_file import ModelFile
+    from neurosim.runfile import Run
 
 Model = Annotated[str | None, typer.Argument(help="A name that `neurosim models` lists, or the path of a model file.")]
 Out = Annotated[
@@ -45,7 +45,7 @@ def run(
     """Train one model file; the last line printed is the test error."""
     from neurosim.cli.progress import progress_of
     from neurosim.experiments import run as engine
-    from neurosim.experiments.model_file import ModelFile
+    from neurosim.modelfile.model_file import ModelFile
 
     require(not (resume and overwrite), "--resume with --overwrite: expected one of the two; leave one out")
     chosen = args.settings(settings, data, epochs)
@@ -80,7 +80,7 @@ def _given(value: Any, otherwise: str) -> Any:
 def _fresh(model: ModelFile, out: Path | None, overwrite: bool, **options: Any) -> Job:
     """Return the job, the cheap checks done first."""
     from neurosim.experiments.run import prepare
-    from neurosim.recording.disk import check_free
+    from neurosim.runfile.disk import check_free
 
     if out is not None:
         check_free(out, overwrite)

@@ -10,8 +10,8 @@ import typer
 from neurosim.cli import arguments as args
 
 if TYPE_CHECKING:
-    from neurosim.experiments.schema import ModelTable, Stage
     from neurosim.feedback import Phase
+    from neurosim.modelfile.schema import ModelTable, Stage
     from neurosim.network import Network
     from neurosim.training import Trainer
 
@@ -30,7 +30,7 @@ def show(
 ) -> None:
     """Print populations, projections, rules, the steps of training, memory and time here, and what each scheme claims to need."""
     from neurosim.experiments.estimate import drafted, memory, refuse_unless_free
-    from neurosim.experiments.model_file import ModelFile
+    from neurosim.modelfile.model_file import ModelFile
 
     found = ModelFile.load(model, args.settings(settings, data))
     table = found.table
@@ -64,7 +64,7 @@ def _print_recordable(network: Network, trainers: list[Trainer]) -> None:
 
     from neurosim.cli.progress import console
     from neurosim.cli.tables import frame
-    from neurosim.experiments.variables import described, recordable
+    from neurosim.recording.variables import described, recordable
 
     table = Table(box=frame(console), pad_edge=False)
     for heading in ("variable", "one recording", "what it is"):
@@ -95,7 +95,7 @@ def _times(table: ModelTable) -> list[str]:
 
 
 def _origin(table: ModelTable) -> list[str]:
-    from neurosim.experiments import published
+    from neurosim.modelfile import published
 
     found, own = table.paper, table.measured
     said = {"paper": found.model_dump(), "measured": own.model_dump(), "stages": [{"epochs": s.epochs} for s in table.stages]}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas
     from rich.console import Group
 
-    from neurosim.recording import Run
+    from neurosim.runfile import Run
 
 File = Annotated[Path, typer.Argument(help="The run file.")]
 Every = Annotated[float, typer.Option("--every", min=0.1, help="Seconds between two looks.")]
@@ -32,7 +32,7 @@ class Stopped(NeurosimError):
 def watch(run: File, every: Every = 1.0, debug: args.Debug = False) -> None:
     """Follow a run: each evaluation as it comes, until the run ends.  Ctrl-C leaves the run as it is."""
     from neurosim.cli.progress import is_live
-    from neurosim.recording import being_written
+    from neurosim.runfile import being_written
 
     try:
         last = _live(run, every) if is_live() else _lines(run, every)
@@ -47,8 +47,8 @@ def watch(run: File, every: Every = 1.0, debug: args.Debug = False) -> None:
 
 def _looks(path: Path, every: float) -> Iterator[Run]:
     """Yield the run as it is now, again and again, until it has ended."""
-    from neurosim.recording import Run
-    from neurosim.recording.writer_lock import Signs
+    from neurosim.runfile import Run
+    from neurosim.runfile.writer_lock import Signs
 
     signs = Signs(path)
     while True:

@@ -1,1 +1,1 @@
-"""Model files, the engine that runs them, and the comparison of schemes on one network."""
+"""The engine that runs a model file, the comparison of schemes on one network, and what either would take."""

@@ -11,16 +11,16 @@ import numpy as np
 
 from neurosim.datasets import DataSet
 from neurosim.errors import DivergedError, RunFileError, UnknownNameError, pasteable, require, utf8
-from neurosim.experiments import reading
-from neurosim.experiments.building import load_data
 from neurosim.experiments.comparison_folder import Started, begun, check_free, path_of, start
 from neurosim.experiments.comparison_table import Result, write_table
-from neurosim.experiments.model_file import ModelFile, validated
 from neurosim.experiments.run import Job, by_environment, found_again, prepare, run
 from neurosim.experiments.run import reopen as reopen_run
 from neurosim.experiments.run import resume as run_on
-from neurosim.experiments.schema import ComparisonTable
-from neurosim.recording import Run
+from neurosim.modelfile import reading
+from neurosim.modelfile.building import load_data
+from neurosim.modelfile.model_file import ModelFile, validated
+from neurosim.modelfile.schema import ComparisonTable
+from neurosim.runfile import Run
 from neurosim.training import Observer
 
 if TYPE_CHECKING:

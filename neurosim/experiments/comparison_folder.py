@@ -8,28 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
 
 import tomli_w
-from pydantic import Field
 
 from neurosim.errors import RunFileError, quoted, require
-from neurosim.experiments import reading
-from neurosim.experiments.model_file import ModelFile, validated
-from neurosim.experiments.schema import RowName, Section, Training
-from neurosim.recording import being_written
+from neurosim.modelfile import reading
+from neurosim.modelfile.model_file import ModelFile, validated
+from neurosim.modelfile.schema import StartedTable, Training
+from neurosim.runfile import being_written
 
 NAME = "comparison.toml"
-
-
-class StartedTable(Section):
-    """A whole ``comparison.toml``."""
-
-    seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
-    data_dir: str
-    data_digest: str
-    backends: dict[RowName, str]
-    models: dict[RowName, dict[str, Any]] = Field(min_length=1)
 
 
 @dataclass(frozen=True)

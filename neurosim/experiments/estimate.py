@@ -18,12 +18,12 @@ from neurosim.backends import Backend, DraftBackend, NumpyBackend, limits, selec
 from neurosim.datasets import one_hot
 from neurosim.datasets.registry import Entry, find
 from neurosim.errors import InputError, NotCapturableError, quoted, require
-from neurosim.experiments.building import build_network
-from neurosim.experiments.recorder import BUFFER
-from neurosim.experiments.schema import ModelTable, Record
-from neurosim.experiments.variables import recordable
+from neurosim.modelfile.building import build_network
+from neurosim.modelfile.schema import ModelTable, Record
 from neurosim.network import Network
-from neurosim.recording import chosen
+from neurosim.recording.recorder import BUFFER
+from neurosim.recording.variables import recordable
+from neurosim.runfile import chosen
 from neurosim.training import EVALUATION_BATCH, Trainer
 
 MEBIBYTE = 2**20

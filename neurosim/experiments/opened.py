@@ -9,12 +9,12 @@ import numpy as np
 from neurosim.backends import Backend, DraftBackend, NumpyBackend
 from neurosim.datasets.registry import find
 from neurosim.errors import InputError, RunFileError, quoted, require
-from neurosim.experiments.building import build_network
-from neurosim.experiments.model_file import ModelFile, validated
-from neurosim.experiments.reading import Contents, parsed
-from neurosim.experiments.schema import Data, NetworkTable
+from neurosim.modelfile.building import build_network
+from neurosim.modelfile.model_file import ModelFile, validated
+from neurosim.modelfile.reading import Contents, parsed
+from neurosim.modelfile.schema import Data, NetworkTable
 from neurosim.network import Network
-from neurosim.recording import Run
+from neurosim.runfile import Run
 
 
 class OpenRun(Run):

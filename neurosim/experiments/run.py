@@ -14,15 +14,15 @@ from neurosim.backends import select
 from neurosim.datasets import DataSet
 from neurosim.datasets.registry import find
 from neurosim.errors import DataError, InputError, RunFileError, quoted, require, utf8
-from neurosim.experiments.building import build_network, build_trainer, load_data
 from neurosim.experiments.estimate import check_fits, fastest
-from neurosim.experiments.model_file import ModelFile
-from neurosim.experiments.reading import Contents, locate, override, parsed
-from neurosim.experiments.recorder import Recorder, create
-from neurosim.experiments.recording_plan import RecordingPlan
-from neurosim.experiments.schema import ModelTable
+from neurosim.modelfile.building import build_network, build_trainer, load_data
+from neurosim.modelfile.model_file import ModelFile
+from neurosim.modelfile.reading import Contents, locate, override, parsed
+from neurosim.modelfile.schema import ModelTable
 from neurosim.network import Network
-from neurosim.recording import Run, RunFile, provenance, warn_of_other_arithmetic
+from neurosim.recording.plan import RecordingPlan
+from neurosim.recording.recorder import Recorder, create
+from neurosim.runfile import Run, RunFile, provenance, warn_of_other_arithmetic
 from neurosim.training import Observer, Trainer
 
 

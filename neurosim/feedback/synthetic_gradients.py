@@ -10,7 +10,7 @@ from neurosim.backends import Draws
 from neurosim.errors import UnknownNameError, quoted, require
 from neurosim.feedback.pathway import Claims, Deltas, FeedbackPathway, require_softmax
 from neurosim.network import Activity, Network, Population, Projection, Sweep, Teaching
-from neurosim.transfer import BatchNormalisation
+from neurosim.neurons import BatchNormalisation
 
 
 class SyntheticGradients(FeedbackPathway):

@@ -13,7 +13,7 @@ from neurosim.errors import EquationError, InputError, ShapeError, UnknownNameEr
 from neurosim.network.population import Population
 from neurosim.network.projection import Projection
 from neurosim.network.sweep import Activity, Sweep, Teaching
-from neurosim.transfer import BatchNormalisation
+from neurosim.neurons import BatchNormalisation
 
 PRE_VARIABLES = frozenset({"rate", "drive", "potential"})
 POST_VARIABLES = PRE_VARIABLES | {"error"}

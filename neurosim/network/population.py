@@ -11,7 +11,7 @@ import numpy as np
 from neurosim.backends import Backend, Draws
 from neurosim.errors import quoted, require
 from neurosim.network.sweep import Activity, Teaching
-from neurosim.transfer import BatchNormalisation, Transfer, transfer
+from neurosim.neurons import BatchNormalisation, Transfer, transfer
 
 MOST_AXES = 16  # of a population's shape; arrays of NumPy and HDF5 have up to 32, and recordings add some
 MOST_NEURONS = 2**31  # times a batch and the bytes of a number, it can still be counted
@@ -23,7 +23,7 @@ class Population:
 
     name : its name in the network
     shape : (n,) or (channels, height, width)
-    transfer : a name (see ``neurosim.transfer.transfers()``) or a Transfer
+    transfer : a name (see ``neurosim.neurons.transfers()``) or a Transfer
     normalisation : ``BatchNormalisation`` or None
     dropout : the probability in [0, 1) with which a neuron's transmission is silenced in training (the rest is scaled up)
     noise : standard deviation of the Gaussian added to the drive in training

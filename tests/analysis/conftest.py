@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from neurosim.recording import RunFile, Series
+from neurosim.runfile import RunFile, Series
 
 
 @pytest.fixture

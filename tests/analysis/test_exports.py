@@ -17,7 +17,7 @@ from neurosim.analysis import exports
 from neurosim.analysis.blocks import blocks, escaped, frames
 from neurosim.analysis.exports import FORMATS, export
 from neurosim.errors import InputError, RunFileError, UnknownNameError
-from neurosim.recording import Run
+from neurosim.runfile import Run
 
 OLD = Path(__file__).parents[1] / "recording" / "files" / "schema-1.h5"
 NEURONS = {"dims": "recording sample neuron"}

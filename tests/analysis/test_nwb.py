@@ -12,7 +12,7 @@ import xarray as xr
 from neurosim.analysis.exports import export
 from neurosim.analysis.nwb import Session
 from neurosim.errors import RunFileError
-from neurosim.recording import Run
+from neurosim.runfile import Run
 
 pynwb = pytest.importorskip("pynwb")
 

@@ -9,19 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from neurosim.backends import NumpyBackend
+from neurosim.backends import NumpyBackend, cuda_loops
 from neurosim.backends.cupy_backend import CupyBackend
-from neurosim.capture import Graph, cuda_loops
+from neurosim.capture import Graph
 from neurosim.datasets import from_arrays
 from neurosim.errors import DivergedError, InputError
 from neurosim.experiments import estimate
-from neurosim.experiments.model_file import ModelFile
 from neurosim.experiments.run import prepare
 from neurosim.feedback import pathways
+from neurosim.modelfile.model_file import ModelFile
 from neurosim.network import Network, Population, Projection
+from neurosim.neurons import BatchNormalisation
 from neurosim.plasticity import SGD, Adam, CoActivationMemory, PlasticityRule
 from neurosim.training import Trainer
-from neurosim.transfer import BatchNormalisation
 
 spec = importlib.util.spec_from_file_location("standin", Path(__file__).with_name("standin.py"))
 standin = importlib.util.module_from_spec(spec)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from neurosim.cli import main
-from neurosim.recording import Run
+from neurosim.runfile import Run
 
 SMALL = ["--data", "digits", "--set", "network.hidden=[16]", "--set", "data.limit=300", "--set", "data.validation=0"]
 RUN = ["run", "backprop-dtp-mnist", *SMALL]

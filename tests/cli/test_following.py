@@ -15,7 +15,7 @@ import pytest
 
 import neurosim
 from neurosim.cli import main
-from neurosim.recording import Run
+from neurosim.runfile import Run
 
 SMALL = ["--data", "digits", "--set", "network.hidden=[16]", "--set", "data.limit=300", "--set", "data.validation=0"]
 RUN = ["run", "backprop-dtp-mnist", *SMALL, "--quiet"]
@@ -122,7 +122,7 @@ def test_a_run_is_watched_while_it_goes(killed, tmp_path):
 
 
 def test_a_stopped_run_is_told(capsys):
-    from neurosim.recording import RunFile
+    from neurosim.runfile import RunFile
 
     assert main([*RUN, "--epochs", "1", "--out", "r.h5"]) == 0
     with RunFile.resume(neurosim.open_run("r.h5").path) as file:
@@ -134,8 +134,8 @@ def test_a_stopped_run_is_told(capsys):
 
 def left_running(path, host):
     """Make ``path`` a file whose writer was killed on ``host``."""
-    from neurosim.recording import RunFile
-    from neurosim.recording.writer_lock import Writer, lock_of
+    from neurosim.runfile import RunFile
+    from neurosim.runfile.writer_lock import Writer, lock_of
 
     RunFile.resume(Path(path)).close()
     writer = dataclasses.replace(Writer.here(), **({"host": host} if host else {"pid": 2**22 - 1}))
@@ -146,7 +146,7 @@ def left_running(path, host):
 def test_watching_ends_where_nobody_writes(finished, host, capsys, monkeypatch):
     """Of a process on another machine it may not be said at once."""
     left_running(finished, host)
-    monkeypatch.setattr("neurosim.recording.writer_lock.SILENT", 0.5)
+    monkeypatch.setattr("neurosim.runfile.writer_lock.SILENT", 0.5)
     capsys.readouterr()
     assert main(["watch", finished, "--every", "0.1"]) == 3
     said = capsys.readouterr()

@@ -12,7 +12,7 @@ import pytest
 
 from neurosim.cli import main
 from neurosim.cli.signals import Signals
-from neurosim.recording import Run, problems
+from neurosim.runfile import Run, problems
 
 SMALL = ["--data", "digits", "--set", "network.hidden=[16]", "--set", "data.limit=300", "--set", "data.validation=0"]
 RUN = ["run", "backprop-dtp-mnist", *SMALL]
@@ -156,7 +156,7 @@ def test_a_signal_before_anything_is_written_leaves_nothing(command, monkeypatch
 
 
 def test_a_signal_at_another_command(monkeypatch, capsys):
-    monkeypatch.setattr("neurosim.experiments.reading.models", lambda: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr("neurosim.modelfile.reading.models", lambda: signal.raise_signal(signal.SIGTERM))
     assert main(["models"]) == 130
     assert capsys.readouterr().err == "neurosim: interrupted\n"
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from neurosim.cli import main, streams
-from neurosim.recording import Run
+from neurosim.runfile import Run
 
 RUN = ["run", "backprop-dtp-mnist", "--data", "digits", "--set", "network.hidden=[16]", "--set", "data.limit=300", "--epochs", "2"]
 FULL = "/dev/full"

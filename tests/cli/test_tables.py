@@ -9,8 +9,8 @@ from rich.console import Console
 from neurosim.cli import compare, models, progress
 from neurosim.cli.tables import fitted, folded, show
 from neurosim.experiments.comparison import Result
-from neurosim.experiments.reading import models as model_files
 from neurosim.feedback import pathways
+from neurosim.modelfile.reading import models as model_files
 
 WIDTHS = (40, 60, 80, 100, 128, 200)
 

@@ -9,7 +9,7 @@ import pytest
 
 from neurosim.cli import main
 from neurosim.errors import pasteable, quoted, utf8
-from neurosim.recording import Run
+from neurosim.runfile import Run
 
 PROGRAM = [sys.executable, "-m", "neurosim"]
 SETTINGS = ("data.limit=100", "data.validation=0", "network.hidden=[8]")
@@ -105,7 +105,7 @@ def test_no_warning_ends_a_command(command, tmp_path):
 def test_warnings_are_no_errors_within_a_command_and_are_again_afterwards(monkeypatch, capsys):
     import warnings
 
-    monkeypatch.setattr("neurosim.experiments.published.planned", lambda model: warnings.warn("of a library", stacklevel=1) or 20)
+    monkeypatch.setattr("neurosim.modelfile.published.planned", lambda model: warnings.warn("of a library", stacklevel=1) or 20)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert main(["models"]) == 0

@@ -10,10 +10,10 @@ from neurosim.capture import Graph
 from neurosim.datasets import from_arrays
 from neurosim.feedback import pathways
 from neurosim.network import Network
+from neurosim.neurons import BatchNormalisation
 from neurosim.plasticity import SGD, Adam, chain
 from neurosim.training import Observer, Trainer
 from neurosim.training.captured import CapturedStep
-from neurosim.transfer import BatchNormalisation
 
 CASES = [
     pytest.param(scheme, options, id=f"{scheme.name}-{'-'.join(map(str, options.values())) or 'default'}")

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from neurosim.datasets import from_arrays
 from neurosim.feedback import pathways
 from neurosim.network import Network
+from neurosim.neurons import BatchNormalisation, transfer
 from neurosim.plasticity import SGD, Clip, Momentum, StepDecay, chain, error_driven, hebbian
 from neurosim.training import Observer, Trainer
 from neurosim.training.captured import CapturedStep
-from neurosim.transfer import BatchNormalisation, transfer
 
 SCHEMES = [(scheme, options) for scheme in pathways().values() for options in scheme.variants if options != {"p_update": 0.5}]
 

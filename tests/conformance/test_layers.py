@@ -14,23 +14,25 @@ LAYERS = [  # nothing imports from its own row or from one below
     {"capture"},
     {"backends"},
     {"equations"},
-    {"transfer", "neurons", "connectivity", "plasticity"},
+    {"neurons", "connectivity", "plasticity"},
     {"network"},
-    {"feedback", "recording", "datasets"},
+    {"feedback", "runfile", "datasets"},
     {"spiking", "analysis"},
     {"training"},
+    {"modelfile"},
+    {"recording"},
     {"experiments"},
     {"cli"},
 ]
 RANK = {name: rank for rank, row in enumerate(LAYERS) for name in row}
 ONLY_IN = {
     "cupy": {"backends/cupy_backend.py"},
-    "llvmlite": {"capture/machine_code.py"},
-    "h5py": {"recording"},
-    "isal": {"recording/packing.py"},
+    "llvmlite": {"backends/machine_code.py"},
+    "h5py": {"runfile"},
+    "isal": {"runfile/packing.py"},
     "brian2": {"spiking"},
     "typer": {"cli"},
-    "pydantic": {"experiments"},
+    "pydantic": {"modelfile"},
 }
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem in RANK)
 

@@ -11,10 +11,10 @@ from neurosim.errors import InputError
 from neurosim.feedback import Claims, FeedbackPathway, pathways
 from neurosim.feedback.pathway import output_teaching
 from neurosim.network import Network, Population, Projection
+from neurosim.neurons import BatchNormalisation, transfer
 from neurosim.plasticity import Adam, CoActivationMemory, Nesterov, chain, hebbian, oja
 from neurosim.plasticity.transforms import StepDecay
 from neurosim.training import Trainer
-from neurosim.transfer import BatchNormalisation, transfer
 
 X, Y = np.sin(np.arange(48 * 6).reshape(48, 6) ** 1.5), np.arange(48) * 7 // 4 % 3
 DATA = from_arrays(X, Y, X, Y)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from neurosim.experiments.reading import models
 from neurosim.feedback import pathways
+from neurosim.modelfile.reading import models
 
 EXTENSION = Path(__file__).parents[2] / "docs/_extension"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from neurosim.experiments.reading import contents, installed
+from neurosim.modelfile.reading import contents, installed
 
 ROOT = Path(__file__).parents[2]
 SUMMARIES = ROOT / "benchmarks/results/runs"

@@ -12,7 +12,7 @@ import tomli_w
 import neurosim
 from neurosim.errors import NeurosimError
 from neurosim.experiments import run as engine
-from neurosim.experiments.model_file import ModelFile
+from neurosim.modelfile.model_file import ModelFile
 
 CODE = [  # each would leave a file behind
     """dw = f('open("PWNED", "w")')*rate_pre""",

@@ -19,10 +19,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from neurosim.experiments.model_file import ModelFile
 from neurosim.experiments.run import prepare, reopen, resume, run
 from neurosim.feedback import pathways
-from neurosim.recording import Run, problems
+from neurosim.modelfile.model_file import ModelFile
+from neurosim.runfile import Run, problems
 
 CASES = [(name, dict(options)) for name, scheme in pathways().items() for options in scheme.variants[:2]]
 

@@ -15,9 +15,9 @@ from neurosim.experiments import comparison
 from neurosim.experiments.comparison import compare, comparison_models, reopen, resume
 from neurosim.experiments.comparison_folder import NAME
 from neurosim.experiments.comparison_table import COLUMNS, summarised
-from neurosim.experiments.reading import contents, locate
 from neurosim.feedback import pathways
-from neurosim.recording import Run
+from neurosim.modelfile.reading import contents, locate
+from neurosim.runfile import Run
 from neurosim.training import Observer
 
 SHORT = ["training.epochs=2", "data.limit=300", "network.hidden=[16]"]

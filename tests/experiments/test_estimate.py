@@ -13,8 +13,8 @@ from neurosim.backends import NumpyBackend
 from neurosim.backends.limits import Room
 from neurosim.errors import InputError
 from neurosim.experiments import estimate
-from neurosim.experiments.model_file import ModelFile
 from neurosim.experiments.run import prepare
+from neurosim.modelfile.model_file import ModelFile
 
 
 def model(contents, **changes):
@@ -129,7 +129,7 @@ RUN = """
 import json, sys
 import psutil
 from neurosim.experiments import estimate
-from neurosim.experiments.model_file import ModelFile
+from neurosim.modelfile.model_file import ModelFile
 from neurosim.experiments.run import prepare, run
 from neurosim.training import Observer
 

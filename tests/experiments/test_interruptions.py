@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from neurosim.cli import main
-from neurosim.recording import Run, problems
+from neurosim.runfile import Run, problems
 
 ENVIRONMENT = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
 RUN = ["run", "backprop-dtp-mnist", "--data", "digits", "--set", "data.limit=300", "--set", "data.validation=0"]

@@ -2,9 +2,9 @@
 
 import pytest
 
-from neurosim.experiments.model_file import ModelFile
-from neurosim.experiments.reading import models
 from neurosim.experiments.run import prepare, run
+from neurosim.modelfile.model_file import ModelFile
+from neurosim.modelfile.reading import models
 
 NAMES = list(models())
 

@@ -8,10 +8,10 @@ import inspect
 
 import pytest
 
-from neurosim.experiments.model_file import ModelFile
-from neurosim.experiments.reading import models
 from neurosim.feedback import pathways
-from neurosim.transfer import BatchNormalisation
+from neurosim.modelfile.model_file import ModelFile
+from neurosim.modelfile.reading import models
+from neurosim.neurons import BatchNormalisation
 
 PLAIN, AFFINE = BatchNormalisation(affine=False, epsilon=1e-5, momentum=0.1), BatchNormalisation(True, 1e-5, 0.1)  # PyTorch's
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from neurosim.errors import DivergedError, InputError, RunFileError, UnknownNameError
-from neurosim.experiments.model_file import ModelFile
 from neurosim.experiments.run import prepare, reopen, resume, run
 from neurosim.feedback import pathways
-from neurosim.recording import Run
+from neurosim.modelfile.model_file import ModelFile
+from neurosim.runfile import Run
 from neurosim.training import Observer
 
 CASES = [(name, dict(options)) for name, scheme in pathways().items() for options in scheme.variants]

@@ -7,9 +7,9 @@ from neurosim.datasets import from_arrays
 from neurosim.errors import InputError
 from neurosim.feedback import pathway
 from neurosim.network import Network, Population, Projection
+from neurosim.neurons import BatchNormalisation, transfers
 from neurosim.plasticity import SGD, CoActivationMemory
 from neurosim.training import Trainer
-from neurosim.transfer import BatchNormalisation, transfers
 
 X, Y = np.sin(np.arange(80).reshape(20, 4) ** 1.5), np.arange(20) % 3
 

@@ -6,7 +6,7 @@ import pytest
 from neurosim.errors import InputError
 from neurosim.feedback import pathway
 from neurosim.network import Network, Population, Projection
-from neurosim.transfer import transfers
+from neurosim.neurons import transfers
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ import pytest
 from neurosim.datasets import from_arrays
 from neurosim.feedback import pathways
 from neurosim.network import Network
+from neurosim.neurons import BatchNormalisation
 from neurosim.plasticity import Adam
 from neurosim.training import Trainer
-from neurosim.transfer import BatchNormalisation
 
 KEPT = Path(__file__).with_suffix(".json")
 CASES = {

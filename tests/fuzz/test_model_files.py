@@ -15,9 +15,9 @@ import tomli_w
 from neurosim.errors import InputError
 from neurosim.experiments.comparison import comparison_models
 from neurosim.experiments.estimate import memory
-from neurosim.experiments.model_file import ModelFile
-from neurosim.experiments.reading import contents, installed
 from neurosim.experiments.run import prepare
+from neurosim.modelfile.model_file import ModelFile
+from neurosim.modelfile.reading import contents, installed
 
 SECONDS = 60  # for one case; most take less than a tenth of one
 LONGEST = 1500  # characters of a message: names that are known may be listed

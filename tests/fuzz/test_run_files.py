@@ -25,7 +25,7 @@ RECORD = ["--record", "hidden1.rate every 1 epoch", "--record", "x__hidden1.w ev
 KILLED = """
 import os, sys
 from neurosim.cli import main
-from neurosim.experiments.recorder import Recorder
+from neurosim.recording.recorder import Recorder
 on_epoch = Recorder.on_epoch
 def killed(self, trainer, metrics):
     on_epoch(self, trainer, metrics)

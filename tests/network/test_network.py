@@ -5,8 +5,8 @@ import pytest
 
 from neurosim.errors import EquationError, InputError, ShapeError, UnknownNameError
 from neurosim.network import Network, Population, Projection
+from neurosim.neurons import BatchNormalisation
 from neurosim.plasticity import PlasticityRule, hebbian
-from neurosim.transfer import BatchNormalisation
 
 X = np.random.default_rng(0).normal(size=(50, 4))
 

@@ -8,9 +8,9 @@ from autograd import grad
 from neurosim.datasets import from_arrays
 from neurosim.feedback import pathway
 from neurosim.network import Network, Population, Projection
+from neurosim.neurons import BatchNormalisation
 from neurosim.plasticity import Adam, CoActivationMemory
 from neurosim.training import Trainer
-from neurosim.transfer import BatchNormalisation
 
 TRANSFERS = {"tanh": anp.tanh, "relu": lambda a: anp.where(a > 0, a, 0.0)}  # slope 0 at 0, where anp.maximum has 1/2
 CHAIN = ("x", "hidden1", "hidden2", "output")

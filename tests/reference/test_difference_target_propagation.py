@@ -8,9 +8,9 @@ from autograd import grad
 from neurosim.datasets import from_arrays
 from neurosim.feedback import pathway
 from neurosim.network import Network
+from neurosim.neurons import BatchNormalisation
 from neurosim.plasticity import CentredRMSProp
 from neurosim.training import Trainer
-from neurosim.transfer import BatchNormalisation
 
 STEP, NOISE = 0.2, 0.3
 TRANSFERS = {"tanh": anp.tanh, "sigmoid": lambda a: 1 / (1 + anp.exp(-a)), "relu": lambda a: anp.maximum(a, 0)}

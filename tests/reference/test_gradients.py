@@ -5,7 +5,7 @@ import pytest
 
 from neurosim.feedback import pathway
 from neurosim.network import Network
-from neurosim.transfer import BatchNormalisation
+from neurosim.neurons import BatchNormalisation
 
 
 def problem(transfer="tanh", normalisation=None):

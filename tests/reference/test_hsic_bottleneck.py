@@ -8,7 +8,7 @@ from autograd import grad
 
 from neurosim.feedback import pathway
 from neurosim.network import Network, Population, Projection
-from neurosim.transfer import BatchNormalisation
+from neurosim.neurons import BatchNormalisation
 
 TRANSFERS = {"tanh": anp.tanh, "relu": lambda a: anp.maximum(a, 0), "leaky_relu": lambda a: anp.where(a > 0, a, 0.01 * a)}
 NORMALISATIONS = [None, BatchNormalisation(), BatchNormalisation(affine=False)]

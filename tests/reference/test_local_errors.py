@@ -7,7 +7,7 @@ from autograd import grad
 
 from neurosim.feedback import pathway
 from neurosim.network import Network, Population, Projection
-from neurosim.transfer import BatchNormalisation
+from neurosim.neurons import BatchNormalisation
 
 SLOPES = {"relu": 0.0, "leaky_relu": 0.01}
 TRANSFERS = {"tanh": anp.tanh} | {name: lambda a, s=slope: anp.where(a > 0, a, s * a) for name, slope in SLOPES.items()}

@@ -8,9 +8,9 @@ from autograd import grad
 from neurosim.datasets import from_arrays
 from neurosim.feedback import pathway
 from neurosim.network import Network
+from neurosim.neurons import BatchNormalisation
 from neurosim.plasticity import Adam
 from neurosim.training import Trainer
-from neurosim.transfer import BatchNormalisation
 
 TRANSFERS = {"tanh": anp.tanh, "relu": lambda a: anp.maximum(a, 0)}
 HIDDEN = ("hidden1", "hidden2")

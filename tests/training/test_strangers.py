@@ -15,10 +15,10 @@ from neurosim.datasets import from_arrays
 from neurosim.feedback import pathways
 from neurosim.feedback.pathway import output_teaching
 from neurosim.network import Network, Population, Projection
+from neurosim.neurons import Transfer
 from neurosim.plasticity import SGD, Proposal, Rule, Update, chain
 from neurosim.training import Observer, Trainer
 from neurosim.training.captured import CapturedStep
-from neurosim.transfer import Transfer
 
 spec = importlib.util.spec_from_file_location("standin", Path(__file__).parents[1] / "backends" / "standin.py")
 standin = importlib.util.module_from_spec(spec)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from neurosim.recording import Run
+from neurosim.runfile import Run
 
 
 @pytest.fixture

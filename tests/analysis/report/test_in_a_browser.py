@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from neurosim.analysis.report import write_report
-from neurosim.recording import Run
+from neurosim.runfile import Run
 
 pytestmark = pytest.mark.slow
 

@@ -15,7 +15,7 @@ from neurosim.analysis.grouping import grouped
 from neurosim.analysis.report import file_name, page, write_report
 from neurosim.analysis.summary import table
 from neurosim.errors import RunFileError
-from neurosim.recording import Run
+from neurosim.runfile import Run
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp;{{ 7 * 7 }}"
 VOID = {"meta", "img", "br", "link", "input"}

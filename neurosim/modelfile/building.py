@@ -1,0 +1,102 @@
+"""From the tables of a model file to data set, network and trainers."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from neurosim import datasets
+from neurosim.backends import Backend
+from neurosim.errors import quoted, require
+from neurosim.modelfile.schema import Data, Layer, NetworkTable, Output, PopulationTable, ProjectionTable, Stage
+from neurosim.network import Network, Population, Projection
+from neurosim.training import Trainer
+
+
+def load_data(table: Data, data_dir: str | os.PathLike[str] | None = None) -> datasets.DataSet:
+    """Return the data set of a model file."""
+    normalise = tuple(table.normalise) if isinstance(table.normalise, list) else table.normalise
+    return datasets.load(table.name, data_dir=data_dir, validation=table.validation, normalise=normalise, limit=table.limit)
+
+
+def build_network(table: NetworkTable, shape: tuple[int, ...], classes: int, *, seed: int, backend: Backend) -> Network:
+    """Return the network of a model file, fitted to images of ``shape`` and to ``classes``."""
+    populations, projections = written_out(table)
+    starts, ends = {p.post for p in projections}, {p.pre for p in projections}
+    sizes: dict[str, Any] = {}
+    for population in populations:
+        default = shape if population.name not in starts else classes if population.name not in ends else None
+        sizes[population.name] = population.shape or default
+        require(
+            sizes[population.name] is not None,
+            f"population {quoted(population.name)}: shape is missing: expected one for a hidden population; give shape = 100",
+        )
+    return Network(
+        [_population(p, sizes[p.name]) for p in populations],
+        [_projection(p) for p in projections],
+        seed=seed if table.seed is None else table.seed,
+        dtype=table.dtype,
+        backend=backend,
+    )
+
+
+def written_out(table: NetworkTable) -> tuple[list[PopulationTable], list[ProjectionTable]]:
+    """Return the network as a graph: the chain x -> hidden1 -> ... -> output where ``hidden`` gives only its sizes."""
+    if table.hidden is None:
+        return table.populations or [], table.projections or []
+    hidden = [f"hidden{k}" for k in range(1, len(table.hidden) + 1)]
+    layer, last = table.layer, table.output
+    populations = [PopulationTable(name="x", noise=table.input.noise, dropout=table.input.dropout)]
+    for name, size in zip(hidden, table.hidden, strict=True):
+        own = PopulationTable(name=name, shape=[size], dropout=layer.dropout, noise=layer.noise)
+        populations.append(own.model_copy(update={"transfer": layer.transfer, "normalisation": layer.normalisation}))
+    own = PopulationTable(name="output")
+    populations.append(own.model_copy(update={"transfer": last.transfer, "normalisation": last.normalisation}))
+    ends = zip(["x", *hidden], [*hidden, "output"], [layer] * len(hidden) + [last], strict=True)
+    return populations, [_synapses(pre, post, common) for pre, post, common in ends]
+
+
+def _synapses(pre: str, post: str, common: Layer | Output) -> ProjectionTable:
+    table = ProjectionTable(pre=pre, post=post, initial=common.initial, bias=common.bias)
+    return table.model_copy(update={"rule": common.rule})  # copied, not given: a rule is checked text only once
+
+
+def _population(table: PopulationTable, shape: Any) -> Population:
+    return Population(
+        table.name,
+        shape,
+        transfer=table.transfer,
+        normalisation=table.normalisation,
+        dropout=table.dropout,
+        noise=table.noise,
+    )
+
+
+def _projection(table: ProjectionTable) -> Projection:
+    return Projection(
+        table.pre,
+        table.post,
+        connectivity=table.connectivity,
+        initial=table.initial,
+        bias=table.bias,
+        rule=table.rule,
+    )
+
+
+def build_trainer(number: int, stage: Stage, network: Network, data: datasets.DataSet, table: Data, seed: int) -> Trainer:
+    """Return the trainer of one stage, joined to its data: all that could be wrong with it has been found by now."""
+    augment = datasets.Augmentation(**table.augment.model_dump(), fill=data.black) if table.augment else None
+    trainer = Trainer(
+        network,
+        stage.pathway(),
+        stage.optimiser,
+        feedback_optimiser=stage.feedback_optimiser,
+        epochs=stage.epochs,
+        batch=stage.batch,
+        shuffle=stage.shuffle,
+        seed=seed,
+        augment=augment,
+        name=stage.name or f"stage{number}",
+    )
+    trainer.check(data)
+    return trainer

@@ -1,0 +1,251 @@
+"""A trainer made in Python described as the model file that would make it again.
+
+What no model file can hold (a class from outside the package, an attribute or a method that was changed after its object was made,
+weights that are not the seed's, a training that began elsewhere) is listed under ``unstated``: such a run is resumed from Python,
+and is never pooled with another.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import numbers
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from neurosim.backends import Backend
+from neurosim.catalogue import Stated
+from neurosim.connectivity import Connectivity, connectivities
+from neurosim.datasets import Augmentation, DataSet
+from neurosim.errors import NeurosimError, quoted, utf8
+from neurosim.feedback import FeedbackPathway, pathways
+from neurosim.modelfile.alike import alike, plain_attributes, replaced
+from neurosim.modelfile.reading import Contents
+from neurosim.network import Network, Population, Projection
+from neurosim.neurons import BatchNormalisation, transfers
+from neurosim.plasticity import PlasticityRule, Rule, Update, rules, updates
+from neurosim.training import Trainer
+
+STARTED = "is not as its seed makes it"  # said of what a checkpoint restores
+
+
+def describe(trainer: Trainer, data: DataSet, record: Mapping[str, Any]) -> Contents:
+    """Return the contents of the model file that makes ``trainer``, joined to ``data``, again.
+
+    record : the [record] table
+    """
+    describer = _Describer()
+    contents = describer.settings(trainer, data)
+    describer.unstated += _started(trainer)
+    return _as_toml(contents | {"record": dict(record)} | ({"unstated": describer.unstated} if describer.unstated else {}))
+
+
+def settings(trainer: Trainer, data: DataSet) -> Contents:
+    """Return what ``describe`` does, but for the [record] table and for where the training starts."""
+    describer = _Describer()
+    contents = describer.settings(trainer, data)
+    return _as_toml(contents | ({"unstated": describer.unstated} if describer.unstated else {}))
+
+
+class _Describer:
+    """Describes parts one after the other; ``unstated`` gathers what a model file cannot hold."""
+
+    def __init__(self) -> None:
+        self.unstated: list[str] = []
+
+    def settings(self, trainer: Trainer, data: DataSet) -> Contents:
+        self._own("trainer", trainer, Trainer)
+        return {
+            "title": f"{trainer.pathway.title}, from Python",
+            "seed": trainer.seed,
+            "data": self._data(trainer, data),
+            "network": self._network(trainer.network, trainer.seed),
+            "stages": [self._stage(trainer)],
+        }
+
+    # ------------------------------------------------------------------ data
+
+    def _data(self, trainer: Trainer, data: DataSet) -> Contents:
+        table: Contents = {"name": data.name, "arrays": True}
+        if data.loaded:
+            table = {key: value for key, value in data.loaded.items() if value}
+        if trainer.augment is not None:
+            table["augment"] = self._augmentation(trainer.augment, data)
+        return table
+
+    def _augmentation(self, augment: Any, data: DataSet) -> Contents:
+        if type(augment) is not Augmentation or augment.fill != data.black:
+            self.unstated.append(f"data.augment: {_class_of(augment)}")
+            return plain_attributes(augment)
+        return {"crop_pad": augment.crop_pad, "flip": augment.flip}
+
+    # ------------------------------------------------------------------ network
+
+    def _network(self, network: Network, seed: int) -> Contents:
+        self._own("network", network, Network)
+        table: Contents = {
+            "dtype": str(network.dtype),
+            "populations": [self._population(population) for population in network.populations.values()],
+            "projections": [self._projection(projection) for projection in network.projections.values()],
+        }
+        if network.seed != seed:
+            table["seed"] = network.seed
+        return table
+
+    def _population(self, population: Population) -> Contents:
+        where = f"population {population.name}"
+        self._own(where, population, Population)
+        table: Contents = {"name": population.name, "shape": [int(n) for n in population.shape]}
+        table["transfer"] = self._named(f"{where}: transfer", population.transfer, transfers())
+        if population.normalisation is not None:
+            table["normalisation"] = self._options(f"{where}: normalisation", population.normalisation, BatchNormalisation)
+        return table | {key: getattr(population, key) for key in ("dropout", "noise") if getattr(population, key)}
+
+    def _projection(self, projection: Projection) -> Contents:
+        where, connectivity = f"projection {projection.name}", projection.connectivity
+        self._own(where, projection, Projection)
+        self._own(f"{where}: connectivity", connectivity, connectivities().get(connectivity.name, Connectivity))
+        table = {"pre": projection.pre, "post": projection.post, "connectivity": connectivity.name}
+        return table | {"initial": projection.initial, "bias": projection.bias, "rule": self._rule(where, projection.rule)}
+
+    def _rule(self, where: str, rule: Rule | None) -> Any:
+        if rule is None:
+            return "fixed"
+        if type(rule) is PlasticityRule:
+            return self._options(f"{where}: rule", rule, _equation)
+        return self._named(f"{where}: rule", rule, rules())
+
+    # ------------------------------------------------------------------ training
+
+    def _stage(self, trainer: Trainer) -> Contents:
+        pathway: FeedbackPathway = trainer.pathway
+        scheme = self._named("scheme", pathway, pathways())
+        own, others = trainer.commit.chain, trainer.feedback_commit.chain
+        table: Contents = {"scheme": scheme.pop("name"), "options": scheme, "optimiser": self._optimiser(own.links)}
+        if others.links != own.links:
+            table["feedback_optimiser"] = self._optimiser(others.links)
+        return table | {"epochs": trainer.epochs, "batch": trainer.batch, "shuffle": trainer.shuffle, "name": trainer.name}
+
+    def _optimiser(self, links: Sequence[Update]) -> list[Contents]:
+        return [self._named("optimiser", link, updates()) for link in links]
+
+    # ------------------------------------------------------------------ objects
+
+    def _own(self, what: str, made: Any, kind: type) -> None:
+        """Note an object that is not of the package's own class, or has a method of its own."""
+        if type(made) is not kind:
+            self.unstated.append(f"{what}: {_class_of(made)}")
+        self.unstated += [f"{what}: {name} is not its class's own" for name in replaced(made)]
+
+    def _named(self, what: str, made: Stated, known: Mapping[str, Callable[..., Any]]) -> Contents:
+        """Return an object as ``{ name = ..., option = ... }``."""
+        name = getattr(made, "name", None) or next((n for n, c in known.items() if c is type(made)), None)
+        if name is None or known.get(name) is not type(made):
+            self.unstated.append(f"{what}: {_class_of(made)}")
+            return {"name": _class_of(made)} | plain_attributes(made)
+        return {"name": name} | self._options(what, made, type(made))
+
+    def _options(self, what: str, made: Stated, maker: Callable[..., Stated]) -> Contents:
+        """Return the options that make ``made`` again; what they do not bring back is unstated."""
+        options: Contents = _as_toml(made.options())
+        try:
+            again = maker(**options)
+        except (NeurosimError, TypeError):  # a constant has the name of an option
+            self.unstated.append(f"{what}: {quoted(options)} does not make it again")
+            return options
+        self.unstated += [f"{what}: {name} is not as it was made" for name in _differences(again, made)]
+        self.unstated += [f"{what}: {name} is not its class's own" for name in replaced(made) if name not in vars(again)]
+        return options
+
+
+def _equation(equation: str, **options: Any) -> PlasticityRule:
+    return PlasticityRule(equation, **options)
+
+
+def _differences(again: Any, made: Any) -> Iterator[str]:
+    """Yield the attributes in which an object made again differs; those with an underscore are kept for speed only."""
+    for name, value in vars(again).items():
+        if not name.startswith("_") and not (hasattr(made, name) and alike(value, getattr(made, name))):
+            yield name
+
+
+# ---------------------------------------------------------------------- where the training starts
+
+
+def _started(trainer: Trainer) -> list[str]:
+    """Return what is not where a trainer made again would start, a line each; a checkpoint holds what STARTED is said of."""
+    network = trainer.network
+    found = [f"network: {name} {STARTED}" for name in _changed(network)]
+    if trainer.epoch or trainer.steps or trainer.position or trainer.commit.memory or trainer.feedback_commit.memory:
+        found.append(f"training: at epoch {trainer.epoch}, step {trainer.steps}, {STARTED}")
+    pathway = trainer.pathway
+    try:
+        again = type(pathway)(**pathway.options())
+        again.attach(network, pathway.classes, trainer.seed)
+    except Exception:  # a class from outside, which is said already
+        return found
+    host = network.backend.to_host
+    own, fresh = pathway.parameters() | pathway.memory(), again.parameters() | again.memory()
+    found += [f"scheme: {name} {STARTED}" for name in _unequal(own, fresh, host)]
+    kept = {id(value) for value in own.values()}
+    for name, drawn in _arrays(again, network.backend).items():
+        arrays = getattr(pathway, name, {})
+        if any(id(value) not in kept for value in arrays.values()) and list(_unequal(arrays, drawn, host)):
+            digest = hashlib.blake2b(b"".join(host(value).tobytes() for value in arrays.values()), digest_size=4).hexdigest()
+            found.append(f"scheme: {name} is set by hand ({digest})")
+    return found
+
+
+def _arrays(pathway: FeedbackPathway, backend: Backend) -> dict[str, Mapping[str, Any]]:
+    """Return the dictionaries of arrays that a pathway has, by its names for them."""
+    found = {name: value for name, value in vars(pathway).items() if isinstance(value, dict) and value}
+    return {name: value for name, value in found.items() if all(isinstance(one, backend.array) for one in value.values())}
+
+
+def _changed(network: Network) -> Iterator[str]:
+    """Yield the names of the arrays that are not what the network's seed makes of its projections and populations."""
+    host, backend = network.backend.to_host, network.backend
+    for p in network.projections.values():
+        again = Projection(p.pre, p.post, initial=p.initial, bias=p.bias, rule=p.rule)
+        again.connectivity = p.connectivity
+        again.build(backend, network.populations[p.pre], network.populations[p.post], network.seed, network.prefix, network.dtype)
+        own, fresh = p.parameters | p.state, again.parameters | again.state
+        yield from (f"{p.name}.{key}" for key in _unequal(own, fresh, host))
+    for population in network.populations.values():
+        new = Population(population.name, population.shape, normalisation=population.normalisation)
+        new.build(backend, network.dtype)
+        own, fresh = population.parameters | population.statistics, new.parameters | new.statistics
+        yield from (f"{population.name}.{key}" for key in _unequal(own, fresh, host))
+
+
+def _unequal(own: Mapping[str, Any], fresh: Mapping[str, Any], host: Callable[[Any], np.ndarray]) -> Iterator[str]:
+    for key, value in own.items():
+        if key not in fresh or not np.array_equal(host(value), host(fresh[key])):
+            yield key
+
+
+# ---------------------------------------------------------------------- texts
+
+
+def _class_of(made: Any) -> str:
+    if isinstance(made, functools.partial):
+        return f"partial of {_class_of(made.func)}"
+    named = made if hasattr(made, "__qualname__") else type(made)  # a function has a name of its own
+    return f"{named.__module__}:{named.__qualname__}"
+
+
+def _as_toml(value: Any) -> Any:
+    """Return a value as TOML and JSON hold it: NumPy's numbers as Python's, tuples as lists, nothing for None."""
+    if isinstance(value, np.bool_):
+        return bool(value)
+    if isinstance(value, bool) or not isinstance(value, numbers.Real | str | Mapping | list | tuple | np.ndarray):
+        return value if isinstance(value, bool) else quoted(value)
+    if isinstance(value, str):
+        return utf8(value)
+    if isinstance(value, Mapping):
+        return {utf8(str(key)): _as_toml(one) for key, one in value.items() if one is not None}
+    if isinstance(value, numbers.Real):
+        return int(value) if isinstance(value, numbers.Integral) else float(value)
+    return [_as_toml(one) for one in value]

@@ -1,0 +1,20 @@
+"""Hyperbolic tangent: h = tanh(a)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from neurosim.backends import Backend, Draws
+from neurosim.neurons.transfer import Transfer
+
+
+class Tanh(Transfer):
+    """h = tanh(a), slope 1 - h**2."""
+
+    name = "tanh"
+
+    def rate(self, backend: Backend, potential: Any, draws: Draws | None, stream: str) -> Any:
+        return backend.xp.tanh(potential)
+
+    def through_slope(self, backend: Backend, error_on_rate: Any, potential: Any, rate: Any) -> Any:
+        return error_on_rate * (1 - rate * rate)

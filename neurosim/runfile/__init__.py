@@ -1,0 +1,27 @@
+"""Run files: everything of one run in one HDF5 file, written as the run goes."""
+
+from neurosim.runfile.background import Background
+from neurosim.runfile.check import problems
+from neurosim.runfile.checkpoints import Layout
+from neurosim.runfile.provenance import provenance, warn_of_other_arithmetic
+from neurosim.runfile.request import Interval, Request, Some, chosen
+from neurosim.runfile.run import Run
+from neurosim.runfile.run_file import RunFile
+from neurosim.runfile.series import Series
+from neurosim.runfile.writer_lock import being_written
+
+__all__ = [
+    "Background",
+    "Interval",
+    "Layout",
+    "Request",
+    "Run",
+    "RunFile",
+    "Series",
+    "Some",
+    "being_written",
+    "chosen",
+    "problems",
+    "provenance",
+    "warn_of_other_arithmetic",
+]

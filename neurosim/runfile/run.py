@@ -1,0 +1,290 @@
+"""A run file opened for reading: metrics and alignment as pandas frames, recordings as lazy xarray arrays, checkpoints."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import h5py
+import numpy as np
+
+from neurosim.errors import NeurosimError, RunFileError, UnknownNameError, quoted, require
+from neurosim.runfile import checkpoints, digests, tables
+from neurosim.runfile.guard import UNREADABLE, children, direct, readable, whole
+from neurosim.runfile.opening import damaged, opened, plain
+from neurosim.runfile.tables import Table
+
+if TYPE_CHECKING:
+    import pandas
+    import xarray
+
+WHOLE = {"schema_version", "seed"}  # attributes that are whole numbers, and those that are text
+TEXTS = {"neurosim_version", "created", "status", "reason", "altered", "backend", "device", "data_dir", "model_name", "versions"}
+PROBE = "probe"
+PIECE = 2**24  # bytes of a recording that dask reads at once
+SPIKES = {"time", "index", "trial", "step"}
+NEEDED = {"metrics": ("epoch", "step", "loss"), "alignment": ("epoch", "step", "angle", "cosine", "norm_ratio")}
+MOST = 10_000_000  # neurons of a population that spikes
+
+
+class Run:
+    """What a run file says.  Close it, or use it in a ``with`` statement: recordings are read when they are asked for.
+
+    A file that is being written, or was left by a process that was killed, shows what was flushed when it was opened; ``refresh``
+    looks again.  Files of older schema versions open too.
+
+    path : the file
+    attributes : schema_version, neurosim_version, created, status, reason, seed, backend, device, versions, git_commit, ...
+
+    Raises
+    ------
+    RunFileError
+        Where the file is missing, no run file, damaged, of a newer schema; and from everything that reads on, where what it reads
+        is damaged or not to be trusted (see ``recording.guard``).
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._file = opened(self.path)
+        with self._damage_told():
+            found = {name: plain(value) for name, value in digests.sealed(self._file).items()}
+        self.attributes: Mapping[str, Any] = Attributes(self.path, found)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        what = f"{self.attributes.get('model_name', '')} seed {self.attributes.get('seed', '')}"
+        return f"<neurosim run {self.path}: {what}, {self.status}>"
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def refresh(self) -> Self:
+        """Return the run as the file says it now."""
+        self.close()
+        return type(self)(self.path)
+
+    # ------------------------------------------------------------------ what was run
+
+    @property
+    def status(self) -> str:
+        """``running`` (or killed), ``complete``, ``failed`` or ``interrupted``."""
+        return str(self.attributes["status"])
+
+    @cached_property
+    def model(self) -> str:
+        """The model file's text as run, every override applied; "" for a network built in Python."""
+        with self._damage_told():
+            return digests.model(self._file)
+
+    # ------------------------------------------------------------------ what was measured
+
+    @cached_property
+    def metrics(self) -> pandas.DataFrame:
+        """One row for each evaluation, indexed by (split, epoch).
+
+        Columns: step, loss (nats unless the scheme says otherwise), error (per cent), seconds (of train: spent in steps since the
+        evaluation before), alignment_seconds (likewise, where updates were compared with the exact gradient's).
+        """
+        return self._frame("metrics", "split", "epoch", ["step", "loss", "error", "seconds", "alignment_seconds"])
+
+    @cached_property
+    def alignment(self) -> pandas.DataFrame:
+        """One row for each comparison with the exact gradient, indexed by (projection, step).
+
+        Columns: epoch, angle (degrees), cosine, norm_ratio (norm of the proposed change over that of the gradient).
+        """
+        return self._frame("alignment", "projection", "step", ["epoch", "angle", "cosine", "norm_ratio"])
+
+    def _frame(self, place: str, key: str, index: str, columns: list[str]) -> pandas.DataFrame:
+        import pandas as pd
+
+        with self._damage_told():
+            parts = {}
+            for name, group in (children(self._file, place) if place in self._file else {}).items():
+                table = Table(f"{place}/{name}", "", children(self._file, group.name))
+                parts[name] = pd.DataFrame(table.numbers(*NEEDED[place])).set_index(index)
+                unique = parts[name].index.is_unique
+                require(unique, f"run file {self.path}: {table.path} has an {index} twice; do not trust it", RunFileError)
+        if not parts:
+            empty = pd.MultiIndex.from_arrays([[], []], names=[key, index])
+            return pd.DataFrame(columns=columns, index=empty, dtype=float)
+        frame = pd.concat(parts, names=[key])
+        return frame[[name for name in columns if name in frame.columns]]
+
+    # ------------------------------------------------------------------ what was recorded
+
+    @cached_property
+    def recordings(self) -> Mapping[str, xarray.DataArray]:
+        """Every recorded variable by name: ``hidden1.rate``, ``x__hidden1.w``, ``inverse/hidden2__hidden1.w``.
+
+        Values are read when they are asked for (dask arrays).  The first dimension is ``recording``, with coordinates ``epoch`` and
+        ``step``; a population's variables go on with ``sample`` (coordinates: the sample's number in its split, and its ``label``)
+        and its own dimensions, a projection's with ``pre`` and ``post``.  Units and description are among the ``attrs``.
+        """
+        with self._damage_told():
+            found = {}
+            for table in self._tables():
+                if table.variable:
+                    found[_name(table)] = self._labelled(table)
+            return found
+
+    def recording(self, name: str) -> xarray.DataArray:
+        """Return one recorded variable; an unknown name lists those that are there."""
+        if name not in self.recordings:
+            raise UnknownNameError(f"run file {self.path}: recording", name, self.recordings or ["(none)"])
+        return self.recordings[name]
+
+    @cached_property
+    def spikes(self) -> Mapping[str, pandas.DataFrame]:
+        """Every spike by population, one row each; empty for rate networks.
+
+        Columns: time (seconds since the run began), index (of the neuron), trial (counted over the run), step.
+        ``attrs["neurons"]`` is the population's size.
+        """
+        import pandas as pd
+
+        with self._damage_told():
+            found = {}
+            for name, group in (children(self._file, "spikes") if "spikes" in self._file else {}).items():
+                table = Table(f"spikes/{name}", "", children(self._file, group.name))
+                found[name] = pd.DataFrame(table.numbers(*SPIKES))
+                size = int(digests.sealed(table.columns["index"])["neurons"])
+                known = set(found[name].columns) == SPIKES and found[name]["index"].between(0, size - 1).all() and size <= MOST
+                require(known, f"run file {self.path}: spikes/{name} are not {size} neurons' {sorted(SPIKES)}", RunFileError)
+                found[name].attrs["neurons"] = size
+            return found
+
+    @cached_property
+    def probe(self) -> Mapping[str, np.ndarray]:
+        """The fixed samples that were shown to record populations: ``sample``, (samples,) their numbers in the split, ``label``."""
+        with self._damage_told():
+            if PROBE not in self._file:
+                return {}
+            return {name: whole(item) for name, item in children(self._file, PROBE).items()}
+
+    def _tables(self) -> Iterator[Table]:
+        if int(self.attributes["schema_version"]) > 1:
+            yield from tables.found(self._file)
+            return
+        for place in ("populations", "projections"):  # the first schema had one clock for all variables of a group
+            for name in children(self._file, place) if place in self._file else ():
+                group = children(self._file, f"{place}/{name}")
+                clock = {key: group.pop(key) for key in ("step", "epoch")}
+                for variable, values in group.items():
+                    yield Table(f"{place}/{name}", variable, {"values": values, **clock})
+
+    def _labelled(self, table: Table) -> xarray.DataArray:
+        import dask.array
+        import xarray as xr
+
+        rows = table.rows
+        values = readable(table.columns["values"], rows)
+        size = max(1, math.prod(values.shape[1:]) * values.dtype.itemsize)
+        # whole recordings: dask keeps a note of every piece, and hands on to h5py what is sliced out of one
+        pieces = (max(1, PIECE // size), *values.shape[1:])
+        lazy = dask.array.from_array(_Lazy(self.path, values), chunks=pieces, name=False, lock=True)[:rows]
+        attributes = {key: plain(value) for key, value in digests.sealed(values).items()}
+        dims = str(attributes.pop("dims", "")).split() or _first_dims(table.path.split("/")[0], values.ndim)
+        coordinates: dict[str, Any] = {key: ("recording", column) for key, column in table.numbers(*tables.CLOCK).items()}
+        if "sample" in dims and self.probe:
+            coordinates |= {key: ("sample", numbers) for key, numbers in self.probe.items()}
+        numbers = f"{table.path}/{table.variable}.neurons"
+        if numbers in self._file:
+            coordinates[dims[-1]] = (dims[-1], whole(direct(self._file, numbers)))
+        return xr.DataArray(lazy, dims=dims, coords=coordinates, attrs=attributes, name=_name(table))
+
+    # ------------------------------------------------------------------ checkpoints
+
+    @property
+    def checkpoints(self) -> list[int]:
+        """The epochs, counted over all stages, whose weights the file holds."""
+        with self._damage_told():
+            if int(self.attributes["schema_version"]) == 1:
+                return [int(whole(direct(self._file, "checkpoint/position/total_epochs")))] if "checkpoint" in self._file else []
+            return list(checkpoints.written(self._file))
+
+    def checkpoint(self, epoch: int | None = None) -> dict[str, np.ndarray]:
+        """Return all that a resumed run needs, flat ``group|name`` -> array, after ``epoch`` epochs (None: the last there is).
+
+        Raises RunFileError where there is no such checkpoint.
+        """
+        known = self.checkpoints
+        require(bool(known), f"run file {self.path}: no checkpoint yet; let it run for an epoch", RunFileError)
+        with self._damage_told():
+            if int(self.attributes["schema_version"]) == 1:
+                return checkpoints.first_schema(self._file)
+            return checkpoints.state(self._file, self.path, known[-1] if epoch is None else epoch)
+
+    def weights(self, epoch: int | None = None) -> dict[str, np.ndarray]:
+        """Return the network's and the pathway's arrays by name after ``epoch`` epochs (None: the last there are)."""
+        state = self.checkpoint(epoch)
+        return {key.partition("|")[2]: value for key, value in state.items() if key.startswith(("network|", "pathway|"))}
+
+    def _damage_told(self) -> DamageTold:
+        return DamageTold(self.path)
+
+
+class Attributes(dict[str, Any]):
+    """What a run file says of itself; what it does not say is an error of one line."""
+
+    def __init__(self, path: Path, found: Mapping[str, Any]) -> None:
+        super().__init__(found)
+        self.path = path
+        for name, value in found.items():
+            kind = int if name in WHOLE else str if name in TEXTS else object
+            expected = "a whole number" if kind is int else "text"
+            told = f"run file {path}: attribute {quoted(name)} is {quoted(value)}: expected {expected}; do not trust it"
+            require(isinstance(value, kind), told, RunFileError)
+
+    def __missing__(self, name: str) -> Any:
+        raise RunFileError(f"run file {self.path}: attribute {quoted(name)} is missing; restore it from a copy, or run again")
+
+
+class DamageTold:
+    """Turns what h5py raises into the error that says the file is damaged."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if isinstance(error, UNREADABLE) and not isinstance(error, NeurosimError):
+            raise damaged(self.path, error) from error
+
+
+class _Lazy:
+    """Values that dask reads when they are asked for; what cannot be read is an error of one line then."""
+
+    def __init__(self, path: Path, values: h5py.Dataset) -> None:
+        self.path, self.values = path, values
+        self.shape, self.dtype, self.ndim = values.shape, values.dtype, values.ndim
+
+    def __getitem__(self, piece: Any) -> np.ndarray:
+        require(bool(self.values), f"run file {self.path}: closed by now; read recordings while it is open", RunFileError)
+        with DamageTold(self.path):
+            found: np.ndarray = self.values[piece]
+            return found
+
+
+def _name(table: Table) -> str:
+    return f"{'/'.join(table.path.split('/')[1:])}.{table.variable}"
+
+
+def _first_dims(place: str, count: int) -> list[str]:
+    """Return the dimensions of a variable of the first schema, whose files do not tell them."""
+    if place == "populations":
+        return ["recording", "sample", "neuron", *(f"axis{k}" for k in range(3, count))][:count]
+    return ["recording", "pre", "post"] if count == 3 else ["recording", "post"][:count]

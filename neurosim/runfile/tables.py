@@ -1,0 +1,89 @@
+"""Datasets that grow together: the columns of a table, one row for each recording.
+
+In a group of ``metrics``, ``alignment`` or ``spikes`` all datasets are one table, with ``step`` among them.  Elsewhere a variable
+is a table of its own: ``rate`` with ``rate.step`` and ``rate.epoch``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import h5py
+import numpy as np
+
+from neurosim.errors import RunFileError, require
+from neurosim.runfile.guard import children, whole
+
+CLOCK = ("step", "epoch")
+WHOLE = ("metrics", "alignment", "spikes")  # where a group is one table
+PLACES = (*WHOLE, "populations", "projections", "pathways")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of one group.
+
+    path : of the group; variable : "" or the name whose ``.step`` and ``.epoch`` go with it
+    """
+
+    path: str
+    variable: str
+    columns: dict[str, h5py.Dataset]
+
+    @property
+    def step(self) -> h5py.Dataset:
+        return self.columns["step"]
+
+    @property
+    def rows(self) -> int:
+        """The rows that are whole: an interruption may have left the last one in some columns only."""
+        return min(len(column) for column in self.columns.values())
+
+    def numbers(self, *needed: str) -> dict[str, np.ndarray]:
+        """Return every column but a variable's values, (rows,); epochs and steps are whole numbers.
+
+        Raises RunFileError where that is not so, or one that is ``needed`` is missing.
+        """
+        missing = [name for name in needed if name not in self.columns]
+        require(not missing, f"{self.path} lacks {', '.join(missing)}; do not trust it", RunFileError)
+        return {name: self._column(name) for name in self.columns if name != "values" or not self.variable}
+
+    def _column(self, name: str) -> np.ndarray:
+        column = self.columns[name]
+        clock = name in CLOCK
+        where = f"{self.path}/{name} holds {column.dtype} of {len(column.shape)} dimensions"
+        fits = len(column.shape) == 1 and (not clock or column.dtype.kind in "iu")
+        require(fits, f"{where}: expected one, of {'whole ' if clock else ''}numbers; do not trust it", RunFileError)
+        values = whole(column, self.rows)
+        require(not clock or not (values < 0).any(), f"{self.path}/{name} goes below 0; do not trust it", RunFileError)
+        return values
+
+
+def found(file: h5py.File) -> Iterator[Table]:
+    """Yield every table of a file; links that lead elsewhere are refused."""
+    for place in PLACES:
+        if place in file:
+            yield from _within(file, place)
+
+
+def _within(file: h5py.File, path: str) -> Iterator[Table]:
+    items = children(file, path)
+    datasets = {name: item for name, item in items.items() if isinstance(item, h5py.Dataset)}
+    if "step" in datasets and path.split("/")[0] in WHOLE:
+        yield Table(path, "", datasets)
+    for name in datasets:
+        if f"{name}.step" in datasets and f"{name}.epoch" in datasets:
+            clock = {key: datasets[f"{name}.{key}"] for key in ("step", "epoch")}
+            yield Table(path, name, {"values": datasets[name], **clock})
+    for name, item in items.items():
+        if isinstance(item, h5py.Group):
+            yield from _within(file, f"{path}/{name}")
+
+
+def rewind(file: h5py.File, step: int) -> None:
+    """Drop every row from after ``step``, and every half row: a resumed run writes them again."""
+    for table in found(file):
+        kept = int(np.count_nonzero(table.step[: table.rows] <= step))
+        for column in table.columns.values():
+            column.resize(kept, axis=0)

@@ -1,0 +1,131 @@
+"""From tables to networks: the chain and the graph are one thing, and what does not fit is told."""
+
+import tomllib
+
+import numpy as np
+import pytest
+
+from neurosim.backends import NumpyBackend
+from neurosim.errors import InputError, ShapeError, UnknownNameError
+from neurosim.experiments.run import prepare
+from neurosim.modelfile.building import build_network, load_data
+from neurosim.modelfile.model_file import ModelFile
+from neurosim.modelfile.schema import Data, NetworkTable
+
+CHAIN = """
+hidden = [5, 4]
+input = { noise = 0.1 }
+layer = { transfer = "relu", normalisation = "batch", dropout = 0.2, initial = "lecun", rule = "hebbian" }
+output = { initial = "zeros", bias = false }
+"""
+GRAPH = """
+populations = [
+    { name = "x", noise = 0.1 },
+    { name = "hidden1", shape = 5, transfer = "relu", normalisation = "batch", dropout = 0.2 },
+    { name = "hidden2", shape = [4], transfer = "relu", normalisation = "batch", dropout = 0.2 },
+    { name = "output", transfer = "softmax" },
+]
+projections = [
+    { pre = "x", post = "hidden1", initial = "lecun", rule = "hebbian" },
+    { pre = "hidden1", post = "hidden2", initial = "lecun", rule = "hebbian" },
+    { pre = "hidden2", post = "output", initial = "zeros", bias = false },
+]
+"""
+
+
+def build(text, shape=(1, 2, 3)):
+    return build_network(NetworkTable.model_validate(tomllib.loads(text)), shape, 3, seed=1, backend=NumpyBackend())
+
+
+def test_the_chain_is_short_for_the_graph():
+    chain, graph = build(CHAIN), build(GRAPH)
+    assert chain.summary() == graph.summary()
+    assert chain.populations["x"].shape == (1, 2, 3) and chain.populations["output"].shape == (3,)
+    assert chain.parameters().keys() == graph.parameters().keys()
+    for name, value in chain.parameters().items():
+        np.testing.assert_array_equal(value, graph.parameters()[name])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "error", "said"),
+    [
+        ("shape = 5, ", "", InputError, "population 'hidden1': shape is missing"),
+        ('post = "hidden1"', 'post = "hiden1"', UnknownNameError, "did you mean 'hidden1'"),
+        ("shape = 5", "shape = -5", InputError, r"population 'hidden1': shape \[-5\]"),
+        ("dropout = 0.2", "dropout = 1.5", InputError, "population 'hidden1': dropout 1.5"),
+        ('"lecun"', '"leun"', UnknownNameError, "did you mean 'lecun'"),
+        ('pre = "hidden1", post = "hidden2"', 'pre = "hidden1", post = "hidden1"', InputError, "cycle"),
+        ('initial = "zeros"', 'connectivity = "one_to_one"', ShapeError, r"one_to_one: shapes \(4,\) and \(3,\) differ"),
+    ],
+)
+def test_graphs_that_do_not_fit(before, after, error, said):
+    with pytest.raises(error, match=said):
+        build(GRAPH.replace(before, after, 1))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"data": {"name": "digts"}}, "data set 'digts' is unknown.*did you mean 'digits'"),
+        ({"data": {"name": "digits", "normalise": "standart"}}, "did you mean 'standard'"),
+        ({"data": {"name": "digits", "limit": 0}}, "limit 0"),
+        ({"data": {"name": "digits", "augment": {"crop_pad": -1}}}, "crop_pad -1"),
+        ({"network": {"hidden": [5], "dtype": "float16"}}, "dtype 'float16'"),
+        ({"network": {"hidden": [0]}}, "population 'hidden1'"),
+        ({"network": {"hidden": [5], "output": {"transfer": "relu"}}}, "output population 'output' has transfer 'relu'"),
+    ],
+)
+def test_what_the_classes_refuse_reaches_the_user(change, said, small):
+    with pytest.raises(InputError, match=said):
+        prepare(ModelFile.of("m", small() | change))
+
+
+@pytest.mark.parametrize(("key", "value", "said"), [("batch", 0, "h 0"), ("epochs", 0, "epochs 0"), ("batch", 999, "h 999")])
+def test_counts_that_do_not_fit(key, value, said, small):
+    with pytest.raises(InputError, match=said):
+        prepare(ModelFile.of("m", small(**{key: value})))
+
+
+def test_labels_outside_the_output_population(small):
+    graph = GRAPH.replace('{ name = "output", transfer', '{ name = "output", shape = 7, transfer')
+    with pytest.raises(InputError, match="'output' has 7 neurons: expected one for each of the 10 classes"):
+        prepare(ModelFile.of("m", small() | {"network": tomllib.loads(graph), "record": {}}))
+
+
+def test_the_share_held_out_is_rounded_to_images():
+    data = load_data(Data(name="digits", validation=0.1, limit=50))
+    assert (len(data.train), len(data.validation), len(data.test)) == (50, 130, 500)
+
+
+def test_a_validation_share_is_one_of_the_images_in_the_folder(tmp_path):
+    x, y = np.full((60, 28, 28), 255, np.uint8), np.arange(60) % 10
+    np.savez(tmp_path / "mnist.npz", x_train=x, y_train=y, x_test=x[:9], y_test=y[:9])
+    data = load_data(Data(name="mnist", validation=1 / 6), tmp_path)
+    assert (len(data.train), len(data.validation)) == (50, 10)
+    assert data.validation.y.tolist() == y[50:].tolist()
+
+
+def test_the_run_file_keeps_the_folder_of_the_environment_and_what_was_in_it(tmp_path, monkeypatch):
+    x, y = np.full((60, 28, 28), 1, np.uint8), np.arange(60) % 10
+    np.savez(tmp_path / "mnist.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    monkeypatch.setenv("NEUROSIM_DATA", str(tmp_path))
+    model = ModelFile.load("backprop-dtp-mnist", ["network.hidden=[4]", "stages.0.batch=10"])
+    attributes = prepare(model, backend="numpy").attributes()
+    assert attributes["data_dir"] == str(tmp_path)
+    assert attributes["data_scale"] == "0 and 1, as they are"
+    assert attributes["data_content"] == "not as published: 60 training images, not 60,000; 60 test images, not 10,000"
+
+
+def test_augmentation_fills_with_black(small):
+    contents = small() | {"data": {"name": "digits", "normalise": [0.5, 0.25], "augment": {"crop_pad": 1}}}
+    assert prepare(ModelFile.of("m", contents)).trainers[0].augment.fill == (-2.0,)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.25])
+def test_held_out_images_are_not_trained_on(share):
+    """Training and validation images together are the training file's, each once."""
+    whole, parted = load_data(Data(name="digits")), load_data(Data(name="digits", validation=share))
+    assert len(parted.validation) == round(share * len(whole.train))
+    images = lambda *splits: sorted(image.tobytes() for split in splits for image in split.x)  # noqa: E731
+    assert images(parted.train, parted.validation) == images(whole.train)
+    assert images(parted.test) == images(whole.test)

@@ -1,0 +1,77 @@
+"""Angles between updates: known ones, and the exact change against finite differences."""
+
+import math
+
+import numpy as np
+import pytest
+
+from neurosim.feedback import pathway
+from neurosim.network import Network, Population, Projection
+from neurosim.plasticity import PlasticityRule
+from neurosim.training.alignment import Alignment, alignments, exact_changes
+
+
+def test_known_angles():
+    right = np.array([[1.0, 0.0]])
+    for degrees in (0, 30, 90, 135, 180):
+        turned = 3 * np.array([[math.cos(math.radians(degrees)), math.sin(math.radians(degrees))]])
+        found = Alignment.of(turned, right)
+        assert found.angle == pytest.approx(degrees, abs=1e-6)
+        assert found.cosine == pytest.approx(math.cos(math.radians(degrees)), abs=1e-12) and found.norm_ratio == pytest.approx(3)
+
+
+def test_a_random_direction_is_at_ninety_degrees():
+    draw = np.random.default_rng(0)
+    angles = [Alignment.of(draw.normal(size=(200, 100)), draw.normal(size=(200, 100))).angle for _ in range(50)]
+    assert np.mean(angles) == pytest.approx(90, abs=0.2) and np.max(np.abs(np.array(angles) - 90)) < 2  # std 0.4
+
+
+def test_nothing_has_no_angle():
+    found = Alignment.of(np.zeros(3), np.ones(3))
+    assert all(math.isnan(value) for value in vars(found).values())
+
+
+def cross_entropy(network, x, target):
+    return -np.log((network.sweep(x).rate["output"] * target).sum(axis=1)).mean()
+
+
+def test_the_exact_change_is_minus_the_gradient_whatever_the_rule():
+    """Against central differences, in a network whose own rules are others."""
+    hebb = PlasticityRule("dw = rate_post * rate_pre")
+    populations = [Population("x", 5), Population("a", 4, transfer="tanh"), Population("b", 4, transfer="sigmoid")]
+    populations.append(Population("output", 3, transfer="softmax"))
+    links = [Projection("x", "a", rule=hebb), Projection("a", "b", connectivity="one_to_one"), Projection("x", "b", rule=None)]
+    network = Network([*populations], [*links, Projection("b", "output")], dtype="float64", seed=2)
+    draw = np.random.default_rng(3)
+    x, target = draw.normal(size=(7, 5)), np.eye(3)[draw.integers(0, 3, 7)]
+    found = exact_changes(network, network.sweep(x), target)
+    for name, projection in network.projections.items():
+        expected = np.zeros_like(projection.w)
+        for at in np.ndindex(projection.w.shape):
+            kept = projection.w[at]
+            around = []
+            for shift in (1e-5, -1e-5):
+                projection.w[at] = kept + shift
+                around.append(cross_entropy(network, x, target))
+            projection.w[at] = kept
+            expected[at] = -(around[0] - around[1]) / 2e-5
+        np.testing.assert_allclose(found[name], expected, rtol=1e-6, atol=1e-10)
+
+
+@pytest.mark.parametrize("scheme", ["backprop", "frozen", "feedback_alignment"])
+def test_schemes_beside_backprop(scheme):
+    network = Network.layered((20,), [30, 25], 5, dtype="float64", seed=1)
+    draw = np.random.default_rng(0)
+    x, target = draw.random((40, 20)), np.eye(5)[draw.integers(0, 5, 40)]
+    p = pathway(scheme)
+    p.attach(network, 5, 0)
+    before = {name: value.copy() for name, value in network.parameters().items()}
+    found = alignments(network, p, x, target, network.backend.draws(0, 0))
+    assert all((network.parameters()[name] == value).all() for name, value in before.items())
+    assert found["hidden2__output"].angle == pytest.approx(0, abs=1e-5)
+    if scheme == "backprop":
+        assert all(a.angle == pytest.approx(0, abs=1e-5) and a.norm_ratio == pytest.approx(1) for a in found.values())
+    elif scheme == "frozen":
+        assert set(found) == {"hidden2__output"}
+    else:
+        assert 45 < found["x__hidden1"].angle < 135 and 45 < found["hidden1__hidden2"].angle < 135
