@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,14 +60,16 @@ class StepSource:
         try:
             first = self._recorded(time)
             settled = self.reach()
-            second = self._recorded(time)
+            with _later(settled.outsiders):
+                second = self._recorded(time)
             change, drawn = settled.difference(), randomness.drawn_from()
             if drawn is not None:
                 raise NotCapturableError(f"it draws random numbers from {drawn}: draw them from the step's draws")
             if change is not None:
                 raise NotCapturableError(f"it changes {change} while it runs: keep what a step counts in an array, count += 1")
             if self.described(first, settled) != self.described(second, settled):
-                raise NotCapturableError("it is another one each time it is recorded: does it ask for the time, or draw or count?")
+                reason = "it is another one each time it is recorded: does it ask for the time or a trainer, or draw or count?"
+                raise NotCapturableError(reason)
         except BaseException as cause:
             before.restore()
             randomness.restore()
@@ -90,6 +93,20 @@ class StepSource:
         backend = self.network.backend
         known = {id(value) for value in reach.values() if isinstance(value, backend.array)}
         return graph.described(known, backend.to_host)
+
+
+@contextmanager
+def _later(outsiders: Sequence[Any]) -> Iterator[None]:
+    """Let trainers and observers that a part of the step knows stand elsewhere than they do: a step that asks them shows it."""
+    told = [vars(one) for one in outsiders if hasattr(one, "__dict__")]
+    moved = [{name: value for name, value in own.items() if type(value) in (int, float)} for own in told]
+    try:
+        for own, numbers in zip(told, moved, strict=True):
+            own.update({name: value + 1 for name, value in numbers.items()})
+        yield
+    finally:
+        for own, numbers in zip(told, moved, strict=True):
+            own.update(numbers)
 
 
 class CapturedStep:
