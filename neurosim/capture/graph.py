@@ -255,6 +255,9 @@ class Graph:
         """Raise NotCapturableError where something was refused, or arrays that a step writes to lie in each other's memory."""
         if self.refused:
             raise NotCapturableError(self.refused[0])
+        for leaf in self.assigned:
+            if not writeable(leaf.detail):
+                raise self.refusal(f"it writes into an array of shape {leaf.shape} that is read-only: hold one that is not")
         leaves = sorted((_start(node.detail), node.number, node) for node in self._known.values() if node.op == "leaf")
         end, last = 0, None
         for start, _, node in leaves:
@@ -302,3 +305,8 @@ def unfit(array: Array) -> str | None:
     if not array.flags.c_contiguous:
         return f"an array of shape {array.shape} is a view in another order: hold a contiguous copy of it"
     return None
+
+
+def writeable(array: Array) -> bool:
+    """Return whether an array may be written into; those of a device always."""
+    return not isinstance(array, np.ndarray) or array.flags.writeable

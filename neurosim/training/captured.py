@@ -11,7 +11,7 @@ from typing import Any
 
 from neurosim.backends import Backend, RecordedDraws
 from neurosim.backends.base import Program, reason_of
-from neurosim.capture import Graph, Randomness, Reach, Recorded, recording
+from neurosim.capture import Graph, Randomness, Reach, Recorded, recording, writeable
 from neurosim.errors import NotCapturableError
 from neurosim.feedback import FeedbackPathway, Phase
 from neurosim.network import Network
@@ -121,6 +121,7 @@ class CapturedStep:
         self._reach: Reach | None = None
         self._source: StepSource | None = None
         self._described: list[bytes] = []
+        self._written: list[Any] = []  # the arrays that the program writes into
         self._time: tuple[int, int] | None = None  # epoch and epochs the program is for, or None where it is the same in all
         self._began: tuple[int, int] | None = None
         self._changes = 0  # in this epoch
@@ -132,7 +133,8 @@ class CapturedStep:
         if self._began != now:
             self._began, self._changes = now, 0
         if source == self._source and self._time in (None, now) and self._reach is not None and self._reach.difference() is None:
-            return self.program
+            if all(map(writeable, self._written)):
+                return self.program
         self._changes += self._source is not None
         self._source = source
         if self._changes > OFTEN:
@@ -145,13 +147,15 @@ class CapturedStep:
             self._record(source, time)
         except NotCapturableError as reason:
             self._say(str(reason))
-            self.program, self._described, self._reach = None, [], self._noted(source)
+            self.program, self._described, self._written, self._reach = None, [], [], self._noted(source)
         self._time = now if time.asked else None
         return self.program
 
     def outdated(self) -> bool:
         """Return whether anything the program stands for has changed; quick, for it is asked before each step."""
-        return self.program is not None and self._reach is not None and self._reach.changed()
+        if self.program is None or self._reach is None:
+            return False
+        return self._reach.changed() or not all(map(writeable, self._written)) or self.source() != self._source
 
     def _record(self, source: StepSource, time: Time) -> None:
         graph, self._reach = source.recorded(time)
@@ -159,6 +163,7 @@ class CapturedStep:
         if self.program is None or described != self._described:
             self.program = None  # gives back its memory before the next one takes its own
             self.program = self.backend.capture(graph)
+            self._written = [leaf.detail for leaf in graph.assigned]
         self._described = described
 
     def _noted(self, source: StepSource) -> Reach | None:

@@ -180,7 +180,9 @@ class Trainer:
         """Run every phase of one epoch; the samples that do not fill a last batch rest until the next order.
 
         What an observer, the augmentation or the caller changes (a learning rate, a dropout, a rule, any attribute of what takes
-        part) takes effect at the next step; what another thread changes, after ``SELDOM`` steps at most.
+        part, the parts themselves) takes effect at the next step; what another thread changes, after ``SELDOM`` steps at most.
+
+        Raises InputError where the batch size changes within a pass over the data, besides what ``fit`` does.
         """
         self.check(data)
         looked_at = 1 if self.augment is not None or not all(map(_is_own, observers)) else SELDOM
@@ -188,8 +190,14 @@ class Trainer:
             captured = self._captured(phase)
             program = captured.prepared(self.epoch, self.epochs)
             images = self._images(data)
-            run = self._runner(phase, program, data, images)
+            run, batch, augment = self._runner(phase, program, data, images), self.batch, self.augment
             for rows in self._batches(len(data.train)):
+                require(
+                    self.batch == batch,
+                    f"training: batch was {batch} and is {self.batch} within an epoch: expected it to change between epochs only",
+                )
+                if self.augment is not augment:
+                    run, augment = self._runner(phase, program, data, images), self.augment
                 if self.steps % looked_at == 0 and captured.outdated():
                     program, before = captured.prepared(self.epoch, self.epochs), program
                     if program is not before:
@@ -239,9 +247,10 @@ class Trainer:
 
     def _held_by_backend(self, data: DataSet) -> dict[str, Any]:
         """Return the training images, and their labels one-hot, on the backend, brought there once for all passes."""
-        if self._held[0] is not data:
+        if self._held[0] is not data or self.augment is None and "x" not in self._held[1]:
             backend, targets = self.network.backend, one_hot(data.train.y, data.classes)
             arrays = {"target": targets} if self.augment else {"x": data.train.x, "target": targets}
+            self._holding.clear()  # of other data
             self._held = data, {name: backend.asarray(values, self.network.dtype) for name, values in arrays.items()}
         held: dict[str, Any] = self._held[1]
         return held
