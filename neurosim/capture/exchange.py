@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from neurosim.capture.graph import Graph, Node, unfit
+import numpy as np
+
+from neurosim.capture.graph import Graph, Node, another_order
 from neurosim.capture.reach import Reach
 from neurosim.capture.recorded import Leaf, Recorded, Unread
 
@@ -59,9 +61,15 @@ class _Exchange:
         if not isinstance(value, self.kind) and not iterates:
             return value
         if id(value) not in self.leaves:
-            reason = f"{place} is an iterator: hold what it gives in an array" if iterates else unfit(array)
+            reason = f"{place} is an iterator: hold what it gives in an array" if iterates else self._unfit(array)
             self.leaves[id(value)] = Unread(self.graph, value, reason) if reason else Leaf(self.graph, value)
         return self.leaves[id(value)]
+
+    def _unfit(self, array: Any) -> str | None:
+        """Return why a step cannot read an array, or None."""
+        if type(array) not in (self.kind, np.memmap):
+            return f"an array of class {type(array).__name__}, which may compute in its own way: hold a plain one, np.asarray(...)"
+        return None if array.flags.c_contiguous else another_order(array)
 
     def unwrapped(self, value: Any, place: str) -> Any:
         """Return the array of a leaf, the tuple that was there for one with leaves, anything else as it is."""

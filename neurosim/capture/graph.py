@@ -93,8 +93,8 @@ class Graph:
 
     def leaf(self, array: Array) -> Node:
         """Return the node of an array that outlives the step."""
-        if reason := unfit(array):
-            raise self.refusal(reason)
+        if not array.flags.c_contiguous:
+            raise self.refusal(another_order(array))
         return self.node("leaf", (), array.shape, array.dtype, array, key=id(array))
 
     def input(self, name: str, shape: Shape, dtype: Any) -> Node:
@@ -298,13 +298,9 @@ def _is(node: Node, value: float) -> bool:
     return node.op in ("constant", "full") and node.detail == value
 
 
-def unfit(array: Array) -> str | None:
-    """Return why a step cannot read an array that outlives it, or None."""
-    if isinstance(array, np.ndarray) and type(array) not in (np.ndarray, np.memmap):
-        return f"an array of class {type(array).__name__}, which may compute in its own way: hold a plain one, np.asarray(...)"
-    if not array.flags.c_contiguous:
-        return f"an array of shape {array.shape} is a view in another order: hold a contiguous copy of it"
-    return None
+def another_order(array: Array) -> str:
+    """Return what is said of an array that is not contiguous."""
+    return f"an array of shape {array.shape} is a view in another order: hold a contiguous copy of it"
 
 
 def writeable(array: Array) -> bool:

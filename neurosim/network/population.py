@@ -50,7 +50,7 @@ class Population:
         fits = isinstance(name, str) and name.isidentifier() and "__" not in name and len(name) <= LONGEST_NAME
         require(fits, f"{label}: expected a name like 'hidden1', without double underscores, of at most {LONGEST_NAME} characters")
         require(
-            bool(self.shape) and all(isinstance(n, int | np.integer) and n > 0 for n in self.shape),
+            bool(self.shape) and all(isinstance(n, int | np.integer) and not isinstance(n, bool) and n > 0 for n in self.shape),
             f"{label}: shape {quoted(shape)} is not one or more positive whole numbers; give a size such as 240",
         )
         axes = f"{label}: shape {quoted(shape)} has {len(self.shape)} axes: expected at most {MOST_AXES}; give fewer"

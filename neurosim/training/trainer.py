@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
+import numbers
 import time
+import types
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +60,15 @@ def _is_own(observer: Observer) -> bool:
     return type(observer).__module__.partition(".")[0] == __name__.partition(".")[0]
 
 
+def _overrides(observer: Observer, method: str) -> bool:
+    """Return whether an observer is not the package's own and does something at a moment."""
+    return not _is_own(observer) and getattr(observer, method, None) != types.MethodType(getattr(Observer, method), observer)
+
+
+def _equal(one: Any, other: Any) -> bool:
+    return one.shape == other.shape and bool((one == other).all())
+
+
 class Trainer:
     """Trains ``network`` under ``pathway``.
 
@@ -71,7 +83,8 @@ class Trainer:
     Raises
     ------
     InputError
-        A batch or epoch count that is not positive, a seed that is none, or a batch that is larger than the training split.
+        A batch or epoch count that is no positive whole number, a seed that is none, or a batch that is larger than the training
+        split.
     """
 
     def __init__(
@@ -88,8 +101,9 @@ class Trainer:
         augment: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
         name: str = "train",
     ) -> None:
-        require(epochs >= 1, f"training: epochs {epochs}: expected 1 or more; give a positive number")
-        require(batch >= 1, f"training: batch {batch}: expected 1 or more; give a positive number")
+        for name_of, count in (("epochs", epochs), ("batch", batch)):
+            whole = isinstance(count, numbers.Integral) and not isinstance(count, bool)
+            require(whole and count >= 1, f"training: {name_of} {quoted(count)}: expected 1 or more; give a positive whole number")
         require(batch <= MOST_SAMPLES, f"training: batch {quoted(batch)}: expected at most {MOST_SAMPLES:,}; give a smaller one")
         self.network, self.pathway = network, pathway
         self.epochs, self.batch, self.shuffle, self.augment, self.name = epochs, batch, shuffle, augment, name
@@ -100,6 +114,7 @@ class Trainer:
         self.steps = 0
         self.position = 0  # batches of this pass that are done
         self.seconds = 0.0
+        self.written = ""  # the observers that wrote into weights while one of the package's own recorded the run
         self._forget()
 
     def _forget(self) -> None:
@@ -186,6 +201,7 @@ class Trainer:
         """
         self.check(data)
         looked_at = 1 if self.augment is not None or not all(map(_is_own, observers)) else SELDOM
+        watched = [observer for observer in observers if _overrides(observer, "on_step")]
         for phase in self.pathway.phases:
             captured = self._captured(phase)
             program = captured.prepared(self.epoch, self.epochs)
@@ -211,11 +227,31 @@ class Trainer:
                 self.seconds += time.perf_counter() - started
                 self.steps += 1
                 self.position += 1
-                for observer in observers:
-                    observer.on_step(self)
+                with self._watched(watched, observers):
+                    for observer in observers:
+                        observer.on_step(self)
             self.position = 0
             self._finish(program)
         self.epoch += 1
+
+    @contextlib.contextmanager
+    def _watched(self, watched: Sequence[Observer], observers: Sequence[Observer]) -> Iterator[None]:
+        """Note in ``written`` what ``watched`` write into the weights, where an observer of the package's own may tell of it."""
+        if self.written or not watched or not any(map(_is_own, observers)):
+            yield
+            return
+        before = {name: value.copy() for name, value in self._weights().items()}
+        yield
+        now = self._weights()
+        same = [name for name, value in before.items() if name in now and _equal(now[name], value)]
+        if len(same) != max(len(now), len(before)):
+            self.written = ", ".join(sorted({type(observer).__name__ for observer in watched}))
+
+    def _weights(self) -> dict[str, Any]:
+        """Return all that learns or remembers: the network's arrays and the pathway's."""
+        parts: dict[str, Network | FeedbackPathway] = {"network": self.network, "pathway": self.pathway}
+        held = {kind: part.parameters() | part.memory() for kind, part in parts.items()}
+        return {f"{kind}|{name}": value for kind, values in held.items() for name, value in values.items()}
 
     def _finish(self, program: Program | None) -> None:
         """Wait for a program that runs on beside us, and look whether all was finite."""
@@ -307,8 +343,9 @@ class Trainer:
         train = Split(data.train.x[:EVALUATED_OF_TRAINING], data.train.y[:EVALUATED_OF_TRAINING])
         splits = {"train": train, "validation": data.validation, "test": data.test}
         metrics = {name: self.evaluate(split, data.classes) for name, split in splits.items() if len(split.y)}
-        for observer in observers:
-            observer.on_epoch(self, metrics)
+        with self._watched([observer for observer in observers if _overrides(observer, "on_epoch")], observers):
+            for observer in observers:
+                observer.on_epoch(self, metrics)
         return metrics
 
     def evaluate(self, split: Split, classes: int) -> Evaluation:
