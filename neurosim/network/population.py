@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from neurosim.backends import Backend, Draws
-from neurosim.errors import quoted, require
+from neurosim.errors import quoted, require, require_number
 from neurosim.network.sweep import Activity, Teaching
 from neurosim.transfer import BatchNormalisation, Transfer, transfer
 
@@ -57,6 +57,8 @@ class Population:
         require(len(self.shape) <= MOST_AXES, axes)
         count = f"{label}: shape {quoted(shape)} has {quoted(self.size)} neurons: expected at most {MOST_NEURONS:,}; give fewer"
         require(self.size <= MOST_NEURONS, count)
+        require_number(label, "dropout", dropout, 0.1)
+        require_number(label, "noise", noise, 0.3)
         require(0 <= dropout < 1, f"{label}: dropout {quoted(dropout)} is not in [0, 1); give a probability such as 0.1")
         require(noise >= 0, f"{label}: noise {quoted(noise)} is negative; give a standard deviation such as 0.3")
         self.transfer = _transfer(transfer)

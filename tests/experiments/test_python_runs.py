@@ -420,7 +420,7 @@ CHANGES = [
     (lambda t: setattr(t.network.projections["x__hidden1"], "rule", None), "network.projections.0.rule"),
     (lambda t: setattr(t, "epochs", 3), "stages.0.epochs"),
     (lambda t: t.network.projections["x__hidden1"].w.fill(0.01), "weights (written by an observer: Changing"),
-    (lambda t: t.network.projections["x__hidden1"].parameters.update(w=np.full((64, 9), 0.01)), "weights (written by an observer: Changing"),
+    (lambda t: t.network.projections["x__hidden1"].parameters.update(w=np.ones((64, 9))), "weights (written by an"),
 ]
 
 
