@@ -51,10 +51,15 @@ class Stated:
 def _remembering(init: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(init)
     def remember(self: Any, /, *args: Any, **options: Any) -> None:
-        if "_given" not in vars(self):  # of the class itself; those above it are called from there
+        outermost = "_given" not in vars(self)  # that of the class itself; those above it are called from there
+        vars(self).setdefault("_given", (args, options))
+        try:
+            init(self, *args, **options)  # a class's own message says more
+        except (TypeError, OverflowError):
             _check_options(self, init, args, options)
-            vars(self)["_given"] = args, options
-        init(self, *args, **options)
+            raise
+        if outermost:
+            _check_options(self, init, args, options)
 
     return remember
 
@@ -76,7 +81,7 @@ def _check_options(made: Any, init: Callable[..., None], args: tuple[Any, ...], 
             continue
         if not any(isinstance(value, KINDS[kind][0]) for kind in kinds) or isinstance(value, str):
             words = " or ".join(KINDS[kind][1] for kind in kinds)
-            raise InputError(f"{owner}: {name} {quoted(value)}: expected {words}; the default is {quoted(parameter.default)}")
+            raise InputError(f"{owner}: {name} {quoted(value)}: expected {words}; give one, or leave {name} out")
         if isinstance(value, numbers.Real):
             require_number(owner, name, value, 1)
 
