@@ -227,7 +227,9 @@ def test_samples_that_do_not_fit_the_trial(clock, encoder, message):
         Trainer(recurrent(), pathway("backprop"), SGD(1.0), clock=clock, encoder=encoder, epochs=1, batch=40).fit(DATA)
 
 
-@pytest.mark.parametrize("options", [{"ticks": 0}, {"ticks": 1001}, {"ticks": 3, "asked": 4}, {"ticks": 3, "asked": 0}, {"ticks": 1.5}])
+@pytest.mark.parametrize(
+    "options", [{"ticks": 0}, {"ticks": 1001}, {"ticks": 3, "asked": 4}, {"ticks": 3, "asked": 0}, {"ticks": 1.5}]
+)
 def test_clocks_out_of_range(options):
     with pytest.raises(InputError, match="clock: (ticks|asked) .*: expected 1 to"):
         Clock(**options)
