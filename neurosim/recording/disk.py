@@ -168,8 +168,15 @@ class Place:
         if own.st_size < self._length:
             self._raise(f"it was cut to {own.st_size:,} bytes; restore it from a copy, or run the model again")
 
+    def spoilt(self, why: str) -> LostFileError:
+        """Return the error for a file that has its name and its length, and in which HDF5 finds what was not written."""
+        return self._lost(f"what it holds was overwritten ({why}); restore it from a copy, or run the model again")
+
     def _raise(self, what: str) -> NoReturn:
-        raise LostFileError(f"run file {self.path}: somebody changed it while it was written: {what}")
+        raise self._lost(what)
+
+    def _lost(self, what: str) -> LostFileError:
+        return LostFileError(f"run file {self.path}: somebody changed it while it was written: {what}")
 
     def close(self, size: int | None) -> None:
         """Give back what was reserved beyond ``size`` bytes, if that is known."""

@@ -17,6 +17,7 @@ from neurosim.errors import NeurosimError, RunFileError, UnknownNameError, quote
 from neurosim.recording import checkpoints, digests, tables
 from neurosim.recording.guard import UNREADABLE, children, direct, readable, whole
 from neurosim.recording.opening import damaged, opened, plain
+from neurosim.recording.run_file import TEXTS as SIZES
 from neurosim.recording.tables import Table
 
 if TYPE_CHECKING:
@@ -246,6 +247,9 @@ class Attributes(dict[str, Any]):
             expected = "a whole number" if kind is int else "text"
             told = f"run file {path}: attribute {quoted(name)} is {quoted(value)}: expected {expected}; do not trust it"
             require(isinstance(value, kind), told, RunFileError)
+            size = len(value) if name in SIZES else 0  # of what may be written in an error, or in a line on a terminal
+            most = f"{size:,} characters long: expected at most {SIZES.get(name, 0):,}; do not trust it"
+            require(size <= SIZES.get(name, size), f"run file {path}: attribute {quoted(name)} is {most}", RunFileError)
 
     def __missing__(self, name: str) -> Any:
         raise RunFileError(f"run file {self.path}: attribute {quoted(name)} is missing; restore it from a copy, or run again")

@@ -20,12 +20,13 @@ from typing import Any
 import h5py
 import numpy as np
 
-from neurosim.errors import RunFileError, require
+from neurosim.errors import NeurosimError, RunFileError, require
 from neurosim.recording import checkpoints, copying, digests, disk, tables
 from neurosim.recording.checkpoints import Layout
 from neurosim.recording.disk import FULL, Place, check_free, check_one_name, followed, hdf5, read_at_most, reserve, unwritable
+from neurosim.recording.guard import UNREADABLE
 from neurosim.recording.guard import attributes as attributes_of
-from neurosim.recording.opening import SCHEMA_VERSION, opened
+from neurosim.recording.opening import SCHEMA_VERSION, damaged, opened, reason
 from neurosim.recording.packing import FILTERS, GrowingDataset
 from neurosim.recording.series import CHUNK, Series
 from neurosim.recording.survey import trust
@@ -131,8 +132,10 @@ class RunFile:
             made = fresh.stat()
             fresh.replace(path)
             return cls(path, lock, made)
-        except BaseException:
+        except BaseException as cause:
             _discarded(fresh, lock)
+            if isinstance(cause, UNREADABLE) and not isinstance(cause, NeurosimError) and not _of_the_system(cause):
+                raise damaged(path, cause) from cause
             raise
 
     def __enter__(self) -> RunFile:
@@ -196,8 +199,8 @@ class RunFile:
 
         epoch, step : of the whole run
         """
-        self._hold(sum(value.nbytes for value in state.values()))
         with self._loss_told():
+            self._hold(sum(value.nbytes for value in state.values()))
             checkpoints.write(self._file[f"{checkpoints.PLACE}/{stage}"], epoch, step, state, self._settle)
 
     def set_status(self, status: str, reason: str = "") -> None:
@@ -215,7 +218,8 @@ class RunFile:
 
     def last_checkpoint(self) -> dict[str, np.ndarray]:
         """Return what ``checkpoint`` was last given, with ``position|stage``; empty where the run had not come so far."""
-        return checkpoints.last(self._file, self.path)
+        with self._loss_told():
+            return checkpoints.last(self._file, self.path)
 
     def _hold(self, size: int) -> None:
         """Hold room on the disk for ``size`` more bytes, and a margin, behind what HDF5 takes now."""
@@ -231,9 +235,18 @@ class RunFile:
         """Raise LostFileError in place of what HDF5 says of a file that somebody changed."""
         try:
             yield
-        except Exception:
-            self._place.check()
+        except NeurosimError:
             raise
+        except Exception as cause:
+            self._place.check()
+            if _of_the_system(cause):
+                raise
+            raise self._place.spoilt(reason(cause)) from cause
+
+
+def _of_the_system(cause: Exception) -> bool:
+    """Return whether the system refused something, as room on the disk: the file is what it was then."""
+    return isinstance(cause, MemoryError) or isinstance(cause, OSError) and bool(cause.errno)
 
 
 # ---------------------------------------------------------------------- making a file
