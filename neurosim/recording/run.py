@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 WHOLE = {"schema_version", "seed"}  # attributes that are whole numbers, and those that are text
 TEXTS = {"neurosim_version", "created", "status", "reason", "altered", "backend", "device", "data_dir", "model_name", "versions"}
+DESCRIBED = {"units", "description", "dims", "request"}  # attributes of a recorded variable, all of them text
 PROBE = "probe"
 PIECE = 2**24  # bytes of a recording that dask reads at once
 SPIKES = {"time", "index", "trial", "step"}
@@ -196,6 +197,10 @@ class Run:
         pieces = (max(1, PIECE // size), *values.shape[1:])
         lazy = dask.array.from_array(_Lazy(self.path, values), chunks=pieces, name=False, lock=True)[:rows]
         attributes = {key: plain(value) for key, value in digests.sealed(values).items()}
+        for key, value in attributes.items():
+            is_text = key not in DESCRIBED or isinstance(value, str)
+            told = f"attribute {quoted(key)} is {quoted(value)}: expected text; do not trust it"
+            require(is_text, f"run file {self.path}: {quoted(values.name)}: {told}", RunFileError)
         dims = str(attributes.pop("dims", "")).split() or _first_dims(table.path.split("/")[0], values.ndim)
         coordinates: dict[str, Any] = {key: ("recording", column) for key, column in table.numbers(*tables.CLOCK).items()}
         if "sample" in dims and self.probe:

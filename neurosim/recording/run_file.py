@@ -120,9 +120,11 @@ class RunFile:
             if shutil.disk_usage(path.parent).free < path.stat().st_size + MARGIN:
                 raise OSError(errno.ENOSPC, f"no room beside it for a copy of run file {path}")
             with opened(path) as old, _made(fresh) as file:
+                tables.check(old)  # an error names the file, not its copy
+                step = checkpoints.last_step(old)
                 copying.copy(old, file, path, without=TEXTS)
                 copying.check_fits(file, path, series, checkpoint)
-                tables.rewind(file, checkpoints.last_step(file))
+                tables.rewind(file, step)
                 _set_text(file, "status", "running")
                 _set_text(file, "reason", "")
                 altered = attributes_of(old).get("altered", "")

@@ -94,6 +94,12 @@ def _within(file: h5py.File, path: str) -> Iterator[Table]:
             yield from _within(file, f"{path}/{name}")
 
 
+def check(file: h5py.File) -> None:
+    """Raise RunFileError for a column that has no rows."""
+    for table in found(file):
+        table.rows  # noqa: B018
+
+
 def rewind(file: h5py.File, step: int) -> None:
     """Drop every row from after ``step``, and every half row: a resumed run writes them again."""
     for table in found(file):
