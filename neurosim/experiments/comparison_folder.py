@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +12,7 @@ from neurosim.modelfile import reading
 from neurosim.modelfile.model_file import ModelFile, validated
 from neurosim.modelfile.schema import StartedTable, Training
 from neurosim.runfile import being_written
+from neurosim.runfile.disk import replacing
 
 NAME = "comparison.toml"
 
@@ -105,32 +102,3 @@ def begun(folder: Path) -> Started:
         going = being_written(file)
         require(not going, f"folder {folder}: another process is writing {file.name}; wait until that has ended", RunFileError)
     return started
-
-
-@contextmanager
-def replacing(path: Path, *, exclusively: bool = False) -> Iterator[Path]:
-    """Yield a name to write to; what is written takes the name ``path`` when it is whole, so that nobody sees a part of it.
-
-    exclusively : raise FileExistsError where ``path`` is there by then
-    """
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        yield fresh
-        if exclusively:
-            _link(fresh, path)
-        else:
-            fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
-
-
-def _link(fresh: Path, path: Path) -> None:
-    """Give a file another name, unless that is taken."""
-    try:
-        os.link(fresh, path)
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without links
-        with path.open("xb") as file:
-            file.write(fresh.read_bytes())
-

@@ -105,7 +105,8 @@ def written(file: h5py.File) -> dict[int, tuple[int, int]]:
     for name in children(file, PLACE) if PLACE in file else ():
         for slot, number in enumerate(whole(direct(file, f"{PLACE}/{name}/written"))):
             if number > 0:
-                require(name.isdecimal(), f"{PLACE}/{name} is no stage; do not trust it", RunFileError)
+                told = f"run file {file.filename}: {quoted(f'{PLACE}/{name}')} is no stage: expected a number; do not trust it"
+                require(name.isdecimal(), told, RunFileError)
                 found[int(number) - 1] = int(name), slot
     return dict(sorted(found.items()))
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -39,6 +40,20 @@ def epoch(file, number):
     file.append("populations/hidden1", {"rate": np.random.default_rng(number).normal(size=(50, 40))})
     file.checkpoint(0, number, number, STATE)
     file.flush()
+
+
+def resumed(path):
+    layout = Layout({0: {name: (value.shape, value.dtype) for name, value in STATE.items()}}, 1)
+    return RunFile.resume(path, series=SERIES, checkpoint=layout)
+
+
+def failure(use):
+    """Return the loss that ``use`` tells of, if any; nothing else may come out."""
+    try:
+        use()
+    except LostFileError as error:
+        return error
+    return None
 
 
 def lacking(monkeypatch, number):
@@ -289,6 +304,49 @@ def test_a_file_that_is_cut_before_hdf5_has_read_it_holds_nobody_up(path, size):
     for use in (lambda: epoch(file, 0), lambda: file.set_status("failed", "for this"), file.close):
         with pytest.raises(LostFileError, match=f"it was cut to {size:,} bytes"):
             use()
+
+
+def everything(raw, content):
+    raw.write(os.urandom(len(content)))
+
+
+def headers(raw, content):
+    """Every object's header."""
+    for found in re.finditer(b"OHDR", content):
+        raw.seek(found.start() + 8)
+        raw.write(b"\xff" * 8)
+
+
+def indices(raw, content):
+    """Every index of chunks: of what grows, and of what has a fixed number of slots."""
+    for found in re.finditer(b"EAHD|EAIB|FAHD|FADB", content):
+        raw.seek(found.start() + 6)
+        raw.write(b"\xff" * 8)
+
+
+def start(raw, content):
+    raw.write(bytes(4096))
+
+
+@pytest.mark.parametrize("change", [everything, headers, indices, start])
+@pytest.mark.parametrize("epochs", [0, 2])
+@pytest.mark.parametrize("how", ["create", "resume"])
+def test_a_file_that_is_overwritten_in_place_ends_the_run(path, change, epochs, how):
+    """Its name and its length are as they were; HDF5 answers with errors of every kind, or has all that it needs in memory."""
+    file = create(path)
+    for number in range(epochs):
+        epoch(file, number)
+    if how == "resume":
+        file.close()
+        file = resumed(path)
+    content = path.read_bytes()
+    with path.open("r+b") as raw:
+        change(raw, content)
+    uses = (file.last_checkpoint, lambda: epoch(file, epochs), lambda: file.set_status("failed", "for this"), file.close)
+    told = [str(error) for error in map(failure, uses) if error]
+    assert all("was overwritten (" in one and "\n" not in one for one in told)
+    assert told or epochs or change is indices  # there are none before the first row
+    assert not being_written(path)
 
 
 def test_a_run_that_was_resumed_elsewhere_ends(path):
