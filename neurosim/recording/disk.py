@@ -5,8 +5,9 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-from collections.abc import Callable
-from contextlib import suppress
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -70,6 +71,17 @@ def hdf5(open_file: Callable[..., h5py.File]) -> h5py.File:
         if not lacking and "locking flag values don't match" not in str(cause):  # this process has it open without
             raise
     return open_file(locking=False)
+
+
+@contextmanager
+def failures_of_the_system() -> Iterator[None]:
+    """Raise OSError, with the system's number, in place of the RuntimeError by which HDF5 tells of some writes that failed."""
+    try:
+        yield
+    except RuntimeError as cause:
+        told = re.search(r"errno = (\d+)", str(cause))
+        number = int(told[1]) if told else errno.EIO
+        raise OSError(number, os.strerror(number)) from cause
 
 
 def read_at_most(access: h5py.h5p.PropFAID, times: int) -> None:

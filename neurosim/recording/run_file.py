@@ -23,7 +23,18 @@ import numpy as np
 from neurosim.errors import RunFileError, require
 from neurosim.recording import checkpoints, copying, digests, disk, tables
 from neurosim.recording.checkpoints import Layout
-from neurosim.recording.disk import FULL, Place, check_free, check_one_name, followed, hdf5, read_at_most, reserve, unwritable
+from neurosim.recording.disk import (
+    FULL,
+    Place,
+    check_free,
+    check_one_name,
+    failures_of_the_system,
+    followed,
+    hdf5,
+    read_at_most,
+    reserve,
+    unwritable,
+)
 from neurosim.recording.guard import attributes as attributes_of
 from neurosim.recording.opening import SCHEMA_VERSION, opened
 from neurosim.recording.packing import FILTERS, GrowingDataset
@@ -78,7 +89,7 @@ class RunFile:
         try:
             with fresh.open("ab", buffering=0) as raw:
                 reserve(raw, MARGIN + len(model))
-            with _made(fresh) as file:
+            with failures_of_the_system(), _made(fresh) as file:
                 _lay_out(file, model, attributes, series, constants or {})
                 checkpoints.lay_out(file, checkpoint or Layout({}, 1))
                 digests.seal_all(file, TEXTS)
@@ -118,7 +129,7 @@ class RunFile:
             check_one_name(path, path.stat().st_nlink)
             if shutil.disk_usage(path.parent).free < path.stat().st_size + MARGIN:
                 raise OSError(errno.ENOSPC, f"no room beside it for a copy of run file {path}")
-            with opened(path) as old, _made(fresh) as file:
+            with failures_of_the_system(), opened(path) as old, _made(fresh) as file:
                 copying.copy(old, file, path, without=TEXTS)
                 copying.check_fits(file, path, series, checkpoint)
                 tables.rewind(file, checkpoints.last_step(file))
@@ -228,9 +239,10 @@ class RunFile:
 
     @contextmanager
     def _loss_told(self) -> Iterator[None]:
-        """Raise LostFileError in place of what HDF5 says of a file that somebody changed."""
+        """Raise LostFileError in place of what HDF5 says of a file that somebody changed, and OSError of a write that failed."""
         try:
-            yield
+            with failures_of_the_system():
+                yield
         except Exception:
             self._place.check()
             raise
