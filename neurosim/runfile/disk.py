@@ -6,6 +6,7 @@ import ctypes
 import errno
 import io
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -146,6 +147,18 @@ def _link(fresh: Path, path: Path) -> None:
     except OSError:  # a file system without links
         with path.open("xb") as file:
             file.write(fresh.read_bytes())
+
+
+@contextmanager
+def failures_of_the_system() -> Iterator[None]:
+    """Raise OSError in place of the RuntimeError by which HDF5 tells of some writes that failed, where that quotes its number."""
+    try:
+        yield
+    except RuntimeError as cause:
+        quoted = re.search(r"errno = (\d+)", str(cause))
+        if quoted is None:  # not the system's
+            raise
+        raise OSError(int(quoted[1]), os.strerror(int(quoted[1]))) from cause
 
 
 def read_at_most(access: h5py.h5p.PropFAID, times: int) -> None:

@@ -23,7 +23,18 @@ import numpy as np
 from neurosim.errors import NeurosimError, RunFileError, require
 from neurosim.runfile import checkpoints, copying, digests, disk, tables
 from neurosim.runfile.checkpoints import Layout
-from neurosim.runfile.disk import FULL, Place, check_free, check_one_name, followed, hdf5, read_at_most, reserve, unwritable
+from neurosim.runfile.disk import (
+    FULL,
+    Place,
+    check_free,
+    check_one_name,
+    failures_of_the_system,
+    followed,
+    hdf5,
+    read_at_most,
+    reserve,
+    unwritable,
+)
 from neurosim.runfile.guard import UNREADABLE
 from neurosim.runfile.guard import attributes as attributes_of
 from neurosim.runfile.opening import SCHEMA_VERSION, damaged, opened, reason
@@ -79,7 +90,7 @@ class RunFile:
         try:
             with fresh.open("ab", buffering=0) as raw:
                 reserve(raw, MARGIN + len(model))
-            with _made(fresh) as file:
+            with failures_of_the_system(), _made(fresh) as file:
                 _lay_out(file, model, attributes, series, constants or {})
                 checkpoints.lay_out(file, checkpoint or Layout({}, 1))
                 digests.seal_all(file, TEXTS)
@@ -119,7 +130,7 @@ class RunFile:
             check_one_name(path, path.stat().st_nlink)
             if shutil.disk_usage(path.parent).free < path.stat().st_size + MARGIN:
                 raise OSError(errno.ENOSPC, f"no room beside it for a copy of run file {path}")
-            with opened(path) as old, _made(fresh) as file:
+            with failures_of_the_system(), opened(path) as old, _made(fresh) as file:
                 tables.check(old)  # an error names the file, not its copy
                 step = checkpoints.last_step(old)
                 copying.copy(old, file, path, without=TEXTS)
@@ -234,9 +245,10 @@ class RunFile:
 
     @contextmanager
     def _loss_told(self) -> Iterator[None]:
-        """Raise LostFileError in place of what HDF5 says of a file that somebody changed."""
+        """Raise LostFileError in place of what HDF5 says of a file that somebody changed, and OSError of a write that failed."""
         try:
-            yield
+            with failures_of_the_system():
+                yield
         except NeurosimError:
             raise
         except Exception as cause:

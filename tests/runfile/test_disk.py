@@ -16,7 +16,7 @@ from neurosim.errors import LostFileError, RunFileError
 from neurosim.runfile import Run, RunFile, Series, being_written, disk, problems
 from neurosim.runfile import run_file as run_file_module
 from neurosim.runfile.checkpoints import Layout
-from neurosim.runfile.disk import check_free, reserve
+from neurosim.runfile.disk import check_free, failures_of_the_system, reserve
 from neurosim.runfile.writer_lock import lock_of
 
 SERIES = [Series(f"metrics/test/{name}", (), np.dtype(float)) for name in ("loss", "error", "epoch", "step")]
@@ -463,3 +463,17 @@ def test_the_lock_goes_with_the_file_it_was_made_for(path):
     for _ in range(20):
         create(path, overwrite=True).close()
     assert not [thread for thread in threading.enumerate() if thread.name == "neurosim-lock" and thread.join(1)]
+
+
+@pytest.mark.parametrize(
+    ("said", "number"),
+    [
+        ("Can't decrement id ref count (unable to extend file, errno = 5, error message = 'Input/output error')", errno.EIO),
+        ("Can't flush (file write failed: time = now\n, errno = 28, error message = 'No space left on device')", errno.ENOSPC),
+        ("Unspecified error", errno.EIO),
+    ],
+)
+def test_what_hdf5_says_of_a_failed_write_is_an_error_of_the_system(said, number):
+    with pytest.raises(OSError) as caught, failures_of_the_system():
+        raise RuntimeError(said)
+    assert caught.value.errno == number and "\n" not in str(caught.value)
