@@ -1,18 +1,27 @@
-"""Direct feedback alignment: fixed random feedback from the output to every population."""
+"""Direct feedback alignment: feedback from the output straight to every population."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from neurosim.backends import Draws
-from neurosim.backends.base import generator
-from neurosim.connectivity import initialiser
-from neurosim.feedback.pathway import Claims, FeedbackPathway
+from neurosim.feedback.pathway import Claims
+from neurosim.feedback.synapses import ErrorFeedback, draw_weights
 from neurosim.network import Sweep, Teaching
 
 
-class DirectFeedbackAlignment(FeedbackPathway):
-    """e_l = (B_l e_L) * phi'(a_l) with B_l, (n_l, n_L), drawn once and never changed."""
+class DirectFeedbackAlignment(ErrorFeedback):
+    """e_l = (B_l e_L) * phi'(a_l) with B_l, (n_l, n_L), drawn once and fixed, unless it has a rule.
+
+    rule : of the feedback synapses: None keeps them as they are drawn; a Rule, the name of one, ``"dw = ..."``, or a table with
+        ``name`` or ``equation`` and the rule's options.  ``rate_pre`` is the output's error, per sample; what ends with ``_post``
+        is of the population that receives it, its rate as it is transmitted, after dropout.
+
+    Raises
+    ------
+    InputError, EquationError
+        A rule that is none, keeps a state of its own, or solves for weights.
+    """
 
     name = "direct_feedback_alignment"
     title = "Direct feedback alignment"
@@ -20,25 +29,25 @@ class DirectFeedbackAlignment(FeedbackPathway):
         "Nokland (2016). Direct feedback alignment provides learning in deep neural networks. Advances in Neural Information "
         "Processing Systems 29."
     )
-    claims = Claims(weight_transport="none", update_locking=True, backward_locking=False)
+
+    @property
+    def claims(self) -> Claims:
+        """The same with any rule, but for what the feedback synapses learn from."""
+        return Claims(
+            weight_transport="none", update_locking=True, backward_locking=False, feedback_learns_from=self.learned_from
+        )
 
     def build(self, seed: int) -> None:
         network = self.network
-        self.feedback: dict[str, Any] = {}
         for name in network.hidden:
             shape = (network.populations[name].size, network.populations[network.output].size)
-            w = initialiser("glorot")(generator(seed, f"feedback/{name}"), shape, shape[0])
-            self.feedback[name] = network.backend.asarray(w, network.dtype)
+            weights = draw_weights(seed, f"feedback/{name}", "glorot", shape, shape[0])
+            self.add_feedback(name, network.output, name, weights)
 
     def teach(self, sweep: Sweep, target: Any, draws: Draws) -> dict[str, Teaching]:
-        network = self.network
-        teaching = {network.output: self.output_teaching(sweep, target)}
-        error = teaching[network.output].error.reshape(len(target), -1)
-        for name, w in self.feedback.items():
-            population, activity = network.populations[name], sweep[name]
-            on_rate = network.backend.matmul(error, w.T).reshape(activity.rate.shape)
-            teaching[name] = population.teach(population.error_on_rate(on_rate, activity), activity)
+        teaching = {self.network.output: self.output_teaching(sweep, target)}
+        error = teaching[self.network.output].error
+        for name in self.network.hidden:
+            population, activity = self.network.populations[name], sweep[name]
+            teaching[name] = population.teach(population.error_on_rate(self.carry(name, error), activity), activity)
         return teaching
-
-    def memory(self) -> dict[str, Any]:
-        return {f"feedback/{name}.w": w for name, w in self.feedback.items()}

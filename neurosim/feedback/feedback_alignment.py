@@ -1,18 +1,32 @@
-"""Feedback alignment: the error goes back layer by layer, through fixed random weights instead of the transposed forward ones."""
+"""Feedback alignment: the error goes back layer by layer, through synapses of its own instead of the transposed forward ones."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from neurosim.backends import Draws
-from neurosim.backends.base import generator
-from neurosim.connectivity import initialiser
-from neurosim.feedback.pathway import Claims, FeedbackPathway
-from neurosim.network import Sweep, Teaching
+from neurosim.feedback.pathway import Claims
+from neurosim.feedback.synapses import ErrorFeedback, draw_weights
+from neurosim.network import Projection, Sweep, Teaching
 
 
-class FeedbackAlignment(FeedbackPathway):
-    """e_l = (B_{l+1} e_{l+1}) * phi'(a_l) with B_{l+1} drawn once, like the forward weights, and never changed."""
+class FeedbackAlignment(ErrorFeedback):
+    """e_l = (B_{l+1} e_{l+1}) * phi'(a_l) with B_{l+1} drawn once, like the forward weights, and fixed, unless it has a rule.
+
+    ``rule="hebbian"`` is the delta rule of the forward synapses seen from the other side: dB = h_l e_{l+1}, mean over the batch.
+    With it, and one optimiser for both that decays weights, ``[Decay(0.001), SGD(0.1)]``, W - B shrinks by one factor in each
+    step: B becomes W, and nothing reads W (Kolen and Pollack 1994; Akrout et al. 2019, Deep learning without weight transport,
+    section 4.2, arXiv:1904.05391).
+
+    rule : of the feedback synapses: None keeps them as they are drawn; a Rule, the name of one, ``"dw = ..."``, or a table with
+        ``name`` or ``equation`` and the rule's options.  ``rate_pre`` is the error sent, per sample; what ends with ``_post`` is of
+        the population that receives it, its rate as it is transmitted, after dropout.
+
+    Raises
+    ------
+    InputError, EquationError
+        A rule that is none, keeps a state of its own, or solves for weights.
+    """
 
     name = "feedback_alignment"
     title = "Feedback alignment"
@@ -20,18 +34,39 @@ class FeedbackAlignment(FeedbackPathway):
         "Lillicrap, Cownden, Tweed and Akerman (2016). Random synaptic feedback weights support error backpropagation for deep "
         "learning. Nature Communications 7, 13276."
     )
-    claims = Claims(weight_transport="none", update_locking=True, backward_locking=True)
+    variants = ({}, {"rule": "hebbian"})
+
+    @property
+    def claims(self) -> Claims:
+        """The same with any rule, but for what the feedback synapses learn from."""
+        return Claims(
+            weight_transport="none", update_locking=True, backward_locking=True, feedback_learns_from=self.learned_from
+        )
 
     def build(self, seed: int) -> None:
+        self.links = self._crossed()
+        for links in self.links.values():
+            for p in links:
+                weights = draw_weights(seed, f"feedback/{p.name}", "glorot", p.w.shape, p.connectivity.fan_in(p.pre_shape))
+                self.add_feedback(p.name, p.post, p.pre, weights, p.connectivity.name)
+
+    def _crossed(self) -> dict[str, list[Projection]]:
+        """Return the projections that an error comes back along, by the population it comes to, from the output down."""
         network = self.network
-        self.feedback: dict[str, Any] = {}
-        for p in network.projections.values():
-            draw = generator(seed, f"feedback/{p.name}")
-            w = initialiser("glorot")(draw, p.w.shape, p.connectivity.fan_in(p.pre_shape))
-            self.feedback[p.name] = network.backend.asarray(w, network.dtype)
+        crossed: dict[str, list[Projection]] = {}
+        for name in reversed(network.order):
+            reached = {network.output, *crossed}
+            links = [p for p in network.outgoing(name) if p.post in reached and not p.delay]
+            if links and name not in (network.output, *network.inputs):
+                crossed[name] = links
+        return crossed
 
     def teach(self, sweep: Sweep, target: Any, draws: Draws) -> dict[str, Teaching]:
-        return self.network.errors_back(sweep, self.output_teaching(sweep, target), self.feedback)
-
-    def memory(self) -> dict[str, Any]:
-        return {f"feedback/{name}.w": w for name, w in self.feedback.items()}
+        teaching = {self.network.output: self.output_teaching(sweep, target)}
+        for name, (first, *others) in self.links.items():
+            population, activity = self.network.populations[name], sweep[name]
+            error = self.carry(first.name, teaching[first.post].error)
+            for p in others:
+                error = error + self.carry(p.name, teaching[p.post].error)
+            teaching[name] = population.teach(population.error_on_rate(error, activity), activity)
+        return teaching

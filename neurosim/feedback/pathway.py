@@ -214,3 +214,11 @@ class FeedbackPathway(Stated, abc.ABC):
         """Return the arrays the pathway remembers but does not learn, by name (updated in place; a resumed run restores them)."""
         return {name: value for own in self.networks.values() for name, value in own.memory().items()}
 
+    def renew(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the state of a checkpoint, ``group|name`` -> host array, as this version names and shapes it (default: as it is).
+
+        For a scheme whose arrays had other names or shapes in an earlier version: theirs are in the groups ``pathway`` and
+        ``feedback_optimiser`` (see ``Trainer.state``).
+        """
+        return dict(state)
+

@@ -40,10 +40,11 @@ def construct(kind: str, makers: Mapping[str, Callable[..., Any]], name: str, op
 def check_type(what: str, value: Any, annotation: Any) -> None:
     """Raise InputError unless ``value``, as TOML gives it, is of the annotated type; whole numbers count as numbers."""
     try:
-        adapter = TypeAdapter(annotation, config=ConfigDict(strict=True, allow_inf_nan=False))
+        adapter = TypeAdapter(annotation, config=ConfigDict(strict=True, allow_inf_nan=False, arbitrary_types_allowed=True))
         adapter.validate_json(json.dumps(value, default=str))  # in JSON a list may stand for a tuple
     except ValidationError as cause:
-        expected = " or ".join(dict.fromkeys(expectation(error) for error in cause.errors()))
+        in_files = [error for error in cause.errors() if error["type"] != "needs_python_object"]  # an object is not written there
+        expected = " or ".join(dict.fromkeys(expectation(error) for error in in_files))
         raise InputError(f"{what} {quoted(value)}: expected {expected}; change it") from cause
 
 

@@ -29,6 +29,7 @@ class Projection:
     initial : ``glorot``, ``lecun`` (draws the bias too), ``orthogonal``, ``zeros``, or a number for all weights
     bias : whether the postsynaptic neurons have a bias
     rule : a plasticity rule; ``None`` keeps the weights fixed
+    stream : of the random numbers that the weights start from, where it is not to follow from the names
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Projection:
         initial: str | float = "glorot",
         bias: bool = True,
         rule: Rule | None | str = "error_driven",
+        stream: str | None = None,
     ) -> None:
         self.pre = pre
         self.post = post
@@ -56,6 +58,7 @@ class Projection:
         if isinstance(initial, str):
             initialiser(initial)  # an unknown name is reported here, not when the network is built
         self.bias = bias
+        self.stream = stream
         if isinstance(rule, str):
             said = f"projection {pre}__{post}: rule {quoted(rule)}"
             require(rule == "error_driven", f"{said}: expected 'error_driven', a Rule or None")
@@ -66,7 +69,7 @@ class Projection:
         self.state: dict[str, Any] = {}  # the rule's synaptic state
 
     def build(self, backend: Backend, pre: Population, post: Population, seed: int, prefix: str, dtype: Any) -> None:
-        """Draw the weights from a generator that only the seed and the projection's own name decide.
+        """Draw the weights from a generator that only the seed and the projection's name, or its ``stream``, decide.
 
         Raises ShapeError where the shapes do not fit, InputError where there are too many weights or they would be infinite.
         """
@@ -81,7 +84,7 @@ class Projection:
         fits = isinstance(self.initial, str) or abs(self.initial) <= float(np.finfo(dtype).max)
         what = f"projection {self.name!r}: initial {quoted(self.initial)}"
         require(fits, f"{what}: expected a finite number of {np.dtype(dtype)}; give one such as 0.1")
-        draw = generator(seed, f"weights/{prefix}{self.name}")
+        draw = generator(seed, self.stream or f"weights/{prefix}{self.name}")
         fan_in = self.connectivity.fan_in(pre.shape)
         self.parameters = {"w": backend.initial(lambda: self._drawn(draw, shape, fan_in), shape, dtype)}
         if self.bias:

@@ -431,6 +431,7 @@ class Trainer:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take back what ``state`` returned, in place; the trainer must have been joined to its data with ``check``."""
+        state = self.pathway.renew(state)
         targets = {f"network|{k}": v for k, v in (self.network.parameters() | self.network.memory()).items()}
         targets |= {f"pathway|{k}": v for k, v in (self.pathway.parameters() | self.pathway.memory()).items()}
         for name, target in targets.items():

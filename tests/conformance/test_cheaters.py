@@ -72,20 +72,29 @@ class ReadsResponses(LearnedFeedback):
         return found
 
 
+def feedback(scheme):
+    """Return the weights of the feedback projections, (n_sender, n_receiver), by their keys."""
+    return {key: projection.w for key, link in scheme.networks.items() for projection in link.projections.values()}
+
+
+def copy_weights(scheme):
+    for name, w in feedback(scheme).items():
+        w[...] = scheme.network.projections[name].w.T
+
+
 class StartsFromWeights(FeedbackAlignment):
     """Fixed feedback, drawn by nobody: the forward weights' first values."""
 
     def build(self, seed):
         super().build(seed)
-        self.feedback = {name: p.w.copy() for name, p in self.network.projections.items()}
+        copy_weights(self)
 
 
 class CopiesWhileRemembering(FeedbackAlignment):
     """Fixed feedback that is not."""
 
     def remember(self, sweep):
-        for name, w in self.feedback.items():
-            w[...] = self.network.projections[name].w
+        copy_weights(self)
 
 
 class CopiesLater(FeedbackAlignment):
@@ -96,7 +105,7 @@ class CopiesLater(FeedbackAlignment):
     def remember(self, sweep):
         self.seen += 1
         if self.seen == 3:
-            self.feedback = {name: p.w.copy() for name, p in self.network.projections.items()}
+            copy_weights(self)
 
 
 class CopiesInSecret(FeedbackAlignment):
@@ -104,7 +113,7 @@ class CopiesInSecret(FeedbackAlignment):
 
     def build(self, seed):
         super().build(seed)
-        self.secret = dict(self.feedback)
+        self.secret = {name: w.T for name, w in feedback(self).items()}
 
     def teach(self, sweep, target, draws):
         return self.network.errors_back(sweep, self.output_teaching(sweep, target), self.secret)
@@ -117,7 +126,7 @@ class ReadsTheNextLayer(DirectFeedbackAlignment):
     """Direct feedback scaled by the mean size of the next projection's weights."""
 
     def remember(self, sweep):
-        for name, w in self.feedback.items():
+        for name, w in feedback(self).items():
             (link,) = self.network.outgoing(name)
             w *= 1 + np.abs(link.w).mean()
 
@@ -126,7 +135,8 @@ class ReadsTheOutput(DirectFeedbackAlignment):
     """Direct feedback to the last hidden population that becomes the output projection's weights."""
 
     def remember(self, sweep):
-        self.feedback[self.network.hidden[-1]][...] = self.network.outgoing(self.network.hidden[-1])[0].w
+        last = self.network.hidden[-1]
+        feedback(self)[last][...] = self.network.outgoing(last)[0].w.T
 
 
 class RemembersLabels(DirectFeedbackAlignment):
@@ -137,7 +147,7 @@ class RemembersLabels(DirectFeedbackAlignment):
         return {}
 
     def remember(self, sweep):
-        for w in self.feedback.values():
+        for w in feedback(self).values():
             w *= 1 + self.right
 
 
@@ -157,7 +167,8 @@ class ReadsTheInput(FeedbackAlignment):
     """Feedback scaled by the mean of the input."""
 
     def remember(self, sweep):
-        self.feedback["hidden1__hidden2"] *= 1 + sweep.rate[self.network.input].mean()
+        weights = feedback(self)["hidden1__hidden2"]
+        weights *= 1 + sweep.rate[self.network.input].mean()
 
 
 class HeadsThatReadAbove(LocalErrors):
@@ -180,7 +191,7 @@ class Hides(FeedbackAlignment):
 
     def teach(self, sweep, target, draws):
         at_output = self.output_teaching(sweep, target)
-        return self.network.errors_back(sweep, at_output, self.hidden() or self.feedback)
+        return self.network.errors_back(sweep, at_output, self.hidden() or {name: w.T for name, w in feedback(self).items()})
 
     def remember(self, sweep):
         self.hide({name: p.w.copy() for name, p in self.network.projections.items()})
@@ -228,7 +239,7 @@ class SeedsFromWeights(FeedbackAlignment):
     """Random feedback, drawn by a generator that the weights seed."""
 
     def remember(self, sweep):
-        for name, w in self.feedback.items():
+        for name, w in feedback(self).items():
             seed = np.frombuffer(self.network.projections[name].w.tobytes(), np.uint32)
             w[...] = np.random.default_rng(seed).normal(size=w.shape)
 
@@ -237,8 +248,7 @@ class CopiesBesidesItsProposal(FeedbackAlignment):
     """``adapt`` proposes nothing, and writes."""
 
     def adapt(self, sweep, target, teaching, draws):
-        for name, w in self.feedback.items():
-            w[...] = self.network.projections[name].w
+        copy_weights(self)
         return {}
 
 

@@ -321,7 +321,7 @@ def replaced_method(trainer):
 
 
 def feedback_by_hand(trainer):
-    for weights in trainer.pathway.feedback.values():
+    for weights in trainer.pathway.memory().values():
         weights *= 2
 
 
@@ -353,7 +353,7 @@ ODD = [
     ("backprop", lambda t: setattr(t.network, "sweep", t.network.sweep), "network: sweep is not its class's own"),
     ("backprop", lambda t: setattr(t, "steps", 1000), "training: at epoch 0, step 1000"),
     ("backprop", used_optimiser, "training: at epoch 0"),
-    ("direct_feedback_alignment", feedback_by_hand, "scheme: feedback/hidden1.w is not as its seed makes it"),
+    ("direct_feedback_alignment", feedback_by_hand, "scheme: feedback/hidden1/output__hidden1.w is not as its seed makes it"),
     ("local_errors", codes_by_hand, r"scheme: codes is set by hand \([0-9a-f]{8}\)"),
     ("backprop", lambda t: setattr(t, "augment", Augmentation(fill=0.5)), "data.augment: .*Augmentation"),
 ]

@@ -52,7 +52,9 @@ def test_feedback_alignment_with_transposed_weights_is_backprop():
     scheme = pathway("feedback_alignment")
     random = proposals(scheme, network, x, target)
     assert not np.allclose(random["x__hidden1.w"], exact["x__hidden1.w"], rtol=0.1)
-    scheme.feedback = {name: p.w for name, p in network.projections.items()}
+    for name, link in scheme.networks.items():
+        (feedback,) = link.projections.values()
+        feedback.w[...] = network.projections[name].w.T
     draws = network.backend.draws(0, 0)
     sweep = network.sweep(x, training=True, draws=draws)
     aligned = network.propose(sweep, scheme.teach(sweep, target, draws))[0]
@@ -65,7 +67,8 @@ def test_direct_feedback_alignment_by_hand():
     scheme = pathway("direct_feedback_alignment")
     proposed = proposals(scheme, network, x, target)
     sweep = network.sweep(x)
-    error = (target - sweep.rate["output"]) @ scheme.feedback["hidden1"].T * (1 - sweep.rate["hidden1"] ** 2)
+    feedback = scheme.networks["hidden1"].projections["output__hidden1"].w
+    error = (target - sweep.rate["output"]) @ feedback * (1 - sweep.rate["hidden1"] ** 2)
     np.testing.assert_allclose(proposed["x__hidden1.w"], x.T @ error / len(x), rtol=1e-12)
     at_output = sweep.rate["hidden2"].T @ (target - sweep.rate["output"]) / len(x)
     np.testing.assert_allclose(proposed["hidden2__output.w"], at_output, rtol=1e-12)

@@ -1,0 +1,161 @@
+"""Feedback synapses: ordinary projections that carry an error from the population that sends it to the one that receives it.
+
+Each of them is a network of the pathway's with one projection: from the population above, whose rate is the error that it sends, to
+the population below, whose variables are that population's.  Without a rule it stays as it was drawn; with one it learns.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from neurosim.backends import Draws
+from neurosim.backends.base import generator
+from neurosim.catalogue import make
+from neurosim.connectivity import initialiser
+from neurosim.errors import quoted, require
+from neurosim.feedback.pathway import Deltas, FeedbackPathway
+from neurosim.network import Activity, Network, Population, Projection, Sweep, Teaching
+from neurosim.plasticity import PlasticityRule, Rule, rules
+
+
+class ErrorFeedback(FeedbackPathway, abc.ABC):
+    """A scheme whose errors come down through feedback synapses with one ``rule``; ``build`` makes them with ``add_feedback``."""
+
+    def __init__(self, *, rule: str | Mapping[str, Any] | Rule | None = None) -> None:
+        self.rule = make_rule(f"scheme {self.name!r}", rule)
+
+    def options(self) -> dict[str, Any]:
+        """Return the options that make the scheme again, the rule as text or table where it can be written so."""
+        given = super().options()
+        if isinstance(given.get("rule"), Rule):
+            given["rule"] = describe_rule(given["rule"])
+        return given
+
+    @property
+    def learned_from(self) -> tuple[str, ...]:
+        """What the feedback synapses are made of, as ``Claims.feedback_learns_from`` says it: an error brings labels with it."""
+        if self.rule is None or not self.rule.pre | self.rule.post:
+            return ()
+        return ("activity", "labels") if self.rule.pre or "error" in self.rule.post else ("activity",)
+
+    def add_feedback(self, key: str, sender: str, receiver: str, weights: np.ndarray, connectivity: str = "all_to_all") -> None:
+        """Join ``receiver`` to the error of ``sender``, both populations of the network, by synapses named ``key``.
+
+        weights : as of a projection from receiver to sender; all to all: (n_receiver, n_sender)
+        """
+        above, below = self.network.populations[sender], self.network.populations[receiver]
+        ends = Population(sender, above.shape), Population(receiver, below.shape, transfer=below.transfer)
+        self.networks[key] = feedback(self.network, *ends, weights, f"feedback/{key}/", connectivity=connectivity, rule=self.rule)
+        if self.rule is not None:
+            plain = not self.rule.solves and not self.networks[key].memory()
+            what = f"scheme {self.name!r}: rule {quoted(self.rule.describe())}"
+            require(plain, f"{what} keeps a state or solves for weights: expected one that does neither; use 'dw = ...'")
+
+    def carry(self, key: str, error: Any) -> Any:
+        """Return ``error``, (batch, *sender), as the synapses ``key`` bring it to their receiver: (batch, *receiver)."""
+        return synapses(self.networks[key]).drive(error)
+
+    def adapt(self, sweep: Sweep, target: Any, teaching: Mapping[str, Teaching], draws: Draws) -> Deltas:
+        teaching = teaching or self.teach(sweep, target, draws)
+        deltas: Deltas = {}
+        for link in self.networks.values():
+            ends = synapses(link)
+            if ends.rule is not None:
+                deltas |= propose(link, teaching[ends.pre].error, sweep[ends.post], teaching[ends.post].error)
+        return deltas
+
+    def parameters(self) -> dict[str, Any]:
+        return super().parameters() if self.rule is not None else {}
+
+    def memory(self) -> dict[str, Any]:
+        return super().memory() | ({} if self.rule is not None else super().parameters())
+
+    def renew(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """Take fixed weights named ``feedback/KEY.w``, as those of a projection from receiver to sender, until November 2026."""
+        renewed = dict(state)
+        for key, link in self.networks.items():
+            earlier, now = f"pathway|feedback/{key}.w", f"pathway|{link.prefix}{synapses(link).name}.w"
+            if earlier in state and now not in state:
+                renewed[now] = reverse(state[earlier], synapses(link).connectivity.name)
+        return renewed
+
+
+# ---------------------------------------------------------------------- one projection
+
+
+def feedback(
+    network: Network,
+    sender: Population,
+    receiver: Population,
+    weights: np.ndarray,
+    prefix: str,
+    *,
+    connectivity: str = "all_to_all",
+    rule: Rule | None = None,
+) -> Network:
+    """Return sender -> receiver, on ``network``'s backend and in its dtype.
+
+    weights : as of a projection from receiver to sender; all to all: (n_receiver, n_sender)
+    """
+    projection = Projection(sender.name, receiver.name, connectivity=connectivity, initial="zeros", bias=False, rule=rule)
+    options: dict[str, Any] = {"dtype": str(network.dtype), "backend": network.backend, "prefix": prefix}
+    made = Network([sender, receiver], [projection], **options)
+    projection.w[...] = network.backend.asarray(np.ascontiguousarray(reverse(weights, connectivity), network.dtype))
+    return made
+
+
+def reverse(weights: np.ndarray, connectivity: str) -> np.ndarray:
+    """Return the weights of the projection that joins the same neurons the other way round."""
+    return weights.T if connectivity == "all_to_all" else weights
+
+
+def draw_weights(seed: int, stream: str, initial: str, shape: tuple[int, ...], fan_in: int) -> np.ndarray:
+    """Return weights of ``shape``, drawn from the ``stream`` that only the seed and its name decide."""
+    return initialiser(initial)(generator(seed, stream), shape, fan_in)
+
+
+def synapses(link: Network) -> Projection:
+    """Return the one projection of a feedback network."""
+    (projection,) = link.projections.values()
+    return projection
+
+
+def propose(link: Network, sent: Any, received: Activity, error: Any) -> Deltas:
+    """Return what the rule of a feedback projection proposes for one batch.
+
+    sent : the error that comes from above, (batch, *sender); received : the activity of the population below
+    error : where that one's drive should go, (batch, *receiver)
+    """
+    ends = synapses(link)
+    activity = {ends.pre: link.populations[ends.pre].respond(sent), ends.post: replace(received, rate=received.transmitted)}
+    return link.propose(Sweep.of(activity, received.training), {ends.post: Teaching(error)})[0]
+
+
+# ---------------------------------------------------------------------- a rule as an option
+
+
+def make_rule(owner: str, given: str | Mapping[str, Any] | Rule | None) -> Rule | None:
+    """Return the rule that an option gives: a Rule, a name, ``"dw = ..."``, or a table with ``name`` or ``equation``."""
+    if given is None or isinstance(given, Rule):
+        return given
+    table = {"equation" if isinstance(given, str) and "=" in given else "name": given} if isinstance(given, str) else given
+    what = f"{owner}: rule {quoted(given)}"
+    fits = isinstance(table, Mapping) and isinstance(table.get("equation", table.get("name")), str)
+    require(fits, f"{what}: expected a rule's name, an equation, or a table with one of them; give 'dw = rate_pre * rate_post'")
+    options: dict[str, Any] = {key: value for key, value in table.items() if key not in ("name", "equation")}
+    if "equation" in table:
+        return PlasticityRule(table["equation"], **options)
+    return make("rule", rules(), table["name"], options)  # type: ignore[arg-type]
+
+
+def describe_rule(rule: Rule) -> Any:
+    """Return the text or table that makes the rule again; a class from outside stays as it is."""
+    if type(rule) is PlasticityRule:
+        return rule.options()
+    named = [name for name, maker in rules().items() if maker is type(rule)]
+    return {"name": named[0]} | rule.options() if named else rule
