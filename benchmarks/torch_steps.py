@@ -212,7 +212,7 @@ class SyntheticGradients(Scheme):
 
     def build(self) -> None:
         for name, size in zip(self.hidden, self.sizes[1:-1], strict=True):
-            self.own[f"gradient/{name}/seen__told"] = nn.Linear(size + self.sizes[-1], size)
+            self.own[f"gradient/{name}/input__output"] = nn.Linear(size + self.sizes[-1], size)
 
     def learn(self, batch: Batch) -> None:
         rates, told, received = [], [], [batch.x]
@@ -236,15 +236,15 @@ def similarity(values: Tensor) -> Tensor:
 class LocalErrors(Scheme):
     def build(self) -> None:
         for name, size in zip(self.hidden, self.sizes[1:-1], strict=True):
-            self.own[f"pred/{name}/seen__told"] = nn.Linear(size, self.sizes[-1])
-            self.own[f"sim/{name}/seen__told"] = nn.Linear(size, size, bias=False)
+            self.own[f"pred/{name}/input__output"] = nn.Linear(size, self.sizes[-1])
+            self.own[f"sim/{name}/input__output"] = nn.Linear(size, size, bias=False)
 
     def learn(self, batch: Batch, beta: float = 0.99) -> None:
         rates, logits = self.blocks(batch.x)
         wanted = similarity(batch.y)
         loss = (1 - beta) * F.cross_entropy(logits, batch.labels)
         for name, rate in zip(self.hidden, rates, strict=True):
-            pred, sim = self.own[f"pred/{name}/seen__told"], self.own[f"sim/{name}/seen__told"]
+            pred, sim = self.own[f"pred/{name}/input__output"], self.own[f"sim/{name}/input__output"]
             loss = loss + (1 - beta) * F.cross_entropy(pred(rate), batch.labels) + beta * F.mse_loss(similarity(sim(rate)), wanted)
         loss.backward()
 

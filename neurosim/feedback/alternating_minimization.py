@@ -1,4 +1,4 @@
-"""Online alternating minimisation (AM): first the codes move to what the layer above wants, then each weight follows its code."""
+"""Online alternating minimisation (AM): first the codes move to what the layer above needs, then each weight follows its code."""
 
 from __future__ import annotations
 
@@ -110,34 +110,34 @@ class AlternatingMinimization(FeedbackPathway):
     def _relaxed(self, sweep: Sweep, target: Any, draws: Draws) -> dict[str, Activity]:
         """Return every hidden population as its relaxed code has it: potential = code, rate = phi(code)."""
         codes: dict[str, Activity] = {}
-        above, wanted = self.network.output, target
+        above, aim = self.network.output, target
         for name in reversed(self.network.hidden):
-            codes[name] = self._relax(name, above, wanted, sweep, draws)
-            above, wanted = name, codes[name].potential
+            codes[name] = self._relax(name, above, aim, sweep, draws)
+            above, aim = name, codes[name].potential
         return codes
 
-    def _relax(self, name: str, above: str, wanted: Any, sweep: Sweep, draws: Draws) -> Activity:
-        """Return the population after ``iterations`` steps of its code down the gradient, toward what ``above`` wants."""
+    def _relax(self, name: str, above: str, aim: Any, sweep: Sweep, draws: Draws) -> Activity:
+        """Return the population after ``iterations`` steps of its code down the gradient, toward the aim of ``above``."""
         start = sweep[name].potential
         code, velocity = start.copy(), 0
         for _ in range(self.iterations):
-            descent = self._descent(name, above, wanted, self._coded(name, code, sweep), start, sweep, draws)
+            descent = self._descent(name, above, aim, self._coded(name, code, sweep), start, sweep, draws)
             velocity = self.momentum * velocity + descent
             code = code + self.step * (descent + self.momentum * velocity)
         return self._coded(name, code, sweep)
 
     def _descent(
-        self, name: str, above: str, wanted: Any, coded: Activity, start: Any, sweep: Sweep, draws: Draws
+        self, name: str, above: str, aim: Any, coded: Activity, start: Any, sweep: Sweep, draws: Draws
     ) -> Any:
         """Return minus the gradient of the code's objective, (batch, *shape)."""
         population, xp, code = self.network.populations[name], self.network.backend.xp, coded.potential
         local = self._above(above, coded, sweep, draws)
         if above == self.network.output:
-            missing = self.task.error(self.network.populations[above], local, wanted) / (self.mu * len(code))
+            error = self.task.error(self.network.populations[above], local, aim) / (self.mu * len(code))
         else:
-            missing = 2 / local.potential.size * (wanted - local.potential)
-        error = self.links[above].back(self.network.populations[above].teach_potential(missing, local).error)
-        descent = population.error_on_potential(population.error_on_rate(error, coded), coded)
+            error = 2 / local.potential.size * (aim - local.potential)
+        below = self.links[above].back(self.network.populations[above].teach_potential(error, local).error)
+        descent = population.error_on_potential(population.error_on_rate(below, coded), coded)
         descent += 2 / code.size * (start - code)
         if self.code_sparsity:
             descent -= self.code_sparsity / (self.mu * code.size) * xp.sign(code)

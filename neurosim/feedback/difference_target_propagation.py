@@ -68,8 +68,8 @@ class DifferenceTargetPropagation(FeedbackPathway):
     def teach(self, sweep: Sweep, target: Any, draws: Draws) -> dict[str, Teaching]:
         network = self.network
         teaching = {network.output: self.output_teaching(sweep, target)}
-        for name, wanted in self._targets(sweep, teaching).items():
-            teaching[name] = network.populations[name].teach(2 * (wanted - sweep.rate[name]), sweep[name])
+        for name, aim in self._targets(sweep, teaching).items():
+            teaching[name] = network.populations[name].teach(2 * (aim - sweep.rate[name]), sweep[name])
         return teaching
 
     def _targets(self, sweep: Sweep, at_output: Mapping[str, Teaching]) -> dict[str, Any]:
@@ -86,7 +86,7 @@ class DifferenceTargetPropagation(FeedbackPathway):
 
     def signals(self, sweep: Sweep, target: Any, draws: Draws) -> dict[str, dict[str, Any]]:
         targets = self._targets(sweep, {self.network.output: self.output_teaching(sweep, target)})
-        return {name: {"target": wanted} for name, wanted in targets.items()}
+        return {name: {"target": aim} for name, aim in targets.items()}
 
     def adapt(self, sweep: Sweep, target: Any, teaching: Mapping[str, Teaching], draws: Draws) -> Deltas:
         deltas: Deltas = {}
@@ -94,7 +94,7 @@ class DifferenceTargetPropagation(FeedbackPathway):
             h, g = sweep.rate[link.pre], self.networks[link.post]
             noisy = h + h.dtype.type(self.noise) * draws.normal(f"{link.name}/reconstruction", h.shape, h.dtype)
             code = self.network.respond(link.post, {link.pre: noisy}, training=sweep.training).rate
-            own = g.sweep(code)
-            told = g.populations[link.pre].teach(2 * (noisy - own.rate[link.pre]), own[link.pre])
-            deltas |= g.propose(own, {link.pre: told})[0]
+            inverse = g.sweep(code)
+            error = 2 * (noisy - inverse.rate[link.pre])
+            deltas |= g.propose(inverse, {link.pre: g.populations[link.pre].teach(error, inverse[link.pre])})[0]
         return deltas

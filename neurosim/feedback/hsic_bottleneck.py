@@ -101,15 +101,15 @@ class HSICBottleneck(FeedbackPathway):
     def teach(self, sweep: Sweep, target: Any, draws: Draws) -> dict[str, Teaching]:
         network, teaching = self.network, {}
         x = sweep.rate[network.input].astype(self.dtype)
-        wanted = {width: self._wanted(x, target, width) for width in set(self.sigma.values())}
+        relations = {width: self._target_relation(x, target, width) for width in set(self.sigma.values())}
         for name, width in self.sigma.items():
-            error = self._error(sweep.rate[name].astype(self.dtype), wanted[width], width)
+            error = self._error(sweep.rate[name].astype(self.dtype), relations[width], width)
             teaching[name] = network.populations[name].teach(error.astype(network.dtype), sweep[name])
         if self.output == "softmax":
             teaching[network.output] = self.output_teaching(sweep, target)
         return teaching
 
-    def _wanted(self, x: Any, target: Any, sigma: float) -> Any:
+    def _target_relation(self, x: Any, target: Any, sigma: float) -> Any:
         """Return H (R_X - beta R_Y), (batch, batch), found in float64 and rounded to x's dtype.
 
         Computed in float32 it would be the largest part of a gradient's error, since C**-1 stands on both sides of it; and it
@@ -149,14 +149,14 @@ class HSICBottleneck(FeedbackPathway):
         regular = centred(less_one) + c * backend.identity(len(z), z.dtype)
         return z, less_one, backend.positive_inverse(regular), c
 
-    def _error(self, values: Any, wanted: Any, sigma: float) -> Any:
-        """Return -m dL/dZ, (batch, *shape), of L = tr(R_Z wanted).
+    def _error(self, values: Any, relation: Any, sigma: float) -> Any:
+        """Return -m dL/dZ, (batch, *shape), of L = tr(R_Z relation).
 
-        dL/dK = c C**-1 wanted C**-1 = G;  S = -(G o K) / (sigma**2 d);  dL/dZ = 2 (diag(S 1) Z - S Z)
+        dL/dK = c C**-1 relation C**-1 = G;  S = -(G o K) / (sigma**2 d);  dL/dZ = 2 (diag(S 1) Z - S Z)
         """
         matmul = self.network.backend.matmul
         z, less_one, inverse, c = self._kernel(values, sigma)
-        weight = centred(matmul(matmul(inverse, wanted), inverse))
+        weight = centred(matmul(matmul(inverse, relation), inverse))
         weight *= less_one + 1
         weight *= 2 * c * len(z) / (sigma**2 * z.shape[1])  # the 2 of dL/dZ, m, and minus the sign of S
         error = weight.sum(axis=1, keepdims=True) * z - matmul(weight, z)

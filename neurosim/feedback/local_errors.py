@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from neurosim.backends import Draws
-from neurosim.backends.base import generator
-from neurosim.connectivity import initialiser
 from neurosim.errors import quoted, require
 from neurosim.feedback.pathway import Claims, Deltas, FeedbackPathway
+from neurosim.feedback.synapses import draw_weights, feedback, fixed_weights, meet, synapses
 from neurosim.network import Network, Population, Projection, Sweep, Teaching
 
 LOSSES = ("pred", "sim", "predsim")
 CODE = 128  # neurons of the random projection of the label, as in the released code
+
+Heads = dict[str, tuple[Sweep, Mapping[str, Teaching]]]
 
 
 class LocalErrors(FeedbackPathway):
@@ -31,7 +32,7 @@ class LocalErrors(FeedbackPathway):
     beta : share of ``sim`` in ``predsim``; default .99, backprop-free .01, as in the released scripts
     backprop_free : the variants -bpf
 
-    P and F follow from the seed, so neither is learned, decayed nor stored.
+    P and F are projections without a rule: neither is learned nor decayed.
 
     Raises
     ------
@@ -70,89 +71,112 @@ class LocalErrors(FeedbackPathway):
     # ------------------------------------------------------------------ the heads
 
     def build(self, seed: int) -> None:
-        self.seed = seed
-        self.codes: dict[str, Any] = {}  # P, (task.size, CODE), of every population
-        self.feedback: dict[str, Any] = {}  # F, (n, CODE)
         for name in self.network.hidden:
             size = self.network.populations[name].size
             if self.backprop_free:
-                self.codes[name] = self._fixed(f"local/label/{name}", (self.task.size, CODE), self.task.size)
+                code = Projection("target", "code", initial="lecun", bias=False, rule=None, stream=f"local/label/{name}")  # P
+                ends = [Population("target", self.task.size), Population("code", CODE)]
+                self.networks[f"label/{name}"] = self._network(f"label/{name}/", ends, code, seed)
             if self.shares[0]:
-                self.networks[f"pred/{name}"] = self._readout(name, size)
-                if self.backprop_free:
-                    self.feedback[name] = self._fixed(f"local/feedback/{name}", (size, CODE), size)
+                self.networks[f"pred/{name}"] = self._readout(name, size, seed)
+            if self.shares[0] and self.backprop_free:
+                weights = draw_weights(seed, f"local/feedback/{name}", "lecun", (size, CODE), size)  # F
+                below = Population(name, self.network.populations[name].shape)
+                errors = Population("output", CODE)
+                self.networks[f"feedback/{name}"] = feedback(self.network, errors, below, weights, f"feedback/{name}/")
             if self.shares[1] and not self.backprop_free:
-                self.networks[f"sim/{name}"] = self._head(f"sim/{name}/", size, Population("told", size), bias=False)
+                self.networks[f"sim/{name}"] = self._head(f"sim/{name}/", size, Population("output", size), seed, bias=False)
 
-    def _fixed(self, stream: str, shape: tuple[int, int], fan_in: int) -> Any:
-        w = initialiser("lecun")(generator(self.seed, stream), shape, fan_in)
-        return self.network.backend.asarray(w, self.network.dtype)
-
-    def _readout(self, population: str, size: int) -> Network:
+    def _readout(self, population: str, size: int, seed: int) -> Network:
         neurons, transfer = (CODE, "sigmoid") if self.backprop_free else (self.task.size, self.task.readout)
-        readout = self._head(f"pred/{population}/", size, Population("told", neurons, transfer=transfer), bias=True)
-        for name, value in readout.projections["seen__told"].parameters.items():
+        readout = self._head(f"pred/{population}/", size, Population("output", neurons, transfer=transfer), seed, bias=True)
+        for name, value in synapses(readout).parameters.items():
             if name == "w" or self.backprop_free:  # as in the released code: only the plain readout's bias keeps its draw
                 value[...] = 0
         return readout
 
-    def _head(self, prefix: str, size: int, told: Population, *, bias: bool) -> Network:
-        options: dict[str, Any] = {"dtype": str(self.network.dtype), "backend": self.network.backend, "seed": self.seed}
-        link = Projection("seen", "told", initial="lecun", bias=bias)
-        return Network([Population("seen", size), told], [link], prefix=prefix, **options)
+    def _head(self, prefix: str, size: int, output: Population, seed: int, *, bias: bool) -> Network:
+        link = Projection("input", "output", initial="lecun", bias=bias, stream=f"weights/{prefix}seen__told")  # its name in 2026
+        return self._network(prefix, [Population("input", size), output], link, seed)
+
+    def _network(self, prefix: str, ends: list[Population], link: Projection, seed: int) -> Network:
+        options: dict[str, Any] = {"dtype": str(self.network.dtype), "backend": self.network.backend, "seed": seed}
+        return Network(ends, [link], prefix=prefix, **options)
+
+    def parameters(self) -> dict[str, Any]:
+        fixed = fixed_weights(self.networks)
+        return {name: value for name, value in super().parameters().items() if name not in fixed}
+
+    def memory(self) -> dict[str, Any]:
+        return super().memory() | fixed_weights(self.networks)
+
+    def renew(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """Rename the heads' synapses, ``seen__told`` until November 2026; P and F, not stored then, are as the seed makes them."""
+        host = self.network.backend.to_host
+        fixed = {f"pathway|{name}": host(value) for name, value in fixed_weights(self.networks).items()}
+        mine = ("pathway|", "feedback_optimiser|")
+        return fixed | {
+            key.replace("/seen__told.", "/input__output.") if key.startswith(mine) else key: value for key, value in state.items()
+        }
 
     # ------------------------------------------------------------------ one step
 
-    def teach(self, sweep: Sweep, target: Any, draws: Draws) -> Told:
+    def teach(self, sweep: Sweep, target: Any, draws: Draws) -> TeachingWithHeads:
         network = self.network
-        teaching = Told()
-        heard = teaching.heard
+        teaching = TeachingWithHeads()
         for name in network.hidden:
-            rate = sweep.rate[name].reshape(len(target), -1)
-            code = network.backend.matmul(target, self.codes[name]) if self.backprop_free else target
+            activity = sweep[name]
+            rate, code = activity.rate.reshape(len(target), -1), target
+            if self.backprop_free:
+                coded = self.networks[f"label/{name}"].sweep(target)
+                code, teaching.heads[f"label/{name}"] = coded.rate["code"], (coded, {})
             error: Any = 0
             if self.shares[0]:
-                error = error + self._predict(name, rate, code, heard)
+                error = error + self._predict(name, rate, code, teaching.heads)
             if self.shares[1]:
-                error = error + self._match(name, rate, self._similarity(code)[0], heard)
-            teaching[name] = network.populations[name].teach(error.reshape(sweep.rate[name].shape), sweep[name])
+                error = error + self._match(name, rate, self._similarity(code)[0], teaching.heads)
+            teaching[name] = network.populations[name].teach(error.reshape(activity.rate.shape), activity)
+            if self.shares[0] and self.backprop_free:
+                sent = teaching.heads[f"pred/{name}"][1]["output"].error
+                both = meet(self.networks[f"feedback/{name}"], sent, activity)
+                teaching.heads[f"feedback/{name}"] = both, {name: Teaching(teaching[name].error)}
         at_output = self.output_teaching(sweep, target)
         scaled = at_output.error * at_output.error.dtype.type(self.at_output)
         teaching[network.output] = network.populations[network.output].teach_potential(scaled, sweep[network.output])
         return teaching
 
     def adapt(self, sweep: Sweep, target: Any, teaching: Mapping[str, Teaching], draws: Draws) -> Deltas:
-        told = teaching if isinstance(teaching, Told) else self.teach(sweep, target, draws)
+        complete = teaching if isinstance(teaching, TeachingWithHeads) else self.teach(sweep, target, draws)
         deltas: Deltas = {}
-        for name, (own, taught) in told.heard.items():
-            deltas |= self.networks[name].propose(own, {"told": taught})[0]
+        for name, (response, errors) in complete.heads.items():
+            deltas |= self.networks[name].propose(response, errors)[0]
         return deltas
 
-    def _predict(self, population: str, rate: Any, code: Any, heard: dict[str, tuple[Sweep, Teaching]]) -> Any:
+    def _predict(self, population: str, rate: Any, code: Any, heads: Heads) -> Any:
         """Return the readout's error on the rate, (batch, n)."""
         name = f"pred/{population}"
         head = self.networks[name]
-        own = head.sweep(rate)
+        response = head.sweep(rate)
         if self.backprop_free:
-            missing = ((code > 0) - own.rate["told"]) / CODE
+            error = ((code > 0) - response.rate["output"]) / CODE
         else:
-            missing = self.task.error(head.populations["told"], own["told"], code)
-        missing *= missing.dtype.type(self.shares[0])
-        heard[name] = own, head.populations["told"].teach_potential(missing, own["told"])
+            error = self.task.error(head.populations["output"], response["output"], code)
+        error *= error.dtype.type(self.shares[0])
+        heads[name] = response, {"output": head.populations["output"].teach_potential(error, response["output"])}
         if self.backprop_free:
-            return self.network.backend.matmul(missing, self.feedback[population].T)
-        return head.projections["seen__told"].back(missing)
+            return synapses(self.networks[f"feedback/{population}"]).drive(error).reshape(rate.shape)
+        return synapses(head).back(error)
 
-    def _match(self, population: str, rate: Any, wanted: Any, heard: dict[str, tuple[Sweep, Teaching]]) -> Any:
-        """Return the similarity loss's error on the rate, (batch, n)."""
+    def _match(self, population: str, rate: Any, similarity: Any, heads: Heads) -> Any:
+        """Return the similarity loss's error on the rate, (batch, n); similarity : of the targets, (batch, batch)."""
         if self.backprop_free:
-            return self._similarity_error(rate, wanted)
+            return self._similarity_error(rate, similarity)
         name = f"sim/{population}"
         head = self.networks[name]
-        own = head.sweep(rate)
-        missing = self._similarity_error(own.rate["told"], wanted)
-        heard[name] = own, head.populations["told"].teach_potential(missing, own["told"])
-        return head.projections["seen__told"].back(missing)
+        response = head.sweep(rate)
+        error = self._similarity_error(response.rate["output"], similarity)
+        heads[name] = response, {"output": head.populations["output"].teach_potential(error, response["output"])}
+        return synapses(head).back(error)
 
     def _similarity(self, values: Any) -> tuple[Any, Any, Any]:
         """Return all cosines, (batch, batch), the unit rows, (batch, n), and the rows' norms + 1e-8, (batch, 1)."""
@@ -162,10 +186,10 @@ class LocalErrors(FeedbackPathway):
         # the released code clamps the cosines to [-1, 1]; the 1e-8 keeps them there but for rounding
         return self.network.backend.matmul(rows, rows.T), rows, norms
 
-    def _similarity_error(self, values: Any, wanted: Any) -> Any:
-        """Return minus batch times the gradient of share * mean_ij (S - wanted)**2 in ``values``, (batch, n)."""
+    def _similarity_error(self, values: Any, target: Any) -> Any:
+        """Return minus batch times the gradient of share * mean_ij (S - target)**2 in ``values``, (batch, n)."""
         cosines, rows, norms = self._similarity(values)
-        cosines -= wanted
+        cosines -= target
         # 2 of the square, 2 of S = rows rows', batch / batch**2
         cosines *= cosines.dtype.type(-4 * self.shares[1] / len(values))
         at_rows = self.network.backend.matmul(cosines, rows)
@@ -175,9 +199,9 @@ class LocalErrors(FeedbackPathway):
         return (at_rows - rows * inward) / norms  # a mix of rows: its mean over features is 0, as the centring asks
 
 
-class Told(dict[str, Teaching]):
-    """Teaching signals, with what the heads answered on the way to them: head -> its own sweep and teaching."""
+class TeachingWithHeads(dict[str, Teaching]):
+    """Teaching signals, with the heads' part in them: network of the pathway -> its sweep and its teaching."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.heard: dict[str, tuple[Sweep, Teaching]] = {}
+        self.heads: Heads = {}

@@ -208,11 +208,11 @@ class FeedbackPathway(Stated, abc.ABC):
 
     def parameters(self) -> dict[str, Any]:
         """Return the learned arrays of the pathway's own networks by name."""
-        return {name: value for own in self.networks.values() for name, value in own.parameters().items()}
+        return {name: value for network in self.networks.values() for name, value in network.parameters().items()}
 
     def memory(self) -> dict[str, Any]:
         """Return the arrays the pathway remembers but does not learn, by name (updated in place; a resumed run restores them)."""
-        return {name: value for own in self.networks.values() for name, value in own.memory().items()}
+        return {name: value for network in self.networks.values() for name, value in network.memory().items()}
 
     def renew(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """Return the state of a checkpoint, ``group|name`` -> host array, as this version names and shapes it (default: as it is).

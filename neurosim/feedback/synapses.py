@@ -66,14 +66,16 @@ class ErrorFeedback(FeedbackPathway, abc.ABC):
         for link in self.networks.values():
             ends = synapses(link)
             if ends.rule is not None:
-                deltas |= propose(link, teaching[ends.pre].error, sweep[ends.post], teaching[ends.post].error)
+                both = meet(link, teaching[ends.pre].error, sweep[ends.post])
+                deltas |= link.propose(both, {ends.post: Teaching(teaching[ends.post].error)})[0]
         return deltas
 
     def parameters(self) -> dict[str, Any]:
-        return super().parameters() if self.rule is not None else {}
+        fixed = fixed_weights(self.networks)
+        return {name: value for name, value in super().parameters().items() if name not in fixed}
 
     def memory(self) -> dict[str, Any]:
-        return super().memory() | ({} if self.rule is not None else super().parameters())
+        return super().memory() | fixed_weights(self.networks)
 
     def renew(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """Take fixed weights named ``feedback/KEY.w``, as those of a projection from receiver to sender, until November 2026."""
@@ -125,15 +127,25 @@ def synapses(link: Network) -> Projection:
     return projection
 
 
-def propose(link: Network, sent: Any, received: Activity, error: Any) -> Deltas:
-    """Return what the rule of a feedback projection proposes for one batch.
+def fixed_weights(networks: Mapping[str, Network]) -> dict[str, Any]:
+    """Return the weights of all projections without a rule, by name: remembered, and neither learned nor decayed."""
+    return {
+        f"{network.prefix}{p.name}.{key}": value
+        for network in networks.values()
+        for p in network.projections.values()
+        if p.rule is None
+        for key, value in p.parameters.items()
+    }
 
-    sent : the error that comes from above, (batch, *sender); received : the activity of the population below
-    error : where that one's drive should go, (batch, *receiver)
+
+def meet(link: Network, error: Any, received: Activity) -> Sweep:
+    """Return what the rule of a feedback projection reads.
+
+    error : that is sent from above, (batch, *sender); received : the activity of the population below
     """
     ends = synapses(link)
-    activity = {ends.pre: link.populations[ends.pre].respond(sent), ends.post: replace(received, rate=received.transmitted)}
-    return link.propose(Sweep.of(activity, received.training), {ends.post: Teaching(error)})[0]
+    sent = link.populations[ends.pre].respond(error)
+    return Sweep.of({ends.pre: sent, ends.post: replace(received, rate=received.transmitted)}, received.training)
 
 
 # ---------------------------------------------------------------------- a rule as an option

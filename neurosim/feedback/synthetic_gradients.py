@@ -113,16 +113,22 @@ class SyntheticGradients(FeedbackPathway):
         self.networks = {f"gradient/{n}": m for n, m in self.modules.items()} | {f"input/{n}": m for n, m in self.inputs.items()}
 
     def _module(self, prefix: str, size: int, layers: int, out: int, seed: int) -> Network:
-        """Return seen -> inner1 -> ... -> told, its inner populations normalised and rectified, its last weights zero."""
-        populations = [Population("seen", size)]
+        """Return input -> inner1 -> ... -> output, its inner populations normalised and rectified, its last weights zero."""
+        populations = [Population("input", size)]
         for k in range(1, layers + 1):
             populations.append(Population(f"inner{k}", self.width, transfer="relu", normalisation=BatchNormalisation()))
-        populations.append(Population("told", out))
+        populations.append(Population("output", out))
         names = [population.name for population in populations]
-        links = [Projection(a, b, initial="lecun") for a, b in zip(names, names[1:], strict=False)]
-        links[-1] = Projection(names[-2], names[-1], initial="zeros")
+        links = []
+        for pre, post in zip(names, names[1:], strict=False):
+            stream = f"weights/{prefix}{'seen' if pre == 'input' else pre}__{'told' if post == 'output' else post}"  # names in 2026
+            links.append(Projection(pre, post, initial="zeros" if post == "output" else "lecun", stream=stream))
         options: dict[str, Any] = {"dtype": str(self.network.dtype), "backend": self.network.backend}
         return Network(populations, links, seed=seed, prefix=prefix, **options)
+
+    def renew(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """Rename the modules' synapses: their input was called ``seen``, their output ``told``, until November 2026."""
+        return {_renamed(key): value for key, value in state.items()}
 
     # ------------------------------------------------------------------ one step
 
@@ -139,8 +145,8 @@ class SyntheticGradients(FeedbackPathway):
         for name, module in self.modules.items():
             above = next(link.post for link in self.links.values() if link.pre == name)
             if self._updates(above, draws):  # only then does the population above send an error down
-                seen = self._seen(learning_from(signals[name]), target)
-                deltas |= regress(module, seen, self.network.error_from_above(name, signals))
+                inputs = self._module_input(learning_from(signals[name]), target)
+                deltas |= regress(module, inputs, self.network.error_from_above(name, signals))
         x = flat(sweep.rate[self.network.input])
         for name, module in self.inputs.items():
             deltas |= regress(module, x, learning_from(signals[self.links[name].pre]).transmitted)
@@ -177,26 +183,32 @@ class SyntheticGradients(FeedbackPathway):
 
     def _predicted(self, population: str, activity: Activity, target: Any) -> Any:
         """Return M's prediction of the error on what ``population`` transmits, (batch, *shape)."""
-        return told(self.modules[population], self._seen(activity, target)).reshape(activity.rate.shape)
+        return predict(self.modules[population], self._module_input(activity, target)).reshape(activity.rate.shape)
 
     def _predicted_input(self, population: str, sweep: Sweep) -> Any:
         """Return what N predicts ``population`` receives, (batch, *pre)."""
         below = self.links[population].pre
-        return told(self.inputs[population], flat(sweep.rate[self.network.input])).reshape(sweep.rate[below].shape)
+        return predict(self.inputs[population], flat(sweep.rate[self.network.input])).reshape(sweep.rate[below].shape)
 
-    def _seen(self, activity: Activity, target: Any) -> Any:
-        """Return what an M sees: what the population transmits, and the label where it is conditioned on it."""
+    def _module_input(self, activity: Activity, target: Any) -> Any:
+        """Return the input of an M: what the population transmits, and the label where it is conditioned on it."""
         rate = flat(activity.transmitted)
         return self.network.backend.xp.concatenate([rate, target], axis=1) if self.conditioned else rate
 
 
 def _transport(hidden: Sequence[str], interfaces: Sequence[str], taught: Sequence[str]) -> str:
-    """Return how far forward weights reach down to ``taught``, each told an error from the next interface above, or the output."""
+    """Return how far forward weights reach down to ``taught``, each given an error by the next interface above, or the output."""
     if not taught:
         return "none"
     if any(above not in interfaces for below, above in zip(hidden, hidden[1:], strict=False) if below in taught):
         return "full"  # that error has crossed another projection already
     return "output" if list(taught) == list(hidden[-1:]) else "one_hop"
+
+
+def _renamed(key: str) -> str:
+    if not key.startswith(("pathway|", "feedback_optimiser|")):
+        return key
+    return key.replace("/seen__", "/input__").replace("__told.", "__output.")
 
 
 def learning_from(taught: Teaching) -> Activity:
@@ -210,13 +222,13 @@ def flat(values: Any) -> Any:
     return values.reshape(len(values), -1)
 
 
-def told(module: Network, seen: Any) -> Any:
+def predict(module: Network, values: Any) -> Any:
     """Return a module's prediction, (batch, n).  Modules act in training only, so always with the batch's own statistics."""
-    return module.sweep(seen, training=True).rate["told"]
+    return module.sweep(values, training=True).rate["output"]
 
 
-def regress(module: Network, seen: Any, wanted: Any) -> Deltas:
-    """Return the module's proposals: minus the gradient of ||module(seen) - wanted||**2, summed over neurons."""
-    own = module.sweep(seen, training=True)
-    at_output = module.populations["told"].teach(2 * (flat(wanted) - own.rate["told"]), own["told"])
-    return module.propose(own, module.errors_back(own, at_output))[0]
+def regress(module: Network, values: Any, target: Any) -> Deltas:
+    """Return the module's proposals: minus the gradient of ||module(values) - target||**2, summed over neurons."""
+    response = module.sweep(values, training=True)
+    at_output = module.populations["output"].teach(2 * (flat(target) - response.rate["output"]), response["output"])
+    return module.propose(response, module.errors_back(response, at_output))[0]

@@ -7,6 +7,7 @@ from neurosim.errors import InputError
 from neurosim.feedback import pathway
 from neurosim.feedback.local_errors import LocalErrors
 from neurosim.network import Network, Population, Projection
+from neurosim.plasticity import PlasticityRule
 
 
 @pytest.mark.parametrize(
@@ -52,30 +53,53 @@ def test_heads_start_elsewhere_with_another_seed():
         assert np.array_equal(other.parameters()[name], value) == zero
 
 
-def test_fixed_projections_follow_from_the_seed_and_are_neither_learned_nor_stored():
+def fixed(scheme, name):
+    """Return the weights of one of the scheme's networks of one projection."""
+    (projection,) = scheme.networks[name].projections.values()
+    assert projection.rule is None
+    return projection.w
+
+
+def test_fixed_projections_follow_from_the_seed_and_are_not_learned():
     (_, one), (_, same), (_, other) = (attached(seed, backprop_free=True) for seed in (0, 0, 1))
-    for fixed, fan_in in (("codes", 3), ("feedback", 5)):  # from the 3 classes, and from the population's 5 neurons
-        first, again, another = (getattr(scheme, fixed) for scheme in (one, same, other))
-        np.testing.assert_array_equal(first["hidden1"], again["hidden1"])
-        assert not np.array_equal(first["hidden1"], another["hidden1"])
-        assert not np.array_equal(first["hidden1"], first["hidden2"])
-        assert first["hidden1"].shape == (fan_in, 128)  # the released code's code
+    for kind, fan_in, shape in (("label", 3, (3, 128)), ("feedback", 5, (128, 5))):  # 128 neurons: the released code's code
+        first, again, another = (fixed(scheme, f"{kind}/hidden1") for scheme in (one, same, other))
+        np.testing.assert_array_equal(first, again)
+        assert first.shape == shape and not np.array_equal(first, another)
+        assert not np.array_equal(first, fixed(one, f"{kind}/hidden2"))
         for name in ("hidden1", "hidden2"):
-            assert 0.9 / np.sqrt(fan_in) < np.abs(first[name]).max() <= 1 / np.sqrt(fan_in)
-    assert set(one.parameters()) == {f"pred/hidden{k}/seen__told.{v}" for k in (1, 2) for v in "wb"}
-    assert not one.memory()
+            assert 0.9 / np.sqrt(fan_in) < np.abs(fixed(one, f"{kind}/{name}")).max() <= 1 / np.sqrt(fan_in)
+    assert set(one.parameters()) == {f"pred/hidden{k}/input__output.{v}" for k in (1, 2) for v in "wb"}
+    names = ("feedback/hidden{}/output__hidden{}.w", "label/hidden{}/target__code.w")
+    assert set(one.memory()) == {name.format(k, k) for k in (1, 2) for name in names}
+
+
+def test_a_rule_given_to_the_fixed_feedback_is_followed():
+    network, scheme = attached(loss="pred", backprop_free=True)
+    (projection,) = scheme.networks["feedback/hidden1"].projections.values()
+    projection.rule = PlasticityRule("dw = rate_pre * rate_post + error_post * 0.5")
+    draws, target = network.backend.draws(0, 0), np.eye(3)[np.arange(6) % 3]
+    sweep = network.sweep(np.random.default_rng(0).normal(size=(6, 4)), training=True)
+    teaching = scheme.teach(sweep, target, draws)
+    change = scheme.adapt(sweep, target, teaching, draws)["feedback/hidden1/output__hidden1.w"]
+    code = (target @ fixed(scheme, "label/hidden1") > 0) * 1.0
+    sent = (code - 0.5) / 128  # the readout starts at zero, so that its sigmoid is at a half
+    expected = sent.T @ sweep.rate["hidden1"] / 6 + 0.5 * teaching["hidden1"].error.mean(axis=0)
+    np.testing.assert_allclose(change, expected, rtol=1e-12, atol=1e-15)
+    assert "feedback/hidden1/output__hidden1.w" in scheme.parameters()
 
 
 @pytest.mark.parametrize("loss", ["pred", "sim"])
-def test_every_population_is_told_the_label_through_its_own_projection(loss):
-    """Two populations that do the same are told different codes of one label, and so different errors."""
+def test_every_population_gets_the_label_through_its_own_projection(loss):
+    """Two populations that do the same get different codes of one label, and so different errors."""
     populations = [Population("x", 4), Population("one", 4), Population("two", 4), Population("output", 3, transfer="softmax")]
     copied = {"connectivity": "one_to_one", "initial": 1, "bias": False, "rule": None}
     links = [Projection("x", "one", **copied), Projection("one", "two", **copied), Projection("two", "output")]
     network = Network(populations, links, dtype="float64")
     scheme = pathway("local_errors", loss=loss, backprop_free=True)
     scheme.attach(network, 3, seed=0)
-    scheme.feedback = dict.fromkeys(scheme.feedback, scheme.feedback.get("one"))  # the way back is the same, the label's is not
+    if loss == "pred":  # the way back is the same, the label's is not
+        fixed(scheme, "feedback/two")[...] = fixed(scheme, "feedback/one")
     sweep = network.sweep(np.random.default_rng(0).normal(size=(6, 4)), training=True)
     teaching = scheme.teach(sweep, np.eye(3)[np.arange(6) % 3], network.backend.draws(0, 0))
     np.testing.assert_array_equal(sweep.rate["one"], sweep.rate["two"])

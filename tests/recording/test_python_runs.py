@@ -326,8 +326,7 @@ def feedback_by_hand(trainer):
 
 
 def codes_by_hand(trainer):
-    for weights in trainer.pathway.codes.values():
-        weights *= 2
+    trainer.pathway.memory()["label/hidden1/target__code.w"][...] *= 2
 
 
 def used_optimiser(trainer):
@@ -354,7 +353,7 @@ ODD = [
     ("backprop", lambda t: setattr(t, "steps", 1000), "training: at epoch 0, step 1000"),
     ("backprop", used_optimiser, "training: at epoch 0"),
     ("direct_feedback_alignment", feedback_by_hand, "scheme: feedback/hidden1/output__hidden1.w is not as its seed makes it"),
-    ("local_errors", codes_by_hand, r"scheme: codes is set by hand \([0-9a-f]{8}\)"),
+    ("local_errors", codes_by_hand, "scheme: label/hidden1/target__code.w is not as its seed makes it"),
     ("backprop", lambda t: setattr(t, "augment", Augmentation(fill=0.5)), "data.augment: .*Augmentation"),
 ]
 

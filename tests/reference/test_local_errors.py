@@ -46,12 +46,18 @@ def by_hand_similarity(y):
     return np.where(same > 0, 1.0, -1 / (y.shape[1] - 1))
 
 
+def fixed(scheme, name):
+    """Return the weights of one of the scheme's networks of one projection."""
+    (projection,) = scheme.networks[name].projections.values()
+    return projection.w
+
+
 def local_losses(weights, post, y, scheme, kind, free):
     """Return (loss of the rate, loss of the head's weights given the rate) for one population."""
     share = {"pred": (1, 0), "sim": (0, 1), "predsim": (1 - BETA[free], BETA[free])}[kind]
-    projected = y @ scheme.codes[post] if free else None
+    projected = y @ fixed(scheme, f"label/{post}") if free else None
     wanted = similarity(projected) if free else by_hand_similarity(y)
-    readout = lambda w, h: anp.dot(h, w[f"pred/{post}/seen__told.w"]) + w[f"pred/{post}/seen__told.b"]  # noqa: E731
+    readout = lambda w, h: anp.dot(h, w[f"pred/{post}/input__output.w"]) + w[f"pred/{post}/input__output.b"]  # noqa: E731
 
     def total(w, h):
         loss = 0.0
@@ -59,7 +65,7 @@ def local_losses(weights, post, y, scheme, kind, free):
             logits = readout(w, h)
             loss = loss + share[0] * (binary_cross_entropy(logits, projected > 0) if free else cross_entropy(logits, y))
         if share[1]:
-            z = h if free else anp.dot(h, w[f"sim/{post}/seen__told.w"])
+            z = h if free else anp.dot(h, w[f"sim/{post}/input__output.w"])
             loss = loss + share[1] * anp.mean((similarity(z) - wanted) ** 2)
         return loss
 
@@ -68,7 +74,7 @@ def local_losses(weights, post, y, scheme, kind, free):
         if not (free and share[0]):
             return total(weights, h)
         at_logits = grad(lambda o: binary_cross_entropy(o, projected > 0))(readout(weights, HIDDEN_RATE[post]))
-        loss = share[0] * anp.sum(at_logits * anp.dot(h, scheme.feedback[post]))
+        loss = share[0] * anp.sum(at_logits * anp.dot(h, fixed(scheme, f"feedback/{post}").T))
         return loss + (share[1] * anp.mean((similarity(h) - wanted) ** 2) if share[1] else 0.0)
 
     return on_rate, total

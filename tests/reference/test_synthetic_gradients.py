@@ -31,11 +31,11 @@ def layer(weights, post, x, phi, normalise):
 
 def module(weights, prefix, seen, inner):
     """Return Linear-BN-ReLU, ``inner`` times, and a last linear layer."""
-    names = ["seen", *(f"inner{k}" for k in range(1, inner + 1)), "told"]
+    names = ["input", *(f"inner{k}" for k in range(1, inner + 1)), "output"]
     h = seen
     for pre, post in zip(names, names[1:], strict=False):
         h = anp.dot(h, weights[f"{prefix}{pre}__{post}.w"]) + weights[f"{prefix}{pre}__{post}.b"]
-        if post != "told":
+        if post != "output":
             h = anp.maximum(normalised(h) * weights[f"{prefix}{post}.gain"] + weights[f"{prefix}{post}.shift"], 0)
     return h
 
@@ -139,7 +139,7 @@ def test_a_population_rests_with_the_probability_it_was_given_and_so_does_the_mo
             values += 0.1
     sweep = network.sweep(x, training=True)
     taken = dict.fromkeys(("x__hidden1.w", "hidden1__hidden2.w", "hidden2__output.w"), 0)
-    modules = {"hidden1__hidden2.w": "gradient/hidden1/seen__told.w", "hidden2__output.w": "gradient/hidden2/seen__told.w"}
+    modules = {"hidden1__hidden2.w": "gradient/hidden1/input__output.w", "hidden2__output.w": "gradient/hidden2/input__output.w"}
     full = network.propose(sweep, always.teach(sweep, y, None))[0] | always.adapt(sweep, y, always.teach(sweep, y, None), None)
     for step in range(300):
         draws = network.backend.draws(0, step)
