@@ -28,7 +28,7 @@ class BackpropThroughTime(FeedbackPathway):
     name = "backprop_through_time"
     title = "Back-propagation through time"
     citation = "Werbos (1990). Backpropagation through time: what it does and how to do it. Proceedings of the IEEE 78, 1550-1560."
-    claims = Claims(weight_transport="full", update_locking=True, backward_locking=True)
+    claims = Claims(weight_transport="full", update_locking=True, backward_locking=True, future=True)
     answers = "trial"
     variants = ({}, {"horizon": 2})
 

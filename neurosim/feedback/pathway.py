@@ -20,7 +20,8 @@ from neurosim.tasks import Classification, Task
 
 Deltas = dict[str, Any]
 
-TRANSPORT = ("none", "output", "one_hop", "full")
+TRANSPORT = ("none", "output", "one_hop", "sign", "full")
+HISTORY = ("none", "trace", "full")
 SOURCES = ("activity", "labels", "input", "responses", *TRANSPORT[1:])
 
 
@@ -28,10 +29,12 @@ SOURCES = ("activity", "labels", "input", "responses", *TRANSPORT[1:])
 class Claims:
     """What a hidden population's update may depend on, within one step, the activity of the network held as it was.
 
-    Declared as data by every scheme, in every variant, and measured by ``tests/conformance/test_claims.py``.
+    Declared as data by every scheme, in every variant, and measured by ``tests/conformance/test_claims.py``; what it says of ticks,
+    signs and broadcasts by ``test_claims_in_time.py`` beside it.
 
     weight_transport : which forward weights downstream of a hidden population reach its teaching signal: ``none``, only those of
-        the ``output`` projection, only the next projection's (``one_hop``), or all of them (``full``)
+        the ``output`` projection, only the next projection's (``one_hop``), all of them by nothing but their ``sign``, or all of
+        them (``full``)
     update_locking : the update waits for activity downstream (next layers, outcome)
     backward_locking : the update waits for signals that come down through the populations in between
     pairwise : a sample's teaching signal depends on the other samples of the batch (batch normalisation aside)
@@ -41,7 +44,11 @@ class Claims:
         ``adapt``, ``remember`` and ``calibrate``: nothing, or ``activity`` and, where they matter, ``labels`` (also through an
         error), ``input`` (the network's), ``responses`` (what the network makes of other activity than the sweep's), and forward
         weights that are read or used backwards: only the ``output`` projection's, those of one projection for each of the
-        pathway's arrays (``one_hop``), or more (``full``)
+        pathway's arrays (``one_hop``), by nothing but their ``sign``, or more (``full``)
+    scalar_broadcast : of the outcome, hidden populations get one number a sample, the same for all of them, as a reward is
+    history : whether a tick's teaching signal depends on earlier ticks of the trial: ``none``; by what the scheme carries on from
+        tick to tick, of a size that does not grow (``trace``); or by their records themselves (``full``)
+    future : it depends on later ticks of the trial
     """
 
     weight_transport: str
@@ -51,9 +58,13 @@ class Claims:
     labels_at_hidden: bool = False
     raw_input_at_hidden: bool = False
     feedback_learns_from: tuple[str, ...] = ()
+    scalar_broadcast: bool = False
+    history: str = "none"
+    future: bool = False
 
     def __post_init__(self) -> None:
         assert self.weight_transport in TRANSPORT, self.weight_transport
+        assert self.history in HISTORY, self.history
         assert self.feedback_learns_from == tuple(s for s in SOURCES if s in self.feedback_learns_from), self.feedback_learns_from
 
     def words(self, name: str) -> str:

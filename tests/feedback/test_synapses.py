@@ -94,7 +94,6 @@ def test_a_strangers_rule_learns_and_is_stated_as_what_no_file_can_hold():
     [
         ("hebian", UnknownNameError, "rule 'hebian'.*hebbian"),
         ("dw = __import__('os')", EquationError, "dw = "),
-        ("dw = rate_pre * speed_post", EquationError, "speed_post"),
         ({"eta": 1.0}, InputError, "expected a rule's name, an equation, or a table"),
         ({"name": "hebbian", "speed": 1.0}, UnknownNameError, "speed"),
         (3, InputError, "rule 3: expected a rule's name"),
@@ -110,8 +109,15 @@ def test_what_is_no_rule_is_refused_in_one_line(scheme, rule, error, said):
 def test_model_files_say_what_a_rule_may_be(scheme):
     optimiser = {"name": "sgd", "learning_rate": 0.1}
     assert Row(scheme=scheme, options={"rule": "dw = rate_pre"}, optimiser=optimiser).pathway().rule.describe() == "dw = rate_pre"
-    with pytest.raises(Exception, match="rule 3: expected text in quotes or a table or nothing; change it"):
+    with pytest.raises(Exception, match="rule 3: expected text in quotes or a table; change it"):
         Row(scheme=scheme, options={"rule": 3}, optimiser=optimiser)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_variable_that_no_population_has_is_refused_where_the_synapses_are_made(scheme):
+    made = pathway(scheme, rule="dw = rate_pre * speed_post")
+    with pytest.raises(EquationError, match="speed_post is no variable of a rate population: expected one of"):
+        made.attach(Network.layered((5,), [4, 4], 3), 3, seed=0)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
