@@ -267,7 +267,8 @@ def test_the_gradient_through_a_state_is_exact(horizon, captured, monkeypatch):
             rate = anp.tanh(u)
             if tick >= TICKS - 2:
                 out = rate @ p["hidden__output.w"] + p["hidden__output.b"]
-                total = total - anp.mean(anp.sum(target * (out - anp.log(anp.sum(anp.exp(out), axis=1, keepdims=True))), axis=1)) / 2
+                log_p = out - anp.log(anp.sum(anp.exp(out), axis=1, keepdims=True))
+                total = total - anp.mean(anp.sum(target * log_p, axis=1)) / 2
         return total
 
     if not captured:
