@@ -216,6 +216,7 @@ class Graph:
         if len(a.shape) < 2 or len(b.shape) < 2 or a.shape[-1] != b.shape[-2]:
             raise self.refusal(f"matmul of {a.shape} and {b.shape}: expected two matrices that fit, or stacks of them")
         dtype = np.result_type(a.dtype, b.dtype)
+        a, b = (self.cast(value, dtype) for value in (a, b))
         (n, k), m = a.shape[-2:], b.shape[-1]
         stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
         if math.prod(b.shape[:-2]) == 1 and math.prod(a.shape[:-2]) > 1 and not _is_turned(a):  # one product instead of many
