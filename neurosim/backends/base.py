@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from neurosim.backends import philox
-from neurosim.backends.windows import Pair, extents
+from neurosim.backends.windows import Pair, counted
 from neurosim.capture import Graph, Leaf, Recorded, run_kernel
+from neurosim.capture.graph import FLOATS
 from neurosim.capture.recorded import node_of
 from neurosim.errors import NotCapturableError, quoted, require
 
@@ -239,9 +240,8 @@ class Backend(abc.ABC):
         the kernel's axes; ``unwindows`` is its transpose.  Raises InputError where the kernel does not fit or a number is none.
         """
         require(len(x.shape) == 4, f"windows: images of shape {x.shape}: expected (batch, channels, height, width); reshape them")
-        rows, columns = extents(x.shape[2:], kernel, stride, padding)
-        shape = (*x.shape[:2], *kernel, rows.count, columns.count)
-        return self._routine("windows", (x,), *kernel, *stride, *padding, shape=shape)
+        windows = counted(x.shape[2:], kernel, stride, padding)
+        return self._routine("windows", (x,), *kernel, *stride, *padding, shape=(*x.shape[:2], *kernel, *windows))
 
     def unwindows(self, values: Array, image: Pair, stride: Pair = (1, 1), padding: Pair = (0, 0)) -> Array:
         """Return images to which every window has added its values where it lies: the transpose of ``windows``.
@@ -249,9 +249,11 @@ class Backend(abc.ABC):
         values : (batch, channels, *kernel, rows, columns), as ``windows`` of images of height and width ``image`` returns them
         Returns (batch, channels, *image).  Raises InputError where ``values`` are not the windows of such images.
         """
-        require(len(values.shape) == 6, f"unwindows: values of shape {values.shape}: expected what windows returns; reshape them")
-        rows, columns = extents(image, values.shape[2:4], stride, padding)
-        expected = (rows.count, columns.count)
+        require(
+            len(values.shape) == 6 and values.dtype in FLOATS,
+            f"unwindows: {values.dtype} of shape {values.shape}: expected float32 or float64 and 6 axes; give what windows returns",
+        )
+        expected = counted(image, values.shape[2:4], stride, padding)
         require(
             values.shape[4:] == expected,
             f"unwindows: {values.shape[4:]} windows over an image of {image}: expected {expected}; give the image, stride and "

@@ -17,6 +17,7 @@ import numpy as np
 
 from neurosim.backends import philox
 from neurosim.backends.machine_code import compiled
+from neurosim.backends.windows import Pair
 from neurosim.capture.graph import Node, Shape
 from neurosim.capture.plan import loop_shape, nest_of, spread
 
@@ -394,6 +395,86 @@ def random_words() -> str:
     return "\n".join([head, *loop, *out.body, *tail, "exit:", "ret void", "}"])
 
 
+WINDOWS = """define void @NAME(ptr noalias %in, ptr noalias %out, i64 %rows) {{
+entry:
+  br label %row
+row:
+  %i = phi i64 [0, %entry], [%i2, %rowend]
+  %y = urem i64 %i, {down}
+  %i_j = udiv i64 %i, {down}
+  %q = urem i64 %i_j, {kw}
+  %i_p = udiv i64 %i_j, {kw}
+  %p = urem i64 %i_p, {kh}
+  %image = udiv i64 %i_p, {kh}
+  %y_scaled = mul i64 %y, {sh}
+  %y_moved = add i64 %y_scaled, %p
+  %line = sub i64 %y_moved, {ph}
+  %before = sub i64 {pw}, %q
+  %before_up = add i64 %before, {sw_less}
+  %before_windows = sdiv i64 %before_up, {sw}
+  %has_before = icmp sgt i64 %before, 0
+  %first = select i1 %has_before, i64 %before_windows, i64 0
+  %last = sub i64 {last}, %q
+  %last_window = sdiv i64 %last, {sw}
+  %windows = add i64 %last_window, 1
+  %fewer = icmp slt i64 %windows, {across}
+  %end_here = select i1 %fewer, i64 %windows, i64 {across}
+  %has_last = icmp sge i64 %last, 0
+  %inside = icmp ult i64 %line, {height}
+  %has_any = and i1 %has_last, %inside
+  %end = select i1 %has_any, i64 %end_here, i64 0
+  %image_lines = mul i64 %image, {height}
+  %all_lines = add i64 %image_lines, %line
+  %line_start = mul i64 %all_lines, {width}
+  %there = sub i64 %line_start, %before
+  %here = mul i64 %i, {across}
+  %some = icmp slt i64 %first, %end
+  br i1 %some, label %body, label %rowend
+body:
+  %x = phi i64 [%first, %row], [%x2, %body]
+  %x_scaled = mul nsw i64 %x, {sw}
+  %in_image = add nsw i64 %there, %x_scaled
+  %in_windows = add nsw i64 %here, %x
+{body}
+  %x2 = add nsw i64 %x, 1
+  %full = icmp eq i64 %x2, %end
+  br i1 %full, label %rowend, label %body
+rowend:
+  %i2 = add nuw nsw i64 %i, 1
+  %all = icmp eq i64 %i2, %rows
+  br i1 %all, label %exit, label %row
+exit:
+  ret void
+}}"""
+
+
+TAKEN = """  %source = getelementptr {kind}, ptr %in, i64 %in_image
+  %place = getelementptr {kind}, ptr %out, i64 %in_windows
+  %value = load {kind}, ptr %source
+  store {kind} %value, ptr %place"""
+
+ADDED = """  %source = getelementptr {kind}, ptr %in, i64 %in_windows
+  %place = getelementptr {kind}, ptr %out, i64 %in_image
+  %value = load {kind}, ptr %source
+  %held = load {kind}, ptr %place
+  %total = fadd {kind} %held, %value
+  store {kind} %total, ptr %place"""
+
+
+def windowed(back: bool, dtype: np.dtype[Any], images: Shape, windows: Shape, stride: Pair, padding: Pair) -> str:
+    """Return the text of the kernel that takes windows from images, or, ``back``, adds them to images (see ``Backend.windows``).
+
+    Element q of the windows of a row lies at columns ``x * stride + q - padding``, of which the image has ``first <= x < end``.
+    """
+    (height, width), (kh, kw, down, across) = images[2:], windows[2:]
+    (sh, sw), (ph, pw) = stride, padding
+    body = ADDED.format(kind=TYPES[dtype]) if back else TAKEN.format(kind=f"i{8 * dtype.itemsize}")
+    return WINDOWS.format(
+        body=body, height=height, width=width, kh=kh, kw=kw, down=down, across=across, sh=sh, sw=sw, sw_less=sw - 1, ph=ph, pw=pw,
+        last=width - 1 + pw,
+    )  # fmt: skip
+
+
 # ---------------------------------------------------------------------- calling
 
 
@@ -406,6 +487,15 @@ def bound(loop: Loop, address: int, memory: Callable[[Any], np.ndarray]) -> tupl
     function = prototype(address)
     function.numbers = numbers  # type: ignore[attr-defined]  # kept alive as long as the function
     return function, tuple(arguments)
+
+
+@functools.lru_cache(maxsize=256)
+def slider(back: bool, dtype: np.dtype[Any], images: Shape, windows: Shape, stride: Pair, padding: Pair) -> Any:
+    """Return the compiled kernel of ``windowed`` as a function of (values, out); out holds zeros where nothing is written."""
+    text = windowed(back, dtype, images, windows, stride, padding)
+    function = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)(compiled([text])[text])
+    rows = ctypes.c_int64(math.prod(windows[:-1]))
+    return lambda values, out: function(values.ctypes.data, out.ctypes.data, rows)
 
 
 def random_filler(out: np.ndarray, key: tuple[int, int, int], step: ctypes.c_uint32) -> tuple[Any, tuple[Any, ...]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import itertools
 import math
 import os
 import platform
@@ -17,7 +16,6 @@ from threadpoolctl import ThreadpoolController
 
 from neurosim.backends import limits, llvm_loops
 from neurosim.backends.base import Array, Backend, Program
-from neurosim.backends.windows import Extent
 from neurosim.capture import Body, Graph, Item, Node, Plan, Recorded, check_order, planned, scheduled
 from neurosim.capture.graph import Shape
 
@@ -88,25 +86,17 @@ class NumpyBackend(Backend):
             out[j] = solved
 
     def windows_into(self, x: Array, *numbers: Any) -> None:
-        *sizes, out = numbers
-        kh, kw, sh, sw, ph, pw = sizes
-        rows, columns = (Extent(n, *given) for n, given in zip(x.shape[2:], ((kh, sh, ph), (kw, sw, pw)), strict=True))
+        _, _, sh, sw, ph, pw, out = numbers
         if ph or pw:
             out.fill(0)
-        for i, j in itertools.product(range(kh), range(kw)):
-            down, across = rows.part(i), columns.part(j)
-            np.copyto(out[:, :, i, j, down.windows, across.windows], x[:, :, down.elements, across.elements])
+        taken = llvm_loops.slider(False, out.dtype, x.shape, out.shape, (sh, sw), (ph, pw))
+        taken(np.ascontiguousarray(x), out)
 
     def unwindows_into(self, values: Array, *numbers: Any) -> None:
-        *sizes, out = numbers
-        sh, sw, ph, pw = sizes
-        kh, kw = values.shape[2:4]
-        rows, columns = (Extent(n, *given) for n, given in zip(out.shape[2:], ((kh, sh, ph), (kw, sw, pw)), strict=True))
+        sh, sw, ph, pw, out = numbers
         out.fill(0)
-        for i, j in itertools.product(range(kh), range(kw)):
-            down, across = rows.part(i), columns.part(j)
-            place = out[:, :, down.elements, across.elements]
-            np.add(place, values[:, :, i, j, down.windows, across.windows], out=place)
+        added = llvm_loops.slider(True, out.dtype, out.shape, values.shape, (sh, sw), (ph, pw))
+        added(np.ascontiguousarray(values), out)
 
     def describe(self) -> str:
         there, ours = os.cpu_count() or 1, limits.processors()

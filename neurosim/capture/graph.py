@@ -188,7 +188,7 @@ class Graph:
 
     def reduce(self, op: str, value: Node, axis: int | tuple[int, ...] | None, keepdims: bool) -> Node:
         """Return ``sum`` or ``max`` of ``value`` over ``axis`` (None: all)."""
-        axes = tuple(sorted(self._axes(axis, len(value.shape))))
+        axes = tuple(sorted(self.axes(axis, len(value.shape))))
         shape = tuple(1 if k in axes else n for k, n in enumerate(value.shape))
         if value.dtype not in FLOATS:
             value = self.cast(value, np.float64)
@@ -199,8 +199,8 @@ class Graph:
             return found
         return self.reshape(found, tuple(n for k, n in enumerate(value.shape) if k not in axes))
 
-    def _axes(self, axis: Any, count: int) -> tuple[int, ...]:
-        """Return which of ``count`` axes are meant by a number, several numbers, or None: all."""
+    def axes(self, axis: Any, count: int) -> tuple[int, ...]:
+        """Return which of ``count`` axes a number, several, or None (all) stand for."""
         if axis is None:
             return tuple(range(count))
         try:
@@ -252,7 +252,7 @@ class Graph:
     def transpose(self, value: Node, axes: Sequence[int] | None = None) -> Node:
         """Return ``value`` with its axes in the order ``axes``; None: reversed."""
         count = len(value.shape)
-        order = tuple(range(count))[::-1] if axes is None else self._axes(tuple(axes), count)
+        order = tuple(range(count))[::-1] if axes is None else self.axes(tuple(axes), count)
         if len(order) != count:
             raise self.refusal(f"transpose of shape {value.shape} by {tuple(order)}: expected {count} axes")
         if value.op == "transpose":
@@ -291,7 +291,7 @@ class Graph:
         """Return arrays one after the other along ``axis``."""
         if not parts or any(len(part.shape) != len(parts[0].shape) for part in parts):
             raise self.refusal(f"joining {[part.shape for part in parts]}: expected arrays of as many axes")
-        (axis,) = self._axes(axis, len(parts[0].shape))
+        (axis,) = self.axes(axis, len(parts[0].shape))
         shapes = [part.shape for part in parts]
         rests = {(shape[:axis], shape[axis + 1 :]) for shape in shapes}
         if len(rests) != 1:

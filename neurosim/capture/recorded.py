@@ -16,6 +16,7 @@ from neurosim.capture.graph import BITWISE, COMPARISONS, FLOATS, LOGICAL, Array,
 from neurosim.errors import quoted
 
 TRUTHS = COMPARISONS | LOGICAL | frozenset(BITWISE)
+FIXED = -1  # in place of the number of a body: written into in none
 UFUNCS = {"true_divide": "divide"}  # by NumPy's older name
 KERNEL_FUNCTIONS = {"sqrt": np.sqrt, "exp": np.exp, "log": np.log, "tanh": np.tanh, "abs": np.abs}
 
@@ -43,6 +44,20 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         self._back: Callable[[Node], Node] = _itself
         self._dense = True
         self._body = graph.body
+
+    def fixed(self, reason: str) -> Recorded:
+        """Return an array of the same values; writing into it is refused for ``reason``."""
+
+        def back(_: Node) -> Node:
+            raise self.graph.refusal(reason)
+
+        view = self._view(_itself, back)
+        view._body = FIXED
+        return view
+
+    def made_in(self, body: int) -> bool:
+        """Return whether its memory was made in the repeated body of that number, and may be written into."""
+        return self._body == body and (self._base is None or self._base.made_in(body))
 
     @property
     def node(self) -> Node:
@@ -197,12 +212,10 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         wanted = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple | list) else shape
         wanted = tuple(wanted)
         graph, own = self.graph, self.shape
-        if not self._dense:  # whether NumPy copies it depends on the axes: nothing may be written into it
-            return self._view(lambda node: graph.reshape(node, wanted), self._uncertain)
+        if not self._dense:  # whether NumPy copies it depends on the axes
+            reason = "writing into a reshaped view of an array in another order: write into the array, or into a copy"
+            return self._new(graph.reshape(self.node, wanted)).fixed(reason)
         return self._view(lambda node: graph.reshape(node, wanted), lambda node: graph.reshape(node, own))
-
-    def _uncertain(self, node: Node) -> Node:
-        raise self.graph.refusal("writing into a reshaped view of an array in another order: write into the array, or into a copy")
 
     def astype(self, dtype: Any) -> Recorded:
         return self._new(self.graph.cast(self.node, dtype))
@@ -322,14 +335,13 @@ def _concatenate(graph: Graph, parts: Any, axis: int = 0) -> Recorded:
 
 def _stack(graph: Graph, parts: Any, axis: int = 0) -> Recorded:
     nodes = [node_of(graph, part) for part in parts]
-    axis = axis % (len(nodes[0].shape) + 1)
+    (axis,) = graph.axes(axis, len(nodes[0].shape) + 1)
     apart = [graph.reshape(node, (*node.shape[:axis], 1, *node.shape[axis:])) for node in nodes]
     return Recorded(graph, graph.join(apart, axis))
 
 
 def _moveaxis(graph: Graph, value: Recorded, source: Any, destination: Any) -> Recorded:
-    pairs = [(k,) if isinstance(k, int) else tuple(k) for k in (source, destination)]
-    moved, places = ([k % value.ndim for k in axes] for axes in pairs)
+    moved, places = (graph.axes(axes, value.ndim) for axes in (source, destination))
     order = [k for k in range(value.ndim) if k not in moved]
     for place, axis in sorted(zip(places, moved, strict=True)):
         order.insert(place, axis)

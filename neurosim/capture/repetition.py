@@ -61,13 +61,19 @@ def _recorded(graph: Graph, times: int, body: Body, carried: tuple[Any, ...]) ->
         graph.body = outside
     if once != again:
         raise graph.refusal("a repeated body is another one each time it is run: what changes from turn to turn has to be carried")
-    for k, (start, result) in enumerate(zip(starts, once, strict=True)):
+    for k, (start, (result, _)) in enumerate(zip(starts, once, strict=True)):
         if (start.shape, start.dtype) != (result.shape, result.dtype):
             was, became = f"{start.shape} {start.dtype}", f"{result.shape} {result.dtype}"
             raise graph.refusal(f"value {k} of a repeated body is {was} and becomes {became}: expected the same from turn to turn")
-    return tuple(Recorded(graph, node) for node in graph.repeat(times, starts, places, once))
+    ends = [Recorded(graph, node) for node in graph.repeat(times, starts, places, [node for node, _ in once])]
+    shared = "writing into what a repeated body returned as it was given: write into a copy"  # in array code one array by two names
+    return tuple(end if fresh else end.fixed(shared) for end, (_, fresh) in zip(ends, once, strict=True))
 
 
-def _results(graph: Graph, number: int, body: Body, places: list[Node]) -> list[Node]:
+def _results(graph: Graph, number: int, body: Body, places: list[Node]) -> list[tuple[Node, bool]]:
+    """Return what one turn makes of ``places``, and of each value whether its memory is new."""
+    graph.body = number - 1
+    carried = tuple(Recorded(graph, place) for place in places)
     graph.body = graph.bodies = number  # bodies within this one get the same numbers each time
-    return [node_of(graph, value) for value in _turned(body, tuple(Recorded(graph, place) for place in places))]
+    results = _turned(body, carried)
+    return [(node_of(graph, value), isinstance(value, Recorded) and value.made_in(number)) for value in results]

@@ -1,6 +1,7 @@
 """Arrays of any axes in a captured step: on the CPU and in the GPU's kernels they come to what NumPy computes."""
 
 import importlib.util
+import tracemalloc
 import types
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from neurosim.backends import NumpyBackend
 from neurosim.backends.cupy_backend import CupyBackend
-from neurosim.capture import Graph, Recorded, recording
+from neurosim.capture import Graph, Recorded, recording, repeat
 
 spec = importlib.util.spec_from_file_location("standin", Path(__file__).with_name("standin.py"))
 standin = importlib.util.module_from_spec(spec)
@@ -151,6 +152,31 @@ def test_the_gpu_s_kernels_come_to_the_same(dtype, tmp_path, monkeypatch):
     with standin.installed(tmp_path, monkeypatch) as cupy:
         assert_same(*replayed(CupyBackend(), CASES, arrays(dtype)), 1e-12 if dtype == "float64" else 2e-5)
         assert cupy.forbidden == []
+
+
+def test_a_warm_step_asks_for_no_memory():
+    """Whatever the operations are: of 96 kB and more each, they may take less than one together."""
+    draw = np.random.default_rng(0)
+    shapes = {"x": (8, 6, 16, 16), "c": (6, 1, 1), "w": (5, 54)}
+    values = {name: draw.normal(size=shape) for name, shape in shapes.items()}
+    h, backend = types.SimpleNamespace(out=np.zeros((8, 5, 256)), top=np.zeros((8, 6, 1, 1)), **values), NumpyBackend()
+
+    def step(h):
+        (x,) = repeat(5, lambda x: (np.tanh(x * h.c) + np.concatenate([x[:, 1:], x[:, :1]], axis=1)[..., ::-1],), h.x)
+        windows = backend.windows(x, (3, 3), padding=(1, 1))
+        h.out[...] = h.w @ windows.reshape(8, 54, 256)
+        back = backend.unwindows((h.w.T @ h.out).reshape(windows.shape), (16, 16), padding=(1, 1))
+        h.top[...] = np.moveaxis(np.stack([back, x]), 0, 2).max(axis=(2, 3), keepdims=True)[:, :, 0, :, :1]
+        h.c[...] = (np.swapaxes(back, 2, 3) @ x).mean(axis=(0, 2, 3))[:, None, None]
+
+    program = captured(backend, step, h)
+    peaks = []
+    for number in range(6):
+        tracemalloc.start()
+        program.run_on({}, number)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert min(peaks[1:]) < 8 * 6 * 16 * 16 * 8 / 4
 
 
 @st.composite

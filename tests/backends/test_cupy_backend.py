@@ -280,4 +280,11 @@ def other_kernels(dtype):
     texts = [cuda_loops.written([node], node.shape, lambda node: node).source for node in nodes]
     totals = [graph.node(op, (a,), (), dtype, axes) for op in ("sum", "max") for axes in ((0,), (1,), (0, 1))]
     texts += [cuda_loops.total(node)[0] for node in totals] + [cuda_loops.SOLVE_COLUMNS]
+    images, channels = graph.input("images", (8, 2, 5, 9), dtype), graph.input("channels", (2, 1, 1), dtype)
+    spread = graph.elementwise("multiply", images, channels)
+    texts += [cuda_loops.written([spread], spread.shape, lambda node: node).source]
+    texts += [cuda_loops.total(graph.reduce("sum", images, axes, True))[0] for axes in ((0, 2, 3), 1)]
+    texts += [cuda_loops.picked(images, (9, 2), (-1, 45), 8)]
+    shapes = (8, 2, 5, 9), (8, 2, 3, 2, 3, 10)
+    texts += [cuda_loops.windowed(back, dtype, *shapes, (2, 1), (1, 1)) for back in (False, True)]
     return [text.replace("NAME", f"{np.dtype(dtype).name}_{number}") for number, text in enumerate(texts)]

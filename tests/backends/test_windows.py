@@ -168,7 +168,8 @@ def test_the_gpu_s_convolution_is_the_same_captured_and_not(dtype, tmp_path, mon
         (lambda b, x: b.windows(x, 2), "kernel 2: expected two whole numbers"),
         (lambda b, x: b.windows(x, (2, 2), (0, 1)), "stride"),
         (lambda b, x: b.windows(x, (2, 2), (1, 1), (0, -1)), "padding"),
-        (lambda b, x: b.unwindows(x, (4, 4)), "expected what windows returns"),
+        (lambda b, x: b.unwindows(x, (4, 4)), "expected float32 or float64 and 6 axes"),
+        (lambda b, x: b.unwindows(b.windows(x > 0, (2, 2)), (4, 4)), "unwindows: bool of shape"),
         (lambda b, x: b.unwindows(b.windows(x, (2, 2)), (5, 4)), r"\(3, 3\) windows over an image of \(5, 4\): expected \(4, 3\)"),
     ],
 )

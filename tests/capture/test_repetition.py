@@ -67,7 +67,21 @@ def outside(times, h, x):
     return ones + same * 2 + sums
 
 
-STEPS = [relaxed, moved, nested, transposed, outside]
+def masked(times, h, x):
+    """Truth values are carried, and an array is changed in place where the body has made it."""
+
+    def turn(value, on):
+        changed = np.where(on, value * 0.5, value + 1.0)
+        changed *= 1.5
+        changed[:, 1:3] += h.row[:2]
+        return changed, changed > 1.0
+
+    value, on = repeat(times, turn, x, x > 0)
+    value *= 2.0
+    return value * (1 + on)
+
+
+STEPS = [relaxed, moved, nested, transposed, outside, masked]
 SHAPES = {"w": (4, 3), "b": (3,), "target": (5, 3), "square": (4, 4), "row": (4,)}
 
 
@@ -207,6 +221,11 @@ def leaking(h, x):
         (lambda h, x: repeat(5, lambda v: (h.square[0].__iadd__(v[0]) * v,), x)[0], "writes into an array from outside"),
         (lambda h, x: repeat(5, counting(), x)[0], "another one each time"),
         (leaking, "used outside of it"),
+        (lambda h, x: repeat(5, lambda v: (v.__iadd__(1),), x)[0], "writes into an array from outside"),
+        (lambda h, x: repeat(5, lambda v, w: (v.T.__imul__(w).T, w), x, x.T)[0], "writes into an array from outside"),
+        (lambda h, x: repeat(5, lambda v, w: (v + w, w), x, x)[1].__iadd__(1), "returned as it was given"),
+        (lambda h, x: repeat(5, lambda v, w: (v + w, v[:]), x, x)[1].__iadd__(1), "returned as it was given"),
+        (lambda h, x: repeat(5, lambda v, w: (v + w.sum(), h.target), x, x)[1].__iadd__(1), "returned as it was given"),
         (lambda h, x: repeat(5, lambda v, k: (v * k, k + 1), x, 1)[0], "carries a number"),
         (lambda h, x: repeat(5, lambda v: (np.concatenate([v, v]),), x)[0][:5], "expected the same from turn to turn"),
         (lambda h, x: repeat(5, lambda v: (v if v.sum() > 0 else -v,), x)[0], "asks for a value"),
