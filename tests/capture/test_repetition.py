@@ -81,7 +81,13 @@ def masked(times, h, x):
     return value * (1 + on)
 
 
-STEPS = [relaxed, moved, nested, transposed, outside, masked]
+def reshaped(times, h, x):
+    """A carried value moves to the place of one of another shape, which no loop over elements can do beside its change."""
+    a, b = repeat(times, lambda a, b: (np.tanh(a) + 0.1 * b.sum(), a.reshape(4, 5)), x, np.reshape(x, (4, 5)))
+    return a + b.sum(axis=1)
+
+
+STEPS = [relaxed, moved, nested, transposed, outside, masked, reshaped]
 SHAPES = {"w": (4, 3), "b": (3,), "target": (5, 3), "square": (4, 4), "row": (4,)}
 
 
@@ -214,6 +220,18 @@ def leaking(h, x):
     return kept[-1]
 
 
+def nested_alias(h, x):
+    """In array code, both values that the outer loop returns are one array."""
+
+    def turn(a, b):
+        a = a + 1
+        return a, repeat(4, lambda v, w: (v + w, w), a, a)[1]
+
+    _, b = repeat(5, turn, x, x)
+    b += 1
+    return b
+
+
 @pytest.mark.parametrize(
     ("step", "message"),
     [
@@ -221,6 +239,7 @@ def leaking(h, x):
         (lambda h, x: repeat(5, lambda v: (h.square[0].__iadd__(v[0]) * v,), x)[0], "writes into an array from outside"),
         (lambda h, x: repeat(5, counting(), x)[0], "another one each time"),
         (leaking, "used outside of it"),
+        (nested_alias, "returned as it was given"),
         (lambda h, x: repeat(5, lambda v: (v.__iadd__(1),), x)[0], "writes into an array from outside"),
         (lambda h, x: repeat(5, lambda v, w: (v.T.__imul__(w).T, w), x, x.T)[0], "writes into an array from outside"),
         (lambda h, x: repeat(5, lambda v, w: (v + w, w), x, x)[1].__iadd__(1), "returned as it was given"),
