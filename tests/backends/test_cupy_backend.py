@@ -171,7 +171,7 @@ def test_an_evaluation_asks_the_device_once(cupy, monkeypatch):
     host = trainer(pathways()["backprop"], {}, NumpyBackend())
     kept = cupy.asnumpy
     monkeypatch.setattr(cupy, "asnumpy", lambda values: asked.append(values.shape) or kept(values))
-    found, expected = made.evaluate(data().test, 4), host.evaluate(data().test, 4)
+    found, expected = made.evaluate(data().test), host.evaluate(data().test)
     assert asked == [(6,)]  # loss, wrong answers, four populations
     assert found.error == expected.error
     assert found.loss == pytest.approx(expected.loss, rel=1e-12)
