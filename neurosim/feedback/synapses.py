@@ -49,7 +49,7 @@ class ErrorFeedback(FeedbackPathway, abc.ABC):
         weights : as of a projection from receiver to sender; all to all: (n_receiver, n_sender)
         """
         above, below = self.network.populations[sender], self.network.populations[receiver]
-        ends = Population(sender, above.shape), Population(receiver, below.shape, transfer=below.transfer)
+        ends = Population(sender, above.shape), Population(receiver, below.shape, neurons=below.neurons)
         self.networks[key] = feedback(self.network, *ends, weights, f"feedback/{key}/", connectivity=connectivity, rule=self.rule)
         if self.rule is not None:
             plain = not self.rule.solves and not self.networks[key].memory()
