@@ -27,7 +27,11 @@ CLAIMS = {
     "labels_at_hidden": "labels",
     "raw_input_at_hidden": "raw input",
     "feedback_learns_from": "feedback learns from",
+    "scalar_broadcast": "one number for all",
+    "history": "earlier ticks",
+    "future": "later ticks",
 }
+ONLY_WHERE_NEEDED = ("scalar_broadcast", "history", "future")  # columns that would say the same of every scheme
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -47,14 +51,22 @@ def claims_table() -> str:
         for variants, words in claims_of(scheme):
             rows.append((title if variants == "all" else f"{title}: {variants}", *words))
             title = "the same" if variants != "all" else title
-    return table(["scheme", *CLAIMS.values()], rows)
+    return _claims("scheme", rows)
+
+
+def _claims(first: str, rows: Sequence[Sequence[str]]) -> str:
+    """Return rows of claims as a table, without the columns that are not needed."""
+    names = ["", *CLAIMS]
+    shown = [k for k, name in enumerate(names) if name not in ONLY_WHERE_NEEDED or {row[k] for row in rows} - {"no", "none"}]
+    head = [first, *CLAIMS.values()]
+    return table([head[k] for k in shown], [[row[k] for k in shown] for row in rows])
 
 
 def scheme_claims(name: str) -> str:
     """Return the claims of one scheme, variants with the same ones together."""
     if name not in pathways():
         return MISSING
-    return table(["variants", *CLAIMS.values()], [(variants, *words) for variants, words in claims_of(pathways()[name])])
+    return _claims("variants", [(variants, *words) for variants, words in claims_of(pathways()[name])])
 
 
 def claims_of(scheme: type[FeedbackPathway]) -> list[tuple[str, tuple[str, ...]]]:
