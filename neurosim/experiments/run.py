@@ -213,7 +213,9 @@ def resume(job: Job, path: str | os.PathLike[str], *observers: Observer) -> Run:
     with Run(path) as known:
         complete = known.status == "complete"
     if not complete:
-        _train(job, RunFile.resume(path, series=job.plan.series(), checkpoint=job.plan.layout()), observers, resumed=True)
+        renamed = lambda stage, state: job.trainers[stage].pathway.renew(state)  # noqa: E731
+        file = RunFile.resume(path, series=job.plan.series(), checkpoint=job.plan.layout(), renamed=renamed)
+        _train(job, file, observers, resumed=True)
     return Run(path)
 
 

@@ -103,7 +103,8 @@ class Recorder(Observer):
         require(same, f"run file {path}: the data are others than it began with; give the same", RunFileError)
         require(status != "complete", f"run file {path}: complete; there is nothing to go on with", RunFileError)
         plan = RecordingPlan([trainer], data, validated(Record, told.get("record", {}), f"run file {path}: record"))
-        file = RunFile.resume(Path(path), series=plan.series(), checkpoint=plan.layout())
+        renamed = lambda _, state: trainer.pathway.renew(state)  # noqa: E731
+        file = RunFile.resume(Path(path), series=plan.series(), checkpoint=plan.layout(), renamed=renamed)
         try:
             trainer.restore(file.last_checkpoint())
             if trainer.epoch >= trainer.epochs:  # it was stopped after its last epoch

@@ -150,6 +150,26 @@ def state(file: h5py.File, path: Path, epoch: int) -> dict[str, np.ndarray]:
     return values | {"position|stage": np.int64(stage)}
 
 
+def renew(file: h5py.File, path: Path, layout: Layout, renamed: Callable[[int, Mapping[str, Any]], Mapping[str, Any]]) -> None:
+    """Lay a file's checkpoints out anew where an earlier version of the package named or shaped its arrays otherwise.
+
+    The last checkpoint stays, as ``renamed(stage, state)`` makes it.  Where even that is not what the layout asks for, nothing
+    is done.
+    """
+    found = written(file)
+    if not found or all(f"{PLACE}/{stage}/{place_of(key)}" in file for stage, held in layout.states.items() for key in held):
+        return
+    epoch, (stage, _) = list(found.items())[-1]
+    step, values = last_step(file), state(file, path, epoch)
+    arrays = {key: np.asarray(value) for key, value in renamed(stage, values).items() if key in layout.states.get(stage, {})}
+    asked = {key: shape for key, (shape, _) in layout.states.get(stage, {}).items() if key.startswith(("network|", "pathway|"))}
+    if not asked or any(key not in arrays or arrays[key].shape != shape for key, shape in asked.items()):
+        return
+    del file[PLACE]
+    lay_out(file, layout)
+    write(file[f"{PLACE}/{stage}"], epoch, step, arrays, lambda: None)
+
+
 def first_schema(file: h5py.File) -> dict[str, np.ndarray]:
     """Return the one checkpoint that a file of the first schema version holds."""
     groups = children(file, "checkpoint")

@@ -11,7 +11,7 @@ import errno
 import functools
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -104,7 +104,14 @@ class RunFile:
             raise
 
     @classmethod
-    def resume(cls, path: Path, *, series: Iterable[Series] = (), checkpoint: Layout | None = None) -> RunFile:
+    def resume(
+        cls,
+        path: Path,
+        *,
+        series: Iterable[Series] = (),
+        checkpoint: Layout | None = None,
+        renamed: Callable[[int, Mapping[str, Any]], Mapping[str, Any]] = lambda stage, state: state,
+    ) -> RunFile:
         """Return an existing file, to go on writing after its last checkpoint: rows after that are dropped.
 
         What is kept is copied and takes the file's name when it is whole, so an interruption loses nothing; this needs as much
@@ -112,6 +119,7 @@ class RunFile:
         and texts comes into it.
 
         series, checkpoint : what will be written on, as given to ``create``; the file has to hold it
+        renamed : (stage, state of a checkpoint by an earlier version) -> the same as this version names and shapes it
 
         Raises RunFileError where the file is none, damaged, of another schema, not to be trusted, being written, or has names that
         would not get the copy; OSError where the disk is full.
@@ -134,6 +142,8 @@ class RunFile:
                 tables.check(old)  # an error names the file, not its copy
                 step = checkpoints.last_step(old)
                 copying.copy(old, file, path, without=TEXTS)
+                if checkpoint is not None:
+                    checkpoints.renew(file, path, checkpoint, renamed)
                 copying.check_fits(file, path, series, checkpoint)
                 tables.rewind(file, step)
                 _set_text(file, "status", "running")

@@ -1,17 +1,21 @@
 """Feedback synapses: the rules they may have, how model files and runs hold them, and checkpoints of earlier versions."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from neurosim.backends.base import generator
 from neurosim.datasets import from_arrays
-from neurosim.errors import EquationError, InputError, UnknownNameError
+from neurosim.errors import EquationError, InputError, RunFileError, UnknownNameError
 from neurosim.feedback import pathway
 from neurosim.modelfile.description import describe
 from neurosim.modelfile.schema import Row
 from neurosim.network import Network, Population, Projection
 from neurosim.plasticity import SGD, Adam, CoActivationMemory, PlasticityRule, Rule, oja
-from neurosim.training import Trainer
+from neurosim.recording.recorder import Recorder
+from neurosim.runfile import Run
+from neurosim.training import Observer, Trainer
 
 SCHEMES = ("feedback_alignment", "direct_feedback_alignment")
 
@@ -215,6 +219,37 @@ def test_a_checkpoint_of_an_earlier_version_is_gone_on_with(scheme, options):
     resumed.run_epoch(data())
     for name, value in whole.state().items():
         np.testing.assert_array_equal(resumed.state()[name], value, err_msg=name)
+
+
+class Stops(Observer):
+    def on_epoch(self, trainer, metrics):
+        if trainer.epoch == 2:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(("scheme", "options"), CASES, ids=str)
+def test_an_interrupted_run_file_of_an_earlier_version_is_resumed(scheme, options, tmp_path, monkeypatch):
+    whole, first, resumed = (trained(scheme, epochs=0, **options) for _ in range(3))
+    whole.fit(data())
+    state = Trainer.state
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Trainer, "state", lambda made: earlier(scheme, SimpleNamespace(state=lambda: state(made), seed=made.seed)))
+        found = earlier(scheme, trained(scheme, **options))
+        layout = {key: (np.shape(value), np.asarray(value).dtype) for key, value in found.items()}
+        patched.setattr(Trainer, "state_layout", lambda made: layout)
+        with Recorder.open(tmp_path / "run.h5", first, data(), "hidden1.rate", samples=4) as recorder:
+            first.fit(data(), recorder, Stops())
+    if scheme != "difference_target_propagation":  # whose names are what they were
+        with monkeypatch.context() as patched, pytest.raises(RunFileError, match="it does not fit the model"):
+            patched.setattr(type(resumed.pathway), "renew", lambda self, state: state)  # as though nobody knew the names
+            Recorder.resume(tmp_path / "run.h5", resumed, data())
+    with Recorder.resume(tmp_path / "run.h5", resumed, data()) as recorder:
+        assert resumed.epoch == 2
+        resumed.fit(data(), recorder)
+    for name, value in whole.state().items():
+        np.testing.assert_array_equal(resumed.state()[name], value, err_msg=name)
+    with Run(tmp_path / "run.h5") as run:
+        assert run.status == "complete"
 
 
 def test_names_of_the_network_stay_as_they_are():
