@@ -96,6 +96,11 @@ class DataSet:
                 _check_values(where, split, self.classes)
                 object.__setattr__(split, "_checked_for", self.classes)
 
+    @property
+    def outputs(self) -> int:
+        """How many numbers the target of one sample is: one for each class, or all of a real target."""
+        return self.classes or math.prod(self.target_shape)
+
     def _check_kind(self) -> None:
         """Raise DataError unless targets are either labels or real."""
         require(

@@ -45,9 +45,9 @@ def load(
     into scikit-learn's cache.
 
     A path has a slash in it, or ends in .npz or .csv.  It leads to an .npz file of x_train, y_train, x_test, y_test and, where
-    there are any, x_validation, y_validation, or of x and y; to a .csv file of numbers below a line of names, whose target is in the
-    column called label or target, or in the last one; or to a folder of train, test and, where there is one, validation, each with
-    x.npy and y.npy.  Values are taken as they are, and samples that are not split are split as by ``from_arrays`` with seed 0.
+    there are any, x_validation, y_validation, or of x and y; to a .csv file of numbers below a line of names, whose target is in
+    the column called label or target, or in the last one; or to a folder of train, test and, where there is one, validation, each
+    with x.npy and y.npy.  Values are taken as they are, and samples that are not split are split as by ``from_arrays`` with seed 0.
 
     Parameters
     ----------

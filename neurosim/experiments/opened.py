@@ -8,6 +8,7 @@ import numpy as np
 
 from neurosim.backends import Backend, DraftBackend, NumpyBackend
 from neurosim.datasets.registry import find
+from neurosim.datasets.user_files import is_path
 from neurosim.errors import InputError, RunFileError, quoted, require
 from neurosim.modelfile.building import build_network
 from neurosim.modelfile.model_file import ModelFile, validated
@@ -15,6 +16,8 @@ from neurosim.modelfile.reading import Contents, parsed
 from neurosim.modelfile.schema import Data, NetworkTable
 from neurosim.network import Network
 from neurosim.runfile import Run
+
+DIGITS = 9  # of a number of neurons
 
 
 class OpenRun(Run):
@@ -41,11 +44,11 @@ class OpenRun(Run):
         source = f"run file {self.path}"
         data = validated(Data, contents.get("data", {}), f"{source}: data")
         table = validated(NetworkTable, contents.get("network", {}), f"{source}: network")
-        shape, classes = ((), 0) if data.arrays else (find(data.name).shape, find(data.name).classes)
+        shape, outputs = self._sizes(data)
         seed = int(self.attributes["seed"])
 
         def built(backend: Backend) -> tuple[Network, dict[str, np.ndarray]]:
-            network = build_network(table, shape, classes, seed=seed, backend=backend)
+            network = build_network(table, shape, outputs, seed=seed, backend=backend)
             arrays = network.parameters() | network.memory()
             return network, {name: _fitting(name, array, state) for name, array in arrays.items()}
 
@@ -57,6 +60,16 @@ class OpenRun(Run):
         except (InputError, MemoryError) as cause:
             raise RunFileError(f"run file {self.path}: {cause}") from cause
         return network
+
+    def _sizes(self, data: Data) -> tuple[tuple[int, ...], int]:
+        """Return the shape of a sample and how many numbers its target is; a stranger's path is never looked at."""
+        if not data.arrays and not is_path(data.name):
+            return find(data.name).shape, find(data.name).outputs
+        noted = f"{self.attributes.get('data_shape', '')} {self.attributes.get('data_outputs', '')}".split()
+        known = all(number.isdecimal() and len(number) <= DIGITS for number in noted)
+        require(known, f"run file {self.path}: data_shape {quoted(noted)}: expected whole numbers; it is damaged", RunFileError)
+        *shape, outputs = map(int, noted or ["0"])  # of a trainer made in Python: its populations have their shapes
+        return tuple(shape), outputs
 
 
 def _fitting(name: str, array: np.ndarray, state: dict[str, np.ndarray]) -> np.ndarray:
