@@ -140,12 +140,11 @@ def _from_file(
 ) -> DataSet:
     with _reading(file):
         arrays = _arrays_of(file)
-        total = len(arrays["x_train"])
         data = normalised(build(file.name, arrays, validation, test, targets=targets), normalise)
         content = f"the user's own, files of blake2b {file.digest()}"
     asked: dict[str, Any] = {"name": file.name, "normalise": normalise, "limit": limit, "targets": targets}
     if test is not None:
-        asked["test"] = len(data.test) / total
+        asked["test"] = len(data.test) / (len(data.train) + len(data.validation) + len(data.test))
     if "x_validation" not in arrays:
         asked["validation"] = len(data.validation) / (len(data.validation) + len(data.train))
     return replace(data, train=_first(data.train, limit), content=content, folder=str(file.base), loaded=asked)

@@ -21,7 +21,7 @@ from neurosim.errors import DataError, UnknownNameError, quoted, require
 KINDS = ("labels", "real")
 NUMBERS = "uif"
 TEXTS = "USOT"
-SAY_REAL = "say targets='real' if they are measurements"
+SAY_REAL = "targets='real' if they are measurements"
 
 
 class Targets(NamedTuple):
@@ -252,7 +252,7 @@ def as_labels(y: NDArray[Any], where: str) -> NDArray[np.int64]:
     """Return ``y``, (n,) or (n, 1) whole numbers of any numeric type, as (n,) int64."""
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]  # Keras stores CIFAR's labels so
-    advice = f"give y.argmax(1) if they are one-hot, {SAY_REAL}" if y.ndim > 1 else "give each image's class number"
+    advice = f"give y.argmax(1) if they are one-hot, or {SAY_REAL}" if y.ndim > 1 else "give each image's class number"
     require(
         y.ndim == 1 and y.dtype.kind in NUMBERS,
         f"data set {where}: labels {y.dtype} {y.shape}: expected whole numbers of shape (n,); {advice}",

@@ -102,7 +102,7 @@ def test_labels_name_whole_numbers_that_do_not_start_at_0(kinds: list[int], draw
 
 
 def test_labels_from_1_are_refused_with_both_ways_out_and_taken_where_they_are_named() -> None:
-    with pytest.raises(DataError, match=r"subtract 1, or .* labels=\[1, ...\] to name those that do, or say targets='real'"):
+    with pytest.raises(DataError, match=r"subtract 1, or .* labels=\[1, ...\] to name those that do, or targets='real'"):
         targets(range(1, 11))
     assert targets(range(1, 11), labels=range(1, 11)).parts["train"].tolist() == list(range(10))
     with pytest.raises(DataError, match="train: label 11 of image 1: expected one of labels"):
