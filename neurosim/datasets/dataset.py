@@ -96,11 +96,6 @@ class DataSet:
                 _check_values(where, split, self.classes)
                 object.__setattr__(split, "_checked_for", self.classes)
 
-    @property
-    def outputs(self) -> int:
-        """How many numbers the target of one sample is: one for each class, or all of a real target."""
-        return self.classes or math.prod(self.target_shape)
-
     def _check_kind(self) -> None:
         """Raise DataError unless targets are either labels or real."""
         require(
@@ -170,22 +165,3 @@ def _check_finite(where: str, what: str, values: NDArray[Any]) -> None:
         at = np.argwhere(~finite)[0]
         found = values[tuple(at)]
         raise DataError(f"{where}: {what} {at[0]} holds {found}: expected finite numbers; remove or repair that image")
-
-
-def one_hot(y: NDArray[Any], classes: int) -> NDArray[np.float32]:
-    """Return (n, classes) float32: 1 at each row's label, 0 elsewhere.
-
-    Parameters
-    ----------
-    y : (n,) integers
-    classes : how many columns
-
-    Raises
-    ------
-    DataError
-        A label lies outside 0 to ``classes - 1``.
-    """
-    if y.size and not 0 <= y.min() <= y.max() < classes:
-        raise DataError(f"labels {y.min()} to {y.max()}: expected 0 to {classes - 1}; check the labels or the classes")
-    rows: NDArray[np.float32] = np.eye(classes, dtype=np.float32)[y]  # (n, classes)
-    return rows

@@ -51,14 +51,9 @@ class Entry:
     target_shape: tuple[int, ...] = ()
 
     @property
-    def outputs(self) -> int:
-        """How many numbers the target of one sample is: one for each class, or all of a real target."""
-        return self.classes or math.prod(self.target_shape)
-
-    @property
     def values(self) -> int:
         """The most values its arrays hold together: all images, and labels that may be one-hot, or real targets."""
-        return (self.train + self.test) * (math.prod(self.shape) + self.outputs)
+        return (self.train + self.test) * (math.prod(self.shape) + (self.classes or math.prod(self.target_shape)))
 
     def checksum(self, file: str) -> str:
         """Return the md5 of the uncompressed ``file``, or ``"not recorded"``."""

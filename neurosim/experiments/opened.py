@@ -13,9 +13,10 @@ from neurosim.errors import InputError, RunFileError, quoted, require
 from neurosim.modelfile.building import build_network
 from neurosim.modelfile.model_file import ModelFile, validated
 from neurosim.modelfile.reading import Contents, parsed
-from neurosim.modelfile.schema import Data, NetworkTable
+from neurosim.modelfile.schema import Data, NetworkTable, TaskChoice, Tasked
 from neurosim.network import Network
 from neurosim.runfile import Run
+from neurosim.tasks import Sizes
 
 DIGITS = 9  # of a number of neurons
 
@@ -44,11 +45,12 @@ class OpenRun(Run):
         source = f"run file {self.path}"
         data = validated(Data, contents.get("data", {}), f"{source}: data")
         table = validated(NetworkTable, contents.get("network", {}), f"{source}: network")
-        shape, outputs = self._sizes(data)
+        task = validated(Tasked, {key: contents[key] for key in ("task",) if key in contents}, f"{source}: task").task
+        shape, targets = ((), 0) if data.arrays else self._sizes(data, task)
         seed = int(self.attributes["seed"])
 
         def built(backend: Backend) -> tuple[Network, dict[str, np.ndarray]]:
-            network = build_network(table, shape, outputs, seed=seed, backend=backend)
+            network = build_network(table, shape, targets, seed=seed, backend=backend)
             arrays = network.parameters() | network.memory()
             return network, {name: _fitting(name, array, state) for name, array in arrays.items()}
 
@@ -61,15 +63,19 @@ class OpenRun(Run):
             raise RunFileError(f"run file {self.path}: {cause}") from cause
         return network
 
-    def _sizes(self, data: Data) -> tuple[tuple[int, ...], int]:
-        """Return the shape of a sample and how many numbers its target is; a stranger's path is never looked at."""
-        if not data.arrays and not is_path(data.name):
-            return find(data.name).shape, find(data.name).outputs
-        noted = f"{self.attributes.get('data_shape', '')} {self.attributes.get('data_outputs', '')}".split()
-        known = all(number.isdecimal() and len(number) <= DIGITS for number in noted)
-        require(known, f"run file {self.path}: data_shape {quoted(noted)}: expected whole numbers; it is damaged", RunFileError)
-        *shape, outputs = map(int, noted or ["0"])  # of a trainer made in Python: its populations have their shapes
-        return tuple(shape), outputs
+    def _sizes(self, data: Data, task: TaskChoice) -> tuple[tuple[int, ...], int]:
+        """Return the shape of an input and the size of a target; a user's path in a stranger's file is never looked at."""
+        if not is_path(data.name):
+            entry = find(data.name)
+            return entry.shape, task.on(Sizes(entry.shape, entry.classes, entry.target_shape)).size
+        if "data_shape" not in self.attributes:
+            return (), 0  # of a trainer made in Python: its populations have their shapes
+        noted = [str(self.attributes.get(key, "")).split() for key in ("data_shape", "data_classes", "data_target_shape")]
+        known = all(number.isdecimal() and len(number) <= DIGITS for numbers in noted for number in numbers)
+        found = f"run file {self.path}: shape, classes and shape of targets of its data: {quoted(noted)}"
+        require(known and len(noted[1]) == 1, f"{found}: expected whole numbers; it is damaged", RunFileError)
+        shape, (classes,), target_shape = (tuple(map(int, numbers)) for numbers in noted)
+        return shape, task.on(Sizes(shape, classes, target_shape)).size
 
 
 def _fitting(name: str, array: np.ndarray, state: dict[str, np.ndarray]) -> np.ndarray:

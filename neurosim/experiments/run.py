@@ -24,6 +24,7 @@ from neurosim.network import Network
 from neurosim.recording.plan import RecordingPlan
 from neurosim.recording.recorder import Recorder, create
 from neurosim.runfile import Run, RunFile, provenance, warn_of_other_arithmetic
+from neurosim.tasks import Sizes
 from neurosim.training import Observer, Trainer
 
 
@@ -62,7 +63,8 @@ class Job:
             "data_scale": self.data.scale,
             "data_content": self.data.content,
             "data_shape": " ".join(map(str, self.data.shape)),
-            "data_outputs": self.data.outputs,
+            "data_classes": self.data.classes,
+            "data_target_shape": " ".join(map(str, self.data.target_shape)),
             **provenance(),
         }
 
@@ -92,8 +94,9 @@ def prepare(
     check_fits(located, model.name, data_dir, chosen)
     device = chosen or select(fastest(located))
     data = data or load_data(table.data, data_dir)
-    network = build_network(table.network, data.shape, data.outputs, seed=seed, backend=device)
-    trainers = [build_trainer(k, stage, network, data, table.data, seed) for k, stage in enumerate(table.stages)]
+    task = table.task.on(Sizes.of(data))
+    network = build_network(table.network, data.shape, task.size, seed=seed, backend=device)
+    trainers = [build_trainer(k, stage, network, task, data, table.data, seed) for k, stage in enumerate(table.stages)]
     plan = RecordingPlan(trainers, data, table.record)
     return Job(model, seed, data.folder, data, network, trainers, plan)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from neurosim.datasets import DataSet, Split, one_hot
+from neurosim.datasets import DataSet, Split
 from neurosim.errors import DataError
 
 
@@ -95,8 +95,7 @@ def build_real(target_shape: tuple[int, ...] = (2,), classes: int = 0, **changed
 
 def test_real_targets() -> None:
     data = build_real()
-    assert (data.classes, data.target_shape, data.labels, data.outputs) == (0, (2,), (), 2)
-    assert build().outputs == 2
+    assert (data.classes, data.target_shape, data.labels) == (0, (2,), ())
     assert data.digest() != build_real(test=Split(real(2).x, real(2).y + 1)).digest()
 
 
@@ -174,16 +173,3 @@ def test_a_split_is_read_again_for_other_classes_and_when_it_is_another() -> Non
     sound = build().test
     with pytest.raises(DataError, match="image 0 holds nan"):
         build(test=replace(sound, x=bad.x))
-
-
-def test_one_hot() -> None:
-    rows = one_hot(np.array([2, 0, 2]), 3)
-    assert rows.dtype == np.float32
-    assert rows.tolist() == [[0, 0, 1], [1, 0, 0], [0, 0, 1]]
-    assert one_hot(np.array([], np.int64), 3).shape == (0, 3)
-
-
-@pytest.mark.parametrize("label", [-1, 3])
-def test_one_hot_refuses_labels_outside_the_classes(label: int) -> None:
-    with pytest.raises(DataError, match="expected 0 to 2"):
-        one_hot(np.array([0, label]), 3)
