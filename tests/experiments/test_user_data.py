@@ -125,3 +125,19 @@ def test_a_trainer_made_in_python_notes_the_path(file, small, tmp_path):
     assert known.attributes["data_dir"] == str(tmp_path)
     with open_run(tmp_path / "run.h5") as opened:
         assert opened.network().populations["x"].shape == (6,)
+
+
+def test_real_targets_are_learned_recorded_and_noted(file, small, tmp_path):
+    """The targets are a linear function of the features, so that a network that learns leaves little unexplained."""
+    draw = np.random.default_rng(5)
+    x = draw.normal(size=(200, 6))
+    np.savez(file, x=x, y=(x @ draw.normal(size=(6, 2))).astype(np.float32))
+    contents = small() | {"network": {"hidden": [12], "layer": {"transfer": "linear"}, "output": {"transfer": "linear"}}}
+    result = run(prepare(model(contents)), tmp_path / "run.h5")
+    errors = result.metrics.loc["test"]["error"]
+    assert errors.iloc[-1] < 10 < 50 < errors.iloc[0]
+    with open_run(tmp_path / "run.h5") as opened:
+        assert opened.network().populations["output"].shape == (2,)
+        assert opened.probe["target"].shape == (5, 2)
+        assert list(opened.recordings["hidden1.rate"].coords) == ["step", "epoch", "sample"]
+    resume(reopen(tmp_path / "run.h5"), tmp_path / "run.h5")
