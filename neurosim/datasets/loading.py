@@ -18,7 +18,7 @@ from neurosim.datasets.folder import find_files
 from neurosim.datasets.normalisation import Normalise, normalised
 from neurosim.datasets.openml import download
 from neurosim.datasets.published import AS_PUBLISHED, checksums, compared, warn
-from neurosim.datasets.registry import DIABETES, DIGITS, Entry, find
+from neurosim.datasets.registry import DIABETES, DIGITS, REGISTRY, Entry, find
 from neurosim.datasets.scaling import unit_range
 from neurosim.datasets.splitting import count_held_out
 from neurosim.datasets.targets import as_targets, check_whole
@@ -73,7 +73,7 @@ def load(
         require(limit >= 1, f"limit {limit}: expected at least 1 training image; raise it or drop it", DataError)
     if is_path(name):
         return _from_file(find_user_file(name, data_dir), validation, normalise, limit, test, targets)
-    entry = find(name)
+    entry = _find(name)
     for option, value in (("test", test), ("targets", targets)):
         require(
             value is None,
@@ -104,7 +104,7 @@ def describe(
     """
     name = os.fspath(name)
     if not is_path(name):
-        return find(name)
+        return _find(name)
     file = find_user_file(name, data_dir)
     with _reading(file):
         return _description(file, file.stamp(), test, targets)
@@ -132,7 +132,18 @@ def _description(file: UserFile, stamp: Any, test: float | None, targets: str | 
         licence="the user's own",
         citation="",
         normalisation="computed from the training split",
+        bytes_a_value=file.bytes_a_value,
     )
+
+
+def _find(name: str) -> Entry:
+    """Return the entry called ``name``; where there is a file or folder of that name, say how to name it."""
+    require(
+        name in REGISTRY or not Path(name).exists(),
+        f"data set {quoted(name)}: a file or folder, named as published data are: expected a path; write {quoted(f'./{name}')}",
+        DataError,
+    )
+    return find(name)
 
 
 def _from_file(

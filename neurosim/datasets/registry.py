@@ -30,6 +30,7 @@ class Entry:
     openml : (name, version) there, or None when the data set needs no download
     mean, std : per channel or one for all; None means: computed from the training split
     normalisation : where ``mean`` and ``std`` come from
+    bytes_a_value : what each value of its samples takes, at most, while they are loaded
     """
 
     name: str
@@ -49,6 +50,7 @@ class Entry:
     folders: tuple[str, ...] = ()
     md5: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     target_shape: tuple[int, ...] = ()
+    bytes_a_value: int = 6  # a byte as stored, 4 as float32, and one that says whether it is finite
 
     @property
     def values(self) -> int:

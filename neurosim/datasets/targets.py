@@ -10,17 +10,19 @@ The kind is decided over all splits together:
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosim.errors import DataError, UnknownNameError, quoted, require
+from neurosim.errors import DataError, UnknownNameError, quoted, require, utf8
 
 KINDS = ("labels", "real")
 NUMBERS = "uif"
 TEXTS = "USOT"
+NO_TEXT = "expected text that UTF-8 can hold; decode the labels first"
 SAY_REAL = "targets='real' if they are measurements"
 
 
@@ -134,6 +136,7 @@ def _texts(y: NDArray[Any], where: str) -> _Texts | None:
         return None
     if y.dtype.kind in "US":
         kinds, numbers = np.unique(y.ravel(), return_inverse=True)
+        _check_characters(kinds, where)
         found = kinds.tolist() if y.dtype.kind == "U" else [_decoded(each, where) for each in kinds.tolist()]
     else:
         values = y.ravel().tolist()
@@ -147,7 +150,16 @@ def _texts(y: NDArray[Any], where: str) -> _Texts | None:
         numbers = np.array([place[each] for each in values], np.intp)
     if "" in found:
         raise _no_label(where, "", int(np.flatnonzero(numbers == found.index(""))[0]))
+    for label in found:
+        require(utf8(label) == label, f"data set {where}: label {quoted(label)}: {NO_TEXT}", DataError)
     return _Texts(found, numbers.reshape(-1))
+
+
+def _check_characters(texts: NDArray[Any], where: str) -> None:
+    """Raise DataError where an array of texts, from a damaged file, holds what is no character: Python would not read it."""
+    if texts.dtype.kind == "U" and texts.dtype.itemsize and texts.size:
+        codes = np.ascontiguousarray(texts, texts.dtype.newbyteorder("=")).view(np.uint32)
+        require(int(codes.max()) <= sys.maxunicode, f"data set {where}: labels of no characters: {NO_TEXT}", DataError)
 
 
 def _no_label(where: str, label: Any, at: int) -> DataError:
@@ -158,7 +170,7 @@ def _decoded(label: bytes, where: str) -> str:
     try:
         return label.decode()
     except UnicodeDecodeError:
-        raise DataError(f"data set {where}: label {quoted(label)}: expected text in UTF-8; decode the labels first") from None
+        raise DataError(f"data set {where}: label {quoted(label)}: {NO_TEXT}") from None
 
 
 def _named(name: str, texts: Mapping[str, _Texts | None], classes: int | None, labels: Sequence[Any] | None) -> Targets:

@@ -32,6 +32,11 @@ class UserFile(NamedTuple):
     path: Path
     base: Path
 
+    @property
+    def bytes_a_value(self) -> int:
+        """What each value takes, at most, while it is loaded, as measured: numbers of 8 bytes, their copies, pandas' columns."""
+        return 40 if self.path.suffix.lower() == ".csv" else 20
+
     def files(self) -> dict[str, Path]:
         """Return the files that hold it, by the names of their arrays; the one file of all arrays is called "all"."""
         if self.path.is_file():

@@ -170,11 +170,11 @@ def _neurons(network: Network) -> int:
 
 
 def _data(table: ModelTable, network: Network) -> int:
-    """Return the bytes of all images, as bytes, as float32 and as whether they are finite; a float64 network keeps another copy."""
+    """Return the bytes of all samples while they are loaded, and of targets; a float64 network keeps another copy of both."""
     entry = describe_data(table.data)
     pixels = (entry.train + entry.test) * math.prod(entry.shape)
     copy = entry.train * math.prod(entry.shape) * 8 if network.dtype == np.float64 else 0
-    return 6 * pixels + copy + entry.train * task_of(table).size * (4 + network.dtype.itemsize)
+    return entry.bytes_a_value * pixels + copy + entry.train * task_of(table).size * (4 + network.dtype.itemsize)
 
 
 def check_fits(

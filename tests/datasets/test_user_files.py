@@ -224,12 +224,19 @@ def test_a_header_that_declares_too_much_is_refused_before_anything_is_read(tmp_
         load(path)
 
 
-def test_options_of_user_files_are_none_of_published_data() -> None:
+def test_what_is_of_user_files_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DataError, match="digits: test 0.2: "):
         load("digits", test=0.2)
     with pytest.raises(DataError, match="digits: targets 'real': "):
         load("digits", targets="real")
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(UnknownNameError, match="'mine' is unknown"):
         load("mine")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "digits").mkdir()
+    for function in (load, describe):
+        with pytest.raises(DataError, match="data set 'mine': a file or folder.*expected a path; write './mine'"):
+            function("mine")
+        assert function("digits").shape == (1, 8, 8)
     assert describe("digits").shape == (1, 8, 8)
     assert find_user_file(".").path.is_dir()
