@@ -167,8 +167,9 @@ class Run:
 
     @cached_property
     def probe(self) -> Mapping[str, np.ndarray]:
-        """The fixed samples that were shown to record populations: ``sample``, (samples,) their numbers in the split, and what they are:
-        ``label``, (samples,), or where targets are real ``target``, (samples, ...).
+        """The fixed samples that were shown to record populations.
+
+        ``sample``, (samples,) their numbers in the split; and ``label``, (samples,), or, of real targets, ``target``, (samples, ...).
         """
         with self._damage_told():
             if PROBE not in self._file:
