@@ -1,9 +1,9 @@
-"""The frozen record of one forward pass, and what a feedback pathway answers to it."""
+"""The frozen record of one forward pass, which is one tick of time, and what a feedback pathway answers to it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -20,6 +20,7 @@ class Activity:
     mask : what dropout multiplied the rate by, or None
     mean, variance, inverse_std : the statistics that normalised the drive, (*shape), or None
     training : whether these were the batch's own statistics
+    state : variables that outlive the tick, by name, as they are at its end
     """
 
     drive: Any
@@ -32,19 +33,35 @@ class Activity:
     variance: Any = None
     inverse_std: Any = None
     training: bool = False
+    state: Mapping[str, Any] = field(default_factory=dict)
+
+    def value(self, variable: str) -> Any:
+        """Return a variable of the population by name, (batch, *shape)."""
+        return self.state[variable] if variable in self.state else getattr(self, variable)
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """One forward pass of a network: population name -> Activity."""
+    """One forward pass of a network: population name -> Activity.
+
+    arrived : projection with a delay -> the rate that reached its synapses in this tick, (batch, *pre)
+    state : what the next tick starts from (see ``Network.fresh``); empty where nothing outlives a tick
+    """
 
     activity: Mapping[str, Activity]
     training: bool
+    arrived: Mapping[str, Any] = field(default_factory=dict)
+    state: Mapping[str, Any] = field(default_factory=dict)
 
     @staticmethod
-    def of(activity: Mapping[str, Activity], training: bool) -> Sweep:
+    def of(
+        activity: Mapping[str, Activity],
+        training: bool,
+        arrived: Mapping[str, Any] | None = None,
+        state: Mapping[str, Any] | None = None,
+    ) -> Sweep:
         """Return a sweep that nobody can add to or take from."""
-        return Sweep(MappingProxyType(dict(activity)), training)
+        return Sweep(MappingProxyType(dict(activity)), training, MappingProxyType(arrived or {}), MappingProxyType(state or {}))
 
     @property
     def drive(self) -> Mapping[str, Any]:
