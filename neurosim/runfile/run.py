@@ -171,7 +171,7 @@ class Run:
     def probe(self) -> Mapping[str, np.ndarray]:
         """The fixed samples that were shown to record populations.
 
-        ``sample``, (samples,) their numbers in the split; and ``label``, (samples,), or, of real targets, ``target``, (samples, ...).
+        ``sample``, (samples,) their numbers in the split; and ``label``, (samples,), or of real targets ``target``, (samples, ...).
         """
         with self._damage_told():
             if PROBE not in self._file:

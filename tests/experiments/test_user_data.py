@@ -94,6 +94,16 @@ def test_a_strangers_file_is_refused_without_a_look_at_the_path_it_names(noted, 
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("path", ["../../etc/passwd", "/etc/passwd", "/dev/zero", "/dev/zero/x.npz", "/proc/self/mem"])
+def test_a_path_that_is_no_data_set_is_never_opened_by_a_resumed_run(path, file, small, tmp_path):
+    job = prepare(model(small()))
+    table = job.model.contents | {"data": job.model.contents["data"] | {"name": path}}
+    job.model = ModelFile.of("small", table)
+    run(job, tmp_path / "run.h5").close()
+    with pytest.raises(DataError, match="a file of kind|no such file or folder"):
+        reopen(tmp_path / "run.h5")
+
+
 def test_what_it_takes_is_known_before_it_is_loaded(file, small, tmp_path, monkeypatch):
     table = model(small()).table
     assert estimate.batches(estimate.describe_data(table.data), table, 20) == 4  # 96 training samples, 10 of them held out
