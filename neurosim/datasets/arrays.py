@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosim.datasets.dataset import DataSet, Split
+from neurosim.datasets.dataset import DataSet, Split, check_values
 from neurosim.datasets.splitting import count_held_out, even_order
 from neurosim.datasets.targets import Targets, as_labels, as_targets
 from neurosim.errors import DataError, quoted, require
@@ -97,6 +97,7 @@ def build(
     splits = {part: Split(as_images(arrays[f"x_{part}"], shape, f"{name}, {part}"), found.parts[part]) for part in given}
     train = splits["train"]
     if "test" not in splits:
+        check_values(f"data set {name}", train, found.classes)  # before the shuffle: a message names the user's own sample
         order = even_order(train.y if found.classes else np.zeros(len(train), np.int64), seed)
         kept = len(train) - count_held_out(name, "test", TEST_SHARE if test is None else test, len(train))
         splits["test"] = Split(train.x[order[kept:]], train.y[order[kept:]])

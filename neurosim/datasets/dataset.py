@@ -50,7 +50,8 @@ class DataSet:
     scale : what the pixels were written in, and what was done to them before normalisation
     content : how the samples and targets compare with those published under this name; of the user's own file, its digest
     folder : where the files lay, or ""
-    loaded : what ``load`` was asked for: name, validation (a share), normalise, limit; empty for the caller's own arrays
+    loaded : what ``load`` was asked for: name, validation (a share), normalise, limit, and of the user's own file test (a share)
+        and targets; empty for the caller's own arrays
     target_shape : of one real target; () where targets are labels
     labels : what the classes are called, one text for each; by default their numbers
 
@@ -93,7 +94,7 @@ class DataSet:
                 require(len(split) > 0, f"{where}: 0 images: expected at least 1; check the files or arrays", DataError)
             _check_arrays(where, split, self.shape, self.target_shape)
             if split._checked_for != self.classes:
-                _check_values(where, split, self.classes)
+                check_values(where, split, self.classes)
                 object.__setattr__(split, "_checked_for", self.classes)
 
     def _check_kind(self) -> None:
@@ -146,7 +147,8 @@ def _check_arrays(where: str, split: Split, shape: tuple[int, ...], target_shape
     require(len(x) == len(y), f"{where}: {len(x)} images but {len(y)} {what}s: expected one {what} per image", DataError)
 
 
-def _check_values(where: str, split: Split, classes: int) -> None:
+def check_values(where: str, split: Split, classes: int) -> None:
+    """Raise DataError, naming the sample, where a value is not finite or a label is no class; ``classes`` 0: targets are real."""
     _check_finite(where, "image", split.x)
     if not classes:
         _check_finite(where, "target of image", split.y)

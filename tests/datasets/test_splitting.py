@@ -76,6 +76,21 @@ def test_a_test_split_leaves_a_sample_in_either_part(test: Any) -> None:
         from_arrays(numbered(10), np.arange(10) % 2, test=test)
 
 
+@pytest.mark.parametrize("at", [0, 7, 19])
+def test_what_is_wrong_is_named_by_its_place_before_the_shuffle(at: int) -> None:
+    x, y = numbered(20), np.full(20, 0.5)
+    x[at] = np.nan
+    with pytest.raises(DataError, match=f"data set arrays: image {at} holds nan"):
+        from_arrays(x, y)
+    y[at] = np.inf
+    with pytest.raises(DataError, match=f"data set arrays: target of image {at} holds inf"):
+        from_arrays(numbered(20), y)
+    labels = np.arange(20) % 2
+    labels[at] = 2
+    with pytest.raises(DataError, match=f"data set arrays: label 2 of image {at}: expected 0 to 1"):
+        from_arrays(numbered(20), labels, classes=2)
+
+
 X, Y = numbered(4), [0, 1, 0, 1]
 
 

@@ -91,7 +91,7 @@ def test_a_line_that_is_too_short_has_no_target(tmp_path: Path) -> None:
 
 
 def test_infinity_is_refused_by_its_sample(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="data.csv, train: image 1 holds inf"):
+    with pytest.raises(DataError, match="data.csv: image 1 holds inf"):
         load(write(tmp_path, "a,b\n1,0\n1e999,1\n2,0\n"))
 
 
