@@ -140,7 +140,7 @@ def test_the_kind_of_floats_is_that_of_the_rule(y: Any) -> None:
 
 
 def test_a_fraction_in_any_split_makes_real_targets_in_all() -> None:
-    data = from_arrays(np.eye(4), [1, 2, 3, 4], np.eye(4)[:2], [[1.5], [2]])
+    data = from_arrays(np.eye(4), [1.0, 2.0, 3.0, 4.0], np.eye(4)[:2], [[1.5], [2]])
     assert (data.classes, data.target_shape, data.labels) == (0, (1,), ())
     assert data.train.y.tolist() == [[1], [2], [3], [4]]
     assert data.train.y.dtype == data.test.y.dtype == np.float32

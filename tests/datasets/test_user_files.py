@@ -120,6 +120,8 @@ def test_where_a_path_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert same(load("a/mine.npz", data_dir=data.folder), data)
     assert load("a/mine.npz", data_dir="..").folder == str(tmp_path / "b" / "..")
     assert same(load("a/mine.npz", data_dir=tmp_path / "a"), data)  # it has moved
+    write(tmp_path, "npz", SPLITS | {"y_test": Y[16:] + 1})
+    assert same(load("a/mine.npz", data_dir=tmp_path), data)  # its own place comes before that of a file that has moved
     absolute = load(tmp_path / "a" / "mine.npz")
     assert absolute.folder == str(tmp_path / "a")
     (tmp_path / "a" / "mine.npz").rename(tmp_path / "b" / "mine.npz")
