@@ -50,9 +50,10 @@ def network_for(name, dtype="float64", hidden=(7, 5), seed=1, normalised=False):
 
 
 def data_for(name):
-    y = REAL if name == "regression" else LABELS
-    part = Split(X, np.ascontiguousarray(y) if y is REAL else y.astype(np.int64))
-    return DataSet("made", part, Split(X[:0], part.y[:0]), Split(X[:30], part.y[:30]), 0 if y is REAL else 3, (6,))
+    real = name == "regression"
+    part = Split(X, REAL if real else LABELS.astype(np.int64))
+    splits = part, Split(X[:0], part.y[:0]), Split(X[:30], part.y[:30])
+    return DataSet("made", *splits, 0 if real else 3, (6,), target_shape=(2,) if real else ())
 
 
 def test_every_task_is_here():
