@@ -55,6 +55,11 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         view._body = FIXED
         return view
 
+    @property
+    def memory(self) -> Recorded:
+        """The array whose memory it shows."""
+        return self if self._base is None else self._base.memory
+
     def made_in(self, body: int) -> bool:
         """Return whether its memory was made in the repeated body of that number, and may be written into."""
         return self._body == body and (self._base is None or self._base.made_in(body))

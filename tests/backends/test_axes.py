@@ -76,6 +76,7 @@ CASES = {
     "one at the left": lambda a: a.flat @ a.right,
     "transposed": lambda a: np.swapaxes(a.right, 1, 2) @ np.swapaxes(a.left, 1, 2),
     "both ways": lambda a: np.swapaxes(a.left, -1, -2) @ np.tanh(a.left) + (a.matrix @ a.matrix.T)[None],
+    "turned by one": lambda a: np.swapaxes(a.left, 1, 2) @ a.flat - a.flat.T @ np.swapaxes(a.left, 1, 2).transpose(0, 2, 1),
     "grams": lambda a: a.left @ np.swapaxes(a.left, 1, 2),
     "broadcast stacks": lambda a: a.stacks @ a.right,
     "from another order": lambda a: np.transpose(a.left, (2, 0, 1)) @ a.images[0, 0][:, :3],
