@@ -30,7 +30,7 @@ def test_one_hot_refuses_labels_outside_the_classes(label: int) -> None:
 DRAW = np.random.default_rng(5)
 X = DRAW.normal(size=(60, 6)).astype(np.float32)
 LABELS = X[:, :3].argmax(axis=1)
-REAL = np.stack([X[:, 0] - X[:, 1], X[:, 2] * 0.5], axis=1).astype(np.float32)
+REAL = np.stack([0.2 * (X[:, 0] - X[:, 1]), 0.2 * X[:, 2]], axis=1).astype(np.float32)
 
 
 def network_for(name, dtype="float64", hidden=(7, 5), seed=1, normalised=False):
