@@ -15,11 +15,11 @@ import numpy as np
 import psutil
 
 from neurosim.backends import Backend, DraftBackend, NumpyBackend, limits, select
-from neurosim.datasets import one_hot
-from neurosim.datasets.registry import Entry, find
+from neurosim.datasets import DataSet, one_hot
+from neurosim.datasets.registry import REGISTRY, Entry, find
 from neurosim.errors import InputError, NotCapturableError, quoted, require
-from neurosim.modelfile.building import build_network
-from neurosim.modelfile.schema import ModelTable, Record
+from neurosim.modelfile.building import build_network, load_data
+from neurosim.modelfile.schema import Data, ModelTable, Record
 from neurosim.network import Network
 from neurosim.recording.recorder import BUFFER
 from neurosim.recording.variables import recordable
@@ -65,13 +65,29 @@ class Memory:
         return f"at most about {self.total / MEBIBYTE:,.0f} MiB ({parts})"
 
 
-def drafted(table: ModelTable, backend: Backend | None = None) -> tuple[Network, list[Trainer]]:
+def about(table: Data, data: DataSet | None = None) -> Entry:
+    """Return the sizes of a model's data set: those published, or those of a user's ``data``, which are loaded where not given."""
+    if is_published(table):
+        return find(table.name)
+    data = data or load_data(table)
+    train = len(data.train) + len(data.validation)
+    return Entry(data.name, "", data.shape, data.classes, train, len(data.test), "", "", "", "")
+
+
+def is_published(table: Data) -> bool:
+    """Return whether a model's data set is one of those whose sizes are known before they are loaded."""
+    return table.name in REGISTRY and not table.arrays
+
+
+def drafted(table: ModelTable, backend: Backend | None = None, entry: Entry | None = None) -> tuple[Network, list[Trainer]]:
     """Return a model's network and its stages' trainers without data; by default with weights that are never drawn.
+
+    entry : the sizes of the data set, where they are known already
 
     Raises InputError where not even the addresses for them are to be had.
     """
     with _addresses(table):
-        return _drafted(table, backend or DraftBackend())
+        return _drafted(table, backend or DraftBackend(), entry or about(table.data))
 
 
 @contextmanager
@@ -85,8 +101,7 @@ def _addresses(table: ModelTable) -> Iterator[None]:
         raise InputError(f"model {quoted(table.title)}: {cause} within {limit}: {expected}") from cause
 
 
-def _drafted(table: ModelTable, backend: Backend) -> tuple[Network, list[Trainer]]:
-    entry = find(table.data.name)
+def _drafted(table: ModelTable, backend: Backend, entry: Entry) -> tuple[Network, list[Trainer]]:
     network = build_network(table.network, entry.shape, entry.classes, seed=table.seed, backend=backend)
     trainers = []
     for stage in table.stages:
@@ -96,20 +111,22 @@ def _drafted(table: ModelTable, backend: Backend) -> tuple[Network, list[Trainer
     return network, trainers
 
 
-def memory(table: ModelTable, data_dir: str | os.PathLike[str] | None = None) -> Memory:
+def memory(table: ModelTable, data_dir: str | os.PathLike[str] | None = None, entry: Entry | None = None) -> Memory:
     """Return what a run of the model holds at its peak on the CPU; nothing of it is taken to find out.
 
+    entry : the sizes of the data set, where they are known already
     data_dir : where the data would be read from; what is not read from a folder comes with, or through, scikit-learn
     """
-    if find(table.data.name).openml is None or not (data_dir or os.environ.get("NEUROSIM_DATA")):
+    entry = entry or about(table.data)
+    if is_published(table.data) and entry.openml is None or not (data_dir or os.environ.get("NEUROSIM_DATA")):
         import sklearn.datasets  # noqa: F401 some 90 MiB, which the run will hold
     available()  # CuPy, where it is installed, is another 150
     with _addresses(table):
-        return _memory(table)
+        return _memory(table, entry)
 
 
-def _memory(table: ModelTable) -> Memory:
-    network, trainers = drafted(table)
+def _memory(table: ModelTable, entry: Entry) -> Memory:
+    network, trainers = drafted(table, entry=entry)
     buffers = 0
     for trainer in trainers:
         for phase in trainer.pathway.phases:
@@ -125,10 +142,10 @@ def _memory(table: ModelTable) -> Memory:
         weights=learned,
         optimiser=kept,
         buffers=buffers,
-        data=_data(table, network),
+        data=_data(entry, network),
         evaluation=3 * max(EVALUATION_BATCH, samples(table.record)) * _neurons(network) * network.dtype.itemsize,
         checkpoint=learned + kept,
-        recording=_recording(table, network, trainers),
+        recording=_recording(table, network, trainers, entry),
         process=psutil.Process().memory_info().rss,
     )
 
@@ -137,7 +154,7 @@ def _bytes(arrays: Iterable[Any]) -> int:
     return sum(array.nbytes for array in arrays)
 
 
-def _recording(table: ModelTable, network: Network, trainers: list[Trainer]) -> int:
+def _recording(table: ModelTable, network: Network, trainers: list[Trainer], entry: Entry) -> int:
     """Return the bytes of recordings at one moment, and of those that may wait, which are no more than an epoch's."""
     requests = table.record.requests()
     if not requests:
@@ -147,7 +164,7 @@ def _recording(table: ModelTable, network: Network, trainers: list[Trainer]) -> 
     for name, request in chosen(requests, known).items():
         shape, *_ = known[name].layout(request, samples(table.record))
         size = math.prod(shape) * known[name].dtype.itemsize
-        steps = max(batches(find(table.data.name), table, trainer.batch) * len(trainer.pathway.phases) for trainer in trainers)
+        steps = max(batches(entry, table, trainer.batch) * len(trainer.pathway.phases) for trainer in trainers)
         moment += size
         epoch += size * (max(1, steps // request.interval.every) if request.interval.unit == "steps" else 1)
     return moment + min(epoch, max(BUFFER, moment))
@@ -162,23 +179,27 @@ def _neurons(network: Network) -> int:
     return sum(population.size for population in network.populations.values())
 
 
-def _data(table: ModelTable, network: Network) -> int:
+def _data(entry: Entry, network: Network) -> int:
     """Return the bytes of all images, as bytes, as float32 and as whether they are finite; a float64 network keeps another copy."""
-    entry = find(table.data.name)
     pixels = (entry.train + entry.test) * math.prod(entry.shape)
     copy = entry.train * math.prod(entry.shape) * 8 if network.dtype == np.float64 else 0
     return 6 * pixels + copy + entry.train * entry.classes * (4 + network.dtype.itemsize)
 
 
 def check_fits(
-    table: ModelTable, name: str, data_dir: str | os.PathLike[str] | None = None, backend: Backend | None = None
+    table: ModelTable,
+    name: str,
+    data_dir: str | os.PathLike[str] | None = None,
+    backend: Backend | None = None,
+    entry: Entry | None = None,
 ) -> None:
     """Raise InputError, with the numbers, where the model would not fit into the memory that is free, here or on ``backend``."""
-    network, _ = drafted(table)
+    entry = entry or about(table.data)
+    network, _ = drafted(table, entry=entry)
     weights = _bytes(network.parameters().values())
     asked = {each.name: each for each in (NumpyBackend(), backend) if each is not None}.values()
     if any(weights >= WORTH_ASKING * each.free_bytes() for each in asked):
-        needed = memory(table, data_dir)
+        needed = memory(table, data_dir, entry)
         for each in asked:
             refuse_unless_free(needed, name, each)
 
@@ -237,11 +258,11 @@ def _median(run: Any, budget: float) -> float:
     return statistics.median(times[2:])
 
 
-def timings(table: ModelTable, budget: float = 2.0) -> dict[str, list[float]]:
+def timings(table: ModelTable, budget: float = 2.0, entry: Entry | None = None) -> dict[str, list[float]]:
     """Return for every backend that could hold the model the seconds of a batch in each stage, from ``budget`` seconds of each."""
-    found = {}
-    for backend in roomy(table):
-        _, trainers = drafted(table, backend)
+    found, entry = {}, entry or about(table.data)
+    for backend in roomy(table, entry):
+        _, trainers = drafted(table, backend, entry)
         found[backend.name] = [seconds_a_step(trainer, budget / len(trainers)) for trainer in trainers]
     return found
 
@@ -252,24 +273,25 @@ def available() -> list[Backend]:
     return [best] if best.name == "numpy" else [NumpyBackend(), best]
 
 
-def roomy(table: ModelTable) -> list[Backend]:
+def roomy(table: ModelTable, entry: Entry | None = None) -> list[Backend]:
     """Return the CPU, which was asked before, and the GPU where the model fits there."""
     cpu, *others = available()
-    return [cpu, *(backend for backend in others if memory(table).on(backend) <= backend.free_bytes())]
+    return [cpu, *(backend for backend in others if memory(table, entry=entry).on(backend) <= backend.free_bytes())]
 
 
-def whole_run(table: ModelTable, found: Mapping[str, list[float]]) -> dict[str, float]:
+def whole_run(table: ModelTable, found: Mapping[str, list[float]], entry: Entry | None = None) -> dict[str, float]:
     """Return the seconds of all epochs of all stages on each backend, from the seconds of a batch as ``timings`` finds them."""
-    entry = find(table.data.name)
+    entry = entry or about(table.data)
     counts = [stage.epochs * batches(entry, table, stage.batch) for stage in table.stages]
     return {name: sum(n * each for n, each in zip(counts, seconds, strict=True)) for name, seconds in found.items()}
 
 
-def fastest(table: ModelTable) -> str:
+def fastest(table: ModelTable, entry: Entry | None = None) -> str:
     """Return the backend on which the model takes least; without a GPU that is known without trying."""
     if len(available()) == 1:
         return "numpy"
-    found = whole_run(table, timings(table))
+    entry = entry or about(table.data)
+    found = whole_run(table, timings(table, entry=entry), entry)
     return min(found, key=lambda name: found[name])
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from typing import Self
 
 import numpy as np
 
 from neurosim.backends import Backend, DraftBackend, NumpyBackend
+from neurosim.catalogue import NO_IMPORTS, Imports, Named
 from neurosim.datasets.registry import find
 from neurosim.errors import InputError, RunFileError, quoted, require
 from neurosim.modelfile.building import build_network
@@ -20,13 +22,22 @@ from neurosim.runfile import Run
 class OpenRun(Run):
     """A run file, and the model that it holds."""
 
+    def __init__(self, path: str | os.PathLike[str], imports: Imports = NO_IMPORTS) -> None:
+        super().__init__(path)
+        self._imports = imports
+
+    def refresh(self) -> Self:
+        """Return the run as the file says it now."""
+        self.close()
+        return type(self)(self.path, self._imports)
+
     def model_file(self) -> ModelFile:
         """Return the model as run.
 
-        Raises RunFileError where the file holds none (a trainer made in Python, by an earlier version), InputError where it names
-        classes from outside the package.
+        Raises RunFileError where the file holds none (a trainer made in Python, by an earlier version), InputError where it needs
+        classes of a module that was not named.
         """
-        return ModelFile.of(str(self.attributes["model_name"]), self._contents())
+        return ModelFile.of(str(self.attributes["model_name"]), self._contents(), self._imports)
 
     def _contents(self) -> Contents:
         require(bool(self.model), f"run file {self.path}: of a trainer made in Python; it holds no model", RunFileError)
@@ -35,13 +46,13 @@ class OpenRun(Run):
     def network(self, epoch: int | None = None) -> Network:
         """Return the network with the weights it had after ``epoch`` epochs of the whole run (None: the last there are).
 
-        Raises RunFileError where there is no such checkpoint, or it does not fit the model.
+        Raises RunFileError where there is no such checkpoint, or it does not fit the model; InputError where it needs classes of a
+        module that was not named.
         """
         contents, state = self._contents(), self.checkpoint(epoch)
         source = f"run file {self.path}"
-        data = validated(Data, contents.get("data", {}), f"{source}: data")
-        table = validated(NetworkTable, contents.get("network", {}), f"{source}: network")
-        shape, classes = ((), 0) if data.arrays else (find(data.name).shape, find(data.name).classes)
+        table = validated(NetworkTable, contents.get("network", {}), f"{source}: network", self._imports)
+        shape, classes = self._ends(contents)
         seed = int(self.attributes["seed"])
 
         def built(backend: Backend) -> tuple[Network, dict[str, np.ndarray]]:
@@ -59,6 +70,15 @@ class OpenRun(Run):
         return network
 
 
+    def _ends(self, contents: Contents) -> tuple[tuple[int, ...], int | tuple[int, ...]]:
+        """Return the shapes of the network's input and output; of a file that does not note them, those of its published data."""
+        start, end = (self.attributes.get(key) for key in ("input_shape", "output_shape"))
+        if isinstance(start, np.ndarray) and isinstance(end, np.ndarray) and start.dtype.kind == end.dtype.kind == "i":
+            return tuple(map(int, start.ravel())), tuple(map(int, end.ravel()))
+        data = validated(Data, contents.get("data", {}), f"run file {self.path}: data", self._imports)
+        return ((), 0) if data.arrays else (find(data.name).shape, find(data.name).classes)
+
+
 def _fitting(name: str, array: np.ndarray, state: dict[str, np.ndarray]) -> np.ndarray:
     """Return an array's value in a checkpoint."""
     found = state.get(f"network|{name}")
@@ -69,9 +89,11 @@ def _fitting(name: str, array: np.ndarray, state: dict[str, np.ndarray]) -> np.n
     return found
 
 
-def open_run(path: str | os.PathLike[str]) -> OpenRun:
+def open_run(path: str | os.PathLike[str], *, imports: Named = ()) -> OpenRun:
     """Return the run file at ``path``, opened for reading; see ``recording.Run``, and close it or use it in a ``with`` statement.
+
+    imports : names or paths of modules, or modules, of which its network may have classes; their code runs
 
     Raises RunFileError where it is missing, no run file, damaged, or of a newer schema.
     """
-    return OpenRun(path)
+    return OpenRun(path, Imports(imports))

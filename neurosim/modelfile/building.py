@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any
 
 from neurosim import datasets
@@ -14,13 +15,29 @@ from neurosim.training import Trainer
 
 
 def load_data(table: Data, data_dir: str | os.PathLike[str] | None = None) -> datasets.DataSet:
-    """Return the data set of a model file."""
+    """Return the data set of a model file; one that a user's function makes gets a validation split where it has none."""
+    made = table.made()
+    if made is not None:
+        return _limited(made, table)
     normalise = tuple(table.normalise) if isinstance(table.normalise, list) else table.normalise
     return datasets.load(table.name, data_dir=data_dir, validation=table.validation, normalise=normalise, limit=table.limit)
 
 
-def build_network(table: NetworkTable, shape: tuple[int, ...], classes: int, *, seed: int, backend: Backend) -> Network:
-    """Return the network of a model file, fitted to images of ``shape`` and to ``classes``."""
+def _limited(data: datasets.DataSet, table: Data) -> datasets.DataSet:
+    """Return a user's data set with the last of its training images held out, and no more of them than [data] says."""
+    said = f"data set {quoted(table.name)}: normalise {quoted(table.normalise)}"
+    require(table.normalise is None, f"{said}: expected none, since its function returns the values to use; leave it out")
+    x, y, held_out = data.train.x, data.train.y, data.validation
+    if table.validation and not len(held_out):
+        kept = len(y) - round(table.validation * len(y))
+        x, y, held_out = x[:kept], y[:kept], datasets.Split(x[kept:], y[kept:])
+    return replace(data, train=datasets.Split(x[: table.limit], y[: table.limit]), validation=held_out)
+
+
+def build_network(
+    table: NetworkTable, shape: tuple[int, ...], classes: int | tuple[int, ...], *, seed: int, backend: Backend
+) -> Network:
+    """Return the network of a model file, fitted to images of ``shape`` and to ``classes``, the size or shape of its output."""
     populations, projections = written_out(table)
     starts, ends = {p.post for p in projections}, {p.pre for p in projections}
     sizes: dict[str, Any] = {}

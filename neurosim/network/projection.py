@@ -22,7 +22,7 @@ class Projection:
     """Synapses from ``pre`` to ``post``, with the rule that changes them.
 
     pre, post : names of populations
-    connectivity : ``all_to_all`` or ``one_to_one``
+    connectivity : ``all_to_all``, ``one_to_one``, or a Connectivity
     initial : ``glorot``, ``lecun`` (draws the bias too), ``orthogonal``, ``zeros``, or a number for all weights
     bias : whether the postsynaptic neurons have a bias
     rule : a plasticity rule; ``None`` keeps the weights fixed
@@ -33,7 +33,7 @@ class Projection:
         pre: str,
         post: str,
         *,
-        connectivity: str = "all_to_all",
+        connectivity: str | Connectivity = "all_to_all",
         initial: str | float = "glorot",
         bias: bool = True,
         rule: Rule | None | str = "error_driven",
