@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from neurosim.catalogue import Imports, Named
 from neurosim.datasets import DataSet, from_arrays
-from neurosim.errors import InputError, quoted, require
-from neurosim.experiments.comparison import run_all
+from neurosim.errors import InputError, RunFileError, quoted, require
+from neurosim.experiments.comparison import reopen, run_all
+from neurosim.experiments.comparison import resume as resume_all
 from neurosim.experiments.comparison_folder import path_of, replacing
 from neurosim.experiments.comparison_plan import USUAL, Plan
 from neurosim.experiments.comparison_table import Result, as_frame
 from neurosim.experiments.folders import made_folder
 from neurosim.modelfile import reading
 from neurosim.modelfile.description import describe_data, state
-from neurosim.modelfile.reading import Contents
+from neurosim.modelfile.reading import Contents, parsed
 from neurosim.runfile import Run
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def compare(
     data_dir: str | os.PathLike[str] | None = None,
     imports: Named = (),
     overwrite: bool = False,
+    resume: bool = False,
     quiet: bool = False,
 ) -> Comparison:
     """Train one network under every row with every seed, from the same weights and on the same order of data.
@@ -85,6 +87,7 @@ def compare(
     file : a comparison file, for the network and what a row leaves out
     settings : ``"key.path=value"`` texts, as after ``--set``; record, alignment : as in ``[record]``
     imports : the modules that ``"module:Class"`` in rows or file may be of; their code runs
+    resume : go on with the comparison that was stopped in ``out``, from the same arguments
 
     Raises InputError, one line, where something does not fit; nothing is written then.
     """
@@ -103,13 +106,25 @@ def compare(
     how: dict[str, Any] = {"seeds": counted, "backend": backend, "data_dir": data_dir, "overwrite": overwrite}
     how["data"] = given if isinstance(given, DataSet) else None
     with ExitStack() as stack:
+        require(out is not None or not resume, "resume=True: no folder to resume: expected out=...; give the one it was stopped in")
         folder = Path(out) if out is not None else stack.enter_context(made_folder(USUAL))
         results: list[Result] = []
-        for result in run_all(plan, folder, **how):
+        for result in _resumed(plan, folder, named, **how) if resume else run_all(plan, folder, **how):
             results.append(result)
             if not quiet:
                 print(_progress(result, len(results), len(plan.models) * len(counted)), flush=True)
         return conclude(plan, counted, results, folder)
+
+
+def _resumed(plan: Plan, folder: Path, imports: Imports, *, seeds: list[int], overwrite: bool, **how: Any) -> Iterator[Result]:
+    """Go on with the comparison in ``folder``; raise InputError where it was begun with something else."""
+    require(not overwrite, "resume=True with overwrite=True: expected one of the two; leave one out")
+    started = reopen(folder, first=seeds[0], count=len(seeds), backend=how.pop("backend"), imports=imports)
+    for key in plan.contents.keys() - {"modules"}:
+        was, now = started.plan.contents.get(key), parsed(plan.text, "comparison").get(key)
+        both = f"folder {folder}: {key} was {quoted(was)} and is {quoted(now)}"
+        require(was == now, f"{both}: expected the same arguments; give them, or another out", RunFileError)
+    return resume_all(started, folder, imports=imports, **how)
 
 
 def conclude(plan: Plan, seeds: Sequence[int], results: Sequence[Result], folder: Path) -> Comparison:

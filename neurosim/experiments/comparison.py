@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import pandas
 
 Watch = Callable[[Job], Sequence[Observer]]
+Place = str | os.PathLike[str] | None
 
 
 def run_all(
@@ -104,6 +105,7 @@ def resume(
     out: str | os.PathLike[str],
     *,
     data_dir: str | os.PathLike[str] | None = None,
+    data: DataSet | None = None,
     watch: Watch = lambda job: (),
     imports: Imports = NO_IMPORTS,
 ) -> Iterator[Result]:
@@ -111,21 +113,26 @@ def resume(
 
     The results, yielded as by ``run_all``, are those of a comparison that was never interrupted.
 
-    data_dir : where the same data lie, if they have moved
+    data_dir : where the same data lie, if they have moved; data : the data set, where it is loaded already
+    imports : the modules that ``module:Class`` in the folder's files may be of
 
     Raises RunFileError where the data have changed, or a run file is not of this comparison.
     """
     folder = Path(out)
     table = next(iter(started.models.values())).table
-    arrays = f"folder {out}: its data set {quoted(table.data.name)} was arrays given in Python, which no file holds"
-    require(not table.data.arrays, f"{arrays}; compare again, with the path of a file that holds them", RunFileError)
-    place, data = found_again(table, data_dir, started.data_dir, started.data_digest)
+    arrays = f"folder {out}: its data set {quoted(table.data.name)} was arrays given in Python"
+    there = data is not None or not table.data.arrays
+    require(there, f"{arrays}; go on there, with neurosim.compare(..., resume=True)", RunFileError)
+    place: Place = data_dir
+    if data is None:
+        place, data = found_again(table, data_dir, started.data_dir, started.data_digest)
+    found = data
     same = data.digest() == started.data_digest
     require(same, f"folder {out}: its data set {data.name!r} has changed since; give the same files", RunFileError)
 
     def made(row: str, seed: int, path: Path) -> Job:
         there = path.exists()
-        return _reopened(started, row, seed, data, place, path, imports) if there else _prepared(started, row, seed, data, place)
+        return _reopened(started, row, seed, found, place, path, imports) if there else _prepared(started, row, seed, found, place)
 
     def train(job: Job, path: Path) -> None:
         if not path.exists():
@@ -134,9 +141,6 @@ def resume(
             run_on(job, path, *watch(job)).close()
 
     yield from _results(started, folder, made, train)
-
-
-Place = str | os.PathLike[str] | None
 
 
 def _prepared(started: Started, row: str, seed: int, data: DataSet, place: Place) -> Job:

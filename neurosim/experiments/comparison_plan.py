@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import tomli_w
+
 from neurosim.catalogue import NO_IMPORTS, Imports
 from neurosim.errors import InputError, UnknownNameError, pasteable, quoted, require
 from neurosim.feedback import pathways
@@ -89,6 +91,11 @@ class Plan:
                 raise InputError(f"{source}: row {str(cause)}") from cause
         return Plan(contents, models)
 
+    @property
+    def text(self) -> str:
+        """The comparison file as TOML."""
+        return tomli_w.dumps(self.contents)
+
     def title(self, seeds: Sequence[int]) -> str:
         """Return what runs, in one line."""
         names = list(self.models)
@@ -102,7 +109,7 @@ class Plan:
 
 def describe(contents: Contents) -> str:
     """Return data, network and training of a comparison in a few words."""
-    network, training = contents["network"], contents["training"]
+    network, epochs = contents["network"], contents["training"]["epochs"]
     hidden, layer = network.get("hidden"), network.get("layer", {})
     sizes = f"{len(network.get('populations', ()))} populations" if hidden is None else f"hidden {', '.join(map(str, hidden))}"
     if hidden == []:
@@ -110,7 +117,7 @@ def describe(contents: Contents) -> str:
     transfer = layer.get("transfer", "tanh")
     kind = f" {transfer if isinstance(transfer, str) else transfer.get('name', '')}" if hidden else ""
     data = contents["data"]["name"]
-    return f"{Path(data).name if data.count('/') else data}, {sizes}{kind}, {training['epochs']} epochs"
+    return f"{Path(data).name if data.count('/') else data}, {sizes}{kind}, {epochs} epoch{'' if epochs == 1 else 's'}"
 
 
 # ---------------------------------------------------------------------- rows

@@ -72,11 +72,12 @@ class ModelFile:
 
 def with_modules(contents: reading.Contents, noted: Mapping[str, str], source: str, imports: Imports) -> reading.Contents:
     """Return ``contents`` with the modules that they need, each with a digest: the one that was ``noted`` before, or today's."""
-    needed = imports.needed({key: value for key, value in contents.items() if key != "modules"})
+    rest = {key: value for key, value in contents.items() if key != "modules"}
+    needed = imports.needed(rest)
     for module, digest in needed.items():
         if noted.get(module, digest) != digest:
             log.warning("%s: module %r has changed since the run began; it goes on with today's", source, module)
-    return contents | ({"modules": {**needed, **noted}} if needed else {})
+    return rest | ({"modules": {module: noted.get(module, digest) for module, digest in needed.items()}} if needed else {})
 
 
 def validated(kind: type[Table], contents: reading.Contents, source: str, imports: Imports = NO_IMPORTS) -> Table:
