@@ -126,6 +126,8 @@ class Imports:
         if parts is None:
             raise InputError(f"{said}: expected module:Class, of a class at the top of a module; change it")
         module = parts[1]
+        where = f"{said}: made in a notebook or a console: expected a class of a module; put it into a .py file, and compare again"
+        require(module != "__main__", where)
         ours = module.partition(".")[0] in NOT_A_USERS
         require(not ours, f"{said}: of a module of Python's or of this package: expected a user's; do not trust the file")
         require(

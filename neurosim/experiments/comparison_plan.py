@@ -79,7 +79,7 @@ class Plan:
         """Return the plan of a comparison file whose rows are complete."""
         table = validated(ComparisonTable, contents, source, imports)
         contents = with_modules(contents, table.modules, source, imports)
-        shared = {key: contents[key] for key in ("data", "record", "modules") if key in contents}
+        shared = {key: contents[key] for key in ("data", "task", "record", "modules") if key in contents}
         about = ": ".join(filter(None, [table.title, describe(contents)]))
         models = {}
         for name, row in contents["rows"].items():
@@ -127,8 +127,9 @@ def _completed(contents: Contents, table: ComparisonTable, imports: Imports) -> 
     """Return the rows of a comparison file with what they leave out."""
     found = {name: _completed_row(name, row, contents, imports) for name, row in contents.get("rows", {}).items()}
     if table.every_scheme:
-        known = {row["scheme"] for row in found.values()}
-        found |= {name: _completed_row(name, {}, contents, imports) for name in pathways() if name not in {*known, *found}}
+        known = {*found, *(row["scheme"] for row in found.values())}
+        others = [name for name, scheme in pathways().items() if scheme.needs_error and scheme.answers == "tick"]
+        found |= {name: _completed_row(name, {}, contents, imports) for name in others if name not in known}
     return found
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 
 from neurosim.backends import Backend, DraftBackend, NumpyBackend, limits, select
-from neurosim.datasets import DataSet, one_hot
+from neurosim.datasets import DataSet
 from neurosim.datasets.registry import REGISTRY, Entry, find
 from neurosim.errors import InputError, NotCapturableError, quoted, require
 from neurosim.modelfile.building import build_network, load_data
@@ -24,6 +24,7 @@ from neurosim.network import Network
 from neurosim.recording.recorder import BUFFER
 from neurosim.recording.variables import recordable
 from neurosim.runfile import chosen
+from neurosim.tasks import Sizes, Task, one_hot
 from neurosim.training import EVALUATION_BATCH, Trainer
 
 MEBIBYTE = 2**20
@@ -101,13 +102,19 @@ def _addresses(table: ModelTable) -> Iterator[None]:
         raise InputError(f"model {quoted(table.title)}: {cause} within {limit}: {expected}") from cause
 
 
+def _task_of(table: ModelTable, entry: Entry) -> Task:
+    """Return the task of a model file, by the sizes of its data set."""
+    return table.task.on(Sizes(entry.shape, entry.classes))
+
+
 def _drafted(table: ModelTable, backend: Backend, entry: Entry) -> tuple[Network, list[Trainer]]:
-    network = build_network(table.network, entry.shape, entry.classes, seed=table.seed, backend=backend)
+    task = _task_of(table, entry)
+    network = build_network(table.network, entry.shape, task.size, seed=table.seed, backend=backend)
     trainers = []
     for stage in table.stages:
         options: dict[str, Any] = {"feedback_optimiser": stage.feedback_optimiser, "epochs": stage.epochs, "batch": stage.batch}
         trainers.append(Trainer(network, stage.pathway(), stage.optimiser, seed=table.seed, **options))
-        trainers[-1].pathway.attach(network, entry.classes, table.seed)
+        trainers[-1].pathway.attach(network, task, table.seed)
     return network, trainers
 
 
@@ -142,7 +149,7 @@ def _memory(table: ModelTable, entry: Entry) -> Memory:
         weights=learned,
         optimiser=kept,
         buffers=buffers,
-        data=_data(entry, network),
+        data=_data(entry, network, _task_of(table, entry).size),
         evaluation=3 * max(EVALUATION_BATCH, samples(table.record)) * _neurons(network) * network.dtype.itemsize,
         checkpoint=learned + kept,
         recording=_recording(table, network, trainers, entry),
@@ -179,11 +186,11 @@ def _neurons(network: Network) -> int:
     return sum(population.size for population in network.populations.values())
 
 
-def _data(entry: Entry, network: Network) -> int:
+def _data(entry: Entry, network: Network, targets: int) -> int:
     """Return the bytes of all images, as bytes, as float32 and as whether they are finite; a float64 network keeps another copy."""
     pixels = (entry.train + entry.test) * math.prod(entry.shape)
     copy = entry.train * math.prod(entry.shape) * 8 if network.dtype == np.float64 else 0
-    return 6 * pixels + copy + entry.train * entry.classes * (4 + network.dtype.itemsize)
+    return 6 * pixels + copy + entry.train * targets * (4 + network.dtype.itemsize)
 
 
 def check_fits(
@@ -226,8 +233,9 @@ def seconds_a_step(trainer: Trainer, budget: float) -> float:
     """
     backend, network = trainer.network.backend, trainer.network
     draw = np.random.default_rng(0)
-    x = draw.random((trainer.batch, *network.populations[network.input].shape)).astype(network.dtype)
-    target = one_hot(draw.integers(0, trainer.pathway.classes, trainer.batch), trainer.pathway.classes).astype(network.dtype)
+    x = draw.random((trainer.batch, *trainer.sample)).astype(network.dtype)
+    size = trainer.pathway.task.size
+    target = one_hot(draw.integers(0, size, trainer.batch), size).astype(network.dtype)  # of any task: numbers of the right shape
     total = 0.0
     for phase in trainer.pathway.phases:
         try:

@@ -14,9 +14,10 @@ from neurosim.errors import InputError, RunFileError, quoted, require
 from neurosim.modelfile.building import build_network
 from neurosim.modelfile.model_file import ModelFile, validated
 from neurosim.modelfile.reading import Contents, parsed
-from neurosim.modelfile.schema import Data, NetworkTable
+from neurosim.modelfile.schema import Data, NetworkTable, Tasked
 from neurosim.network import Network
 from neurosim.runfile import Run
+from neurosim.tasks import Sizes
 
 
 class OpenRun(Run):
@@ -52,11 +53,11 @@ class OpenRun(Run):
         contents, state = self._contents(), self.checkpoint(epoch)
         source = f"run file {self.path}"
         table = validated(NetworkTable, contents.get("network", {}), f"{source}: network", self._imports)
-        shape, classes = self._ends(contents)
+        shape, targets = self._ends(contents)
         seed = int(self.attributes["seed"])
 
         def built(backend: Backend) -> tuple[Network, dict[str, np.ndarray]]:
-            network = build_network(table, shape, classes, seed=seed, backend=backend)
+            network = build_network(table, shape, targets, seed=seed, backend=backend)
             arrays = network.parameters() | network.memory()
             return network, {name: _fitting(name, array, state) for name, array in arrays.items()}
 
@@ -76,7 +77,11 @@ class OpenRun(Run):
         if isinstance(start, np.ndarray) and isinstance(end, np.ndarray) and start.dtype.kind == end.dtype.kind == "i":
             return tuple(map(int, start.ravel())), tuple(map(int, end.ravel()))
         data = validated(Data, contents.get("data", {}), f"run file {self.path}: data", self._imports)
-        return ((), 0) if data.arrays else (find(data.name).shape, find(data.name).classes)
+        if data.arrays:
+            return (), 0
+        entry = find(data.name)
+        task = validated(Tasked, {key: contents[key] for key in ("task",) if key in contents}, f"run file {self.path}: task").task
+        return entry.shape, task.on(Sizes(entry.shape, entry.classes)).size
 
 
 def _fitting(name: str, array: np.ndarray, state: dict[str, np.ndarray]) -> np.ndarray:

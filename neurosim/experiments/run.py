@@ -26,6 +26,7 @@ from neurosim.network import Network
 from neurosim.recording.plan import RecordingPlan
 from neurosim.recording.recorder import Recorder, create
 from neurosim.runfile import Run, RunFile, provenance, warn_of_other_arithmetic
+from neurosim.tasks import Sizes
 from neurosim.training import Observer, Trainer
 
 
@@ -71,8 +72,8 @@ class Job:
 
 def shapes(network: Network) -> dict[str, Any]:
     """Return the shapes of a network's ends, which its data decide."""
-    ends = {"input_shape": network.input, "output_shape": network.output}
-    return {key: np.array(network.populations[name].shape) for key, name in ends.items()}
+    ends = {"input_shape": network.input_shape, "output_shape": network.populations[network.output].shape}
+    return {key: np.array(shape, np.int64) for key, shape in ends.items()}
 
 
 def claims_of(pathway: FeedbackPathway) -> dict[str, str]:
@@ -107,8 +108,9 @@ def prepare(
     check_fits(table, model.name, data_dir, chosen, entry)
     device = chosen or select(fastest(table, entry))
     data = data or load_data(table.data, data_dir)
-    network = build_network(table.network, data.shape, data.classes, seed=seed, backend=device)
-    trainers = [build_trainer(k, stage, network, data, table.data, seed) for k, stage in enumerate(table.stages)]
+    task = table.task.on(Sizes.of(data))
+    network = build_network(table.network, data.shape, task.size, seed=seed, backend=device)
+    trainers = [build_trainer(k, stage, network, task, data, table.data, seed) for k, stage in enumerate(table.stages)]
     plan = RecordingPlan(trainers, data, table.record)
     return Job(model, seed, data.folder, data, network, trainers, plan)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, PrivateAttr, ValidationInfo, model_validator
 
@@ -17,6 +17,7 @@ from neurosim.modelfile.options import construct
 from neurosim.neurons import BatchNormalisation, Transfer, transfers
 from neurosim.plasticity import Chain, PlasticityRule, Rule, Update, chain, rules, updates
 from neurosim.runfile import Interval, Request, Some
+from neurosim.tasks import Sizes, Task, default, task, tasks
 
 # ---------------------------------------------------------------------- values that name a class
 
@@ -82,11 +83,33 @@ def _optimiser(value: Any, imports: Imports = NO_IMPORTS) -> Chain:
     return chain(*(construct(kind, updates(), *_named("optimiser", link), Update, imports) for link in links))
 
 
+class TaskChoice(NamedTuple):
+    """A task that is named, for data whose sizes are not known yet; by default what the data are made for."""
+
+    name: str = ""
+    options: tuple[tuple[str, Any], ...] = ()
+    kind: type[Task] | None = None  # of a user's own
+
+    def on(self, sizes: Sizes) -> Task:
+        """Return the task for data of these sizes; raise InputError where they have none such."""
+        if self.kind is not None:
+            return self.kind.of(sizes, **dict(self.options))
+        return task(self.name or default(sizes), sizes, **dict(self.options))
+
+
+def _task(value: Any, imports: Imports = NO_IMPORTS) -> TaskChoice:
+    name, options = _named("task", value)
+    require("size" not in options, f"task {quoted(name)}: size {quoted(options.get('size'))}: the data decide it; leave it out")
+    made = construct("task", tasks(), name, {"size": 1, **options}, Task, imports)
+    return TaskChoice(name, tuple(options.items()), type(made) if is_outside(name) else None)
+
+
 def _with_imports(make: Callable[[Any, Imports], Any]) -> PlainValidator:
     """Return the validator of a field that holds what ``make`` makes of a value and of the modules that the user named."""
     return PlainValidator(lambda value, info: make(value, imports_of(info)))
 
 
+TaskField = Annotated[TaskChoice, _with_imports(_task)]
 TransferField = Annotated[Transfer, _with_imports(_transfer)]
 ConnectivityField = Annotated[Connectivity, _with_imports(_connectivity)]
 NormalisationField = Annotated[BatchNormalisation | None, PlainValidator(_normalisation)]
@@ -334,7 +357,13 @@ class Record(Section):
         return Interval.of(self.alignment) if self.alignment else None
 
 
-class ModelTable(Section):
+class Tasked(Section):
+    """What has a task: its name, or a table with ``name`` and options; by default what the data are made for."""
+
+    task: TaskField = TaskChoice()
+
+
+class ModelTable(Tasked):
     """A whole model file."""
 
     title: str
@@ -388,10 +417,10 @@ class Defaults(Section):
     feedback_optimiser: OptimiserField | None = None
 
 
-class ComparisonTable(Section):
+class ComparisonTable(Tasked):
     """A whole comparison file: data, network and training are shared by all rows.
 
-    every_scheme : whether each scheme of the package that has no row gets one
+    every_scheme : whether each scheme of the package that has no row gets one, but for those that send no error or need time
     """
 
     title: str = ""
