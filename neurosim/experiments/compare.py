@@ -14,7 +14,7 @@ from neurosim.datasets import DataSet, from_arrays
 from neurosim.errors import InputError, RunFileError, quoted, require
 from neurosim.experiments.comparison import reopen, run_all
 from neurosim.experiments.comparison import resume as resume_all
-from neurosim.experiments.comparison_folder import path_of, replacing
+from neurosim.experiments.comparison_folder import path_of
 from neurosim.experiments.comparison_plan import USUAL, Plan
 from neurosim.experiments.comparison_table import Result, as_frame
 from neurosim.experiments.folders import made_folder
@@ -134,8 +134,7 @@ def conclude(plan: Plan, seeds: Sequence[int], results: Sequence[Result], folder
     report = folder / "report.html"
     with ExitStack() as stack:
         runs = [stack.enter_context(Run(path_of(folder, result.scheme, result.seed))) for result in results]
-        with replacing(report) as fresh:
-            write_report(runs, fresh)
+        write_report(runs, report, overwrite=True)
     return Comparison(plan.title(seeds), folder, tuple(results), report)
 
 

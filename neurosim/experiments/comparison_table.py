@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neurosim.experiments.comparison_folder import replacing
 from neurosim.experiments.comparison_plan import BASELINE
 from neurosim.feedback import Claims
+from neurosim.runfile.disk import replacing
 
 if TYPE_CHECKING:
     import pandas

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from neurosim.backends import Backend, Draws
-from neurosim.errors import DivergedError
+from neurosim.capture import writeable
+from neurosim.errors import DivergedError, require
 from neurosim.feedback import FeedbackPathway, Phase
 from neurosim.network import Network, Sweep, Teaching
 from neurosim.plasticity import Time, Update, chain
@@ -39,10 +40,16 @@ class Commit:
                 time.updates = self.updates[name]
                 self.chain.apply(self.backend, change, weight, memory, time)
                 self.updates[name] += 1
+            require(
+                writeable(weight),
+                f"training: {name} is read-only, and its rule changes it: expected an array that can be written into; "
+                "give its projection rule=None to keep it as it is",
+            )
             weight += change
 
     def _memory(self, name: str, weight: Any) -> dict[str, Any]:
-        if name not in self.memory:
+        kept = self.memory.get(name, {})  # nothing yet, or another optimiser's
+        if name not in self.updates or kept.keys() != set(self.chain.state_names):
             self.memory[name] = {key: self.backend.lasting(weight.shape, weight.dtype, weight) for key in self.chain.state_names}
             self.updates[name] = self.backend.lasting((), np.float64, weight)
         return self.memory[name]
