@@ -1,4 +1,4 @@
-"""``neurosim compare``: one network under many schemes, and the table."""
+"""``neurosim compare``: one network under many schemes and rules, and the table."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def compare(
     quiet: args.Quiet = False,
     debug: args.Debug = False,
 ) -> None:
-    """Train one network under every scheme, from the same weights and on the same order of data, and print the table."""
+    """Train one network under every row, a scheme or a rule, from the same weights and on the same order of data; print the table."""
     from neurosim.catalogue import Imports
     from neurosim.experiments import comparison
     from neurosim.experiments.compare import conclude

@@ -26,7 +26,7 @@ from neurosim.feedback import FeedbackPathway, pathways
 from neurosim.modelfile.alike import alike, plain_attributes, replaced
 from neurosim.modelfile.reading import Contents
 from neurosim.network import Network, Population, Projection
-from neurosim.neurons import BatchNormalisation, transfers
+from neurosim.neurons import BatchNormalisation, Transfer, neurons_by_name
 from neurosim.plasticity import Chain, PlasticityRule, Rule, Update, rules, updates
 from neurosim.tasks import Sizes, default, tasks
 from neurosim.training import Trainer
@@ -84,7 +84,7 @@ def state(value: Any, imports: Imports) -> Any:
             raise TypeError("expected a number, text, a list, a table, a class, a rule or an optimiser")
         return _as_toml(value)
     describer = _Describer(imports)
-    known: Mapping[str, Callable[..., Any]] = updates() if isinstance(value, Update) else {**transfers(), **connectivities()}
+    known: Mapping[str, Callable[..., Any]] = updates() if isinstance(value, Update) else {**neurons_by_name(), **connectivities()}
     if isinstance(value, Chain):
         stated: Any = [state(link, imports) for link in value.links]
     else:
@@ -153,7 +153,8 @@ class _Describer:
         where = f"population {population.name}"
         self._own(where, population, Population)
         table: Contents = {"name": population.name, "shape": [int(n) for n in population.shape]}
-        table["transfer"] = self.named(f"{where}: transfer", population.transfer, transfers())
+        kind = "transfer" if isinstance(population.neurons, Transfer) else "neurons"
+        table[kind] = self.named(f"{where}: {kind}", population.neurons, neurons_by_name())
         if population.normalisation is not None:
             table["normalisation"] = self._options(f"{where}: normalisation", population.normalisation, BatchNormalisation)
         return table | {key: getattr(population, key) for key in ("dropout", "noise") if getattr(population, key)}

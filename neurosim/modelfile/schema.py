@@ -14,7 +14,7 @@ from neurosim.datasets import DataSet
 from neurosim.errors import UnknownNameError, quoted, require
 from neurosim.feedback import FeedbackPathway, pathways
 from neurosim.modelfile.options import construct
-from neurosim.neurons import BatchNormalisation, Transfer, transfers
+from neurosim.neurons import BatchNormalisation, Neurons, Transfer, neurons_by_name, transfers
 from neurosim.plasticity import Chain, PlasticityRule, Rule, Update, chain, rules, updates
 from neurosim.runfile import Interval, Request, Some
 from neurosim.tasks import Sizes, Task, default, task, tasks
@@ -38,6 +38,11 @@ def _named(kind: str, value: Any) -> tuple[str, dict[str, Any]]:
 
 def _transfer(value: Any, imports: Imports = NO_IMPORTS) -> Transfer:
     made: Transfer = construct("transfer", transfers(), *_named("transfer", value), Transfer, imports)
+    return made
+
+
+def _make_neurons(value: Any, imports: Imports = NO_IMPORTS) -> Neurons:
+    made: Neurons = construct("neurons", neurons_by_name(), *_named("neurons", value), Neurons, imports)
     return made
 
 
@@ -110,6 +115,7 @@ def _with_imports(make: Callable[[Any, Imports], Any]) -> PlainValidator:
 
 
 TaskField = Annotated[TaskChoice, _with_imports(_task)]
+NeuronsField = Annotated[Neurons, _with_imports(_make_neurons)]
 TransferField = Annotated[Transfer, _with_imports(_transfer)]
 ConnectivityField = Annotated[Connectivity, _with_imports(_connectivity)]
 NormalisationField = Annotated[BatchNormalisation | None, PlainValidator(_normalisation)]
@@ -210,10 +216,18 @@ class Input(Section):
 
 
 class _Neurons(Section):
+    neurons: NeuronsField | None = None  # of any kind; a transfer is short for those without a state
     transfer: TransferField = _transfer("linear")
     normalisation: NormalisationField = None
     dropout: float = 0.0
     noise: float = 0.0
+
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        both = {"neurons", "transfer"} <= self.model_fields_set
+        require(not both, "neurons beside a transfer: expected one of the two; leave one out")
+        return self
 
 
 class _Synapses(Section):

@@ -43,6 +43,7 @@ def outside(small):
 KINDS = {
     "scheme": ("stages.0.scheme", "SignSymmetry"),
     "transfer": ("network.layer.transfer", "Softplus"),
+    "neurons": ("network.layer.neurons", "Fast"),
     "rule": ("network.layer.rule", "Averaging"),
     "optimiser": ("stages.0.optimiser", "Signs"),
     "data set": ("data.name", "blobs"),
@@ -54,8 +55,8 @@ def test_a_model_of_a_users_own_trains_and_goes_on_bit_for_bit(outside, imports,
     job = prepare(model)
     assert job.data.shape == (6,) and (len(job.data.train), len(job.data.validation), len(job.data.test)) == (170, 20, 100)
     network = job.network
-    assert type(network.populations["hidden1"].transfer).__name__ == "Softplus"
-    assert network.populations["hidden1"].transfer.sharpness == 0.5
+    assert type(network.populations["hidden1"].neurons).__name__ == "Softplus"
+    assert network.populations["hidden1"].neurons.sharpness == 0.5
     assert type(network.projections["x__hidden1"].connectivity).__mro__[1] is Dense
     before = network.projections["x__hidden1"].w.copy()
     whole = run(job, tmp_path / "whole.h5")
@@ -169,6 +170,14 @@ def test_what_does_not_fit_is_one_line(setting, said, small, imports):
 def test_options_of_a_data_set_with_a_name_are_refused(small):
     with pytest.raises(InputError, match=re.escape("options of data set 'digits': expected none; leave them out")):
         ModelFile.of("m", override(small(), ["data.options.n=3"]))
+
+
+def test_neurons_and_a_transfer_are_one_choice(small, imports):
+    model = ModelFile.of("m", override(small(), ["network.layer.neurons={name = 'a_users_own:Fast', tau = 2.0}"]), imports)
+    assert prepare(model).network.populations["hidden2"].neurons.tau == 2.0
+    both = ["network.layer.neurons=leaky", "network.layer.transfer=relu"]
+    with pytest.raises(InputError, match="network.layer: neurons beside a transfer: expected one of the two; leave one out"):
+        ModelFile.of("m", override(small(), both))
 
 
 def test_a_module_that_has_changed_since_is_said(outside, users_classes, caplog):
