@@ -163,30 +163,30 @@ class Imports:
         if name in self.objects:
             return self.objects[name]
         parts = OUTSIDE.fullmatch(name)
-        said = f"{kind} {quoted(name)}"
+        label = f"{kind} {quoted(name)}"
         if parts is None:
-            raise InputError(f"{said}: expected module:Class, of a class at the top of a module; change it")
+            raise InputError(f"{label}: expected module:Class, of a class at the top of a module; change it")
         module = parts[1]
-        where = f"{said}: made in a notebook or a console: expected a class of a module; put it into a .py file, and compare again"
+        where = f"{label}: made in a notebook or a console: expected a class of a module; put it into a .py file, and compare again"
         require(module != "__main__", where)
         ours = module.partition(".")[0] in NOT_A_USERS
-        require(not ours, f"{said}: of a module of Python's or of this package: expected a user's; do not trust the file")
+        require(not ours, f"{label}: of a module of Python's or of this package: expected a user's; do not trust the file")
         require(
             module in self.modules,
-            f"{said}: needs module {module!r}, which was not named: expected --import {module} (or the path of its file), "
+            f"{label}: needs module {module!r}, which was not named: expected --import {module} (or the path of its file), "
             f"in Python imports=[{module!r}]; name it if you trust its code, which will run",
         )
-        found = vars(self.modules[module]).get(parts[2])
-        place = str(getattr(found, "__module__", ""))
+        value = vars(self.modules[module]).get(parts[2])
+        place = str(getattr(value, "__module__", ""))
         defined = place == self.modules[module].__name__ or place.startswith(f"{module}.")
-        what = f"{said}: module {module!r} has none of this name"
-        require(callable(found) and defined, f"{what}: expected a class or function that it defines; correct the name")
-        return found
+        what = f"{label}: module {module!r} has none of this name"
+        require(callable(value) and defined, f"{what}: expected a class or function that it defines; correct the name")
+        return value
 
     def needed(self, contents: Any) -> dict[str, str]:
         """Return the modules that the texts in ``contents`` name, each with a digest of its file's text ("" without a file)."""
-        names = {found[1] for text in _texts(contents) if text in self.objects or OUTSIDE.fullmatch(text)
-                 if (found := re.fullmatch("(.*?):.*", text))}  # fmt: skip
+        names = {parts[1] for text in _texts(contents) if text in self.objects or OUTSIDE.fullmatch(text)
+                 if (parts := re.fullmatch("(.*?):.*", text))}  # fmt: skip
         places = {name.partition(":")[0]: sys.modules.get(made.__module__) for name, made in self.objects.items()} | self.modules
         return {name: _digest(places[name]) for name in sorted(names) if name in places}
 
@@ -214,34 +214,34 @@ def _imported(named: Module) -> ModuleType:
     text = os.fspath(named)
     if text.endswith(".py") or os.sep in text:
         return _from_file(Path(text))
-    said = f"module {quoted(text)}"
-    require(MODULE.fullmatch(text) is not None, f"{said}: expected a name such as mine, or a path such as mine.py; change it")
-    _check_users(text, said)
-    with _beside(Path.cwd()), _code_of_others(said):
+    label = f"module {quoted(text)}"
+    require(MODULE.fullmatch(text) is not None, f"{label}: expected a name such as mine, or a path such as mine.py; change it")
+    _check_users(text, label)
+    with _beside(Path.cwd()), _code_of_others(label):
         return importlib.import_module(text)
 
 
-def _check_users(name: str, said: str) -> None:
+def _check_users(name: str, label: str) -> None:
     theirs = name.partition(".")[0] not in NOT_A_USERS
-    require(theirs, f"{said}: Python's or this package's own: expected a module of yours; name that, or rename it")
+    require(theirs, f"{label}: Python's or this package's own: expected a module of yours; name that, or rename it")
 
 
 def _from_file(path: Path) -> ModuleType:
     """Return the module of a ``.py`` file, called as the file is."""
-    name, said = path.stem, f"module {quoted(str(path))}"
-    require(path.is_file(), f"{said}: no such file: expected a .py file, or a module's name; check the path")
+    name, label = path.stem, f"module {quoted(str(path))}"
+    require(path.is_file(), f"{label}: no such file: expected a .py file, or a module's name; check the path")
     fits = path.suffix == ".py" and re.fullmatch(WORD, name) is not None
-    require(fits, f"{said}: expected a .py file whose name is a word of letters, digits and underscores; rename it")
+    require(fits, f"{label}: expected a .py file whose name is a word of letters, digits and underscores; rename it")
     path = path.resolve()
     for known in (sys.modules.get("__main__"), sys.modules.get(name)):
         if known is not None and Path(getattr(known, "__file__", None) or os.devnull).resolve() == path:
             return known
-    _check_users(name, said)
-    with _beside(path.parent), _code_of_others(said):
+    _check_users(name, label)
+    with _beside(path.parent), _code_of_others(label):
         other = sys.modules.get(name) or importlib.util.find_spec(name)
         where = getattr(other, "__file__", None) or getattr(other, "origin", None) or name
         free = other is None or Path(where).resolve() == path
-        require(free, f"{said}: another module is called {name!r} ({where}): expected a name of its own; rename the file")
+        require(free, f"{label}: another module is called {name!r} ({where}): expected a name of its own; rename the file")
         return importlib.import_module(name)
 
 
@@ -257,7 +257,7 @@ def _beside(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _code_of_others(said: str) -> Iterator[None]:
+def _code_of_others(label: str) -> Iterator[None]:
     """Turn whatever a user's module raises into one line."""
     try:
         yield
@@ -265,7 +265,7 @@ def _code_of_others(said: str) -> Iterator[None]:
         raise
     except (Exception, SystemExit) as cause:
         why = f"{type(cause).__name__}: {quoted(str(cause))[1:-1]}"
-        raise InputError(f"{said}: cannot be imported ({why}): expected a module that can be; correct it") from cause
+        raise InputError(f"{label}: cannot be imported ({why}): expected a module that can be; correct it") from cause
 
 
 def _digest(module: ModuleType | None) -> str:

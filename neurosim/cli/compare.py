@@ -47,7 +47,7 @@ def compare(
     quiet: args.Quiet = False,
     debug: args.Debug = False,
 ) -> None:
-    """Train one network under every row, a scheme or a rule, from the same weights and on the same order of data; print the table."""
+    """Train one network under every row (scheme, rule), from the same weights and on the same order of data; print the table."""
     from neurosim.catalogue import Imports
     from neurosim.experiments import comparison
     from neurosim.experiments.compare import conclude
@@ -55,13 +55,13 @@ def compare(
     from neurosim.experiments.folders import made_folder
 
     require(not (resume and overwrite), "--resume with --overwrite: expected one of the two; leave one out")
-    chosen = args.settings(settings, data) + ([f"training.epochs={epochs}"] if epochs is not None else [])
+    chosen = args.settings(settings, data if resume else None) + ([f"training.epochs={epochs}"] if epochs is not None else [])
     rows = list(dict.fromkeys(name.strip() for name in schemes.split(","))) if schemes is not None else None
     named = Imports(imports or ())
     with ExitStack() as stack:
         if resume:
-            given = record or alignment is not None or file is not None
-            require(not given, "--resume with --record, --alignment or --file: a comparison goes on as it began; leave them out")
+            changes = record or alignment is not None or file is not None
+            require(not changes, "--resume with --record, --alignment or --file: a comparison goes on as it began; leave them out")
             require(out is not None, "compare: no folder to resume: expected --out FOLDER; add it")
             assert out is not None
             started = comparison.reopen(out, rows=rows, settings=chosen, first=seed, count=seeds, backend=backend, imports=named)
@@ -69,10 +69,11 @@ def compare(
             going = functools.partial(comparison.resume, started, data_dir=data_dir, imports=named)
         else:
             name = file or USUAL
-            plan = Plan.load(name, rows=rows, settings=chosen, record=record or (), alignment=alignment, imports=named)
+            options: dict[str, Any] = {"rows": rows, "settings": chosen, "record": record or (), "alignment": alignment}
+            plan = Plan.load(name, data=data, imports=named, **options)
             out = out or stack.enter_context(made_folder(Path(name).stem))
             counted = list(range(first := 1 if seed is None else seed, first + (seeds or 1)))
-            options: dict[str, Any] = {"seeds": counted, "backend": backend, "data_dir": data_dir, "overwrite": overwrite}
+            options = {"seeds": counted, "backend": backend, "data_dir": data_dir, "overwrite": overwrite}
             going = functools.partial(comparison.run_all, plan, **options)
         with args.interruptible(functools.partial(_advice, out, imports)):
             with _watching(quiet) as watch:

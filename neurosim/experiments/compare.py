@@ -18,7 +18,6 @@ from neurosim.experiments.comparison_folder import path_of
 from neurosim.experiments.comparison_plan import USUAL, Plan
 from neurosim.experiments.comparison_table import Result, as_frame
 from neurosim.experiments.folders import made_folder
-from neurosim.modelfile import reading
 from neurosim.modelfile.description import describe_data, state
 from neurosim.modelfile.reading import Contents, parsed
 from neurosim.runfile import Run
@@ -92,19 +91,16 @@ def compare(
     Raises InputError, one line, where something does not fit; nothing is written then.
     """
     named = Imports(imports)
-    given, table, settings = _given(data, named), None, [*settings, *([f"training.epochs={epochs}"] if epochs is not None else [])]
-    if isinstance(given, DataSet):
-        changes = [setting for setting in settings if setting.partition(".")[0] == "data"]
-        require(not changes, f"setting {quoted(changes)}: of data that are given: expected none; change the data")
-        table = describe_data(given)
-    elif given is not None:
-        table = {"name": given} | {key: value for key, value in _data_of(file).items() if key not in ("name", "options")}
-    own = None if rows is None else {name: _row(name, row, named) for name, row in rows.items()}
-    plan = Plan.load(file, own=own, settings=settings, record=record, alignment=alignment, data=table, imports=named)
+    samples, settings = _given(data, named), [*settings, *([f"training.epochs={epochs}"] if epochs is not None else [])]
+    table: Contents | str | None = describe_data(samples) if isinstance(samples, DataSet) else samples
+    changes = [setting for setting in settings if isinstance(samples, DataSet) and setting.partition(".")[0] == "data"]
+    require(not changes, f"setting {quoted(changes)}: of data that are given: expected none; change the data")
+    given = None if rows is None else {name: _row(name, row, named) for name, row in rows.items()}
+    plan = Plan.load(file, given=given, settings=settings, record=record, alignment=alignment, data=table, imports=named)
     counted = list(range(1, seeds + 1)) if isinstance(seeds, int) else [int(seed) for seed in seeds]
     require(bool(counted), f"seeds {quoted(seeds)}: expected at least one; give seeds=1")
     how: dict[str, Any] = {"seeds": counted, "backend": backend, "data_dir": data_dir, "overwrite": overwrite}
-    how["data"] = given if isinstance(given, DataSet) else None
+    how["data"] = samples if isinstance(samples, DataSet) else None
     with ExitStack() as stack:
         require(out is not None or not resume, "resume=True: no folder to resume: expected out=...; give the one it was stopped in")
         folder = Path(out) if out is not None else stack.enter_context(made_folder(USUAL))
@@ -158,11 +154,6 @@ def _given(data: Any, imports: Imports) -> DataSet | str | None:
     expected = "expected (x, y), (x_train, y_train, x_test, y_test), a DataSet, a name or a path"
     require(pair, f"data {quoted(data)}: {expected}; change it")
     return from_arrays(*data)
-
-
-def _data_of(file: str | Path) -> Contents:
-    found = reading.contents(reading.locate(file)).get("data", {})
-    return found if isinstance(found, dict) else {}
 
 
 def _row(name: str, row: Mapping[str, Any], imports: Imports) -> Contents:

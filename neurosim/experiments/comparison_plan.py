@@ -10,6 +10,7 @@ from typing import Any
 import tomli_w
 
 from neurosim.catalogue import NO_IMPORTS, Imports
+from neurosim.datasets.registry import REGISTRY
 from neurosim.errors import InputError, UnknownNameError, pasteable, quoted, require
 from neurosim.feedback import pathways
 from neurosim.modelfile import reading
@@ -38,41 +39,44 @@ class Plan:
     def load(
         name: str | Path = USUAL,
         *,
-        own: Mapping[str, Contents] | None = None,
+        given: Mapping[str, Contents] | None = None,
         rows: Sequence[str] | None = None,
         settings: Iterable[str] = (),
         record: Iterable[str] = (),
         alignment: str | None = None,
-        data: Contents | None = None,
+        data: str | Contents | None = None,
         imports: Imports = NO_IMPORTS,
     ) -> Plan:
         """Return the plan of a comparison file.
 
-        own : rows to run instead of the file's, beside the baseline; rows : the names of those to run (None: all)
-        data : the [data] table, instead of the file's
+        given : rows to run instead of the file's, beside the baseline; rows : the names of those to run (None: all)
+        data : the [data] table instead of the file's, or the name of the data set.  Of a user's own data, what the file says of its
+            data set does not hold
         settings, record, alignment, imports : as in ``ModelFile.load``
 
         Raises InputError, one line, where a row does not fit.
         """
         path = reading.locate(name)
         contents = reading.contents(path)
-        contents = contents if data is None else contents | {"data": dict(data)}
-        if own is not None:
-            contents = contents | {"every_scheme": False, "rows": dict(own)}
+        if data is not None:
+            contents = contents | {"data": _named_data(contents, data) if isinstance(data, str) else data}
+        if given is not None:
+            contents = contents | {"every_scheme": False, "rows": dict(given)}
         contents = reading.recording(reading.override(contents, settings), record, alignment)
         require("stages" not in contents, f"{path.stem}: a model file, not a comparison; use neurosim run {pasteable(name)}")
         table = validated(ComparisonTable, contents, path.stem, imports)
-        found = _completed(contents, table, imports)
-        if own is not None and not any(map(_is_baseline, found.values())):
-            require(BASELINE not in found, f"row {BASELINE!r}: has a rule or a scheme of its own: expected another name; rename it")
-            found = {BASELINE: _completed_row(BASELINE, {}, contents, imports)} | found
+        complete = _completed(contents, table, imports)
+        if given is not None and not any(map(_is_baseline, complete.values())):
+            free = BASELINE not in complete
+            require(free, f"row {BASELINE!r}: has a rule or a scheme of its own: expected another name; rename it")
+            complete = {BASELINE: _completed_row(BASELINE, {}, contents, imports)} | complete
         for row in rows or ():
-            if row not in found:
-                raise UnknownNameError(f"{path.stem}: row", row, found)
-        found = {row: found[row] for row in rows or found}
-        require(bool(found), f"{path.stem}: rows: none: expected at least one; add [rows.NAME]")
+            if row not in complete:
+                raise UnknownNameError(f"{path.stem}: row", row, complete)
+        chosen = {row: complete[row] for row in rows or complete}
+        require(bool(chosen), f"{path.stem}: rows: none: expected at least one; add [rows.NAME]")
         kept = {key: value for key, value in contents.items() if key not in ("every_scheme", "defaults")}
-        return Plan.of(kept | {"rows": found}, path.stem, imports)
+        return Plan.of(kept | {"rows": chosen}, path.stem, imports)
 
     @staticmethod
     def of(contents: Contents, source: str, imports: Imports = NO_IMPORTS) -> Plan:
@@ -103,8 +107,8 @@ class Plan:
         counted = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {', '.join(map(str, seeds))}"
         if len(seeds) > 2 and list(seeds) == list(range(seeds[0], seeds[-1] + 1)):
             counted = f"seeds {seeds[0]} to {seeds[-1]}"
-        own = f"{self.contents['title']}: " if self.contents.get("title") else ""
-        return f"{own}{rows} on {describe(self.contents)}, {counted}"
+        start = f"{self.contents['title']}: " if self.contents.get("title") else ""
+        return f"{start}{rows} on {describe(self.contents)}, {counted}"
 
 
 def describe(contents: Contents) -> str:
@@ -120,17 +124,23 @@ def describe(contents: Contents) -> str:
     return f"{Path(data).name if data.count('/') else data}, {sizes}{kind}, {epochs} epoch{'' if epochs == 1 else 's'}"
 
 
+def _named_data(contents: Contents, name: str) -> Contents:
+    """Return the [data] table of a comparison on another data set."""
+    table = contents.get("data", {})
+    return table | {"name": name} if name in REGISTRY and isinstance(table, dict) else {"name": name}
+
+
 # ---------------------------------------------------------------------- rows
 
 
 def _completed(contents: Contents, table: ComparisonTable, imports: Imports) -> dict[str, Contents]:
     """Return the rows of a comparison file with what they leave out."""
-    found = {name: _completed_row(name, row, contents, imports) for name, row in contents.get("rows", {}).items()}
+    rows = {name: _completed_row(name, row, contents, imports) for name, row in contents.get("rows", {}).items()}
     if table.every_scheme:
-        known = {*found, *(row["scheme"] for row in found.values())}
+        known = {*rows, *(row["scheme"] for row in rows.values())}
         others = [name for name, scheme in pathways().items() if scheme.needs_error and scheme.answers == "tick"]
-        found |= {name: _completed_row(name, {}, contents, imports) for name in others if name not in known}
-    return found
+        rows |= {name: _completed_row(name, {}, contents, imports) for name in others if name not in known}
+    return rows
 
 
 def _completed_row(name: str, row: Contents, contents: Contents, imports: Imports) -> Contents:
@@ -151,8 +161,8 @@ def _optimiser(name: str, usual: Any, given: Any) -> Any:
     """Return a row's optimiser, where it only changes options of the ``usual`` one as a whole."""
     if not is_partial(given):
         return given
-    said = f"row {name!r}: optimiser {quoted(given)}"
-    require(isinstance(usual, dict), f"{said}: expected a name, since there is no single one whose options it could change; add it")
+    label = f"row {name!r}: optimiser {quoted(given)}"
+    require(isinstance(usual, dict), f"{label}: expected a name, since no single optimiser is there to change; add it")
     return usual | given
 
 

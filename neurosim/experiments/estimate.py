@@ -24,7 +24,7 @@ from neurosim.network import Network
 from neurosim.recording.recorder import BUFFER
 from neurosim.recording.variables import recordable
 from neurosim.runfile import chosen
-from neurosim.tasks import Sizes, Task, one_hot
+from neurosim.tasks import Classification, Sizes, Task, one_hot
 from neurosim.training import EVALUATION_BATCH, Trainer
 
 MEBIBYTE = 2**20
@@ -107,9 +107,14 @@ def _task_of(table: ModelTable, entry: Entry) -> Task:
     return table.task.on(Sizes(entry.shape, entry.classes))
 
 
+def readout_of(task: Task) -> str:
+    """Return the transfer of an output that does a task; of one that teaches nothing, that of classes."""
+    return getattr(task, "readout", Classification.readout)
+
+
 def _drafted(table: ModelTable, backend: Backend, entry: Entry) -> tuple[Network, list[Trainer]]:
     task = _task_of(table, entry)
-    network = build_network(table.network, entry.shape, task.size, seed=table.seed, backend=backend)
+    network = build_network(table.network, entry.shape, task.size, seed=table.seed, backend=backend, readout=readout_of(task))
     trainers = []
     for stage in table.stages:
         options: dict[str, Any] = {"feedback_optimiser": stage.feedback_optimiser, "epochs": stage.epochs, "batch": stage.batch}

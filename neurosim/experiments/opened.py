@@ -11,13 +11,14 @@ from neurosim.backends import Backend, DraftBackend, NumpyBackend
 from neurosim.catalogue import NO_IMPORTS, Imports, Named
 from neurosim.datasets.registry import find
 from neurosim.errors import InputError, RunFileError, quoted, require
+from neurosim.experiments.estimate import readout_of
 from neurosim.modelfile.building import build_network
 from neurosim.modelfile.model_file import ModelFile, validated
 from neurosim.modelfile.reading import Contents, parsed
 from neurosim.modelfile.schema import Data, NetworkTable, Tasked
 from neurosim.network import Network
 from neurosim.runfile import Run
-from neurosim.tasks import Sizes
+from neurosim.tasks import Classification, Sizes
 
 
 class OpenRun(Run):
@@ -53,11 +54,11 @@ class OpenRun(Run):
         contents, state = self._contents(), self.checkpoint(epoch)
         source = f"run file {self.path}"
         table = validated(NetworkTable, contents.get("network", {}), f"{source}: network", self._imports)
-        shape, targets = self._ends(contents)
+        shape, targets, readout = self._ends(contents)
         seed = int(self.attributes["seed"])
 
         def built(backend: Backend) -> tuple[Network, dict[str, np.ndarray]]:
-            network = build_network(table, shape, targets, seed=seed, backend=backend)
+            network = build_network(table, shape, targets, seed=seed, backend=backend, readout=readout)
             arrays = network.parameters() | network.memory()
             return network, {name: _fitting(name, array, state) for name, array in arrays.items()}
 
@@ -70,18 +71,22 @@ class OpenRun(Run):
             raise RunFileError(f"run file {self.path}: {cause}") from cause
         return network
 
+    def _ends(self, contents: Contents) -> tuple[tuple[int, ...], int | tuple[int, ...], str]:
+        """Return the shapes of the network's input and output, and the transfer of an output that states none.
 
-    def _ends(self, contents: Contents) -> tuple[tuple[int, ...], int | tuple[int, ...]]:
-        """Return the shapes of the network's input and output; of a file that does not note them, those of its published data."""
+        Of a file that does not note them, they are those of its published data.
+        """
         start, end = (self.attributes.get(key) for key in ("input_shape", "output_shape"))
         if isinstance(start, np.ndarray) and isinstance(end, np.ndarray) and start.dtype.kind == end.dtype.kind == "i":
-            return tuple(map(int, start.ravel())), tuple(map(int, end.ravel()))
+            readout = str(self.attributes.get("readout", Classification.readout))
+            return tuple(map(int, start.ravel())), tuple(map(int, end.ravel())), readout
         data = validated(Data, contents.get("data", {}), f"run file {self.path}: data", self._imports)
         if data.arrays:
-            return (), 0
+            return (), 0, Classification.readout
         entry = find(data.name)
-        task = validated(Tasked, {key: contents[key] for key in ("task",) if key in contents}, f"run file {self.path}: task").task
-        return entry.shape, task.on(Sizes(entry.shape, entry.classes)).size
+        choice = {key: contents[key] for key in ("task",) if key in contents}
+        task = validated(Tasked, choice, f"run file {self.path}: task", self._imports).task.on(Sizes(entry.shape, entry.classes))
+        return entry.shape, task.size, readout_of(task)
 
 
 def _fitting(name: str, array: np.ndarray, state: dict[str, np.ndarray]) -> np.ndarray:

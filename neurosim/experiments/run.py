@@ -16,7 +16,7 @@ from neurosim.catalogue import NO_IMPORTS, Imports
 from neurosim.datasets import DataSet
 from neurosim.datasets.registry import find
 from neurosim.errors import DataError, InputError, RunFileError, quoted, require, utf8
-from neurosim.experiments.estimate import about, check_fits, fastest, is_published
+from neurosim.experiments.estimate import about, check_fits, fastest, is_published, readout_of
 from neurosim.feedback import FeedbackPathway, pathways
 from neurosim.modelfile.building import build_network, build_trainer, load_data
 from neurosim.modelfile.model_file import ModelFile
@@ -65,6 +65,7 @@ class Job:
             "data_scale": self.data.scale,
             "data_content": self.data.content,
             **shapes(self.network),
+            "readout": readout_of(self.trainers[0].task),
             **claims_of(self.trainers[0].pathway),
             **provenance(),
         }
@@ -109,7 +110,7 @@ def prepare(
     device = chosen or select(fastest(table, entry))
     data = data or load_data(table.data, data_dir)
     task = table.task.on(Sizes.of(data))
-    network = build_network(table.network, data.shape, task.size, seed=seed, backend=device)
+    network = build_network(table.network, data.shape, task.size, seed=seed, backend=device, readout=readout_of(task))
     trainers = [build_trainer(k, stage, network, task, data, table.data, seed) for k, stage in enumerate(table.stages)]
     plan = RecordingPlan(trainers, data, table.record)
     return Job(model, seed, data.folder, data, network, trainers, plan)

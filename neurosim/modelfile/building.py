@@ -11,7 +11,8 @@ from neurosim.backends import Backend
 from neurosim.errors import quoted, require
 from neurosim.modelfile.schema import Data, Layer, NetworkTable, Output, PopulationTable, ProjectionTable, Stage
 from neurosim.network import Network, Population, Projection
-from neurosim.tasks import Task
+from neurosim.neurons import transfer
+from neurosim.tasks import Classification, Task
 from neurosim.training import Trainer
 
 
@@ -36,10 +37,19 @@ def _limited(data: datasets.DataSet, table: Data) -> datasets.DataSet:
 
 
 def build_network(
-    table: NetworkTable, shape: tuple[int, ...], targets: int | tuple[int, ...], *, seed: int, backend: Backend
+    table: NetworkTable,
+    shape: tuple[int, ...],
+    targets: int | tuple[int, ...],
+    *,
+    seed: int,
+    backend: Backend,
+    readout: str = Classification.readout,
 ) -> Network:
-    """Return the network of a model file, fitted to inputs of ``shape`` and to the size, or shape, of a task's ``targets``."""
-    populations, projections = written_out(table)
+    """Return the network of a model file, fitted to inputs of ``shape`` and to the size, or shape, of a task's ``targets``.
+
+    readout : the transfer of a chain's output that has none
+    """
+    populations, projections = written_out(table, readout)
     starts, ends = {p.post for p in projections}, {p.pre for p in projections}
     sizes: dict[str, Any] = {}
     for population in populations:
@@ -58,7 +68,7 @@ def build_network(
     )
 
 
-def written_out(table: NetworkTable) -> tuple[list[PopulationTable], list[ProjectionTable]]:
+def written_out(table: NetworkTable, readout: str = Classification.readout) -> tuple[list[PopulationTable], list[ProjectionTable]]:
     """Return the network as a graph: the chain x -> hidden1 -> ... -> output where ``hidden`` gives only its sizes."""
     if table.hidden is None:
         return table.populations or [], table.projections or []
@@ -70,7 +80,7 @@ def written_out(table: NetworkTable) -> tuple[list[PopulationTable], list[Projec
         made = {"neurons": layer.neurons, "transfer": layer.transfer, "normalisation": layer.normalisation}
         populations.append(own.model_copy(update=made))
     own = PopulationTable(name="output")
-    populations.append(own.model_copy(update={"transfer": last.transfer, "normalisation": last.normalisation}))
+    populations.append(own.model_copy(update={"transfer": last.transfer or transfer(readout), "normalisation": last.normalisation}))
     ends = zip(["x", *hidden], [*hidden, "output"], [layer] * len(hidden) + [last], strict=True)
     return populations, [_synapses(pre, post, common) for pre, post, common in ends]
 

@@ -36,18 +36,18 @@ def construct(
     outside = name not in makers and ":" in name
     if name not in makers and not outside:
         raise UnknownNameError(kind, name, makers)
-    said = f"{kind} {quoted(name)}"
+    label = f"{kind} {quoted(name)}"
     maker = _outside(kind, name, base, imports) if outside else makers[name]
     parameters = _parameters(maker)
     others = next((p for p in parameters.values() if p.kind is p.VAR_KEYWORD), None)
     for option, value in options.items():
         parameter = parameters.get(option, others)
         if parameter is None or option == getattr(others, "name", None):
-            raise UnknownNameError(f"{said}: option", option, parameters or ["(none)"])
-        check_type(f"{said}: {option}", value, parameter.annotation)
+            raise UnknownNameError(f"{label}: option", option, parameters or ["(none)"])
+        check_type(f"{label}: {option}", value, parameter.annotation)
     for option, parameter in parameters.items():
         needed = parameter.default is parameter.empty and parameter is not others and parameter.kind is not parameter.VAR_POSITIONAL
-        require(option in options or not needed, f"{said}: {option} is missing; give {option} = ...")
+        require(option in options or not needed, f"{label}: {option} is missing; give {option} = ...")
     if not outside:
         return maker(**options)
     try:
@@ -56,26 +56,26 @@ def construct(
         raise
     except Exception as cause:  # of a user's own code
         why = f"{type(cause).__name__}: {quoted(str(cause))[1:-1]}"
-        raise InputError(f"{said}: cannot be made ({why}): expected a {base.__name__}; correct it, or its options") from cause
-    require(isinstance(made, base), f"{said}: makes a {type(made).__name__}: expected a {base.__name__}; correct it")
+        raise InputError(f"{label}: cannot be made ({why}): expected a {base.__name__}; correct it, or its options") from cause
+    require(isinstance(made, base), f"{label}: makes a {type(made).__name__}: expected a {base.__name__}; correct it")
     return made
 
 
 def _outside(kind: str, name: str, base: type, imports: Imports) -> Callable[..., Any]:
     """Return a user's class, or a function that says it returns a ``base``: what a file may call is nothing else."""
-    found: Callable[..., Any] = imports.find(kind, name)
-    said = f"{kind} {quoted(name)}"
-    if isinstance(found, type):
-        require(issubclass(found, base), f"{said}: no {base.__name__}: expected a class derived from that; name another")
-        missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
-        require(not missing, f"{said}: has no {missing}: expected all that a {base.__name__} needs; add it")
-        return found
-    returned = _signature(found).return_annotation if inspect.isfunction(found) else None
-    given = name in imports.objects and inspect.isfunction(found)
+    maker: Callable[..., Any] = imports.find(kind, name)
+    label = f"{kind} {quoted(name)}"
+    if isinstance(maker, type):
+        require(issubclass(maker, base), f"{label}: no {base.__name__}: expected a class derived from that; name another")
+        lacks = ", ".join(sorted(getattr(maker, "__abstractmethods__", ())))
+        require(not lacks, f"{label}: has no {lacks}: expected all that a {base.__name__} needs; add it")
+        return maker
+    returned = _signature(maker).return_annotation if inspect.isfunction(maker) else None
+    given = name in imports.objects and inspect.isfunction(maker)
     fits = given or isinstance(returned, type) and issubclass(returned, base)
-    what = f"a class, or a function that says what it returns, as def {getattr(found, '__name__', 'make')}() -> {base.__name__}"
-    require(fits, f"{said}: expected {what}; change it")
-    return found
+    what = f"a class, or a function that says what it returns, as def {getattr(maker, '__name__', 'make')}() -> {base.__name__}"
+    require(fits, f"{label}: expected {what}; change it")
+    return maker
 
 
 def _signature(maker: Callable[..., Any]) -> inspect.Signature:

@@ -245,7 +245,7 @@ class Layer(_Neurons, _Synapses):
 class Output(_Synapses):
     """[network.output]: the last population of the chain, and the projection into it."""
 
-    transfer: TransferField = _transfer("softmax")
+    transfer: TransferField | None = None  # what the task reads out with: softmax for classes, linear for real targets
     normalisation: NormalisationField = None
 
 

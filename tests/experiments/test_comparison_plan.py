@@ -12,8 +12,8 @@ from neurosim.modelfile.reading import contents, installed
 ADAM = {"name": "adam", "learning_rate": 3e-3}
 
 
-def rows(**own):
-    return Plan.load(own=own).contents["rows"]
+def rows(**given):
+    return Plan.load(given=given).contents["rows"]
 
 
 def stage(plan, row):
@@ -80,13 +80,13 @@ def test_a_comparison_file_may_say_less_than_the_usual_one(tmp_path):
 )
 def test_the_scheme_of_a_row(row, scheme, users_classes):
     """A rule that reads no error gets the scheme that gives none, so that the table's claims are those of the rule."""
-    plan = Plan.load(own={"mine": row}, imports=Imports([users_classes]))
+    plan = Plan.load(given={"mine": row}, imports=Imports([users_classes]))
     assert plan.contents["rows"]["mine"]["scheme"] == scheme
     assert list(plan.models) == [BASELINE, "mine"]
 
 
 def test_the_rule_of_a_row_is_that_of_the_hidden_projections():
-    plan = Plan.load(own={"hebb": {"rule": "hebbian"}, "both": {"rule": "oja", "output_rule": "hebbian"}})
+    plan = Plan.load(given={"hebb": {"rule": "hebbian"}, "both": {"rule": "oja", "output_rule": "hebbian"}})
     assert plan.models["hebb"].contents["network"]["layer"]["rule"] == "hebbian"
     expected = ("backprop", "error", "error"), ("hebb", "rate_post * rate_pre", "error"), ("both", "w", "rate_post *")
     for name, layer, output in expected:
@@ -110,11 +110,11 @@ def test_the_rule_of_a_row_in_a_graph(tmp_path):
 
 @pytest.mark.parametrize("baseline", [{"scheme": "backprop"}, {"scheme": "backprop", "optimiser": {"learning_rate": 1e-4}}])
 def test_the_baseline_is_added_where_it_is_not_there(baseline):
-    assert list(Plan.load(own={"mine": {"scheme": "frozen"}}).models) == ["backprop", "mine"]
-    assert list(Plan.load(own={"mine": {"scheme": "frozen"}, "bp": baseline}).models) == ["mine", "bp"]
-    assert list(Plan.load(own={"mine": {"scheme": "backprop", "rule": "oja"}}).models) == ["backprop", "mine"]
+    assert list(Plan.load(given={"mine": {"scheme": "frozen"}}).models) == ["backprop", "mine"]
+    assert list(Plan.load(given={"mine": {"scheme": "frozen"}, "bp": baseline}).models) == ["mine", "bp"]
+    assert list(Plan.load(given={"mine": {"scheme": "backprop", "rule": "oja"}}).models) == ["backprop", "mine"]
     with pytest.raises(InputError, match="row 'backprop': has a rule or a scheme of its own: expected another name"):
-        Plan.load(own={"backprop": {"rule": "oja"}})
+        Plan.load(given={"backprop": {"rule": "oja"}})
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_the_title_says_what_runs(seeds, said):
 
 
 @pytest.mark.parametrize(
-    ("own", "said"),
+    ("given", "said"),
     [
         ({"mine": {}}, "row 'mine': names no scheme and no rule; scheme 'mine' is unknown"),
         ({"a/b": {"scheme": "frozen"}}, "compare: rows"),
@@ -142,9 +142,9 @@ def test_the_title_says_what_runs(seeds, said):
         ({"mine": {"scheme": "frozen", "optimiser": {"rate": 1}}}, "option 'rate' is unknown"),
     ],
 )
-def test_rows_that_do_not_fit_are_one_line(own, said):
+def test_rows_that_do_not_fit_are_one_line(given, said):
     with pytest.raises(InputError, match=said) as caught:
-        Plan.load(own=own)
+        Plan.load(given=given)
     assert "\n" not in str(caught.value)
 
 
@@ -155,3 +155,10 @@ def test_a_comparison_without_rows(tmp_path):
         Plan.load(path)
     with pytest.raises(UnknownNameError, match="row 'x' is unknown"):
         Plan.load(rows=["x"])
+
+
+def test_what_the_file_says_of_its_data_set_does_not_hold_of_a_users_own(users_classes):
+    assert Plan.load(data="mnist").contents["data"] == {"name": "mnist", "validation": 0.16666667}
+    imports = Imports([users_classes])
+    plan = Plan.load(data="a_users_own:blobs", settings=["data.limit=90"], imports=imports)
+    assert plan.contents["data"] == {"name": "a_users_own:blobs", "limit": 90}
