@@ -2,7 +2,6 @@
 
 import re
 
-import numpy as np
 import pytest
 
 from neurosim.cli import main
@@ -103,19 +102,3 @@ def test_a_strangers_run_file_runs_nothing(scheme, altered, capsys, users_classe
         assert "scheme " in refuse(capsys, "run", "--resume", "--out", "r.h5", *named)
     assert main(["report", "r.h5"]) == 0 and main(["check", "r.h5"]) in (0, 3, 2)
     assert not (tmp_path / "gone").exists()
-
-
-def test_own_arrays_of_a_file(capsys, tmp_path):
-    draw, y = np.random.default_rng(0), np.arange(200) % 4
-    x = draw.normal(size=(200, 5)) + y[:, None]
-    np.savez(tmp_path / "mine.npz", x_train=x[:150], y_train=y[:150], x_test=x[150:], y_test=y[150:])
-    command = ["compare", "--data", "mine.npz", "--schemes", "backprop,frozen", *SHORT, "--out", "out"]
-    assert main(command) == 0
-    assert "backprop, frozen on mine.npz, hidden 9 tanh" in capsys.readouterr().out
-    import neurosim
-
-    with neurosim.open_run("out/frozen-seed1.h5") as run:
-        network = run.network()
-    assert network.populations["x"].shape == (5,) and network.populations["output"].shape == (4,)
-    (tmp_path / "elsewhere").mkdir()
-    assert main(["compare", "--resume", "--out", "out"]) == 0
