@@ -127,13 +127,13 @@ def resume(
     place: Place = data_dir
     if data is None:
         place, data = found_again(table, data_dir, started.data_dir, started.data_digest)
-    found = data
+    loaded = data
     same = data.digest() == started.data_digest
     require(same, f"folder {out}: its data set {data.name!r} has changed since; give the same files", RunFileError)
 
     def made(row: str, seed: int, path: Path) -> Job:
         there = path.exists()
-        return _reopened(started, row, seed, found, place, path, imports) if there else _prepared(started, row, seed, found, place)
+        return _reopened(started, row, seed, loaded, place, path, imports) if there else _prepared(started, row, seed, loaded, place)
 
     def train(job: Job, path: Path) -> None:
         if not path.exists():

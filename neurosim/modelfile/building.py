@@ -27,8 +27,8 @@ def load_data(table: Data, data_dir: str | os.PathLike[str] | None = None) -> da
 
 def _limited(data: datasets.DataSet, table: Data) -> datasets.DataSet:
     """Return a user's data set with the last of its training images held out, and no more of them than [data] says."""
-    said = f"data set {quoted(table.name)}: normalise {quoted(table.normalise)}"
-    require(table.normalise is None, f"{said}: expected none, since its function returns the values to use; leave it out")
+    label = f"data set {quoted(table.name)}: normalise {quoted(table.normalise)}"
+    require(table.normalise is None, f"{label}: expected none, since its function returns the values to use; leave it out")
     x, y, held_out = data.train.x, data.train.y, data.validation
     if table.validation and not len(held_out):
         kept = len(y) - round(table.validation * len(y))

@@ -59,8 +59,8 @@ def describe_data(data: DataSet) -> Contents:
     """Return the [data] table of a data set: what ``load`` was asked for, or the name of the caller's own arrays."""
     if not data.loaded:
         return {"name": data.name, "arrays": True}
-    found: Contents = _as_toml({key: value for key, value in data.loaded.items() if value})
-    return found
+    table: Contents = _as_toml({key: value for key, value in data.loaded.items() if value})
+    return table
 
 
 def state(value: Any, imports: Imports) -> Any:

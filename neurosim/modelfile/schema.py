@@ -24,8 +24,8 @@ from neurosim.tasks import Sizes, Task, default, task, tasks
 
 def imports_of(info: ValidationInfo) -> Imports:
     """Return the modules that the user named for what is being checked."""
-    found: Imports = (info.context or {}).get("imports", NO_IMPORTS)
-    return found
+    imports: Imports = (info.context or {}).get("imports", NO_IMPORTS)
+    return imports
 
 
 def _named(kind: str, value: Any) -> tuple[str, dict[str, Any]]:

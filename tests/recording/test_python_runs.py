@@ -236,7 +236,7 @@ def changed(attribute):
         (changed("pathway.step"), "scheme: step is not as it was made"),
         (lambda t: t.network.projections["x__hidden1"].w.fill(0), "network: x__hidden1.w is not as its seed makes it"),
         (lambda t: setattr(t, "augment", lambda x, generator: x), "data.augment"),
-        (lambda t: setattr(t.network.populations["hidden1"], "transfer", local()), "population hidden1: transfer: .*MyTanh"),
+        (lambda t: setattr(t.network.populations["hidden1"], "neurons", local()), "population hidden1: transfer: .*MyTanh"),
         (lambda t: setattr(t.network.projections["x__hidden1"], "rule", AMBIGUOUS), "x__hidden1: rule: .* does not make it again"),
     ],
 )
