@@ -132,8 +132,9 @@ def resume(
     require(same, f"folder {out}: its data set {data.name!r} has changed since; give the same files", RunFileError)
 
     def made(row: str, seed: int, path: Path) -> Job:
-        there = path.exists()
-        return _reopened(started, row, seed, loaded, place, path, imports) if there else _prepared(started, row, seed, loaded, place)
+        if path.exists():
+            return _reopened(started, row, seed, loaded, place, path, imports)
+        return _prepared(started, row, seed, loaded, place)
 
     def train(job: Job, path: Path) -> None:
         if not path.exists():
