@@ -12,7 +12,8 @@ import typer
 
 from neurosim.errors import NeurosimError, pasteable
 
-Data = Annotated[str | None, typer.Option("--data", help="Data set: a name such as digits or mnist, a path, or module:function.")]
+DATA = "Data set: digits, mnist, fashion-mnist, kuzushiji-mnist, cifar-10, diabetes, a path as mine.npz, or module:function."
+Data = Annotated[str | None, typer.Option("--data", help=DATA)]
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder that holds the data set's files.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key, as data.limit=1000.")]
 Backend = Annotated[str, typer.Option("--backend", help="auto, numpy, cupy, or cupy-tf32.")]

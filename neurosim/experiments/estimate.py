@@ -15,10 +15,9 @@ import numpy as np
 import psutil
 
 from neurosim.backends import Backend, DraftBackend, NumpyBackend, limits, select
-from neurosim.datasets import DataSet
-from neurosim.datasets.registry import REGISTRY, Entry, find
+from neurosim.datasets import DataSet, Entry
 from neurosim.errors import InputError, NotCapturableError, quoted, require
-from neurosim.modelfile.building import build_network, load_data
+from neurosim.modelfile.building import build_network, describe_data, load_data
 from neurosim.modelfile.schema import Data, ModelTable, Record
 from neurosim.network import Network
 from neurosim.recording.recorder import BUFFER
@@ -66,18 +65,14 @@ class Memory:
         return f"at most about {self.total / MEBIBYTE:,.0f} MiB ({parts})"
 
 
-def about(table: Data, data: DataSet | None = None) -> Entry:
-    """Return the sizes of a model's data set: those published, or those of a user's ``data``, which are loaded where not given."""
-    if is_published(table):
-        return find(table.name)
+def about(table: Data, data: DataSet | None = None, data_dir: str | os.PathLike[str] | None = None) -> Entry:
+    """Return the sizes of a model's data set: as they are known before it is loaded, or of ``data`` that are made."""
+    if not table.is_made:
+        return describe_data(table, data_dir)
     data = data or load_data(table)
     train = len(data.train) + len(data.validation)
-    return Entry(data.name, "", data.shape, data.classes, train, len(data.test), "", "", "", "")
-
-
-def is_published(table: Data) -> bool:
-    """Return whether a model's data set is one of those whose sizes are known before they are loaded."""
-    return table.name in REGISTRY and not table.arrays
+    sizes: dict[str, Any] = {"shape": data.shape, "classes": data.classes, "target_shape": data.target_shape}
+    return Entry(data.name, "", train=train, test=len(data.test), source="", licence="", citation="", normalisation="", **sizes)
 
 
 def drafted(table: ModelTable, backend: Backend | None = None, entry: Entry | None = None) -> tuple[Network, list[Trainer]]:
@@ -104,7 +99,7 @@ def _addresses(table: ModelTable) -> Iterator[None]:
 
 def _task_of(table: ModelTable, entry: Entry) -> Task:
     """Return the task of a model file, by the sizes of its data set."""
-    return table.task.on(Sizes(entry.shape, entry.classes))
+    return table.task.on(Sizes(entry.shape, entry.classes, entry.target_shape))
 
 
 def readout_of(task: Task) -> str:
@@ -130,7 +125,7 @@ def memory(table: ModelTable, data_dir: str | os.PathLike[str] | None = None, en
     data_dir : where the data would be read from; what is not read from a folder comes with, or through, scikit-learn
     """
     entry = entry or about(table.data)
-    if is_published(table.data) and entry.openml is None or not (data_dir or os.environ.get("NEUROSIM_DATA")):
+    if entry.openml is None or not (data_dir or os.environ.get("NEUROSIM_DATA")):
         import sklearn.datasets  # noqa: F401 some 90 MiB, which the run will hold
     available()  # CuPy, where it is installed, is another 150
     with _addresses(table):
@@ -192,10 +187,10 @@ def _neurons(network: Network) -> int:
 
 
 def _data(entry: Entry, network: Network, targets: int) -> int:
-    """Return the bytes of all images, as bytes, as float32 and as whether they are finite; a float64 network keeps another copy."""
+    """Return the bytes of all samples while they are loaded, and of targets; a float64 network keeps another copy of both."""
     pixels = (entry.train + entry.test) * math.prod(entry.shape)
     copy = entry.train * math.prod(entry.shape) * 8 if network.dtype == np.float64 else 0
-    return 6 * pixels + copy + entry.train * targets * (4 + network.dtype.itemsize)
+    return entry.bytes_a_value * pixels + copy + entry.train * targets * (4 + network.dtype.itemsize)
 
 
 def check_fits(

@@ -9,16 +9,18 @@ import numpy as np
 
 from neurosim.backends import Backend, DraftBackend, NumpyBackend
 from neurosim.catalogue import NO_IMPORTS, Imports, Named
-from neurosim.datasets.registry import find
+from neurosim.datasets.registry import REGISTRY, find
 from neurosim.errors import InputError, RunFileError, quoted, require
 from neurosim.experiments.estimate import readout_of
 from neurosim.modelfile.building import build_network
 from neurosim.modelfile.model_file import ModelFile, validated
 from neurosim.modelfile.reading import Contents, parsed
-from neurosim.modelfile.schema import Data, NetworkTable, Tasked
+from neurosim.modelfile.schema import Data, NetworkTable, TaskChoice, Tasked
 from neurosim.network import Network
 from neurosim.runfile import Run
 from neurosim.tasks import Classification, Sizes
+
+DIGITS = 9  # of a number of neurons
 
 
 class OpenRun(Run):
@@ -54,7 +56,7 @@ class OpenRun(Run):
         contents, state = self._contents(), self.checkpoint(epoch)
         source = f"run file {self.path}"
         table = validated(NetworkTable, contents.get("network", {}), f"{source}: network", self._imports)
-        shape, targets, readout = self._ends(contents)
+        shape, targets, readout = self._sizes(contents)
         seed = int(self.attributes["seed"])
 
         def built(backend: Backend) -> tuple[Network, dict[str, np.ndarray]]:
@@ -71,22 +73,32 @@ class OpenRun(Run):
             raise RunFileError(f"run file {self.path}: {cause}") from cause
         return network
 
-    def _ends(self, contents: Contents) -> tuple[tuple[int, ...], int | tuple[int, ...], str]:
-        """Return the shapes of the network's input and output, and the transfer of an output that states none.
+    def _sizes(self, contents: Contents) -> tuple[tuple[int, ...], int, str]:
+        """Return the shape of an input, the size of a target, and the transfer of an output that states none.
 
-        Of a file that does not note them, they are those of its published data.
+        A user's path in a stranger's file is never looked at.
         """
-        start, end = (self.attributes.get(key) for key in ("input_shape", "output_shape"))
-        if isinstance(start, np.ndarray) and isinstance(end, np.ndarray) and start.dtype.kind == end.dtype.kind == "i":
-            readout = str(self.attributes.get("readout", Classification.readout))
-            return tuple(map(int, start.ravel())), tuple(map(int, end.ravel())), readout
-        data = validated(Data, contents.get("data", {}), f"run file {self.path}: data", self._imports)
-        if data.arrays:
-            return (), 0, Classification.readout
-        entry = find(data.name)
+        source, given = f"run file {self.path}", contents.get("data")
         choice = {key: contents[key] for key in ("task",) if key in contents}
-        task = validated(Tasked, choice, f"run file {self.path}: task", self._imports).task.on(Sizes(entry.shape, entry.classes))
-        return entry.shape, task.size, readout_of(task)
+        task = validated(Tasked, choice, f"{source}: task", self._imports).task
+        if isinstance(given, dict) and (str(given.get("name")) not in REGISTRY or given.get("arrays")):
+            return self._noted_sizes(task)
+        data = validated(Data, contents.get("data", {}), f"{source}: data")
+        entry = find(data.name)
+        made = task.on(Sizes(entry.shape, entry.classes, entry.target_shape))
+        return entry.shape, made.size, readout_of(made)
+
+    def _noted_sizes(self, task: TaskChoice) -> tuple[tuple[int, ...], int, str]:
+        """Return what the file notes of data that are no published ones."""
+        if "data_shape" not in self.attributes:
+            return (), 0, Classification.readout  # of a trainer made in Python: its populations have their shapes
+        noted = [str(self.attributes.get(key, "")).split() for key in ("data_shape", "data_classes", "data_target_shape")]
+        known = all(number.isdecimal() and len(number) <= DIGITS for numbers in noted for number in numbers)
+        found = f"run file {self.path}: shape, classes and shape of targets of its data: {quoted(noted)}"
+        require(known and len(noted[1]) == 1, f"{found}: expected whole numbers; it is damaged", RunFileError)
+        shape, (classes,), target_shape = (tuple(map(int, numbers)) for numbers in noted)
+        made = task.on(Sizes(shape, classes, target_shape))
+        return shape, made.size, readout_of(made)
 
 
 def _fitting(name: str, array: np.ndarray, state: dict[str, np.ndarray]) -> np.ndarray:

@@ -14,9 +14,9 @@ import numpy as np
 from neurosim.backends import select
 from neurosim.catalogue import NO_IMPORTS, Imports
 from neurosim.datasets import DataSet
-from neurosim.datasets.registry import find
+from neurosim.datasets.registry import REGISTRY, find
 from neurosim.errors import DataError, InputError, RunFileError, quoted, require, utf8
-from neurosim.experiments.estimate import about, check_fits, fastest, is_published, readout_of
+from neurosim.experiments.estimate import about, check_fits, fastest, readout_of
 from neurosim.feedback import FeedbackPathway, pathways
 from neurosim.modelfile.building import build_network, build_trainer, load_data
 from neurosim.modelfile.model_file import ModelFile
@@ -64,17 +64,12 @@ class Job:
             "data_digest": self.data.digest(),
             "data_scale": self.data.scale,
             "data_content": self.data.content,
-            **shapes(self.network),
-            "readout": readout_of(self.trainers[0].task),
             **claims_of(self.trainers[0].pathway),
+            "data_shape": " ".join(map(str, self.data.shape)),
+            "data_classes": self.data.classes,
+            "data_target_shape": " ".join(map(str, self.data.target_shape)),
             **provenance(),
         }
-
-
-def shapes(network: Network) -> dict[str, Any]:
-    """Return the shapes of a network's ends, which its data decide."""
-    ends = {"input_shape": network.input_shape, "output_shape": network.populations[network.output].shape}
-    return {key: np.array(shape, np.int64) for key, shape in ends.items()}
 
 
 def claims_of(pathway: FeedbackPathway) -> dict[str, str]:
@@ -103,9 +98,9 @@ def prepare(
     seed = table.seed if seed is None else seed
     data_dir = data_dir or by_environment(table)
     chosen = None if backend == "auto" else select(backend)
-    if data is None and not is_published(table.data):
+    if data is None and table.data.is_made:
         data = load_data(table.data, data_dir)
-    entry = about(table.data, data)
+    entry = about(table.data, data, data_dir)
     check_fits(table, model.name, data_dir, chosen, entry)
     device = chosen or select(fastest(table, entry))
     data = data or load_data(table.data, data_dir)
@@ -118,7 +113,8 @@ def prepare(
 
 def by_environment(table: ModelTable) -> str | None:
     """Return the folder of data files that the environment names, for a data set that has any; the run file notes it."""
-    return os.environ.get("NEUROSIM_DATA") if is_published(table.data) and find(table.data.name).openml is not None else None
+    published = table.data.name in REGISTRY and not table.data.arrays
+    return os.environ.get("NEUROSIM_DATA") if published and find(table.data.name).openml is not None else None
 
 
 def _check_stated(model: ModelFile, data: DataSet | None = None) -> None:

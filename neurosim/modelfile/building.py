@@ -22,7 +22,13 @@ def load_data(table: Data, data_dir: str | os.PathLike[str] | None = None) -> da
     if made is not None:
         return _limited(made, table)
     normalise = tuple(table.normalise) if isinstance(table.normalise, list) else table.normalise
-    return datasets.load(table.name, data_dir=data_dir, validation=table.validation, normalise=normalise, limit=table.limit)
+    options: dict[str, Any] = {"test": table.test, "targets": table.targets, "limit": table.limit}
+    return datasets.load(table.name, data_dir=data_dir, validation=table.validation, normalise=normalise, **options)
+
+
+def describe_data(table: Data, data_dir: str | os.PathLike[str] | None = None) -> datasets.Entry:
+    """Return what is known of the data set of a model file before it is loaded: sizes and shapes."""
+    return datasets.describe(table.name, data_dir=data_dir, test=table.test, targets=table.targets)
 
 
 def _limited(data: datasets.DataSet, table: Data) -> datasets.DataSet:

@@ -183,6 +183,8 @@ class Data(Section):
     name : of a data set, or ``module:function`` that returns one, called with ``options``
     validation : the share of the training images, the last ones, that is held out
     arrays : the images are the caller's own, given in Python; no file holds them
+    test, targets : of a user's own file, ``name`` its path: the share of the samples that are tested on, where the file does not
+        split them (0.2 by default); "labels" or "real" where the file does not tell
     """
 
     name: str
@@ -191,6 +193,8 @@ class Data(Section):
     validation: float = Field(default=0.0, ge=0, lt=1)
     normalise: Any = None
     limit: int | None = None
+    test: float | None = Field(default=None, gt=0, lt=1)
+    targets: Literal["labels", "real"] | None = None
     augment: Augment | None = None
     _make: Callable[[], DataSet] | None = PrivateAttr(None)
 
@@ -202,6 +206,11 @@ class Data(Section):
             imports_of(info).find("data set", self.name)  # a module that was not named is an error before anything is made
             self._make = functools.partial(construct, "data set", {}, self.name, self.options, DataSet, imports_of(info))
         return self
+
+    @property
+    def is_made(self) -> bool:
+        """Whether the data are a user's function's, or arrays: nothing is known of them before they are there."""
+        return self.arrays or self._make is not None
 
     def made(self) -> DataSet | None:
         """Return what a user's function makes; None for a data set that is read."""

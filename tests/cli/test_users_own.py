@@ -2,8 +2,10 @@
 
 import re
 
+import numpy as np
 import pytest
 
+import neurosim
 from neurosim.cli import main
 from neurosim.runfile import Run
 
@@ -102,3 +104,32 @@ def test_a_strangers_run_file_runs_nothing(scheme, altered, capsys, users_classe
         assert "scheme " in refuse(capsys, "run", "--resume", "--out", "r.h5", *named)
     assert main(["report", "r.h5"]) == 0 and main(["check", "r.h5"]) in (0, 3, 2)
     assert not (tmp_path / "gone").exists()
+
+
+def test_own_arrays_of_a_file(capsys, tmp_path):
+    draw, y = np.random.default_rng(0), np.arange(200) % 4
+    x = draw.normal(size=(200, 5)) + y[:, None]
+    np.savez(tmp_path / "mine.npz", x_train=x[:150], y_train=y[:150], x_test=x[150:], y_test=y[150:])
+    command = ["compare", "--data", "mine.npz", "--schemes", "backprop,frozen", *SHORT, "--out", "out"]
+    assert main(command) == 0
+    assert "backprop, frozen on mine.npz, hidden 9 tanh" in capsys.readouterr().out
+    with neurosim.open_run("out/frozen-seed1.h5") as run:
+        network = run.network()
+    assert network.populations["x"].shape == (5,) and network.populations["output"].shape == (4,)
+    assert main(["compare", "--resume", "--out", "out"]) == 0
+
+
+@pytest.mark.parametrize("kind", ["real", "text", "split"])
+def test_files_of_all_kinds_take_part(kind, capsys, tmp_path):
+    """Real targets, texts as labels, a validation split of the file's: the output and its size follow."""
+    draw, y = np.random.default_rng(0), np.arange(200) % 4
+    x = draw.normal(size=(200, 5)) + y[:, None]
+    arrays = {"x": x, "y": x @ draw.normal(size=(5, 2)) if kind == "real" else np.array(["ant", "bee", "cat", "dog"])[y]}
+    if kind == "split":
+        parts = {"train": slice(0, 120), "validation": slice(120, 150), "test": slice(150, 200)}
+        arrays = {f"{name}_{part}": values[rows] for part, rows in parts.items() for name, values in (("x", x), ("y", y))}
+    np.savez(tmp_path / "mine.npz", **arrays)
+    assert main(["compare", "--data", "mine.npz", "--schemes", "backprop,frozen", *SHORT, "--out", "out"]) == 0, capsys.readouterr()
+    with neurosim.open_run("out/frozen-seed1.h5") as run:
+        output = run.network().populations["output"]
+    assert (output.neurons.name, output.shape) == (("linear", (2,)) if kind == "real" else ("softmax", (4,)))
