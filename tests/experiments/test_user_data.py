@@ -120,7 +120,7 @@ def test_the_environments_folder_is_that_of_named_data_sets(file, small, tmp_pat
 
 
 def test_schemes_are_compared_on_a_users_file(file, small, tmp_path):
-    found = compare(file, {"feedback_alignment": {}}, epochs=3, out=tmp_path / "out", quiet=True)
+    found = compare(file, {"feedback_alignment": {}}, epochs=30, out=tmp_path / "out", quiet=True)
     assert [result.scheme for result in found.results] == ["backprop", "feedback_alignment"]
     assert all(result.test_accuracy > 60 for result in found.results)
 
