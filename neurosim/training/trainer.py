@@ -94,7 +94,7 @@ class Trainer:
         self.network, self.pathway = network, pathway
         self.epochs, self.batch, self.shuffle, self.augment, self.name = epochs, batch, shuffle, augment, name
         self.seed = as_seed(seed)
-        self.commit = Commit(optimiser, network.backend)
+        self.commit = Commit(optimiser, network.backend, network)
         self.feedback_commit = Commit(feedback_optimiser or optimiser, network.backend)
         self.epoch = 0
         self.steps = 0
@@ -354,7 +354,7 @@ class Trainer:
         for group, commit, parameters in (("optimiser", self.commit, own), ("feedback_optimiser", self.feedback_commit, others)):
             for name, value in parameters.items():
                 layout[f"{group}|{name}:updates"] = (), np.dtype(np.int64)
-                layout |= {f"{group}|{name}:{key}": (value.shape, np.dtype(value.dtype)) for key in commit.chain.state_names}
+                layout |= {f"{group}|{name}:{key}": (value.shape, np.dtype(value.dtype)) for key in commit.state_names(name)}
         return layout | {name: ((), np.dtype(np.int64)) for name in ("position|epoch", "position|steps")}
 
     def restore(self, state: Mapping[str, Any]) -> None:
