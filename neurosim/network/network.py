@@ -14,6 +14,7 @@ from neurosim.network.population import Population
 from neurosim.network.projection import Projection
 from neurosim.network.sweep import Activity, Sweep, Teaching
 from neurosim.neurons import BatchNormalisation
+from neurosim.plasticity import PlasticityRule
 
 PRE_VARIABLES = frozenset({"rate", "drive", "potential"})
 POST_VARIABLES = PRE_VARIABLES | {"error"}
@@ -107,11 +108,16 @@ class Network:
         for p in self.projections.values():
             if p.rule is None:
                 continue
+            remembered = {state.name for state in p.rule.states} if isinstance(p.rule, PlasticityRule) else set()
             for side, wanted, known in (("pre", p.rule.pre, PRE_VARIABLES), ("post", p.rule.post, POST_VARIABLES)):
                 for name in sorted(wanted - known):
                     raise EquationError(
                         f"projection {p.name!r}: {name}_{side} is no variable of a rate population: expected one of "
                         f"{', '.join(f'{k}_{side}' for k in sorted(known))}; change the equation {quoted(p.rule.describe())}"
+                    )
+                for name in sorted(name for name in known if f"{name}_{side}" in remembered):
+                    raise EquationError(
+                        f"projection {p.name!r}: state {name}_{side} has the name of a variable of its population; give it another"
                     )
 
     def check_modulators(self, delivered: Collection[str], source: str = "the pathway") -> None:

@@ -105,9 +105,11 @@ class NormaliseIncoming(Constraint):
         self.of = of
 
     def constrain(self, backend: Backend, weight: Any, state: State) -> None:
-        xp = backend.xp
-        size = abs(weight).sum(axis=0, keepdims=True) if self.of == "sum" else xp.sqrt((weight * weight).sum(axis=0, keepdims=True))
-        weight *= weight.dtype.type(self.to) / (size + (size == 0))
+        largest = abs(weight).max(axis=0, keepdims=True)
+        shares = weight / (largest + (largest == 0))  # neither their sum nor their squares can overflow, or vanish
+        size = (abs(shares) if self.of == "sum" else shares * shares).sum(axis=0, keepdims=True)
+        size = size if self.of == "sum" else backend.xp.sqrt(size)
+        weight[...] = shares * (weight.dtype.type(self.to) / (size + (size == 0)))
 
 
 class Milestones(Update):
