@@ -52,7 +52,7 @@ class PlasticityEquation:
 
     in_time : whether it is written ``d<target>/dt = expression``
     pre, post : the variables of either side that it reads, without their suffix; states of the rule are among them
-    own : the synapse's own values that it reads: the target, and states of the synapse
+    synapse : the synapse's own values that it reads: the target, and states of the synapse
     modulators : those that it reads
     states : see ``Scope``
     """
@@ -63,7 +63,7 @@ class PlasticityEquation:
     expression: sympy.Expr
     pre: frozenset[str]
     post: frozenset[str]
-    own: frozenset[str]
+    synapse: frozenset[str]
     modulators: frozenset[str]
     states: frozenset[str]
 
@@ -100,7 +100,7 @@ def parse(text: str, constants: Mapping[str, float] | None = None, scope: Scope 
         expression=expression,
         pre=frozenset(name.removesuffix("_pre") for name in read if VARIABLE.fullmatch(name) and name.endswith("_pre")),
         post=frozenset(name.removesuffix("_post") for name in read if VARIABLE.fullmatch(name) and name.endswith("_post")),
-        own=frozenset(name for name in read - modulators if not VARIABLE.fullmatch(name)),
+        synapse=frozenset(name for name in read - modulators if not VARIABLE.fullmatch(name)),
         modulators=frozenset(modulators),
         states=scope.states,
     )

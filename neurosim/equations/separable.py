@@ -32,11 +32,11 @@ Polynomial = dict[Monomial, float]
 class Term:
     """One product c(w) * P(pre) * Q(post) * M(modulators); what does not occur is the number 1.
 
-    own : of the synapse's own values, and of states of the two neurons
+    synapse : of the synapse's own values, and of states of the two neurons
     modulators : only where neither side occurs
     """
 
-    own: sympy.Expr
+    synapse: sympy.Expr
     pre: sympy.Expr
     post: sympy.Expr
     modulators: sympy.Expr = field(default_factory=lambda: sympy.Integer(1))
@@ -70,7 +70,7 @@ class _Reads:
     modulators: frozenset[str]
 
     def parts(self, expression: sympy.Expr) -> set[str]:
-        """Return where its variables stand: ``pre``, ``post``, ``own``, ``modulators``."""
+        """Return where its variables stand: ``pre``, ``post``, ``synapse``, ``modulators``."""
         return {self._part(symbol.name) for symbol in expression.free_symbols}
 
     def _part(self, name: str) -> str:
@@ -78,7 +78,7 @@ class _Reads:
 
     def changing(self, expression: sympy.Expr) -> set[str]:
         """Return ``parts`` of those variables that differ from sample to sample."""
-        return {self._part(s.name) for s in expression.free_symbols if s.name not in self.states} - {"own"}
+        return {self._part(s.name) for s in expression.free_symbols if s.name not in self.states} - {"synapse"}
 
     def place(self, expression: sympy.Expr) -> str | None:
         """Return the one part that a factor belongs to, or None where it belongs to several.
@@ -87,11 +87,11 @@ class _Reads:
         """
         parts, changing = self.parts(expression), self.changing(expression)
         if not changing:
-            return f"state_{parts.pop()}" if parts in ({"pre"}, {"post"}) else "own"
+            return f"state_{parts.pop()}" if parts in ({"pre"}, {"post"}) else "synapse"
         (*sides,) = parts - {"modulators"}
         if not sides:
             return "modulators"
-        return sides[0] if len(sides) == 1 and sides[0] != "own" else None
+        return sides[0] if len(sides) == 1 and sides[0] != "synapse" else None
 
 
 class _Expansion:
@@ -181,20 +181,20 @@ def _term(monomial: Monomial, number: float, reads: _Reads) -> Term:
     if not math.isfinite(number):
         raise EquationError("a factor of its terms is beyond floating point: expected finite numbers; use smaller constants")
     parts: dict[str, list[tuple[sympy.Expr, sympy.Expr]]] = {
-        name: [] for name in ("own", "pre", "post", "modulators", "state_pre", "state_post")
+        name: [] for name in ("synapse", "pre", "post", "modulators", "state_pre", "state_post")
     }
     for base, exponent in monomial:
         place = reads.place(base)
         assert place is not None, "an expansion holds no factor that mixes the sides"
         parts[place].append((base, exponent))
     for side in ("pre", "post"):
-        parts[side if parts[side] else "own"] += parts[f"state_{side}"]
+        parts[side if parts[side] else "synapse"] += parts[f"state_{side}"]
     factors, beside = parts.pop("modulators"), next((parts[side] for side in ("post", "pre") if parts[side]), None)
     if beside is not None:
         beside += factors
         factors = []
-    own, pre, post = _multiplied(parts["own"], number), _multiplied(parts["pre"], 1.0), _multiplied(parts["post"], 1.0)
-    return Term(own, pre, post, _multiplied(factors, 1.0))
+    synapse, pre, post = _multiplied(parts["synapse"], number), _multiplied(parts["pre"], 1.0), _multiplied(parts["post"], 1.0)
+    return Term(synapse, pre, post, _multiplied(factors, 1.0))
 
 
 def _multiplied(factors: Iterable[tuple[sympy.Expr, sympy.Expr]], number: float) -> sympy.Expr:
@@ -206,7 +206,7 @@ def _multiplied(factors: Iterable[tuple[sympy.Expr, sympy.Expr]], number: float)
 def _side(name: str) -> str:
     if name.endswith("_pre"):
         return "pre"
-    return "post" if name.endswith("_post") else "own"
+    return "post" if name.endswith("_post") else "synapse"
 
 
 def _too_many() -> EquationError:

@@ -14,7 +14,7 @@ from neurosim.backends.base import generator
 from neurosim.connectivity import Connectivity, connectivity, initialiser
 from neurosim.errors import ShapeError, quoted, require
 from neurosim.network.population import Population
-from neurosim.plasticity import Proposal, Rule, Shapes, Synapses, Update, chain, error_driven
+from neurosim.plasticity import Proposal, Rule, Shapes, Start, Synapses, Update, chain, error_driven
 
 MOST_BYTES = 2**62  # of weights: what can be counted
 
@@ -102,6 +102,9 @@ class Projection:
         """Let the rule begin with nothing remembered."""
         shapes = Shapes(tuple(self.w.shape), self.pre_shape, self.post_shape)
         starts = {} if self.rule is None else self.rule.initial_state(shapes)
+        for name, start in starts.items():
+            what = f"projection {self.name!r}: start of the rule's state {quoted(name)}: {quoted(start)}"
+            require(isinstance(start, Start), f"{what}: expected a Start; give one such as Start(shapes.pre)")
         make, dtype = self.backend.initial, self.w.dtype
         self.state = {name: make(functools.partial(np.full, *start), start.shape, dtype) for name, start in starts.items()}
 

@@ -7,12 +7,13 @@ import functools
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, Protocol
 
 from neurosim.backends import Backend
 from neurosim.catalogue import Stated
-from neurosim.equations import DEFAULT_MODULATORS, PlasticityEquation, Term, compile_expression, names_in, parse, separate
+from neurosim.equations import DEFAULT_MODULATORS, PlasticityEquation, names_in, parse, separate
 from neurosim.errors import EquationError, quoted, require
+from neurosim.plasticity.products import Compiled, Program, Values, compile_term, mean_bias_change, mean_change
 from neurosim.plasticity.state import Given, Shapes, Start, StateEquation, States
 
 Variables = Mapping[str, Any]
@@ -181,12 +182,12 @@ class PlasticityRule(Rule):
         return {state.name: state.first(shapes) for state in self.states}
 
     def delta(self, pre: Variables, post: Variables, synapses: Synapses) -> Proposal:
-        values = _Values.of({name: pre[name] for name in self.pre}, {name: post[name] for name in self.post}, synapses)
+        values = Values.of({name: pre[name] for name in self.pre}, {name: post[name] for name in self.post}, synapses)
         old, program = values.beside({state.name: synapses.state[state.name] for state in self.states}), self._program(synapses)
         state = {one.name: self._advanced(one, program, old) for one in self.states}
         new = values.beside(state)
         dw = self._change(program.weight, new)
-        db = _bias(program.bias_terms, new) if program.bias_terms and synapses.b is not None else None
+        db = mean_bias_change(program.bias_terms, new) if program.bias_terms and synapses.b is not None else None
         return Proposal(dw, db, state)
 
     def describe(self) -> str:
@@ -199,12 +200,12 @@ class PlasticityRule(Rule):
         if xp.__name__ not in self._programs:
             self._programs[xp.__name__] = Program(
                 Compiled.of(self.equation, self.terms, xp),
-                [_compiled(term, xp) for term in self.bias_terms],
+                [compile_term(term, xp) for term in self.bias_terms],
                 {state.name: Compiled.of(state.equation, state.terms, xp) for state in self.states},
             )
         return self._programs[xp.__name__]
 
-    def _advanced(self, state: StateEquation, program: Program, values: _Values) -> Any:
+    def _advanced(self, state: StateEquation, program: Program, values: Values) -> Any:
         """Return a state's next value: one explicit Euler step of dt = 1, by the batch's mean."""
         equation, before = program.states[state.name], values.state[state.name]
         if state.side == "synapse":
@@ -212,10 +213,10 @@ class PlasticityRule(Rule):
         change = equation.whole(values.pre if state.side == "pre" else values.post)
         return before + (change.mean(axis=0) if state.reads_samples else change)
 
-    def _change(self, equation: Compiled, values: _Values) -> Any:
-        return _separable(equation.terms, values) if self.method == "separable" else self._explicit(equation.whole, values)
+    def _change(self, equation: Compiled, values: Values) -> Any:
+        return mean_change(equation.terms, values) if self.method == "separable" else self._explicit(equation.whole, values)
 
-    def _explicit(self, function: Any, values: _Values) -> Any:
+    def _explicit(self, function: Any, values: Values) -> Any:
         """Evaluate an equation for every synapse, one sample at a time."""
         synapses = values.synapses
         require(synapses.all_to_all, "rule method 'explicit' needs an all_to_all projection; use one")
@@ -229,138 +230,7 @@ class PlasticityRule(Rule):
         return total / total.dtype.type(values.batch)
 
 
-@dataclass(frozen=True)
-class _Values:
-    """What the equations of one rule read in one batch, by name as they write it.
-
-    samples : variables of both sides, (batch, *shape of that side)
-    state : the rule's, each of its own shape
-    own : what every synapse has, in shapes that go with the weights: ``w``, states of the synapse and of either side
-    """
-
-    synapses: Synapses
-    samples: Variables
-    state: Variables
-    own: Variables
-
-    @staticmethod
-    def of(pre: Variables, post: Variables, synapses: Synapses) -> _Values:
-        samples = {f"{name}_pre": value for name, value in pre.items()} | {f"{name}_post": value for name, value in post.items()}
-        return _Values(synapses, samples, {}, {"w": synapses.w})
-
-    def beside(self, state: Variables) -> _Values:
-        """Return these values with ``state`` as the rule's."""
-        synapses, own = self.synapses, {"w": self.synapses.w}
-        for name, value in state.items():
-            own[name] = value
-            if synapses.all_to_all and name.endswith(("_pre", "_post")):
-                own[name] = value.reshape(-1, 1) if name.endswith("_pre") else value.reshape(1, -1)
-        return _Values(synapses, self.samples, state, own)
-
-    @property
-    def batch(self) -> int:
-        """How many samples there are; a rule that reads no population and no modulator has one."""
-        changing = [*self.samples.values(), *self.synapses.modulators.values()]
-        return len(changing[0]) if changing else 1
-
-    @functools.cached_property
-    def pre(self) -> Variables:
-        """What an expression of the presynaptic side reads: its variables, its states, and modulators."""
-        return self._of_side("pre")
-
-    @functools.cached_property
-    def post(self) -> Variables:
-        """What an expression of the postsynaptic side reads."""
-        return self._of_side("post")
-
-    def _of_side(self, side: str) -> Variables:
-        samples = {name: value for name, value in self.samples.items() if name.endswith(f"_{side}")}
-        states = {name: value for name, value in self.state.items() if name.endswith(f"_{side}")}
-        axes = max([value.ndim for value in samples.values()] + [value.ndim + 1 for value in states.values()], default=1)
-        shared = {name: value.reshape(-1, *[1] * (axes - 1)) for name, value in self.synapses.modulators.items()}
-        return samples | states | shared
-
-    def of_sample(self, k: int) -> Variables:
-        """Return everything for the sample ``k``, in shapes that go with an all-to-all projection's weights."""
-        samples = {n: v[k].reshape(-1, 1) if n.endswith("_pre") else v[k].reshape(1, -1) for n, v in self.samples.items()}
-        return {**self.own, **samples, **{name: value[k] for name, value in self.synapses.modulators.items()}}
-
-
-def _separable(terms: Sequence[CompiledTerm], values: _Values) -> Any:
-    """Return the mean over the batch of a sum of terms, of the weights' shape; nothing else has this array."""
-    synapses = values.synapses
-    total: Any = 0.0
-    for number, (factor, pre, post, modulators) in enumerate(terms):
-        part = factor(values.own)
-        if pre or post:
-            product = _summed(pre and pre(values.pre), post and post(values.post), synapses)
-            product *= product.dtype.type(1 / values.batch)
-            part = product if isinstance(part, int | float) and part == 1 else part * product
-        elif modulators:
-            part = part * modulators(synapses.modulators).mean()
-        total = part if number == 0 else total + part
-    if isinstance(total, int | float):
-        return synapses.backend.xp.full_like(synapses.w, total)
-    # one side alone is one row or column of the weights; and optimisers write into what is proposed
-    whole = total.shape == synapses.w.shape and not any(total is value for value in values.own.values())
-    return total if whole else synapses.backend.xp.zeros_like(synapses.w) + total
-
-
-def _bias(terms: Sequence[CompiledTerm], values: _Values) -> Any:
-    """Return the mean over the batch of a bias's terms, (*post)."""
-    synapses = values.synapses
-    total, states = synapses.backend.xp.zeros_like(synapses.b), {"b": synapses.b} | dict(values.state)
-    for factor, _, post, modulators in terms:
-        part = factor(states)
-        if post:
-            part = part * post(values.post).mean(axis=0)
-        elif modulators:
-            part = part * modulators(synapses.modulators).mean()
-        total += part
-    return total
-
-
-def _summed(pre: Any, post: Any, synapses: Synapses) -> Any:
-    """Return the sum over the batch of pre times post, shaped to go with the weights; None is a side that does not occur."""
-    if pre is not None and post is not None:
-        return synapses.connectivity.correlate(synapses.backend, pre, post)
-    total = (post if pre is None else pre).sum(axis=0)
-    if not synapses.all_to_all:
-        return total
-    return total.reshape(-1, 1) if post is None else total.reshape(1, -1)
-
-
 def _balances(equation: PlasticityEquation) -> bool:
     """Return whether a change reads the weight or a state of the rule, and so comes to rest where its terms balance."""
     read = {f"{name}_pre" for name in equation.pre} | {f"{name}_post" for name in equation.post}
-    return bool(equation.own or read & equation.states)
-
-
-# functions of name -> array for own values, pre side, post side, modulators; None for what does not occur
-CompiledTerm = tuple[Any, Any, Any, Any]
-
-
-class Compiled(NamedTuple):
-    """One equation for one array module: as terms, and as an expression whole."""
-
-    terms: list[CompiledTerm]
-    whole: Any
-
-    @staticmethod
-    def of(equation: PlasticityEquation, terms: Sequence[Term], xp: Any) -> Compiled:
-        return Compiled([_compiled(term, xp) for term in terms], compile_expression(equation.expression, xp))
-
-
-class Program(NamedTuple):
-    """A rule's equations for one array module; those of its states by their names."""
-
-    weight: Compiled
-    bias_terms: list[CompiledTerm]
-    states: dict[str, Compiled]
-
-
-def _compiled(term: Term, xp: Any) -> CompiledTerm:
-    """Return a term's functions of a mapping name -> array."""
-    parts = (term.pre, term.post, term.modulators)
-    pre, post, modulators = (None if part.is_number else compile_expression(part, xp) for part in parts)
-    return compile_expression(term.own, xp), pre, post, modulators
+    return bool(equation.synapse or read & equation.states)

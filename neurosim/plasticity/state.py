@@ -1,4 +1,7 @@
-"""What a rule remembers from step to step: of each presynaptic neuron, of each postsynaptic neuron, or of each synapse."""
+"""What a rule remembers from step to step: of each presynaptic neuron, of each postsynaptic neuron, or of each synapse.
+
+A sample of a static network has no time within it, so that a state is one for all samples of a batch.
+"""
 
 from __future__ import annotations
 
@@ -93,11 +96,11 @@ class States:
 
     def scope(self, side: str | None = None) -> Scope:
         """Return what an equation may read: the rule's own, or that of a state of ``side``."""
-        names = {name: _full(own, name) for own, name, *_ in self.given if own == (side or "synapse")}
+        names = {name: _full(of, name) for of, name, *_ in self.given if of == (side or "synapse")}
         if side == "synapse":
             names["w"] = "w"
         sides = frozenset({side} if side in ("pre", "post") else {"pre", "post"})
-        steady = frozenset(_full(own, name) for own, name, *_ in self.given if own != "synapse")
+        steady = frozenset(_full(of, name) for of, name, *_ in self.given if of != "synapse")
         return Scope(sides, names, steady, self.modulators)
 
     def equations(self, constants: Mapping[str, float], separable: bool) -> tuple[StateEquation, ...]:

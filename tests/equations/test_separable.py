@@ -20,15 +20,15 @@ TREES = st.recursive(
 @given(TREES)
 def test_polynomials_separate_into_terms_that_sum_to_the_equation(text):
     equation = parse(f"dw = {text}")
-    total = sum((t.own * t.pre * t.post for t in separate(equation)), sympy.Integer(0))
+    total = sum((t.synapse * t.pre * t.post for t in separate(equation)), sympy.Integer(0))
     assert sympy.expand(total - equation.expression) == 0
     for term in separate(equation):
         assert {s.name for s in term.pre.free_symbols} <= {"rate_pre"}
         assert {s.name for s in term.post.free_symbols} <= {"rate_post", "error_post"}
-        assert {s.name for s in term.own.free_symbols} <= {"w"}
+        assert {s.name for s in term.synapse.free_symbols} <= {"w"}
 
 
-SIDES = {"own": {"w"}, "pre": {"rate_pre", "drive_pre"}, "post": {"rate_post", "error_post"}}
+SIDES = {"synapse": {"w"}, "pre": {"rate_pre", "drive_pre"}, "post": {"rate_post", "error_post"}}
 VALUES = {"w": 0.7, "rate_pre": 1.3, "drive_pre": -0.4, "rate_post": 0.6, "error_post": -1.1}
 
 
@@ -67,8 +67,8 @@ def test_terms_sum_to_the_equation(text, terms):
         ("dw = rate_pre**rate_post", "rate_pre**rate_post mixes"),
         ("dw = exp(rate_pre * rate_post)", "exp(rate_post*rate_pre) mixes"),
         ("dw = int(rate_pre > rate_post)", "int(rate_pre > rate_post) mixes"),
-        ("dw = w / (rate_pre + w)", "mixes own and pre"),
-        ("dw = (rate_pre + w) % 2", "(rate_pre + w) % 2 mixes own and pre"),
+        ("dw = w / (rate_pre + w)", "mixes pre and synapse"),
+        ("dw = (rate_pre + w) % 2", "(rate_pre + w) % 2 mixes pre and synapse"),
         ("dw = sqrt(rate_pre * rate_post)", "sqrt(rate_post*rate_pre) mixes"),
     ],
 )

@@ -294,7 +294,7 @@ REFUSED = [
     ({"post": {"c": "dc/dt = e"}, "synapse": {"e_": "de_/dt = w"}}, None),  # e is Euler's number
     ({"post": {"c": "dc/dt = u"}, "synapse": {"u": "du/dt = w"}}, "name 'u' is not local"),
     ({"synapse": {"u": "du/dt = tanh(rate_pre + rate_post)"}}, r"tanh\(rate_post \+ rate_pre\) mixes"),
-    ({"synapse": {"u": "du/dt = tanh(w * reward)"}}, r"mixes modulators and own variables"),
+    ({"synapse": {"u": "du/dt = tanh(w * reward)"}}, r"mixes modulators and synapse variables"),
     ({"post": {"c": "dc = rate_post"}}, "expected 'dc/dt = ...'"),
     ({"post": {"c": "dd/dt = rate_post"}}, "expected 'dc/dt = ...'"),
     ({"post": {"c": "dc/dt = sum(rate_post)"}}, "function 'sum' is unknown"),
