@@ -120,17 +120,17 @@ class Network:
                         f"projection {p.name!r}: state {name}_{side} has the name of a variable of its population; give it another"
                     )
 
-    def check_modulators(self, delivered: Collection[str], source: str = "the pathway") -> None:
+    def check_modulators(self, delivered: Collection[str], source: str = "the step") -> None:
         """Raise InputError where a rule reads a modulator that is not ``delivered``.
 
         source : what delivers them, as the message calls it
         """
         for p in self.projections.values():
-            for name in sorted(frozenset() if p.rule is None else p.rule.modulators - set(delivered)):
+            for name in sorted(set() if p.rule is None else set(p.rule.modulators) - set(delivered)):
                 known = ", ".join(sorted(delivered)) or "none"
                 raise InputError(
                     f"projection {p.name!r}: rule {quoted(p.rule.describe())} reads the modulator {quoted(name)}: {source} "
-                    f"delivers {known}; use a pathway that delivers it, or give a constant of that name"
+                    f"delivers {known}; use a task that delivers it, such as Reward, or give a constant of that name"
                 )
 
     def incoming(self, population: str) -> list[Projection]:
@@ -226,8 +226,10 @@ class Network:
 
         Raises InputError where a rule reads a modulator that is not there, ShapeError where one is of another shape.
         """
-        self.check_modulators(modulators or ())
-        shared = {name: self._modulator(name, value, sweep) for name, value in (modulators or {}).items()}
+        modulators = modulators or {}
+        self.check_modulators(modulators)
+        needed = {name for p in self.projections.values() if p.rule is not None for name in p.rule.modulators}
+        shared = {name: self._modulator(name, modulators[name], sweep) for name in sorted(needed)}
         deltas: dict[str, Any] = {}
         states: dict[str, Any] = {}
         for projection in self.projections.values():

@@ -79,7 +79,7 @@ class Bench:
         for name, change in self.scheme.adapt(self.sweep, self.target, teaching, draws).items():
             self.scheme.parameters()[name][...] += 0.1 * change
         self.scheme.remember(self.sweep)
-        self.scheme.calibrate(iter([(self.sweep, self.target.argmax(axis=1))]))
+        self.scheme.calibrate(iter([(self.sweep, self.target)]))
 
     def kept(self):
         """Return the pathway's arrays, and what it says from then on."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from neurosim.datasets import from_arrays
-from neurosim.feedback import pathways
+from neurosim.feedback import pathway
 from neurosim.network import Network, Population, Projection
 from neurosim.plasticity import (
     SGD,
@@ -22,6 +22,7 @@ from neurosim.plasticity import (
     rules,
     three_factor,
 )
+from neurosim.tasks import Classification
 from neurosim.training import Trainer
 from neurosim.training.captured import CapturedStep
 
@@ -68,17 +69,13 @@ CASES = [pytest.param(make, id=name) for name, make in rules().items()] + [
 ]
 
 
-class Rewarded(Network):
-    """Rewards each sample by how sure its output is."""
-
-    def propose(self, sweep, teaching, modulators=None):
-        return super().propose(sweep, teaching, {"reward": sweep.rate[self.output].max(axis=1) - 0.1})
-
-
-class Rewarding(pathways()["backprop"]):
-    """Back-propagation to networks that reward themselves."""
+class Praise(Classification):
+    """Rewards each class differently, whatever the network did."""
 
     modulators = ("reward",)
+
+    def broadcast(self, outcome):
+        return {"reward": (outcome * np.linspace(-0.5, 1.0, 4, dtype=outcome.dtype)).sum(axis=1)}
 
 
 def data():
@@ -92,8 +89,8 @@ def trained(rule, dtype="float64", connectivity="all_to_all"):
     populations = [Population("x", 12), Population("hidden", size, transfer="tanh"), Population("output", 4, transfer="softmax")]
     initial = 0.3 if connectivity == "one_to_one" else "glorot"
     hidden = Projection("x", "hidden", rule=rule, connectivity=connectivity, initial=initial)
-    network = Rewarded(populations, [hidden, Projection("hidden", "output")], seed=3, dtype=dtype)
-    trainer = Trainer(network, Rewarding(), SGD(0.05), epochs=1, batch=16, seed=1)
+    network = Network(populations, [hidden, Projection("hidden", "output")], seed=3, dtype=dtype)
+    trainer = Trainer(network, pathway("backprop"), SGD(0.05), epochs=1, batch=16, seed=1, task=Praise(4))
     trainer.check(data())
     network.projections["x__hidden"].parameters["b"] += 0.1  # a bias of zero hides what multiplies it
     before = {name: np.array(value) for name, value in network.parameters().items()}
@@ -159,7 +156,7 @@ def test_a_warm_step_of_a_rule_with_state_asks_for_no_memory(make):
     populations = [Population("x", 12), Population("hidden", n, transfer="tanh"), Population("output", 4, transfer="softmax")]
     optimiser = chain(SGD(0.05), Bounds(-1, 1), OneSign(), NormaliseIncoming(1.0))
     projections = [Projection("x", "hidden", rule=make(), optimiser=optimiser), Projection("hidden", "output")]
-    made = Trainer(Rewarded(populations, projections), Rewarding(), SGD(0.05), epochs=1, batch=48)
+    made = Trainer(Network(populations, projections), pathway("backprop"), SGD(0.05), epochs=1, batch=48, task=Praise(4))
     made.check(data())
     (phase,) = made.pathway.phases
     program = made.network.backend.capture(made.recorded(phase))
@@ -181,8 +178,8 @@ def test_a_run_with_states_and_constraints_is_restored_bit_by_bit():
         populations = [Population("x", 12), Population("hidden", 7, transfer="tanh"), Population("output", 4, transfer="softmax")]
         optimiser = chain(Momentum(0.05), OneSign(), NormaliseIncoming(1.0, of="norm"))
         hidden = Projection("x", "hidden", rule=three_factor(), optimiser=optimiser)
-        network = Rewarded(populations, [hidden, Projection("hidden", "output", rule=bcm())], seed=3)
-        trainer = Trainer(network, Rewarding(), Adam(0.01), epochs=4, batch=16, seed=1)
+        network = Network(populations, [hidden, Projection("hidden", "output", rule=bcm())], seed=3)
+        trainer = Trainer(network, pathway("backprop"), Adam(0.01), epochs=4, batch=16, seed=1, task=Praise(4))
         trainer.check(data())
         return trainer
 

@@ -10,9 +10,13 @@ from hypothesis import strategies as st
 
 from neurosim.backends import NumpyBackend
 from neurosim.connectivity import Dense
+from neurosim.datasets import from_arrays
 from neurosim.errors import EquationError, InputError, ShapeError
+from neurosim.feedback import pathway
 from neurosim.network import Network, Population, Projection
-from neurosim.plasticity import PlasticityRule, Shapes, Start, Synapses, bcm, covariance, three_factor
+from neurosim.plasticity import SGD, PlasticityRule, Rule, Shapes, Start, Synapses, bcm, covariance, three_factor
+from neurosim.tasks import Classification, Reward
+from neurosim.training import Trainer
 
 STEPS, BATCH, N_PRE, N_POST = 50, 4, 5, 3
 DRAW = np.random.default_rng(7)
@@ -271,12 +275,49 @@ def test_a_modulator_is_a_number_or_one_a_sample():
 
 def test_a_modulator_that_is_not_delivered_is_refused_in_one_line():
     made = network(three_factor())
-    said = r"^projection 'x__y': rule .* reads the modulator 'reward': scheme 'backprop' delivers novelty; use [^\n]*$"
+    said = r"^projection 'x__y': rule .* reads the modulator 'reward': task 'mine' delivers novelty; use [^\n]*$"
     with pytest.raises(InputError, match=said):
-        made.check_modulators(("novelty",), "scheme 'backprop'")
+        made.check_modulators(("novelty",), "task 'mine'")
     made.check_modulators({"reward", "novelty"})
-    with pytest.raises(InputError, match="reads the modulator 'reward': the pathway delivers none"):
+    with pytest.raises(InputError, match="reads the modulator 'reward': the step delivers none"):
         made.propose(made.sweep(X[0]), {})
+
+
+def with_reward(task):
+    """Return a trainer whose hidden projection learns by a three-factor rule, joined to data with three classes."""
+    x, y = DRAW.normal(size=(40, N_PRE)), np.arange(40) % 3
+    populations = [Population("x", N_PRE), Population("hidden", 4, transfer="tanh"), Population("output", 3, transfer="softmax")]
+    made = Network(populations, [Projection("x", "hidden", rule=three_factor()), Projection("hidden", "output")], seed=1)
+    trainer = Trainer(made, pathway("backprop"), SGD(1.0), task=task, epochs=1, batch=10)
+    trainer.fit(from_arrays(x, y, x, y))
+    return trainer
+
+
+def test_a_task_that_rewards_reaches_the_rule_and_one_that_does_not_is_refused():
+    made = with_reward(Reward(3))
+    assert all(step.program is not None for step in made._programs.values())
+    assert all(made.network.memory()["x__hidden.eligibility"].any(axis=0))
+    said = "^projection 'x__hidden': rule .* reads the modulator 'reward': task 'classification' delivers none; use [^\n]*$"
+    with pytest.raises(InputError, match=said):
+        with_reward(Classification(3))
+
+
+def test_a_start_of_another_kind_is_refused_in_one_line():
+    class Older(Rule):
+        pre = post = frozenset()
+
+        def initial_state(self, shapes):
+            return {"trace": shapes.pre}
+
+        def delta(self, pre, post, synapses):
+            raise AssertionError
+
+        def describe(self):
+            return "older"
+
+    said = "^projection 'x__y': start of the rule's state 'trace': [^\n]*expected a Start; give one such as [^\n]*$"
+    with pytest.raises(InputError, match=said):
+        network(Older())
 
 
 def test_names_of_modulators_are_the_rule_s_to_give():
