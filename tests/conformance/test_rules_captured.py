@@ -1,5 +1,6 @@
 """Every named rule, and a spread of equations: a captured step does what array code does, and is in fact captured."""
 
+import copy
 import tracemalloc
 
 import numpy as np
@@ -173,7 +174,7 @@ def test_a_warm_step_of_a_rule_with_state_asks_for_no_memory(make):
     assert min(asked) < 4 * 12 * n, "bytes of the weights"  # the interpreter itself takes 2 to 9 kB
 
 
-def test_a_run_with_states_and_constraints_is_restored_bit_by_bit():
+def test_a_run_with_states_and_constraints_is_restored_and_copied_bit_by_bit():
     def made():
         populations = [Population("x", 12), Population("hidden", 7, transfer="tanh"), Population("output", 4, transfer="softmax")]
         optimiser = chain(Momentum(0.05), OneSign(), NormaliseIncoming(1.0, of="norm"))
@@ -193,8 +194,13 @@ def test_a_run_with_states_and_constraints_is_restored_bit_by_bit():
     assert {(name, value.shape) for name, value in state.items()} <= {(name, shape) for name, (shape, _) in layout.items()}
     assert "optimiser|x__hidden.b:1.sign" not in layout, "a bias has no sign to keep"
     resumed.restore(state)
+    copied = copy.deepcopy(stopped)
     for _ in range(2):
         resumed.run_epoch(data())
+        copied.run_epoch(data())
     assert any("eligibility" in name for name in state) and any("1.sign" in name for name in state)
     for name, value in whole.state().items():
         np.testing.assert_array_equal(resumed.state()[name], value, err_msg=name)
+        np.testing.assert_array_equal(copied.state()[name], value, err_msg=name)
+    for name, value in stopped.state().items():  # nothing is shared with the copy
+        np.testing.assert_array_equal(value, state[name], err_msg=name)

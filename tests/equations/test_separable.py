@@ -6,7 +6,7 @@ import sympy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neurosim.equations import compile_expression, parse, separate
+from neurosim.equations import FUNCTIONS, Scope, compile_expression, parse, separate
 from neurosim.errors import EquationError
 
 LEAVES = st.sampled_from(["rate_pre", "rate_post", "error_post", "w", "2.0", "0.5"])
@@ -76,3 +76,40 @@ def test_what_cannot_be_separated_is_named(text, mixed):
     with pytest.raises(EquationError) as caught:
         separate(parse(text))
     assert mixed in str(caught.value) and "method='explicit'" in str(caught.value)
+
+
+# ---------------------------------------------------------------------- states of a side, and modulators
+
+SCOPE = Scope(names={"u": "u"}, states=frozenset({"c_pre", "c_post"}), modulators=frozenset({"reward"}))
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("rate_post * (rate_post - c_post) * rate_pre", ("1", "rate_pre", "rate_post*(rate_post - c_post)", "1")),
+        ("c_post * rate_pre", ("c_post", "rate_pre", "1", "1")),
+        ("c_post * c_pre", ("c_post*c_pre", "1", "1", "1")),
+        ("reward * u", ("u", "1", "1", "reward")),
+        ("reward * rate_pre * c_post", ("c_post", "rate_pre*reward", "1", "1")),
+        ("reward * rate_pre * rate_post", ("1", "rate_pre", "rate_post*reward", "1")),
+        ("(w - c_post) * rate_pre * rate_post", ("w - c_post", "rate_pre", "rate_post", "1")),
+        ("tanh(c_pre * reward)", ("1", "tanh(c_pre*reward)", "1", "1")),
+    ],
+)
+def test_a_state_goes_with_its_side_where_that_is_there_and_else_with_the_synapse(text, parts):
+    (term,) = separate(parse(f"dw = {text}", scope=SCOPE))
+    names = sympy.symbols("rate_pre rate_post c_pre c_post u w reward")
+    expected = [sympy.sympify(part, {str(name): name for name in names} | {"tanh": FUNCTIONS["tanh"]}) for part in parts]
+    found = (term.synapse, term.pre, term.post, term.modulators)
+    assert [sympy.expand(one - other) for one, other in zip(found, expected, strict=True)] == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("text", ["tanh(w * reward)", "tanh(rate_pre * c_post)", "exp(reward * c_pre * c_post)"])
+def test_what_differs_from_sample_to_sample_and_mixes_is_refused(text):
+    with pytest.raises(EquationError, match="mixes .* and .* variables"):
+        separate(parse(f"dw = {text}", scope=SCOPE))
+
+
+def test_what_is_the_same_for_all_samples_may_mix_as_it_likes():
+    (term,) = separate(parse("dw = tanh(w * c_pre - c_post / (1 + u**2)) * rate_pre", scope=SCOPE))
+    assert {symbol.name for symbol in term.synapse.free_symbols} == {"w", "c_pre", "c_post", "u"}

@@ -371,6 +371,24 @@ def test_what_is_refused_is_said_in_one_line(options, named):
     assert "\n" not in str(error.value)
 
 
+TOKENS = ["dc", "/dt", " = ", "rate_pre", "rate_post", "c", "c_pre", "c_post", "w", "u", "reward", "e", "tau", "2", "0.5", "+",
+          "-", "*", "/", "(", ")", "exp(", "**", ",", "'", "[", "=", "\n", "#", "_", "ｗ"]  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(st.sampled_from(["pre", "post", "synapse"]), st.lists(st.sampled_from(TOKENS), max_size=8).map("".join), st.booleans())
+def test_any_text_of_a_state_is_local_to_its_side_or_refused_in_one_line(side, text, formed):
+    text = f"dc/dt = {text}" if formed else text
+    try:
+        rule = PlasticityRule("dw = 0", **{side: {"c": text}})
+    except EquationError as error:
+        assert "\n" not in str(error) and len(str(error)) < 700
+        return
+    symbols = {symbol.name for symbol in rule.states[0].equation.expression.free_symbols}
+    sides = {"pre": {"rate_pre", "c_pre"}, "post": {"rate_post", "c_post"}}
+    assert symbols <= sides.get(side, {"rate_pre", "rate_post", "c_pre", "c_post", "w", "c"}) | {"reward"}
+
+
 @pytest.mark.parametrize(("text", "named"), [("dw/dt = rate_pre", "expected 'dw = ...'"), ("dw = c", "name 'c' is not local")])
 def test_a_weight_changes_by_steps_and_names_a_side_s_state_with_its_side(text, named):
     with pytest.raises(EquationError, match=named):
