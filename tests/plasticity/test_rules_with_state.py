@@ -385,8 +385,8 @@ def test_any_text_of_a_state_is_local_to_its_side_or_refused_in_one_line(side, t
         assert "\n" not in str(error) and len(str(error)) < 700
         return
     symbols = {symbol.name for symbol in rule.states[0].equation.expression.free_symbols}
-    sides = {"pre": {"rate_pre", "c_pre"}, "post": {"rate_post", "c_post"}}
-    assert symbols <= sides.get(side, {"rate_pre", "rate_post", "c_pre", "c_post", "w", "c"}) | {"reward"}
+    local = {"pre": ("_pre",), "post": ("_post",), "synapse": ("_pre", "_post")}[side]
+    assert all(name.endswith(local) or name == "reward" or side == "synapse" and name in ("w", "c") for name in symbols)
 
 
 @pytest.mark.parametrize(("text", "named"), [("dw/dt = rate_pre", "expected 'dw = ...'"), ("dw = c", "name 'c' is not local")])
