@@ -254,7 +254,7 @@ class Recorder(Observer):
         shown = {c.variable.name for c in due if c.variable.shown}
         if shown:
             x, target = self._shown(trainer)
-            sweep = network.sweep(x)
+            sweep = trainer.show(x)
             found |= {f"{name}.{key}": getattr(sweep[name], key) for name in network.order for key in SWEPT}
             if shown - set(found):
                 found |= signals(network, pathway, sweep, target, trainer.seed, trainer.steps)

@@ -66,7 +66,7 @@ class Unsupervised(Classification):
 
     def scores(self, backend: Backend, rate: Any) -> Any:
         if self.probe is None:
-            raise InputError("task 'unsupervised': its probe is not fitted yet; call the pathway's calibrate first, as a trainer does")
+            raise InputError("task 'unsupervised': its probe is not fitted yet; call the pathway's calibrate first")
         flat = rate.reshape(len(rate), -1)
         weights, bias = (backend.asarray(values, flat.dtype) for values in (self.probe[:-1], self.probe[-1]))
         return backend.matmul(flat, weights) + bias

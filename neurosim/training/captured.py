@@ -16,6 +16,7 @@ from neurosim.feedback import FeedbackPathway, Phase
 from neurosim.network import Network
 from neurosim.plasticity import Time
 from neurosim.training.step import Commit, step
+from neurosim.training.trial import Trial
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,7 @@ Apply = Callable[[Time, dict[str, Any], dict[str, Any], dict[str, Any]], None]
 class StepSource:
     """All that a phase's step is made of.
 
+    trial : how a sample is shown, of which shape
     apply : commits, at a ``time``, deltas, states and the pathway's own deltas
     outside : classes whose instances take no part in a step, though a part of it may know them
     """
@@ -38,12 +40,14 @@ class StepSource:
     phase: Phase
     batch: int
     seed: int
+    trial: Trial
+    sample: tuple[int, ...]
     apply: Apply
     outside: tuple[type, ...]
 
     def reach(self) -> Reach:
         """Return all that the step can read besides arrays."""
-        return Reach([self.network, self.pathway, *self.commits], self.outside)
+        return Reach([self.network, self.pathway, self.trial, *self.commits], self.outside)
 
     def recorded(self, time: Time) -> tuple[Graph, Reach]:
         """Return the graph of one step, and what it was recorded amid; nothing is computed.
@@ -79,10 +83,10 @@ class StepSource:
         graph, network, pathway = Graph(), self.network, self.pathway
         holders = [network, pathway, *self.commits]
         with network.backend.recording(), recording(graph, holders, network.backend.array, self.outside):
-            x = Recorded(graph, graph.input("x", (self.batch, *network.populations[network.input].shape), network.dtype))
+            x = Recorded(graph, graph.input("x", (self.batch, *self.sample), network.dtype))
             target = Recorded(graph, graph.input("target", (self.batch, pathway.task.size), network.dtype))
             draws = RecordedDraws(graph, self.seed)
-            step(network, pathway, self.phase, x, target, draws, functools.partial(self.apply, time))
+            step(network, pathway, self.phase, x, target, draws, functools.partial(self.apply, time), self.trial)
         return graph
 
     def described(self, graph: Graph, reach: Reach) -> list[bytes]:

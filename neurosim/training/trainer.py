@@ -16,13 +16,15 @@ from neurosim.backends import Backend, Program, as_seed
 from neurosim.backends.base import generator
 from neurosim.capture import Graph
 from neurosim.datasets import DataSet, Split
-from neurosim.errors import InputError, quoted, require
+from neurosim.encoders import Constant, Encoder
+from neurosim.errors import quoted, require
 from neurosim.feedback import FeedbackPathway, Phase
-from neurosim.network import Network, Sweep
+from neurosim.network import Clock, Network, Sweep
 from neurosim.plasticity import Time, Update
 from neurosim.tasks import Sizes, Task, of_data
 from neurosim.training.captured import CapturedStep, StepSource
 from neurosim.training.step import Commit, diverged, step
+from neurosim.training.trial import Trial
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +64,7 @@ class Trainer:
     """Trains ``network`` under ``pathway``.
 
     task : what the output should do (default: what the data are made for, ``Classification`` where they have classes)
+    clock : how many ticks a trial has, and in which the output is asked (default: one tick); encoder : what is shown in each
     optimiser : for the network's own synapses; feedback_optimiser : for the pathway's (default: the same kind and rate)
     epochs, batch : how long, and how many samples a step
     shuffle : a new order each epoch, decided by ``seed`` and the epoch; otherwise file order, in which the samples that do not fill
@@ -83,6 +86,8 @@ class Trainer:
         optimiser: Update,
         *,
         task: Task | None = None,
+        clock: Clock | None = None,
+        encoder: Encoder | None = None,
         feedback_optimiser: Update | None = None,
         epochs: int = 10,
         batch: int = 128,
@@ -95,10 +100,12 @@ class Trainer:
         require(batch >= 1, f"training: batch {batch}: expected 1 or more; give a positive number")
         require(batch <= MOST_SAMPLES, f"training: batch {quoted(batch)}: expected at most {MOST_SAMPLES:,}; give a smaller one")
         self.network, self.pathway, self._task = network, pathway, task
+        self.trial = Trial(clock or Clock(), encoder or Constant())
         self.epochs, self.batch, self.shuffle, self.augment, self.name = epochs, batch, shuffle, augment, name
         self.seed = as_seed(seed)
         self.commit = Commit(optimiser, network.backend, network)
         self.feedback_commit = Commit(feedback_optimiser or optimiser, network.backend)
+        self.sample: tuple[int, ...] = tuple(network.input_shape)  # until the data say otherwise
         self.epoch = 0
         self.steps = 0
         self.position = 0  # batches of this pass that are done
@@ -161,9 +168,8 @@ class Trainer:
         """Join pathway and network to ``data``; raise InputError where they do not fit."""
         size = len(data.train.y)
         require(self.batch <= size, f"training: batch {self.batch} exceeds the {size} training samples; give a smaller batch")
-        shape = self.network.populations[self.network.input].shape
-        if shape != tuple(data.shape):
-            raise InputError(f"input population {self.network.input!r} has shape {shape}: data set {data.name!r} has {data.shape}")
+        self.trial.check(self.network, tuple(data.shape), data.name)
+        self.sample = tuple(data.shape)
         scheme = self.pathway
         task = self._task or of_data(data)
         if not scheme.attached:
@@ -275,13 +281,15 @@ class Trainer:
     def _source(self, phase: Phase) -> StepSource:
         commits = self.commit, self.feedback_commit
         outside = Backend, Observer, Program, Trainer
-        return StepSource(self.network, self.pathway, commits, phase, self.batch, self.seed, self._commit, outside)
+        return StepSource(
+            self.network, self.pathway, commits, phase, self.batch, self.seed, self.trial, self.sample, self._commit, outside
+        )
 
     def run_as_array_code(self, phase: Phase, x: Any, target: Any) -> None:
         """Run one step without capturing it."""
         backend, now = self.network.backend, Time(self.epoch, self.epochs)
         x, target, draws = backend.asarray(x, self.network.dtype), backend.asarray(target), backend.draws(self.seed, self.steps)
-        step(self.network, self.pathway, phase, x, target, draws, functools.partial(self._commit, now))
+        step(self.network, self.pathway, phase, x, target, draws, functools.partial(self._commit, now), self.trial)
 
     def _order(self, size: int) -> np.ndarray:
         """Return the epoch's order, which no scheme decides: those with two passes an epoch see the same one twice."""
@@ -323,7 +331,7 @@ class Trainer:
         Sums stay on the device until the last batch, and come back together.
         """
         backend = self.network.backend
-        names = [name for name in self.network.order if name != self.network.input]
+        names = [name for name in self.network.order if name not in self.network.inputs]
         sums = backend.zeros((2 + len(names),), np.float64)
         loss, missed, *drives = sums[:, None]  # views, added to in place
         for sweep, targets in self._evaluation_sweeps(split):
@@ -338,10 +346,14 @@ class Trainer:
                 raise diverged(FloatingPointError(name, value, None), self.steps)
         return Evaluation(found[0] / len(split.y), 100 * found[1] / self.task.most(self.targets(split)))
 
+    def show(self, x: np.ndarray) -> Sweep:
+        """Return the sweep of the last tick of a trial, in evaluation, for samples ``x``, (n, *sample)."""
+        return self.trial.sweeps(self.network, self.network.backend.asarray(x))[-1]
+
     def _evaluation_sweeps(self, split: Split) -> Iterator[tuple[Sweep, np.ndarray]]:
         for start in range(0, len(split.y), EVALUATION_BATCH):
             part = Split(split.x[start : start + EVALUATION_BATCH], split.y[start : start + EVALUATION_BATCH])
-            yield self.network.sweep(self.network.backend.asarray(part.x)), self.targets(part)
+            yield self.show(part.x), self.targets(part)
 
     # ------------------------------------------------------------------ state
 

@@ -142,8 +142,6 @@ def refusal(name, scheme):
         return "has no error at the output"
     if name in ("unsupervised", "reward") and scheme.claims_on(["hidden1", "hidden2"]).labels_at_hidden:
         return "gives no targets"
-    if name == "reward" and "labels" in scheme.claims_on(["hidden1", "hidden2"]).feedback_learns_from and scheme.name == "local_errors":
-        return "gives no targets"
     if getattr(scheme, "output", "") == "units" and name != "classification":
         return "expected task 'classification'"
     return None
