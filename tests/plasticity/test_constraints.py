@@ -28,12 +28,17 @@ from neurosim.plasticity import (
     Proposal,
     RMSProp,
     Rule,
+    Shapes,
     Time,
     Update,
+    bcm,
     chain,
+    covariance,
     oja,
     rules,
+    three_factor,
 )
+from neurosim.tasks import Reward
 from neurosim.training import Commit, Observer, Trainer
 from neurosim.training.captured import CapturedStep
 
@@ -87,8 +92,7 @@ def network(rule="error_driven", optimiser=None, dtype="float32", backend=None):
 
 
 def trainer(made, optimiser=None, scheme="backprop", **options):
-    pathway = pathways()[scheme](**options) if isinstance(scheme, str) else scheme()
-    return Trainer(made, pathway, optimiser or SGD(0.5), epochs=8, batch=8, seed=1)
+    return Trainer(made, pathways()[scheme](), optimiser or SGD(0.5), epochs=8, batch=8, seed=1, **options)
 
 
 def check(weights, before, held):
@@ -304,25 +308,31 @@ def test_other_pairs_do_not_warn(rule, optimiser, caplog):
 # ---------------------------------------------------------------------- on a GPU's program
 
 
+ALL_STATES = PlasticityRule(
+    "dw = e * (1 - 0.1 * c_post) - 0.1 * c_pre", pre={"c": ("dc/dt = (rate_pre - c) / tau", 0.5)},
+    post={"c": "dc/dt = abs(rate_post) - 0.2 * c"}, synapse={"e": "de/dt = rate_pre * error_post - 0.3 * e"}, tau=3.0,
+)  # fmt: skip
+
+
 @pytest.mark.skipif(not standin.available(), reason="no C++ compiler (g++) to run the kernels with")
-def test_states_and_constraints_agree_on_the_device(tmp_path, monkeypatch):
-    rule = PlasticityRule(
-        "dw = e * (1 - 0.1 * c_post) - 0.1 * c_pre", pre={"c": ("dc/dt = (rate_pre - c) / tau", 0.5)},
-        post={"c": "dc/dt = abs(rate_post) - 0.2 * c"}, synapse={"e": "de/dt = rate_pre * error_post - 0.3 * e"}, tau=3.0,
-    )  # fmt: skip
+@pytest.mark.parametrize("rule", [ALL_STATES, bcm(eta=1.0), covariance(eta=1.0), three_factor(eta=1.0)], ids=range(4))
+def test_states_and_constraints_agree_on_the_device(rule, tmp_path, monkeypatch):
     links = Momentum(0.5), OneSign(), NormaliseIncoming(1.5), Bounds(-1, HIGH)
 
     def trained(backend):
-        made = trainer(network(rule, chain(*links), "float64", backend))
+        made = trainer(network(rule, chain(*links), "float64", backend), task=Reward(3))
+        before = backend.to_host(made.network.parameters()["x__a.w"]).copy()
         for _ in range(2):
             made.run_epoch(DATA)
         assert all(step.program is not None for step in made._programs.values())
+        assert not np.array_equal(backend.to_host(made.network.parameters()["x__a.w"]), before)
         return made.state()
 
     host = trained(NumpyBackend())
     with standin.installed(tmp_path, monkeypatch) as cupy:
         device = trained(CupyBackend())
         assert cupy.forbidden == []
-    assert {"network|x__a.c_pre", "network|x__a.c_post", "network|x__a.e", "optimiser|x__a.w:1.sign"} <= host.keys()
+    states = rule.initial_state(Shapes((8, 6), (8,), (6,)))
+    assert {f"network|x__a.{name}" for name in states} | {"optimiser|x__a.w:1.sign"} <= host.keys()
     for name, value in host.items():
         np.testing.assert_allclose(device[name], value, rtol=0, atol=1e-9 * (np.abs(value).max() + 1e-6), err_msg=name)

@@ -13,10 +13,11 @@ from neurosim.connectivity import Dense
 from neurosim.datasets import from_arrays
 from neurosim.errors import EquationError, InputError, ShapeError
 from neurosim.feedback import pathway
-from neurosim.network import Network, Population, Projection
+from neurosim.network import Clock, Network, Population, Projection
 from neurosim.plasticity import SGD, PlasticityRule, Rule, Shapes, Start, Synapses, bcm, covariance, three_factor
 from neurosim.tasks import Classification, Reward
 from neurosim.training import Trainer
+from neurosim.training.captured import CapturedStep
 
 STEPS, BATCH, N_PRE, N_POST = 50, 4, 5, 3
 DRAW = np.random.default_rng(7)
@@ -300,6 +301,36 @@ def test_a_task_that_rewards_reaches_the_rule_and_one_that_does_not_is_refused()
     said = "^projection 'x__hidden': rule .* reads the modulator 'reward': task 'classification' delivers none; use [^\n]*$"
     with pytest.raises(InputError, match=said):
         with_reward(Classification(3))
+
+
+class Praise(Classification):
+    """Rewards every sample with its class plus a half."""
+
+    modulators = ("reward",)
+
+    def broadcast(self, outcome):
+        return {"reward": (outcome * np.array([0.5, 1.5])).sum(axis=1)}
+
+
+@pytest.mark.parametrize("captured", [True, False])
+def test_a_state_goes_on_from_tick_to_tick_and_reward_comes_when_the_output_is_asked(captured, monkeypatch):
+    if not captured:
+        monkeypatch.setattr(CapturedStep, "prepared", lambda *_: None)
+    x, y, tau = DRAW.normal(size=(8, 4)).astype(np.float32), np.arange(8) % 2, 5.0
+    populations = [Population("x", 4), Population("y", 2, transfer="softmax")]
+    made = Network(populations, [Projection("x", "y", bias=False, rule=three_factor(eta=0.3, tau=tau))], dtype="float64", seed=2)
+    w = made.parameters()["x__y.w"].copy()
+    trainer = Trainer(made, pathway("backprop"), SGD(1.0), clock=Clock(3), task=Praise(2), epochs=2, batch=8)
+    trainer.fit(from_arrays(x, y, x, y))
+    assert all((step.program is not None) == captured for step in trainer._programs.values())
+    trace = np.zeros((4, 2))
+    for _ in range(2):
+        for _ in range(3):
+            z = np.exp(x @ w)
+            trace += x.T @ (z / z.sum(axis=1, keepdims=True)) / 8 - trace / tau
+        w = w + 0.3 * (y + 0.5).mean() * trace
+    np.testing.assert_allclose(made.parameters()["x__y.w"], w, rtol=1e-9)
+    np.testing.assert_allclose(made.memory()["x__y.eligibility"], trace, rtol=1e-9)
 
 
 def test_a_start_of_another_kind_is_refused_in_one_line():
