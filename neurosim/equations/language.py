@@ -113,15 +113,15 @@ def _checked(name: str, value: object, target: str, scope: Scope) -> float:
     if name == target or name in scope.names or VARIABLE.fullmatch(name):
         meaning = "the changing value itself" if name == target else "a variable of a population"
         meaning = "a state of the rule" if name in scope.names else meaning
-        raise EquationError(f"constant {name!r} is {meaning}: expected another name for a constant; rename it")
+        raise EquationError(f"constant {quoted(name)} is {meaning}: expected another name for a constant; rename it")
     real = isinstance(value, numbers.Real) and not isinstance(value, bool)
     try:
         number = float(value) if real else math.nan  # type: ignore[arg-type]
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
-        hint = "; leave out the quotes" if isinstance(value, str) else f"; give one such as {name} = 0.1"
-        raise EquationError(f"constant {name} = {quoted(value)}: expected a finite number{hint}")
+        hint = "; leave out the quotes" if isinstance(value, str) else f"; give one such as {_shown(name)} = 0.1"
+        raise EquationError(f"constant {_shown(name)} = {quoted(value)}: expected a finite number{hint}")
     return number
 
 
@@ -137,16 +137,17 @@ def _resolved(name: str, known: Mapping[str, str], constants: Mapping[str, float
         return PREDEFINED[name]
     if name in ("inf", "nan"):
         raise EquationError(f"{name!r} is not finite: expected finite numbers; write a number, or pass {name}=<number>")
-    listed = [*known, *sorted(constants), *sorted(scope.modulators - DEFAULT_MODULATORS)]
+    names = [*known, *sorted(constants), *sorted(scope.modulators - DEFAULT_MODULATORS)]
+    listed = ", ".join(map(_shown, names))
     if len(scope.sides) == 1:
         (side,) = scope.sides
         raise EquationError(
-            f"name {quoted(name)} is not local to the {side}synaptic neuron: expected one of {', '.join(listed)}, a variable of "
+            f"name {quoted(name)} is not local to the {side}synaptic neuron: expected one of {listed}, a variable of "
             f"that neuron (rate_{side}, ...), or a constant given by keyword; make what reads both sides a state of the synapse"
         )
     raise EquationError(
-        f"name {quoted(name)} is not local to the synapse: expected one of {', '.join(listed)}, a variable of either population "
-        f"(rate_pre, rate_post, ...), or a constant given by keyword; {_advice(name, listed)}"
+        f"name {quoted(name)} is not local to the synapse: expected one of {listed}, a variable of either population "
+        f"(rate_pre, rate_post, ...), or a constant given by keyword; {_advice(name, names)}"
     )
 
 
@@ -154,7 +155,12 @@ def _advice(name: str, known: list[str]) -> str:
     """Return what to do about an unknown name: a misspelt variable is to be corrected, not passed as a constant."""
     near = difflib.get_close_matches(name, [*USUAL, *known], n=1, cutoff=0.7)
     if near:
-        return f"did you mean {near[0]}?"
+        return f"did you mean {_shown(near[0])}?"
     if LIKE_A_VARIABLE.search(name):
         return "write a variable of one of its own two populations, such as rate_pre, rate_post or error_post"
-    return f"pass {quoted(name)[1:-1]}=<number>"
+    return f"pass {_shown(name)}=<number>"
+
+
+def _shown(name: str) -> str:
+    """Return a name as a message shows it without quotes."""
+    return quoted(name)[1:-1]

@@ -79,6 +79,8 @@ class Network:
         **options: Any,
     ) -> Network:
         """Return the chain x -> hidden1 -> ... -> output (softmax over ``classes``), all to all; ``options`` go to Network."""
+        listed = isinstance(hidden, Iterable) and not isinstance(hidden, str)
+        require(listed, f"network: hidden {quoted(hidden)}: expected the hidden populations' sizes; give a list such as [64, 64]")
         populations = [Population("x", shape)]
         populations += [
             Population(f"hidden{k}", n, transfer=transfer, normalisation=normalisation) for k, n in enumerate(hidden, start=1)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from neurosim.backends import Backend, RecordedDraws
 from neurosim.backends.base import Program, reason_of
-from neurosim.capture import Graph, Randomness, Reach, Recorded, recording
+from neurosim.capture import Graph, Randomness, Reach, Recorded, recording, writeable
 from neurosim.errors import NotCapturableError
 from neurosim.feedback import FeedbackPathway, Phase
 from neurosim.network import Network
@@ -63,14 +64,16 @@ class StepSource:
         try:
             first = self._recorded(time)
             settled = self.reach()
-            second = self._recorded(time)
+            with _later(settled.outsiders):
+                second = self._recorded(time)
             change, drawn = settled.difference(), randomness.drawn_from()
             if drawn is not None:
                 raise NotCapturableError(f"it draws random numbers from {drawn}: draw them from the step's draws")
             if change is not None:
                 raise NotCapturableError(f"it changes {change} while it runs: keep what a step counts in an array, count += 1")
             if self.described(first, settled) != self.described(second, settled):
-                raise NotCapturableError("it is another one each time it is recorded: does it ask for the time, or draw or count?")
+                reason = "it is another one each time it is recorded: does it ask for the time or a trainer, or draw or count?"
+                raise NotCapturableError(reason)
         except BaseException as cause:
             before.restore()
             randomness.restore()
@@ -96,6 +99,20 @@ class StepSource:
         return graph.described(known, backend.to_host)
 
 
+@contextmanager
+def _later(outsiders: Sequence[Any]) -> Iterator[None]:
+    """Let trainers and observers that a part of the step knows stand elsewhere than they do: a step that asks them shows it."""
+    told = [vars(one) for one in outsiders if hasattr(one, "__dict__")]
+    moved = [{name: value for name, value in own.items() if type(value) in (int, float)} for own in told]
+    try:
+        for own, numbers in zip(told, moved, strict=True):
+            own.update({name: value + 1 for name, value in numbers.items()})
+        yield
+    finally:
+        for own, numbers in zip(told, moved, strict=True):
+            own.update(numbers)
+
+
 class CapturedStep:
     """One phase's step: a program, or, where it cannot be captured, None and the reason said once.
 
@@ -108,6 +125,7 @@ class CapturedStep:
         self._reach: Reach | None = None
         self._source: StepSource | None = None
         self._described: list[bytes] = []
+        self._written: list[Any] = []  # the arrays that the program writes into
         self._time: tuple[int, int] | None = None  # epoch and epochs the program is for, or None where it is the same in all
         self._began: tuple[int, int] | None = None
         self._changes = 0  # in this epoch
@@ -119,7 +137,8 @@ class CapturedStep:
         if self._began != now:
             self._began, self._changes = now, 0
         if source == self._source and self._time in (None, now) and self._reach is not None and self._reach.difference() is None:
-            return self.program
+            if all(map(writeable, self._written)):
+                return self.program
         self._changes += self._source is not None
         self._source = source
         if self._changes > OFTEN:
@@ -132,13 +151,15 @@ class CapturedStep:
             self._record(source, time)
         except NotCapturableError as reason:
             self._say(str(reason))
-            self.program, self._described, self._reach = None, [], self._noted(source)
+            self.program, self._described, self._written, self._reach = None, [], [], self._noted(source)
         self._time = now if time.asked else None
         return self.program
 
     def outdated(self) -> bool:
         """Return whether anything the program stands for has changed; quick, for it is asked before each step."""
-        return self.program is not None and self._reach is not None and self._reach.changed()
+        if self.program is None or self._reach is None:
+            return False
+        return self._reach.changed() or not all(map(writeable, self._written)) or self.source() != self._source
 
     def _record(self, source: StepSource, time: Time) -> None:
         graph, self._reach = source.recorded(time)
@@ -146,6 +167,7 @@ class CapturedStep:
         if self.program is None or described != self._described:
             self.program = None  # gives back its memory before the next one takes its own
             self.program = self.backend.capture(graph)
+            self._written = [leaf.detail for leaf in graph.assigned]
         self._described = described
 
     def _noted(self, source: StepSource) -> Reach | None:

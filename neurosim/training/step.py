@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from neurosim.backends import Backend, Draws
+from neurosim.capture import writeable
 from neurosim.errors import DivergedError, quoted, require
 from neurosim.feedback import FeedbackPathway, Phase
 from neurosim.network import Network, Projection, Sweep, Teaching
@@ -52,10 +53,14 @@ class Commit:
                 time.updates = self.updates[name]
                 links.apply(self.backend, change, weight, memory, time)
                 self.updates[name] += 1
-                weight += change
+            require(
+                writeable(weight),
+                f"training: {name} is read-only, and its rule changes it: expected an array that can be written into; "
+                "give its projection rule=None to keep it as it is",
+            )
+            weight += change
+            if links.working:
                 links.constrain(self.backend, weight, memory)
-            else:
-                weight += change
 
     def chain_of(self, parameter: str, solved: bool = False) -> Chain:
         """Return the optimiser of ``parameter``, as it works on it."""
@@ -93,14 +98,11 @@ class Commit:
                 )  # fmt: skip
 
     def _memory(self, name: str, weight: Any, links: Chain) -> dict[str, Any]:
-        if name not in self.memory:
-            self.memory[name] = {}
+        kept = self.memory.get(name, {})  # nothing yet, or another optimiser's
+        if name not in self.updates or kept.keys() != set(links.state_names):
+            self.memory[name] = {key: self.backend.lasting(weight.shape, weight.dtype, weight) for key in links.state_names}
             self.updates[name] = self.backend.lasting((), np.float64, weight)
-        memory = self.memory[name]
-        for key in links.state_names:
-            if key not in memory:
-                memory[key] = self.backend.lasting(weight.shape, weight.dtype, weight)
-        return memory
+        return self.memory[name]
 
     def state(self) -> dict[str, Any]:
         """Return the optimiser's memory as flat name -> array."""

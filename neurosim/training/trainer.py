@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
+import numbers
 import time
+import types
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,6 +63,15 @@ def _is_own(observer: Observer) -> bool:
     return type(observer).__module__.partition(".")[0] == __name__.partition(".")[0]
 
 
+def _overrides(observer: Observer, method: str) -> bool:
+    """Return whether an observer is not the package's own and does something at a moment."""
+    return not _is_own(observer) and getattr(observer, method, None) != types.MethodType(getattr(Observer, method), observer)
+
+
+def _equal(one: Any, other: Any) -> bool:
+    return one.shape == other.shape and bool((one == other).all())
+
+
 class Trainer:
     """Trains ``network`` under ``pathway``.
 
@@ -76,7 +88,8 @@ class Trainer:
     Raises
     ------
     InputError
-        A batch or epoch count that is not positive, a seed that is none, or a batch that is larger than the training split.
+        A batch or epoch count that is no positive whole number, a seed that is none, or a batch that is larger than the training
+        split.
     """
 
     def __init__(
@@ -96,8 +109,9 @@ class Trainer:
         augment: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
         name: str = "train",
     ) -> None:
-        require(epochs >= 1, f"training: epochs {epochs}: expected 1 or more; give a positive number")
-        require(batch >= 1, f"training: batch {batch}: expected 1 or more; give a positive number")
+        for name_of, count in (("epochs", epochs), ("batch", batch)):
+            whole = isinstance(count, numbers.Integral) and not isinstance(count, bool)
+            require(whole and count >= 1, f"training: {name_of} {quoted(count)}: expected 1 or more; give a positive whole number")
         require(batch <= MOST_SAMPLES, f"training: batch {quoted(batch)}: expected at most {MOST_SAMPLES:,}; give a smaller one")
         self.network, self.pathway, self._task = network, pathway, task
         self.trial = Trial(clock or Clock(), encoder or Constant())
@@ -110,6 +124,7 @@ class Trainer:
         self.steps = 0
         self.position = 0  # batches of this pass that are done
         self.seconds = 0.0
+        self.written = ""  # the observers that wrote into weights while one of the package's own recorded the run
         self._forget()
 
     def _forget(self) -> None:
@@ -202,16 +217,25 @@ class Trainer:
         """Run every phase of one epoch; the samples that do not fill a last batch rest until the next order.
 
         What an observer, the augmentation or the caller changes (a learning rate, a dropout, a rule, any attribute of what takes
-        part) takes effect at the next step; what another thread changes, after ``SELDOM`` steps at most.
+        part, the parts themselves) takes effect at the next step; what another thread changes, after ``SELDOM`` steps at most.
+
+        Raises InputError where the batch size changes within a pass over the data, besides what ``fit`` does.
         """
         self.check(data)
         looked_at = 1 if self.augment is not None or not all(map(_is_own, observers)) else SELDOM
+        watched = [observer for observer in observers if _overrides(observer, "on_step")]
         for phase in self.pathway.phases:
             captured = self._captured(phase)
             program = captured.prepared(self.epoch, self.epochs)
             images = self._images(data)
-            run = self._runner(phase, program, data, images)
+            run, batch, augment = self._runner(phase, program, data, images), self.batch, self.augment
             for rows in self._batches(len(data.train)):
+                require(
+                    self.batch == batch,
+                    f"training: batch was {batch} and is {self.batch} within an epoch: expected it to change between epochs only",
+                )
+                if self.augment is not augment:
+                    run, augment = self._runner(phase, program, data, images), self.augment
                 if self.steps % looked_at == 0 and captured.outdated():
                     program, before = captured.prepared(self.epoch, self.epochs), program
                     if program is not before:
@@ -225,11 +249,31 @@ class Trainer:
                 self.seconds += time.perf_counter() - started
                 self.steps += 1
                 self.position += 1
-                for observer in observers:
-                    observer.on_step(self)
+                with self._watched(watched, observers):
+                    for observer in observers:
+                        observer.on_step(self)
             self.position = 0
             self._finish(program)
         self.epoch += 1
+
+    @contextlib.contextmanager
+    def _watched(self, watched: Sequence[Observer], observers: Sequence[Observer]) -> Iterator[None]:
+        """Note in ``written`` what ``watched`` write into the weights, where an observer of the package's own may tell of it."""
+        if self.written or not watched or not any(map(_is_own, observers)):
+            yield
+            return
+        before = {name: value.copy() for name, value in self._weights().items()}
+        yield
+        now = self._weights()
+        same = [name for name, value in before.items() if name in now and _equal(now[name], value)]
+        if len(same) != max(len(now), len(before)):
+            self.written = ", ".join(sorted({type(observer).__name__ for observer in watched}))
+
+    def _weights(self) -> dict[str, Any]:
+        """Return all that learns or remembers: the network's arrays and the pathway's."""
+        parts: dict[str, Network | FeedbackPathway] = {"network": self.network, "pathway": self.pathway}
+        held = {kind: part.parameters() | part.memory() for kind, part in parts.items()}
+        return {f"{kind}|{name}": value for kind, values in held.items() for name, value in values.items()}
 
     def _finish(self, program: Program | None) -> None:
         """Wait for a program that runs on beside us, and look whether all was finite."""
@@ -261,9 +305,10 @@ class Trainer:
 
     def _held_by_backend(self, data: DataSet) -> dict[str, Any]:
         """Return the training images and their targets on the backend, brought there once for all passes."""
-        if self._held[0] is not data:
+        if self._held[0] is not data or (self.augment is None and "x" not in self._held[1]):
             backend, targets = self.network.backend, self.targets(data.train)
             arrays = {"target": targets} if self.augment else {"x": data.train.x, "target": targets}
+            self._holding.clear()  # of other data
             self._held = data, {name: backend.asarray(values, self.network.dtype) for name, values in arrays.items()}
         held: dict[str, Any] = self._held[1]
         return held
@@ -321,8 +366,9 @@ class Trainer:
         self.pathway.calibrate(self._evaluation_sweeps(data.train))
         splits = {"train": _first(data.train), "validation": data.validation, "test": data.test}
         metrics = {name: self.evaluate(split) for name, split in splits.items() if len(split.y)}
-        for observer in observers:
-            observer.on_epoch(self, metrics)
+        with self._watched([observer for observer in observers if _overrides(observer, "on_epoch")], observers):
+            for observer in observers:
+                observer.on_epoch(self, metrics)
         return metrics
 
     def evaluate(self, split: Split) -> Evaluation:

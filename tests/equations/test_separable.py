@@ -78,6 +78,12 @@ def test_what_cannot_be_separated_is_named(text, mixed):
     assert mixed in str(caught.value) and "method='explicit'" in str(caught.value)
 
 
+@pytest.mark.parametrize("text", ["db = tanh(error_post + b)", "db = (error_post + rate_post + drive_post + b)**20"])
+def test_what_no_bias_can_do_is_not_offered_for_it(text):
+    with pytest.raises(EquationError, match="; (rewrite it|lower its powers)$"):
+        separate(parse(text))
+
+
 # ---------------------------------------------------------------------- states of a side, and modulators
 
 SCOPE = Scope(names={"u": "u"}, states=frozenset({"c_pre", "c_post"}), modulators=frozenset({"reward"}))
