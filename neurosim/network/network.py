@@ -346,10 +346,11 @@ class Network:
 
         Raises InputError where a rule reads a modulator that is not there, ShapeError where one is of another shape.
         """
-        modulators = modulators or {}
-        self.check_modulators(modulators)
-        needed = {name for p in self.projections.values() if p.rule is not None for name in p.rule.modulators}
-        shared = {name: self._modulator(name, modulators[name], sweep) for name in sorted(needed)}
+        shared: dict[str, Any] = {}
+        if needed := {name for p in self.projections.values() if p.rule is not None for name in p.rule.modulators}:
+            given = modulators or {}
+            self.check_modulators(given)
+            shared = {name: self._modulator(name, given[name], sweep) for name in sorted(needed)}
         deltas: dict[str, Any] = {}
         states: dict[str, Any] = {}
         for projection in self.projections.values():

@@ -230,7 +230,7 @@ class Chain(Update):
         """
         is_weight = parameter.rpartition(".")[2] == "w"
         rest = [link.weights_only and not is_weight or solved and not isinstance(link, Constraint) for link in self.links]
-        return Chain(self.links, [k for k, rests in enumerate(rest) if rests])
+        return Chain(self.links, [k for k, rests in enumerate(rest) if rests]) if any(rest) else self
 
     @property
     def working(self) -> list[tuple[int, Update]]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from neurosim.equations import PlasticityEquation, Term, compile_expression
@@ -18,61 +16,55 @@ Variables = Mapping[str, Any]
 CompiledTerm = tuple[Any, Any, Any, Any]
 
 
-@dataclass(frozen=True)
-class Values:
+class Values(NamedTuple):
     """What the equations of one rule read in one batch, by name as they write it.
 
-    samples : variables of both sides, (batch, *shape of that side)
+    batch : how many samples there are; a rule that reads no population and no modulator has one
+    pre, post : what an expression of one side reads: its variables, (batch, *shape), its states, and modulators
     state : the rule's, each of its own shape
     synaptic : what every synapse has, in shapes that go with the weights: ``w``, states of the synapse and of either side
     """
 
     synapses: Synapses
-    samples: Variables
+    batch: int
+    pre: Variables
+    post: Variables
     state: Variables
     synaptic: Variables
 
     @staticmethod
-    def of(pre: Variables, post: Variables, synapses: Synapses) -> Values:
-        samples = {f"{name}_pre": value for name, value in pre.items()} | {f"{name}_post": value for name, value in post.items()}
-        return Values(synapses, samples, {}, {"w": synapses.w})
-
-    def beside(self, state: Variables) -> Values:
-        """Return these values with ``state`` as the rule's."""
-        synapses, synaptic = self.synapses, {"w": self.synapses.w}
+    def of(pre: Variables, post: Variables, synapses: Synapses, state: Variables) -> Values:
+        """Return what a rule with ``state`` reads of variables of both sides, name -> (batch, *shape)."""
+        changing = [*pre.values(), *post.values(), *synapses.modulators.values()]
+        synaptic = {"w": synapses.w}
         for name, value in state.items():
             synaptic[name] = value
             if synapses.all_to_all and name.endswith(("_pre", "_post")):
                 synaptic[name] = value.reshape(-1, 1) if name.endswith("_pre") else value.reshape(1, -1)
-        return Values(synapses, self.samples, state, synaptic)
-
-    @property
-    def batch(self) -> int:
-        """How many samples there are; a rule that reads no population and no modulator has one."""
-        changing = [*self.samples.values(), *self.synapses.modulators.values()]
-        return len(changing[0]) if changing else 1
-
-    @functools.cached_property
-    def pre(self) -> Variables:
-        """What an expression of the presynaptic side reads: its variables, its states, and modulators."""
-        return self._of_side("pre")
-
-    @functools.cached_property
-    def post(self) -> Variables:
-        """What an expression of the postsynaptic side reads."""
-        return self._of_side("post")
-
-    def _of_side(self, side: str) -> Variables:
-        samples = {name: value for name, value in self.samples.items() if name.endswith(f"_{side}")}
-        states = {name: value for name, value in self.state.items() if name.endswith(f"_{side}")}
-        axes = max([value.ndim for value in samples.values()] + [value.ndim + 1 for value in states.values()], default=1)
-        shared = {name: value.reshape(-1, *[1] * (axes - 1)) for name, value in self.synapses.modulators.items()}
-        return samples | states | shared
+        return Values(
+            synapses,
+            batch=len(changing[0]) if changing else 1,
+            pre=_of_side("_pre", pre, state, synapses.modulators),
+            post=_of_side("_post", post, state, synapses.modulators),
+            state=state,
+            synaptic=synaptic,
+        )
 
     def of_sample(self, k: int) -> Variables:
         """Return everything for the sample ``k``, in shapes that go with an all-to-all projection's weights."""
-        samples = {n: v[k].reshape(-1, 1) if n.endswith("_pre") else v[k].reshape(1, -1) for n, v in self.samples.items()}
-        return {**self.synaptic, **samples, **{name: value[k] for name, value in self.synapses.modulators.items()}}
+        found = {**self.synaptic, **{name: value[k] for name, value in self.synapses.modulators.items()}}
+        for side, shape in ((self.pre, (-1, 1)), (self.post, (1, -1))):
+            found |= {name: value[k].reshape(shape) for name, value in side.items() if name not in found}
+        return found
+
+
+def _of_side(side: str, values: Variables, state: Variables, modulators: Variables) -> Variables:
+    found = {f"{name}{side}": value for name, value in values.items()}
+    states = {name: value for name, value in state.items() if name.endswith(side)}
+    if modulators:
+        axes = max([value.ndim for value in found.values()] + [value.ndim + 1 for value in states.values()], default=1)
+        found |= {name: value.reshape(-1, *[1] * (axes - 1)) for name, value in modulators.items()}
+    return found | states
 
 
 def mean_change(terms: Sequence[CompiledTerm], values: Values) -> Any:

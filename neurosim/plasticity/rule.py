@@ -182,12 +182,15 @@ class PlasticityRule(Rule):
         return {state.name: state.first(shapes) for state in self.states}
 
     def delta(self, pre: Variables, post: Variables, synapses: Synapses) -> Proposal:
-        values = Values.of({name: pre[name] for name in self.pre}, {name: post[name] for name in self.post}, synapses)
-        old, program = values.beside({state.name: synapses.state[state.name] for state in self.states}), self._program(synapses)
-        state = {one.name: self._advanced(one, program, old) for one in self.states}
-        new = values.beside(state)
-        dw = self._change(program.weight, new)
-        db = mean_bias_change(program.bias_terms, new) if program.bias_terms and synapses.b is not None else None
+        program = self._program(synapses)
+        pre, post = {name: pre[name] for name in self.pre}, {name: post[name] for name in self.post}
+        before = {state.name: synapses.state[state.name] for state in self.states}
+        values, state = Values.of(pre, post, synapses, before), {}
+        if self.states:
+            state = {one.name: self._advanced(one, program, values) for one in self.states}
+            values = Values.of(pre, post, synapses, state)
+        dw = self._change(program.weight, values)
+        db = mean_bias_change(program.bias_terms, values) if program.bias_terms and synapses.b is not None else None
         return Proposal(dw, db, state)
 
     def describe(self) -> str:

@@ -48,8 +48,9 @@ class Commit:
         """Add to each parameter what the optimiser makes of its proposed change; ``solved`` ones take theirs as it is."""
         for name, change in deltas.items():
             weight, links = parameters[name], self.chain_of(name, name in solved)
-            if links.working:
-                memory = self._memory(name, weight, links)
+            works = bool(links.working)
+            if works:
+                memory = self._memory(name, weight, self.chain_of(name) if name in solved else links)
                 time.updates = self.updates[name]
                 links.apply(self.backend, change, weight, memory, time)
                 self.updates[name] += 1
@@ -59,7 +60,7 @@ class Commit:
                 "give its projection rule=None to keep it as it is",
             )
             weight += change
-            if links.working:
+            if works:
                 links.constrain(self.backend, weight, memory)
 
     def chain_of(self, parameter: str, solved: bool = False) -> Chain:
@@ -67,11 +68,10 @@ class Commit:
         projection = self._projection(parameter)
         own = None if projection is None else projection.optimiser
         links = (self.chain if own is None else chain(own)).on(parameter, solved)
-        for _, link in links.working:
-            fits = projection is None or projection.connectivity.name == "all_to_all" or not link.all_to_all_only
-            name = "" if projection is None else projection.name
-            said = f"projection {name!r}: transform {link.name!r} needs all_to_all synapses"
-            require(fits, f"{said}; give the projection an optimiser of its own without it")
+        if projection is not None and projection.connectivity.name != "all_to_all":
+            for _, link in links.working:
+                said = f"projection {projection.name!r}: transform {link.name!r} needs all_to_all synapses"
+                require(not link.all_to_all_only, f"{said}; give the projection an optimiser of its own without it")
         return links
 
     def state_names(self, parameter: str) -> tuple[str, ...]:
@@ -98,9 +98,9 @@ class Commit:
                 )  # fmt: skip
 
     def _memory(self, name: str, weight: Any, links: Chain) -> dict[str, Any]:
-        kept = self.memory.get(name, {})  # nothing yet, or another optimiser's
-        if name not in self.updates or kept.keys() != set(links.state_names):
-            self.memory[name] = {key: self.backend.lasting(weight.shape, weight.dtype, weight) for key in links.state_names}
+        kept, names = self.memory.get(name, {}), links.state_names  # nothing yet, or another optimiser's
+        if name not in self.updates or kept.keys() != set(names):
+            self.memory[name] = {key: self.backend.lasting(weight.shape, weight.dtype, weight) for key in names}
             self.updates[name] = self.backend.lasting((), np.float64, weight)
         return self.memory[name]
 
