@@ -159,6 +159,17 @@ def test_only_weights_keep_their_sign_and_their_size():
             assert [key for key in commit.state() if key.startswith(f"{name}:")] == [f"{name}:updates"]
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+@pytest.mark.parametrize("of", ["sum", "norm"])
+def test_weights_of_any_size_are_brought_to_the_one_asked_for(scale, of):
+    """Their squares are beyond float32."""
+    weights = {"p.w": np.array([[3 * scale], [-4 * scale]], np.float32)}
+    commit = Commit(chain(SGD(0.0), NormaliseIncoming(2.0, of=of)), NumpyBackend())
+    commit.apply(weights, {"p.w": np.zeros((2, 1), np.float32)}, Time(0, 1), set())
+    share = 2 / 7 if of == "sum" else 2 / 5
+    np.testing.assert_allclose(weights["p.w"], [[3 * share], [-4 * share]], rtol=1e-6)
+
+
 class Watch(Observer):
     """Looks at the weights after every step."""
 
