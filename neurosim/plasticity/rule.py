@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 from neurosim.backends import Backend
+from neurosim.capture import Recorded
 from neurosim.catalogue import Stated
 from neurosim.equations import DEFAULT_MODULATORS, PlasticityEquation, names_in, parse, separate
-from neurosim.errors import EquationError, quoted, require
+from neurosim.errors import EquationError, NotCapturableError, quoted, require
 from neurosim.plasticity.products import Compiled, Program, Values, compile_term, mean_bias_change, mean_change
 from neurosim.plasticity.state import Given, Shapes, Start, StateEquation, States
 
@@ -223,10 +224,12 @@ class PlasticityRule(Rule):
         """Evaluate an equation for every synapse, one sample at a time."""
         synapses = values.synapses
         require(synapses.all_to_all, "rule method 'explicit' needs an all_to_all projection; use one")
+        if isinstance(synapses.w, Recorded):  # a program would hold the equation once for every sample
+            raise NotCapturableError(f"rule {quoted(self.describe())} is evaluated synapse by synapse, one sample after another")
         total = synapses.backend.xp.zeros_like(synapses.w)
         for k in range(values.batch):
             total += function(values.of_sample(k))
-        if not self._announced:  # at the end, which a step that is only being recorded does not reach
+        if not self._announced:
             self._announced = True
             size = 3 * synapses.w.nbytes / 2**20  # the sum, the sample's values, one intermediate
             log.warning("rule %r, synapse by synapse: about %.1f MiB and %d passes a batch", self.describe(), size, values.batch)
