@@ -27,7 +27,7 @@ from neurosim.modelfile.alike import alike, plain_attributes, replaced
 from neurosim.modelfile.reading import Contents
 from neurosim.network import Network, Population, Projection
 from neurosim.neurons import BatchNormalisation, Transfer, neurons_by_name
-from neurosim.plasticity import Chain, PlasticityRule, Rule, Update, rules, updates
+from neurosim.plasticity import Chain, PlasticityRule, Rule, Update, chain, rules, updates
 from neurosim.tasks import Sizes, default, tasks
 from neurosim.training import Trainer
 
@@ -163,8 +163,10 @@ class _Describer:
         where = f"projection {projection.name}"
         self._own(where, projection, Projection)
         connectivity: Any = self.named(f"{where}: connectivity", projection.connectivity, connectivities())
-        table = {"pre": projection.pre, "post": projection.post}
+        table: Contents = {"pre": projection.pre, "post": projection.post}
         table["connectivity"] = connectivity if len(connectivity) > 1 else connectivity["name"]
+        if projection.optimiser is not None:
+            table["optimiser"] = self._optimiser(chain(projection.optimiser).links)
         return table | {"initial": projection.initial, "bias": projection.bias, "rule": self.rule(where, projection.rule)}
 
     def rule(self, where: str, rule: Rule | None) -> Any:
