@@ -1,4 +1,4 @@
-"""``neurosim show MODEL``: what a model file describes, without its data."""
+"""``neurosim show MODEL``: what a model file describes; only a user's own data are loaded for it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 from neurosim.cli import arguments as args
 
 if TYPE_CHECKING:
+    from neurosim.datasets.registry import Entry
     from neurosim.feedback import Phase
     from neurosim.modelfile.schema import ModelTable, Stage
     from neurosim.network import Network
@@ -26,26 +27,29 @@ def show(
     settings: args.Settings = None,
     data: args.Data = None,
     recordable: Recordable = False,
+    imports: args.Import = None,
     debug: args.Debug = False,
 ) -> None:
     """Print populations, projections, rules, the steps of training, memory and time here, and what each scheme claims to need."""
-    from neurosim.experiments.estimate import drafted, memory, refuse_unless_free
+    from neurosim.catalogue import Imports
+    from neurosim.experiments.estimate import about, drafted, memory, refuse_unless_free
     from neurosim.modelfile.model_file import ModelFile
 
-    found = ModelFile.load(model, args.settings(settings, data))
+    found = ModelFile.load(model, args.settings(settings, data), imports=Imports(imports or ()))
     table = found.table
-    network, trainers = drafted(table)
+    entry = about(table.data)
+    network, trainers = drafted(table, entry=entry)
     if recordable:
         _print_recordable(network, trainers)
         return
     typer.echo("\n".join([*_origin(table), "", network.summary(), f"weights     {_size(network.parameters())}"]))
     for number, (stage, trainer) in enumerate(zip(table.stages, trainers, strict=True), start=1):
         typer.echo("\n".join(["", f"stage {number} of {len(table.stages)}", *_stage(stage, trainer)]))
-    needed = memory(table)
+    needed = memory(table, entry=entry)
     typer.echo(f"\nmemory      {needed.describe()}")
     typer.echo("\n".join(_machine()))
     refuse_unless_free(needed, found.name)
-    typer.echo("\n".join(_times(table)))
+    typer.echo("\n".join(_times(table, entry)))
 
 
 def _machine() -> list[str]:
@@ -74,22 +78,21 @@ def _print_recordable(network: Network, trainers: list[Trainer]) -> None:
     console.print(table)
 
 
-def _times(table: ModelTable) -> list[str]:
+def _times(table: ModelTable, entry: Entry) -> list[str]:
     """Return how long an epoch takes on each backend of this machine, and which to take."""
     from neurosim.experiments.estimate import batches, timings, whole_run
-    from neurosim.modelfile.building import describe_data
 
-    found = timings(table)
+    found = timings(table, entry=entry)
     lines = []
     for number, stage in enumerate(table.stages):
-        count = batches(describe_data(table.data), table, stage.batch)
+        count = batches(entry, table, stage.batch)
         for name, seconds in found.items():
             where = f"stage {number + 1}, {name}" if len(table.stages) > 1 else name
             each = f"{1000 * seconds[number]:.3g} ms a batch, {count * seconds[number]:.3g} s an epoch of {count} batches"
             lines.append(f"time        {where}: {each}, evaluation apart")
     if len(found) == 1:
         return [*lines, "advice      --backend numpy: no GPU that could hold it answers on this machine"]
-    whole = whole_run(table, found)
+    whole = whole_run(table, found, entry)
     best, other = sorted(whole, key=lambda name: whole[name])[:2]
     return [*lines, f"advice      --backend {best}: {whole[other] / whole[best]:.1f} times as fast as {other} here"]
 

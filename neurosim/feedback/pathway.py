@@ -89,7 +89,7 @@ class Phase:
 class FeedbackPathway(Stated, abc.ABC):
     """A credit-assignment scheme.
 
-    name : the scheme's name on the command line and in model files
+    name : the scheme's name on the command line and in model files; by default the class's
     title, citation : for people
     claims : see Claims; an attribute or, where the variant decides, a property
     phases : the passes that make one epoch
@@ -101,13 +101,18 @@ class FeedbackPathway(Stated, abc.ABC):
     """
 
     name: ClassVar[str]
-    title: ClassVar[str]
-    citation: ClassVar[str]
+    title: ClassVar[str] = ""
+    citation: ClassVar[str] = ""
     phases: tuple[Phase, ...] = (Phase("learn"),)
     training_sweep: bool = True
     answers: ClassVar[str] = "tick"
     needs_error: bool = True
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if not hasattr(cls, "name"):
+            cls.name = cls.__name__
 
     @property
     @abc.abstractmethod

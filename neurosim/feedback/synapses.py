@@ -39,9 +39,10 @@ class ErrorFeedback(FeedbackPathway, abc.ABC):
     @property
     def learned_from(self) -> tuple[str, ...]:
         """What the feedback synapses are made of, as ``Claims.feedback_learns_from`` says it: an error brings labels with it."""
-        if self.rule is None or not self.rule.pre | self.rule.post:
+        rule = self.rule
+        if rule is None or not rule.pre | rule.post | rule.modulators:
             return ()
-        return ("activity", "labels") if self.rule.pre or "error" in self.rule.post else ("activity",)
+        return ("activity", "labels") if rule.pre or "error" in rule.post or rule.modulators else ("activity",)
 
     def add_feedback(self, key: str, sender: str, receiver: str, weights: np.ndarray, connectivity: str = "all_to_all") -> None:
         """Join ``receiver`` to the error of ``sender``, both populations of the network, by synapses named ``key``.
@@ -55,6 +56,7 @@ class ErrorFeedback(FeedbackPathway, abc.ABC):
             plain = not self.rule.solves and not self.networks[key].memory()
             what = f"scheme {self.name!r}: rule {quoted(self.rule.describe())}"
             require(plain, f"{what} keeps a state or solves for weights: expected one that does neither; use 'dw = ...'")
+            self.networks[key].check_modulators(self.task.modulators, f"task {self.task.name!r}")
 
     def carry(self, key: str, error: Any) -> Any:
         """Return ``error``, (batch, *sender), as the synapses ``key`` bring it to their receiver: (batch, *receiver)."""
@@ -62,12 +64,13 @@ class ErrorFeedback(FeedbackPathway, abc.ABC):
 
     def adapt(self, sweep: Sweep, target: Any, teaching: Mapping[str, Teaching], draws: Draws) -> Deltas:
         teaching = teaching or self.teach(sweep, target, draws)
+        modulators = self.task.broadcast(target)
         deltas: Deltas = {}
         for link in self.networks.values():
             ends = synapses(link)
             if ends.rule is not None:
                 both = meet(link, teaching[ends.pre].error, sweep[ends.post])
-                deltas |= link.propose(both, {ends.post: Teaching(teaching[ends.post].error)})[0]
+                deltas |= link.propose(both, {ends.post: Teaching(teaching[ends.post].error)}, modulators)[0]
         return deltas
 
     def parameters(self) -> dict[str, Any]:
