@@ -10,11 +10,12 @@ from neurosim.datasets import from_arrays
 from neurosim.errors import EquationError, InputError, RunFileError, UnknownNameError
 from neurosim.feedback import pathway
 from neurosim.modelfile.description import describe
-from neurosim.modelfile.schema import Row
+from neurosim.modelfile.schema import make_pathway
 from neurosim.network import Network, Population, Projection
 from neurosim.plasticity import SGD, Adam, CoActivationMemory, PlasticityRule, Rule, oja
 from neurosim.recording.recorder import Recorder
 from neurosim.runfile import Run
+from neurosim.tasks import Reward
 from neurosim.training import Observer, Trainer
 
 SCHEMES = ("feedback_alignment", "direct_feedback_alignment")
@@ -63,7 +64,7 @@ def test_a_run_from_python_says_how_to_make_the_rule_again(scheme, given):
     table = describe(made, data(), {})
     assert "unstated" not in table
     (stage,) = table["stages"]
-    again = Row(scheme=scheme, options=stage["options"], optimiser=stage["optimiser"]).pathway()
+    again = make_pathway(scheme, stage["options"])
     assert again.rule.describe() == made.pathway.rule.describe()
 
 
@@ -111,10 +112,9 @@ def test_what_is_no_rule_is_refused_in_one_line(scheme, rule, error, said):
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_model_files_say_what_a_rule_may_be(scheme):
-    optimiser = {"name": "sgd", "learning_rate": 0.1}
-    assert Row(scheme=scheme, options={"rule": "dw = rate_pre"}, optimiser=optimiser).pathway().rule.describe() == "dw = rate_pre"
-    with pytest.raises(Exception, match="rule 3: expected text in quotes or a table; change it"):
-        Row(scheme=scheme, options={"rule": 3}, optimiser=optimiser)
+    assert make_pathway(scheme, {"rule": "dw = rate_pre"}).rule.describe() == "dw = rate_pre"
+    with pytest.raises(InputError, match=f"scheme '{scheme}': rule 3: expected a rule's name, an equation, or a table"):
+        make_pathway(scheme, {"rule": 3})
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -140,6 +140,7 @@ def test_a_rule_with_a_state_is_refused_where_the_synapses_are_made(scheme):
         ("dw = error_post", ("activity", "labels")),
         ("dw = rate_pre", ("activity", "labels")),
         ("oja", ("activity", "labels")),
+        ("dw = reward", ("activity", "labels")),
     ],
 )
 def test_claims_follow_what_the_rule_reads(scheme, rule, sources):
@@ -157,6 +158,19 @@ def test_a_rule_that_is_set_while_training_takes_effect_and_fixed_feedback_is_no
     made.run_epoch(data())
     assert len(before) == 2 and not made.pathway.memory()
     assert all(not np.array_equal(value, before[name]) for name, value in made.pathway.parameters().items())
+
+
+def test_modulators_reach_feedback_synapses_where_the_task_has_them():
+    network = Network.layered((5,), [4, 4], 3, dtype="float64", seed=1)
+    with pytest.raises(InputError, match="reads the modulator .reward.: task .classification. delivers none"):
+        pathway("feedback_alignment", rule="dw = reward * rate_post").attach(network, 3, seed=0)
+    scheme = pathway("feedback_alignment", rule="dw = reward * rate_post")
+    scheme.attach(network, Reward(3), seed=0)
+    sweep = network.sweep(np.random.default_rng(0).normal(size=(6, 5)))
+    outcome = np.eye(3)[np.arange(6) % 3] * np.arange(6)[:, None]
+    change = scheme.adapt(sweep, outcome, scheme.teach(sweep, outcome, None), None)["feedback/hidden1__hidden2/hidden2__hidden1.w"]
+    expected = (np.arange(6)[:, None] * sweep.rate["hidden1"]).mean(axis=0)
+    np.testing.assert_allclose(change, np.broadcast_to(expected, (4, 4)), rtol=1e-12)
 
 
 def test_one_to_one_projections_have_one_to_one_feedback():
