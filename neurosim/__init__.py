@@ -17,6 +17,7 @@ _HOMES = {
     "Population": "network",
     "Projection": "network",
     "Trainer": "training",
+    "check": "checking",
     "compare": "experiments.comparison",
     "comparison_models": "experiments.comparison",
     "load": "datasets",

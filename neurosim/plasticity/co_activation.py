@@ -40,6 +40,7 @@ class CoActivationMemory(Rule):
         self.sparsity = sparsity
 
     def initial_state(self, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+        require(len(shape) == 2, "co-activation memory needs an all_to_all projection; use one")
         n_pre, n_post = shape
         return {"A": (n_pre, n_pre), "B": (n_pre, n_post)}
 

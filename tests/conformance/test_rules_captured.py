@@ -1,14 +1,15 @@
-"""Every named rule, and a spread of equations: a captured step does what array code does, and is in fact captured."""
+"""Every named rule, and a spread of equations: all keep the contract, and a captured step does what array code does."""
+
+import logging
 
 import numpy as np
 import pytest
 
-from neurosim.datasets import from_arrays
-from neurosim.feedback import pathway
-from neurosim.network import Network, Population, Projection
-from neurosim.plasticity import SGD, PlasticityRule, rules
-from neurosim.training import Trainer
-from neurosim.training.captured import CapturedStep
+from neurosim.checking.bench import ArrayTrainer, data
+from neurosim.checking.checking import RULE, measure
+from neurosim.checking.rules import trainer
+from neurosim.checking.subject import subjects
+from neurosim.plasticity import PlasticityRule, rules
 
 EQUATIONS = [
     ("dw = -decay * w", {"decay": 0.1}),
@@ -37,70 +38,56 @@ BIASES = [
     ("dw = -0.1 * w", {"bias": "db = -0.1 * b + eta * int(rate_post > 0) - 0.01", "eta": 0.3}),
     ("dw = rate_pre", {"bias": "db = error_post * b"}),
 ]
-CASES = [pytest.param(make, id=name) for name, make in rules().items()] + [
-    pytest.param(lambda text=text, options=options: PlasticityRule(text, **options), id="; ".join([text, options.get("bias", "")]))
-    for text, options in EQUATIONS + BIASES
+CASES = [pytest.param(subject, id=name) for name, make in rules().items() for subject in subjects(make, {})] + [
+    pytest.param(*subjects(text, options), id="; ".join([text, options.get("bias", "")])) for text, options in EQUATIONS + BIASES
 ]
+PROPERTIES = [(group, name) for group, properties in RULE.items() for name in properties]
 
 
-def data():
-    draw = np.random.default_rng(0)
-    return from_arrays(draw.normal(size=(48, 12)), draw.integers(0, 4, 48), draw.normal(size=(8, 12)), draw.integers(0, 4, 8))
+@pytest.mark.parametrize(("group", "name"), PROPERTIES)
+@pytest.mark.parametrize("subject", CASES)
+def test_every_rule_keeps_the_contract_captured_or_not(subject, group, name):
+    found = measure(subject, group, name)
+    assert found.passed, str(found)
 
 
-def trained(rule, dtype="float64", connectivity="all_to_all"):
-    """Return a trainer after an epoch in which the rule changed a hidden projection, and the weights it started from."""
-    size = 12 if connectivity == "one_to_one" else 7
-    populations = [Population("x", 12), Population("hidden", size, transfer="tanh"), Population("output", 4, transfer="softmax")]
-    initial = 0.3 if connectivity == "one_to_one" else "glorot"
-    hidden = Projection("x", "hidden", rule=rule, connectivity=connectivity, initial=initial)
-    network = Network(populations, [hidden, Projection("hidden", "output")], seed=3, dtype=dtype)
-    trainer = Trainer(network, pathway("backprop"), SGD(0.05), epochs=1, batch=16, seed=1)
-    trainer.check(data())
-    network.projections["x__hidden"].parameters["b"] += 0.1  # a bias of zero hides what multiplies it
-    before = {name: np.array(value) for name, value in network.parameters().items()}
-    trainer.run_epoch(data())
-    return trainer, before
+@pytest.mark.parametrize("subject", CASES)
+def test_every_rule_is_captured(subject):
+    assert measure(subject, "capture", "step_is_captured").outcome.measured == "captured"
 
 
-def compared(make, monkeypatch, **options):
-    captured, before = trained(make(), **options)
-    assert all(step.program is not None for step in captured._programs.values()), "the step was not captured"
-    monkeypatch.setattr(CapturedStep, "prepared", lambda self, epoch, epochs: None)
-    plain, _ = trained(make(), **options)
-    return captured.network.parameters(), plain.network.parameters(), before
-
-
-@pytest.mark.parametrize("make", CASES)
-def test_captured_and_array_code_agree(make, monkeypatch):
-    captured, plain, before = compared(make, monkeypatch)
-    for name, value in plain.items():
-        np.testing.assert_allclose(captured[name], value, rtol=1e-7, atol=1e-11, err_msg=name)
-    assert np.abs(plain["x__hidden.w"] - before["x__hidden.w"]).max() > 1e-4
-
-
-@pytest.mark.parametrize(("text", "constants"), EQUATIONS[::3])
-def test_captured_and_array_code_agree_one_to_one(text, constants, monkeypatch):
-    captured, plain, before = compared(lambda: PlasticityRule(text, **constants), monkeypatch, connectivity="one_to_one")
-    np.testing.assert_allclose(captured["x__hidden.w"], plain["x__hidden.w"], rtol=1e-7, atol=1e-11)
-    assert np.abs(plain["x__hidden.w"] - before["x__hidden.w"]).max() > 1e-4
+@pytest.mark.parametrize(("text", "constants"), EQUATIONS)
+def test_an_equation_learns_one_to_one(text, constants):
+    (subject,) = subjects(text, constants)
+    made = trainer(subject.make(), connectivity="one_to_one", kind=ArrayTrainer)
+    before = made.network.projections["x__hidden"].w.copy()
+    made.run_epoch(data())
+    assert np.abs(made.network.projections["x__hidden"].w - before).max() > 1e-4
+    assert measure(subject, "capture", "array_code_agrees_one_to_one").outcome.measured.startswith("the same")
 
 
 @pytest.mark.parametrize("text", ["dw = rate_post * rate_pre - w", "dw = int(rate_pre > 0) * rate_post", "dw = rate_pre"])
-def test_a_proposal_has_the_weights_type(text, monkeypatch):
-    captured, plain, _ = compared(lambda: PlasticityRule(text), monkeypatch, dtype="float32")
-    assert captured["x__hidden.w"].dtype == np.float32
-    np.testing.assert_allclose(captured["x__hidden.w"], plain["x__hidden.w"], rtol=1e-4, atol=1e-6)
+def test_a_proposal_has_the_weights_type(text):
+    made = trainer(PlasticityRule(text), dtype="float32")
+    made.run_epoch(data())
+    assert made.network.projections["x__hidden"].w.dtype == np.float32
 
 
 def test_a_rule_synapse_by_synapse_runs_as_array_code_and_says_why(caplog):
     """It reads one sample after another, which has no place in a captured step."""
-    text = "dw = tanh(rate_pre + rate_post) - 0.1 * w"
-    explicit, _ = trained(PlasticityRule(text, method="explicit"))
+
+    def trained(text, **options):
+        made = trainer(PlasticityRule(text, **options))
+        before = made.network.projections["x__hidden"].w.copy()
+        made.run_epoch(data())
+        return made, before
+
+    with caplog.at_level(logging.WARNING):
+        explicit, _ = trained("dw = tanh(rate_pre + rate_post) - 0.1 * w", method="explicit")
     assert all(step.program is None for step in explicit._programs.values())
     assert [r.message for r in caplog.records if "not captured" in r.message]
-    separable, before = trained(PlasticityRule("dw = rate_pre * rate_post - 0.1 * w"))
-    again, _ = trained(PlasticityRule("dw = rate_pre * rate_post - 0.1 * w", method="explicit"))
+    separable, before = trained("dw = rate_pre * rate_post - 0.1 * w")
+    again, _ = trained("dw = rate_pre * rate_post - 0.1 * w", method="explicit")
     found = again.network.parameters()["x__hidden.w"]
     np.testing.assert_allclose(found, separable.network.parameters()["x__hidden.w"], rtol=1e-7, atol=1e-11)
-    assert np.abs(found - before["x__hidden.w"]).max() > 1e-4
+    assert np.abs(found - before).max() > 1e-4

@@ -1,0 +1,228 @@
+"""The contract of a plasticity rule, and its captured step beside array code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from neurosim.backends import NumpyBackend
+from neurosim.capture import Randomness, Reach
+from neurosim.checking.bench import ArrayTrainer, data, differing
+from neurosim.checking.capturing import ATOL, RTOL, refusal
+from neurosim.checking.contract import held_arrays
+from neurosim.checking.result import Outcome
+from neurosim.checking.subject import Subject
+from neurosim.connectivity import connectivity
+from neurosim.errors import InputError, quoted
+from neurosim.feedback import pathway
+from neurosim.network import Network, Population, Projection
+from neurosim.network.network import POST_VARIABLES, PRE_VARIABLES
+from neurosim.plasticity import SGD, Proposal, Rule, Synapses
+from neurosim.training import Trainer
+
+BATCH, PRE, POST = 8, 5, 4
+MOVED = 1e-4  # at least, of some weight in an epoch
+
+
+def trainer(
+    rule: Rule, *, dtype: str = "float64", connectivity: str = "all_to_all", kind: type[Trainer] = Trainer, epochs: int = 1
+) -> Trainer:
+    """Return a trainer joined to its data, under back-propagation, whose first projection learns by ``rule``."""
+    size, initial = (12, 0.3) if connectivity == "one_to_one" else (7, "glorot")
+    populations = [Population("x", 12), Population("hidden", size, transfer="tanh"), Population("output", 4, transfer="softmax")]
+    hidden = Projection("x", "hidden", rule=rule, connectivity=connectivity, initial=initial)
+    network = Network(populations, [hidden, Projection("hidden", "output")], seed=3, dtype=dtype)
+    made = kind(network, pathway("backprop"), SGD(0.05), epochs=epochs, batch=16, seed=1)
+    made.check(data())
+    network.projections["x__hidden"].parameters["b"] += 0.1  # a bias of zero hides what multiplies it
+    return made
+
+
+class Bench:
+    """A rule with the two sides it names, and weights, bias and state off zero."""
+
+    def __init__(self, subject: Subject, dtype: str = "float64") -> None:
+        draw = np.random.default_rng(3)
+        self.rule: Rule = subject.make()
+        self.pre, self.post = (
+            {name: draw.normal(size=(BATCH, size)).astype(dtype) for name in sorted(names)}
+            for names, size in ((self.rule.pre, PRE), (self.rule.post, POST))
+        )
+        w, b = (draw.normal(size=shape).astype(dtype) for shape in ((PRE, POST), (POST,)))
+        shapes = self.rule.initial_state(w.shape)
+        state = {name: np.zeros(shape, dtype) for name, shape in shapes.items()}
+        self.synapses = Synapses(NumpyBackend(), connectivity("all_to_all"), w, b, state)
+        for name, value in self.delta().state.items():  # as after a first batch: a state of zero hides what multiplies it
+            state[name] = np.array(value)
+
+    def delta(self, pre: Mapping[str, Any] | None = None, post: Mapping[str, Any] | None = None) -> Proposal:
+        """Return what the rule proposes."""
+        return self.rule.delta(pre or self.pre, post or self.post, self.synapses)
+
+    def arrays(self) -> dict[str, Any]:
+        """Return all that the rule is handed, by name."""
+        pre = {f"{name}_pre": value for name, value in self.pre.items()}
+        post = {f"{name}_post": value for name, value in self.post.items()}
+        return {**pre, **post, "w": self.synapses.w, "b": self.synapses.b, **self.synapses.state}
+
+
+def _values(proposal: Proposal) -> dict[str, Any]:
+    bias = {} if proposal.db is None else {"db": proposal.db}
+    return {name: np.array(value) for name, value in {"dw": proposal.dw, **bias, **proposal.state}.items()}
+
+
+def names_its_variables(subject: Subject) -> Outcome:
+    """A rule reads variables of a rate population, and says in one line what it does."""
+    rule = subject.make()
+    expected = "known variables, one line of text"
+    for side, names, known in (("pre", rule.pre, PRE_VARIABLES), ("post", rule.post, POST_VARIABLES)):
+        unknown = sorted(set(names) - known)
+        if unknown:
+            why = f"{side} names {quoted(unknown[0])}: expected some of {', '.join(sorted(known))}"
+            return Outcome(expected, "unknown variables", why)
+    text = rule.describe()
+    if not isinstance(text, str) or not text.strip() or "\n" in text:
+        return Outcome(expected, "no line of text", f"describe() returns {quoted(text)}: expected one line of text")
+    variables = [f"{name}_{side}" for side, names in (("pre", rule.pre), ("post", rule.post)) for name in sorted(names)]
+    return Outcome(expected, " ".join(variables) or "none")
+
+
+def delta_is_pure(subject: Subject) -> Outcome:
+    """``delta`` changes nothing, draws nothing, and answers the same twice."""
+    bench = Bench(subject)
+    before = {name: np.array(value) for name, value in bench.arrays().items()}
+    reach = Reach([bench.rule])
+    held = held_arrays(reach)
+    copies = {name: value.copy() for name, value in held.items()}
+    randomness = Randomness(reach.values())
+    first, second = _values(bench.delta()), _values(bench.delta())
+    changed = differing(before, bench.arrays()) or differing(copies, held)
+    drawn, attribute, answers = randomness.drawn_from(), reach.difference(), differing(first, second)
+    change = ""
+    if changed:
+        change = f"changes {sorted(changed)[0]}"
+    elif drawn is not None:
+        change = f"draws random numbers from {drawn}"
+    elif attribute is not None:
+        change = f"changes {attribute}"
+    elif answers:
+        change = f"answers another {sorted(answers)[0]} the second time"
+    expected = "delta changes nothing"
+    if change:
+        return Outcome(expected, change, f"delta {change}: return the next state in the Proposal")
+    return Outcome(expected, "nothing changed")
+
+
+def proposal_fits(subject: Subject) -> Outcome:
+    """Changes have the shapes and the type of weights, bias and state, and are finite numbers."""
+    expected = "changes of the right shape and type"
+    for dtype in ("float32", "float64"):
+        bench = Bench(subject, dtype)
+        proposal, synapses = bench.delta(), bench.synapses
+        known = {"dw": synapses.w, "db": synapses.b, **synapses.state}
+        if not isinstance(proposal, Proposal):
+            return Outcome(expected, "no Proposal", f"delta returns {quoted(proposal)}: expected a Proposal(dw, db, state)")
+        if set(proposal.state) != set(synapses.state):
+            why = f"delta returns the state {sorted(proposal.state)}: initial_state names {sorted(synapses.state)}"
+            return Outcome(expected, "another state", why)
+        for name, value in {"dw": proposal.dw, "db": proposal.db, **proposal.state}.items():
+            if value is None and name == "db":
+                continue
+            like = known[name]
+            shape, kind = getattr(value, "shape", None), getattr(value, "dtype", None)
+            if shape != like.shape:
+                return Outcome(expected, f"{name} of another shape", f"{name} has shape {shape}: expected {like.shape}")
+            if kind != like.dtype:
+                why = f"{name} is {kind} where the weights are {like.dtype}: use their type"
+                return Outcome(expected, f"{name} of another type", why)
+            if not np.isfinite(value).all():
+                return Outcome(expected, "not finite", f"{name} is not finite for normal numbers: expected finite ones")
+    return Outcome(expected, "they fit")
+
+
+def batch_is_averaged(subject: Subject) -> Outcome:
+    """A batch in which every sample stands twice is answered as the batch is: the change does not grow with the batch."""
+    bench = Bench(subject)
+    once = _values(bench.delta())
+    twice = _values(bench.delta(*({name: np.concatenate([v, v]) for name, v in side.items()} for side in (bench.pre, bench.post))))
+    off = [name for name, value in once.items() if not np.allclose(twice[name], value, rtol=1e-6, atol=1e-9)]
+    if off:
+        why = f"{off[0]} of a batch in which every sample stands twice is another: average over the batch, do not sum"
+        return Outcome("averaged over the batch", "not averaged", why)
+    return Outcome("averaged over the batch", "averaged")
+
+
+def weights_move(subject: Subject) -> Outcome:
+    """In an epoch of training the rule changes some weight."""
+    made = trainer(subject.make(), kind=ArrayTrainer)
+    before = made.network.projections["x__hidden"].w.copy()
+    made.run_epoch(data())
+    moved = float(np.abs(made.network.projections["x__hidden"].w - before).max())
+    why = "" if moved > MOVED else f"no weight moves by more than {MOVED} in an epoch: the rule proposes next to nothing"
+    return Outcome("weights move", f"by up to {moved:.2g}", why)
+
+
+def step_is_captured(subject: Subject) -> Outcome:
+    """What cannot be captured runs all the same, as array code: no failure, but slower, and worth knowing."""
+    reason = refusal(trainer(subject.make()))
+    return Outcome("captured, or array code", f"array code: {reason}" if reason else "captured")
+
+
+def array_code_agrees(subject: Subject) -> Outcome:
+    return _agreeing(subject, "all_to_all", "float64", RTOL, ATOL)
+
+
+def array_code_agrees_float32(subject: Subject) -> Outcome:
+    return _agreeing(subject, "all_to_all", "float32", 1e-4, 1e-6)
+
+
+def array_code_agrees_one_to_one(subject: Subject) -> Outcome:
+    """A rule that is not for such projections says so in one line."""
+    try:
+        return _agreeing(subject, "one_to_one", "float64", RTOL, ATOL)
+    except InputError as refused:
+        return Outcome("array code's numbers", f"refused: {refused}")
+
+
+def _agreeing(subject: Subject, wiring: str, dtype: str, rtol: float, atol: float) -> Outcome:
+    expected = "array code's numbers"
+    captured, plain = (trainer(subject.make(), dtype=dtype, connectivity=wiring, kind=kind) for kind in (Trainer, ArrayTrainer))
+    for made in (captured, plain):
+        made.run_epoch(data())
+    largest = 0.0
+    for name, value in plain.state().items():
+        other = captured.state()[name]
+        if other.dtype != value.dtype or not np.allclose(other, value, rtol=rtol, atol=atol):
+            why = f"captured, {name} is not what array code makes of it: does the rule read what changes unseen, or draw?"
+            return Outcome(expected, "others", why)
+        largest = max(largest, float(np.abs(other - value).max(initial=0)))
+    return Outcome(expected, f"the same to {largest:.0e}")
+
+
+def resume_repeats(subject: Subject) -> Outcome:
+    """A run that is stopped and resumed from its state is bit-identical to one that was not stopped."""
+    whole, first, resumed = (trainer(subject.make(), epochs=3) for _ in range(3))
+    for _ in range(3):
+        whole.run_epoch(data())
+    first.run_epoch(data())
+    resumed.restore(first.state())
+    for _ in range(2):
+        resumed.run_epoch(data())
+    changed = differing(whole.state(), resumed.state())
+    if changed:
+        name = sorted(changed)[0]
+        why = f"{len(changed)} arrays differ, the first {name}: keep what outlives a batch in the state that initial_state names"
+        return Outcome("a resumed run is the same", "another one", why)
+    return Outcome("a resumed run is the same", "bit-identical")
+
+
+CONTRACT = {
+    holds.__name__: holds
+    for holds in (names_its_variables, proposal_fits, delta_is_pure, batch_is_averaged, weights_move, resume_repeats)
+}
+CAPTURE = {
+    holds.__name__: holds
+    for holds in (step_is_captured, array_code_agrees, array_code_agrees_float32, array_code_agrees_one_to_one)
+}
