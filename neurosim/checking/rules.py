@@ -154,6 +154,30 @@ def batch_is_averaged(subject: Subject) -> Outcome:
     return Outcome("averaged over the batch", "averaged")
 
 
+def synapse_is_local(subject: Subject) -> Outcome:
+    """A rule class may read neurons and synapses beyond a synapse's ends: no failure, but no single synapse could do it."""
+    bench = Bench(subject)
+    w, reads = bench.synapses.w, set()
+    before = np.array(bench.delta().dw)
+    for side, arrays, axis in (("pre", bench.pre, 0), ("post", bench.post, 1)):
+        for name, value in arrays.items():
+            for neuron in range(value.shape[1]):
+                moved = value.copy()
+                moved[:, neuron] += 1
+                changed = bench.delta(**{side: arrays | {name: moved}}).dw != before
+                if np.delete(changed, neuron, axis=axis).any():
+                    reads.add(f"{name}_{side} of other neurons")
+    for at in np.ndindex(w.shape):
+        weight = w[at]
+        w[at] = weight + 1
+        changed = bench.delta().dw != before
+        w[at] = weight
+        changed[at] = False
+        if changed.any():
+            reads.add("w of other synapses")
+    return Outcome("local, or not", f"not local: dw reads {', '.join(sorted(reads))}" if reads else "local")
+
+
 def weights_move(subject: Subject) -> Outcome:
     """In an epoch of training the rule changes some weight."""
     made = trainer(subject.make(), kind=ArrayTrainer)
@@ -220,8 +244,10 @@ def resume_repeats(subject: Subject) -> Outcome:
 
 CONTRACT = {
     holds.__name__: holds
-    for holds in (names_its_variables, proposal_fits, delta_is_pure, batch_is_averaged, weights_move, resume_repeats)
-}
+    for holds in (
+        names_its_variables, proposal_fits, delta_is_pure, batch_is_averaged, synapse_is_local, weights_move, resume_repeats,
+    )
+}  # fmt: skip
 CAPTURE = {
     holds.__name__: holds
     for holds in (step_is_captured, array_code_agrees, array_code_agrees_float32, array_code_agrees_one_to_one)

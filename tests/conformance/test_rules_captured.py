@@ -56,6 +56,12 @@ def test_every_rule_is_captured(subject):
     assert measure(subject, "capture", "step_is_captured").outcome.measured == "captured"
 
 
+@pytest.mark.parametrize("subject", CASES)
+def test_every_rule_is_local_but_the_one_that_says_it_is_not(subject):
+    local = not getattr(subject.make(), "needs_pre_pre_correlations", False)
+    assert measure(subject, "contract", "synapse_is_local").outcome.measured.startswith("local" if local else "not local")
+
+
 @pytest.mark.parametrize(("text", "constants"), EQUATIONS)
 def test_an_equation_learns_one_to_one(text, constants):
     (subject,) = subjects(text, constants)
