@@ -19,6 +19,8 @@ from neurosim.checking.subject import Subject, subjects
 
 Property = Callable[[Subject], Outcome]
 
+LONGEST_MESSAGE = 300  # characters of an error that a finding quotes
+
 
 def works(subject: Subject) -> Outcome:
     """The class can be made, joined to a network, and asked."""
@@ -86,13 +88,20 @@ def measure(subject: Subject, group: str, name: str) -> Finding:
     with _quiet():
         try:
             outcome = holds(subject)
-        except Exception as cause:
-            said = " ".join(str(cause).split())[:200]
-            outcome = Outcome("no error", type(cause).__name__, f"{_place(cause)}raised {type(cause).__name__}: {said}")
+        except (Exception, SystemExit) as cause:
+            outcome = Outcome("no error", type(cause).__name__, f"{_place(cause)}raised {type(cause).__name__}: {_message(cause)}")
     return Finding(subject.variant, group, name, outcome)
 
 
-def _place(cause: Exception) -> str:
+def _message(cause: BaseException) -> str:
+    """Return an error's text on one line."""
+    try:
+        return " ".join(str(cause).split())[:LONGEST_MESSAGE]
+    except Exception:  # a stranger's error may fail to say what it is
+        return "no text"
+
+
+def _place(cause: BaseException) -> str:
     """Return the function of the user's in which an error was raised, as the beginning of a sentence."""
     trace, place = cause.__traceback__, ""
     while trace is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +24,7 @@ from neurosim.network import Network, Projection, Sweep
 
 STEPS = 3  # in any of which the pathway may learn
 ATTACHING = -1  # and when it is attached
-MOST_NAMES = 3  # in one line
+MOST_NAMES = 2  # in one line
 
 MakeBench = Callable[..., Bench]
 
@@ -50,7 +50,8 @@ def weight_transport(bench: Bench) -> Measured:
     links = bench.network.projections
     if not reached:
         return Measured("none")
-    through = _listed(f"{name}.w at {population}" for population, name in reached)
+    hops = sorted(reached, key=lambda pair: (links[pair[1]].pre == pair[0], pair))  # those of more than one first
+    through = _listed([f"{name}.w at {population}" for population, name in hops])
     if all(links[name].post == bench.network.output for _, name in reached):
         return Measured("output", through)
     return Measured("one_hop" if all(links[name].pre == population for population, name in reached) else "full", through)
@@ -62,7 +63,7 @@ def update_locking(bench: Bench) -> Measured:
         after = bench.errors(bench.with_activity(**{name: bench.moved(name)}))
         waiting = {p for p in differing(before, after) if name == bench.network.output or name in bench.above(p)}
         waits |= {f"{p} for {name}" for p in waiting}
-    return Measured(bool(waits), _listed(waits))
+    return Measured(bool(waits), _listed(sorted(waits)))
 
 
 def backward_locking(bench: Bench) -> Measured:
@@ -70,7 +71,7 @@ def backward_locking(bench: Bench) -> Measured:
     for name in bench.network.hidden[1:]:
         after = bench.errors(bench.with_activity(**{name: bench.moved(name)}))
         waits |= {f"{p} for {name}" for p in differing(before, after) if name in bench.above(p)}
-    return Measured(bool(waits), _listed(waits))
+    return Measured(bool(waits), _listed(sorted(waits)))
 
 
 def pairwise(bench: Bench) -> Measured:
@@ -81,7 +82,7 @@ def pairwise(bench: Bench) -> Measured:
     after = bench.errors(bench.with_activity(**{name: bench.moved(name, others) for name in bench.network.order}), target)
     first = {name: error[:1] for name, error in bench.errors().items()}
     moved = differing(first, {name: error[:1] for name, error in after.items()})
-    return Measured(bool(moved), _listed(moved))
+    return Measured(bool(moved), _listed(sorted(moved)))
 
 
 def labels_at_hidden(bench: Bench) -> Measured:
@@ -94,14 +95,14 @@ def labels_at_hidden(bench: Bench) -> Measured:
     after = bench.errors(Sweep.of({**bench.sweep.activity, bench.network.output: shifted}, bench.sweep.training), target)
     before = bench.errors()
     moved = {name for name in before if not np.allclose(before[name], after[name], rtol=1e-9, atol=1e-12)}
-    return Measured(bool(moved), _listed(moved))
+    return Measured(bool(moved), _listed(sorted(moved)))
 
 
 def raw_input_at_hidden(bench: Bench) -> Measured:
     before = bench.errors()
     after = bench.errors(bench.with_activity(**{bench.network.input: bench.moved(bench.network.input)}))
     moved = differing(before, after) - {bench.network.hidden[0]}
-    return Measured(bool(moved), _listed(moved))
+    return Measured(bool(moved), _listed(sorted(moved)))
 
 
 # ---------------------------------------------------------------------- what the pathway learns from
@@ -186,7 +187,7 @@ def feedback_learns_from(make: MakeBench) -> Measured:
     sources = {name for name, perturbed in kinds.items() if any(any(acts) for acts in perturbed)}
     read = {(array, name) for name in network.projections for arrays in touched(weights(name), always) for array in arrays}
     value = tuple(source for source in SOURCES if source in sources | ({_reach(read, network)} if read else set()))
-    return Measured(value, _listed(f"{name}.w in {array}" for array, name in read))
+    return Measured(value, _listed([f"{name}.w in {array}" for array, name in sorted(read)]))
 
 
 def _kept_after(make: MakeBench, step: int, perturb: Perturb = leave) -> tuple[Arrays, Arrays]:
@@ -208,11 +209,10 @@ def _reach(read: set[tuple[str, str]], network: Network) -> str:
     return "one_hop" if len(set(arrays)) == len(arrays) else "full"
 
 
-def _listed(names: Iterable[str]) -> str:
-    """Return some of the names as text."""
-    ordered = sorted(names)
-    more = len(ordered) - MOST_NAMES
-    return ", ".join(ordered[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+def _listed(names: Sequence[str]) -> str:
+    """Return the first of the names as text."""
+    more = len(names) - MOST_NAMES
+    return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 # ---------------------------------------------------------------------- all of it
@@ -250,11 +250,11 @@ def same_unattached(subject: Subject) -> Outcome:
     """A pathway claims the same before it is attached, asked for the hidden populations, as after."""
     bench = Bench(subject.make)
     alone, attached = subject.make().claims_on(bench.network.hidden), bench.pathway.claims_on(bench.network.hidden)
-    expected = "the same claims before attaching and after"
+    expected = "the same before attaching"
     if alone == attached == bench.pathway.claims:
         return Outcome(expected, "the same")
     answers = (alone, attached, bench.pathway.claims)
-    names = _listed(name for name in NAMES if len({getattr(claims, name, None) for claims in answers}) > 1)
+    names = _listed([name for name in NAMES if len({getattr(claims, name, None) for claims in answers}) > 1])
     return Outcome(expected, "others", f"claims_on(hidden) differs in {names}: make it answer from hidden alone")
 
 

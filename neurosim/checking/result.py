@@ -10,7 +10,7 @@ from typing import NamedTuple
 class Outcome(NamedTuple):
     """What one property came to.
 
-    claimed : what has to hold; measured : what does; why : one line where it fails, empty where it holds
+    claimed : what has to hold; measured : what was found; why : one line where it fails, empty where it holds
     """
 
     claimed: str
@@ -37,7 +37,7 @@ class Finding:
 
     def __str__(self) -> str:
         claimed, measured, why = self.outcome
-        return f"{self.name}: claims {claimed}; measured: {measured}" + (f"; {why}" if why else "")
+        return f"{self.name} failed: {why}" if why else f"{self.name} passed: expected {claimed}; measured: {measured}"
 
 
 @dataclass(frozen=True, repr=False)

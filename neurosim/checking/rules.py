@@ -76,7 +76,7 @@ def _values(proposal: Proposal) -> dict[str, Any]:
 def names_its_variables(subject: Subject) -> Outcome:
     """A rule reads variables of a rate population, and says in one line what it does."""
     rule = subject.make()
-    expected = "known variables, one line of text"
+    expected = "known variables, a line"
     for side, names, known in (("pre", rule.pre, PRE_VARIABLES), ("post", rule.post, POST_VARIABLES)):
         unknown = sorted(set(names) - known)
         if unknown:
@@ -109,7 +109,7 @@ def delta_is_pure(subject: Subject) -> Outcome:
         change = f"changes {attribute}"
     elif answers:
         change = f"answers another {sorted(answers)[0]} the second time"
-    expected = "delta changes nothing"
+    expected = "no change by delta"
     if change:
         return Outcome(expected, change, f"delta {change}: return the next state in the Proposal")
     return Outcome(expected, "nothing changed")
@@ -117,7 +117,7 @@ def delta_is_pure(subject: Subject) -> Outcome:
 
 def proposal_fits(subject: Subject) -> Outcome:
     """Changes have the shapes and the type of weights, bias and state, and are finite numbers."""
-    expected = "changes of the right shape and type"
+    expected = "the right shapes and types"
     for dtype in ("float32", "float64"):
         bench = Bench(subject, dtype)
         proposal, synapses = bench.delta(), bench.synapses

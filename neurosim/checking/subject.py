@@ -41,10 +41,15 @@ def subjects(what: Any, options: Mapping[str, Any]) -> list[Subject]:
     if isinstance(what, FeedbackPathway | Rule):
         return [_of_object(what, options)]
     kind = _kind(what, options)
-    title = f"{kind} {getattr(what, 'name', None) or getattr(what, '__name__', quoted(what))!r}"
-    listed = getattr(what, "variants", ({},)) if kind == "scheme" and not options else (options,)
-    variants = listed if isinstance(listed, tuple | list) and listed else ({},)
+    title = _title(kind, what)
+    listed = getattr(what, "variants", ()) if kind == "scheme" and not options else ()
+    variants = listed if isinstance(listed, tuple | list) and listed and all(isinstance(v, Mapping) for v in listed) else (options,)
     return [Subject(kind, title, in_words(variant), functools.partial(_make, what, variant)) for variant in variants]
+
+
+def _title(kind: str, what: Any) -> str:
+    name = getattr(what, "name", None)
+    return f"{kind} {quoted(name if isinstance(name, str) and name else getattr(what, '__name__', what))}"
 
 
 def in_words(options: Mapping[str, Any]) -> str:
@@ -74,7 +79,7 @@ def _named(text: str) -> Any:
 
 def _of_object(what: Any, options: Mapping[str, Any]) -> Subject:
     kind = "scheme" if isinstance(what, FeedbackPathway) else "rule"
-    title = f"{kind} {getattr(what, 'name', None) or type(what).__name__!r}"
+    title = _title(kind, type(what))
     given = f"check: {title}: an object was given with {in_words(options)}"
     require(not options, f"{given}: expected options with a class only; give the class, or the object alone")
     if isinstance(what, FeedbackPathway):

@@ -1,5 +1,8 @@
 """Schemes and rules of somebody else's, good and bad: the public function gives each its verdict, for the reason it deserves."""
 
+import logging
+import warnings
+
 import numpy as np
 import pytest
 
@@ -271,6 +274,73 @@ class SaysNothing(Backward):
         return {}
 
 
+class NoDictionary(Backward):
+    """It answers pairs."""
+
+    def teach(self, sweep, target, draws):
+        return list(super().teach(sweep, target, draws).items())
+
+
+class CountsOnTheClass(Backward):
+    """What it counts outlives the object."""
+
+    calls = 0
+
+    def teach(self, sweep, target, draws):
+        CountsOnTheClass.calls += 1
+        return super().teach(sweep, target, draws)
+
+
+class WrongSignInAdapt(pathways()["local_errors"]):
+    """Its readouts go up their loss."""
+
+    variants = ({"loss": "pred"},)
+
+    def adapt(self, sweep, target, teaching, draws):
+        return {name: -change for name, change in super().adapt(sweep, target, teaching, draws).items()}
+
+
+class AdaptsNobody(Backward):
+    """It proposes a change of what it has not."""
+
+    def adapt(self, sweep, target, teaching, draws):
+        return {"feedback.w": target}
+
+
+class Explodes(Backward):
+    """Its errors leave the finite numbers."""
+
+    def teach(self, sweep, target, draws):
+        return {name: Teaching(taught.error * np.inf) for name, taught in super().teach(sweep, target, draws).items()}
+
+
+class Leaves(Backward):
+    """It ends the process."""
+
+    def teach(self, sweep, target, draws):
+        raise SystemExit(3)
+
+
+class Speechless(Exception):
+    """An error that cannot say what it is."""
+
+    def __str__(self):
+        raise RuntimeError
+
+
+class RaisesSpeechless(Backward):
+    """It fails without a word."""
+
+    def teach(self, sweep, target, draws):
+        raise Speechless
+
+
+class OddVariants(Backward):
+    """Its name is a number, and its variants are none."""
+
+    name, variants = 3, (1, 2)
+
+
 class ReadsAGlobal(Backward):
     """A global that changes is not watched while a captured step runs."""
 
@@ -309,7 +379,15 @@ BAD = [
     (Nameless, {"names_itself"}, "title"),
     (NoClaims, {"weight_transport"}, "claims is a str"),
     (SaysNothing, {"proposals_fit"}, "proposes nothing"),
-    (ReadsAGlobal, {"runs_repeat"}, ""),
+    (NoDictionary, {"works", "proposals_fit"}, ""),
+    (CountsOnTheClass, {"teach_is_pure"}, "teach changes 'calls' of class CountsOnTheClass"),
+    (WrongSignInAdapt, {"signs_point_up"}, "what adapt proposes goes the wrong way"),
+    (AdaptsNobody, {"proposals_fit"}, "adapt: 'feedback.w' is no parameter"),
+    (Explodes, {"proposals_fit"}, "not finite"),
+    (Leaves, {"works"}, "raised SystemExit: 3"),
+    (RaisesSpeechless, {"works"}, "raised Speechless: no text"),
+    (OddVariants, {"names_itself"}, "name is no text"),
+    (ReadsAGlobal, {"runs_repeat"}, "two arrays"),
 ]
 
 
@@ -328,3 +406,23 @@ def test_a_bad_scheme_fails_for_its_reason(scheme, failing, reason):
     assert failing <= failed.keys(), result
     assert any(reason in failed[name] for name in failing), failed
     assert all("\n" not in why for why in failed.values())
+
+
+def test_a_check_leaves_nothing_behind(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    log, state = logging.getLogger("neurosim"), np.random.get_state()[1].copy()
+    before = log.level, np.geterr(), list(warnings.filters), dict(vars(AsksForNumbers))
+    neurosim.check(AsksForNumbers)
+    assert (log.level, np.geterr(), list(warnings.filters), dict(vars(AsksForNumbers))) == before
+    assert np.array_equal(np.random.get_state()[1], state)
+    assert not list(tmp_path.iterdir())
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_interrupt_ends_a_check():
+    class Interrupted(Backward):
+        def teach(self, sweep, target, draws):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        neurosim.check(Interrupted)
