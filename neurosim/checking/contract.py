@@ -213,12 +213,15 @@ def reading_fits(subject: Subject) -> Outcome:
     return Outcome(expected, "they fit")
 
 
+BUILD = "draw in build with generator(seed, name), and keep nothing outside the object"
+
+
 def runs_repeat(subject: Subject) -> Outcome:
     """Two runs of one seed are bit-identical."""
     runs = [trainer(subject.make, Adam(2e-3), dtype="float32", kind=ArrayTrainer) for _ in range(2)]
     for run in runs:
         run.run_epoch(data())
-    return _same_state("two runs of one seed are the same", runs[0], runs[1], "draw in build with generator(seed, name)")
+    return _same_state("two runs of one seed are the same", runs[0], runs[1], BUILD)
 
 
 def resume_repeats(subject: Subject) -> Outcome:

@@ -379,7 +379,7 @@ BAD = [
     (Nameless, {"names_itself"}, "title"),
     (NoClaims, {"weight_transport"}, "claims is a str"),
     (SaysNothing, {"proposals_fit"}, "proposes nothing"),
-    (NoDictionary, {"works", "proposals_fit"}, ""),
+    (NoDictionary, {"proposals_fit"}, "expected a dictionary"),
     (CountsOnTheClass, {"teach_is_pure"}, "teach changes 'calls' of class CountsOnTheClass"),
     (WrongSignInAdapt, {"signs_point_up"}, "what adapt proposes goes the wrong way"),
     (AdaptsNobody, {"proposals_fit"}, "adapt: 'feedback.w' is no parameter"),
@@ -387,7 +387,7 @@ BAD = [
     (Leaves, {"works"}, "raised SystemExit: 3"),
     (RaisesSpeechless, {"works"}, "raised Speechless: no text"),
     (OddVariants, {"names_itself"}, "name is no text"),
-    (ReadsAGlobal, {"runs_repeat"}, "two arrays"),
+    (ReadsAGlobal, {"runs_repeat"}, "keep nothing outside the object"),
 ]
 
 
