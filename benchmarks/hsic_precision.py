@@ -21,11 +21,11 @@ import numpy as np
 
 from benchmarks.timing import machine
 from neurosim.backends import NumpyBackend
-from neurosim.datasets import one_hot
 from neurosim.experiments.run import prepare
 from neurosim.feedback.hsic_bottleneck import EPSILON, HSICBottleneck, centred
 from neurosim.modelfile.model_file import ModelFile
 from neurosim.network import Network
+from neurosim.tasks import one_hot
 from neurosim.training import Trainer
 
 MODELS = {"hsic-mnist-unformatted": 2, "hsic-mnist-format": 1, "hsic-mnist-sigma-combined": 1}  # and the seed of each

@@ -6,11 +6,11 @@ import numpy as np
 
 from neurosim.backends import Backend, NumpyBackend
 from neurosim.backends.numpy_backend import NumpyProgram
-from neurosim.datasets import one_hot
 from neurosim.experiments.cost import Cost
 from neurosim.feedback import Phase, pathway
 from neurosim.network import Network
 from neurosim.plasticity import Adam
+from neurosim.tasks import one_hot
 from neurosim.training import Trainer
 
 OPTIONS = {"difference_target_propagation": {"alternate": False}}  # one pass, so that a step is a step
@@ -57,7 +57,7 @@ def loaded(made: Trainer, phase: Phase) -> NumpyProgram:
     program = made.network.backend.capture(made.recorded(phase))
     assert isinstance(program, NumpyProgram)
     populations = made.network.populations
-    x, y = batch_of((populations[made.network.input].size, made.pathway.classes), made.batch)
+    x, y = batch_of((populations[made.network.input].size, made.pathway.task.size), made.batch)
     for name, values in (("x", x), ("target", y)):
         if name in program.inputs:
             program.inputs[name][...] = values.reshape(program.inputs[name].shape)

@@ -11,10 +11,10 @@ from typing import Any, get_args, get_type_hints
 
 from neurosim import datasets, neurons, plasticity
 from neurosim.connectivity import INITIALISERS
+from neurosim.feedback import Claims, FeedbackPathway, pathways
 from neurosim.modelfile import published
 from neurosim.modelfile.reading import models
 from neurosim.modelfile.schema import ModelTable, Section
-from neurosim.feedback import Claims, FeedbackPathway, pathways
 from neurosim.network import Network
 from neurosim.plasticity import Rule
 

@@ -87,7 +87,7 @@ class Bench:
         for name, change in self.pathway.adapt(self.sweep, self.target, teaching, draws).items():
             self.pathway.parameters()[name][...] += 0.1 * change
         self.pathway.remember(self.sweep)
-        self.pathway.calibrate(iter([(self.sweep, self.target.argmax(axis=1))]))
+        self.pathway.calibrate(iter([(self.sweep, self.target)]))
 
     def kept(self) -> tuple[Arrays, Arrays]:
         """Return the pathway's arrays, and what it answers from then on: its errors and the scores."""

@@ -11,7 +11,6 @@ from neurosim.backends import Program
 from neurosim.checking.bench import ArrayTrainer, data, differing, trainer
 from neurosim.checking.result import Outcome
 from neurosim.checking.subject import Subject
-from neurosim.datasets import one_hot
 from neurosim.errors import NotCapturableError
 from neurosim.plasticity import SGD, Adam, chain
 from neurosim.training import Observer, Trainer
@@ -125,7 +124,7 @@ def warm_step_needs_no_memory(subject: Subject) -> Outcome:
     train = data(samples=BATCH).train
     for phase in made.pathway.phases:
         program = made.network.backend.capture(made.recorded(phase))
-        program.hold({"x": train.x, "target": one_hot(train.y, made.pathway.classes)})
+        program.hold({"x": train.x, "target": made.targets(train)})
         program.order(np.arange(BATCH))
         program.run(0)
         asked = max(asked, min(_peak_of(program, step) for step in range(1, 6)))  # other threads ask too, now and then

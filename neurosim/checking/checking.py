@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.checking import capturing, claims, contract, rules, signs
-from neurosim.checking.bench import Bench
+from neurosim.checking import capturing, contract, measuring, rules, signs
+from neurosim.checking.bench import HIDDEN, Bench
 from neurosim.checking.result import Finding, Outcome, Result
 from neurosim.checking.subject import Subject, subjects
+from neurosim.errors import quoted
+from neurosim.feedback import Claims
 
 Property = Callable[[Subject], Outcome]
 
@@ -24,9 +26,14 @@ LONGEST_MESSAGE = 300  # characters of an error that a finding quotes
 
 def works(subject: Subject) -> Outcome:
     """The class can be made, joined to a network, and asked."""
+    names = [f"hidden{k}" for k, _ in enumerate(HIDDEN, start=1)]
     if subject.kind == "rule":
         rules.Bench(subject)
     else:
+        claims = subject.make().claims_on(names)
+        if not isinstance(claims, Claims):
+            said = f"claims is {quoted(claims)}: expected Claims(weight_transport=..., ...); make it one"
+            return Outcome("can be made and asked", "no Claims", said)
         bench = Bench(subject.make)
         bench.pathway.adapt(bench.sweep, bench.target, bench.pathway.teach(bench.sweep, bench.target, bench.draws), bench.draws)
     return Outcome("can be made and asked", "yes")
@@ -36,8 +43,8 @@ SCHEME: Mapping[str, Mapping[str, Property]] = {
     "contract": {"works": works, **contract.CONTRACT, "signs_point_up": signs.signs_point_up},
     "capture": capturing.CAPTURE,
     "claims": {
-        **{name: functools.partial(claims.claims_are_measured, name) for name in claims.NAMES},
-        "same_unattached": claims.same_unattached,
+        **{name: functools.partial(measuring.claims_are_measured, name) for name in measuring.NAMES},
+        "same_unattached": measuring.same_unattached,
     },
 }
 RULE: Mapping[str, Mapping[str, Property]] = {"contract": {"works": works, **rules.CONTRACT}, "capture": rules.CAPTURE}

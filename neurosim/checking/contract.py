@@ -120,7 +120,7 @@ def forward_never_learns(subject: Subject) -> Outcome:
     calls: dict[str, Callable[[], Any]] = {
         "attach": lambda: None,  # is done
         "remember": lambda: bench.pathway.remember(bench.sweep),
-        "calibrate": lambda: bench.pathway.calibrate(iter([(bench.sweep, bench.target.argmax(axis=1))])),
+        "calibrate": lambda: bench.pathway.calibrate(iter([(bench.sweep, bench.target)])),
     }
     for name, call in calls.items():
         call()
@@ -202,7 +202,7 @@ def _unlike(what: str, value: Any, like: Any) -> str:
 def reading_fits(subject: Subject) -> Outcome:
     """There is one score for each class of each sample, and one loss."""
     bench = Bench(subject.make, dtype="float32")
-    bench.pathway.calibrate(iter([(bench.sweep, bench.target.argmax(axis=1))]))
+    bench.pathway.calibrate(iter([(bench.sweep, bench.target)]))
     scores, loss = bench.pathway.scores(bench.sweep), bench.pathway.loss(bench.sweep, bench.target)
     expected = "scores (batch, classes), a loss"
     if np.shape(scores) != bench.target.shape:

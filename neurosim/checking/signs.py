@@ -81,8 +81,8 @@ def trained_loss(subject: Subject, turned: str) -> float:
     try:
         for _ in range(EPOCHS):
             made.run_epoch(samples)
-        pathway.calibrate((network.sweep(x), y) for x, y in [(samples.train.x, samples.train.y)])
-        return made.evaluate(samples.train, CLASSES).loss
+        pathway.calibrate(iter([(network.sweep(samples.train.x), made.targets(samples.train))]))
+        return made.evaluate(samples.train).loss
     except DivergedError:
         return float("inf")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from neurosim.datasets.arrays import from_arrays
 from neurosim.datasets.augment import Augmentation
-from neurosim.datasets.dataset import DataSet, Split, one_hot
+from neurosim.datasets.dataset import DataSet, Split
 from neurosim.datasets.loading import load
 from neurosim.datasets.registry import names
 
-__all__ = ["Augmentation", "DataSet", "Split", "from_arrays", "load", "names", "one_hot"]
+__all__ = ["Augmentation", "DataSet", "Split", "from_arrays", "load", "names"]

@@ -119,21 +119,3 @@ def _check_values(where: str, split: Split, classes: int) -> None:
         found = f"label {split.y[at]} of image {at}"
         raise DataError(f"{where}: {found}: expected 0 to {classes - 1}, and labels run from {low} to {high}; {advice}")
 
-
-def one_hot(y: NDArray[Any], classes: int) -> NDArray[np.float32]:
-    """Return (n, classes) float32: 1 at each row's label, 0 elsewhere.
-
-    Parameters
-    ----------
-    y : (n,) integers
-    classes : how many columns
-
-    Raises
-    ------
-    DataError
-        A label lies outside 0 to ``classes - 1``.
-    """
-    if y.size and not 0 <= y.min() <= y.max() < classes:
-        raise DataError(f"labels {y.min()} to {y.max()}: expected 0 to {classes - 1}; check the labels or the classes")
-    rows: NDArray[np.float32] = np.eye(classes, dtype=np.float32)[y]  # (n, classes)
-    return rows

@@ -15,7 +15,6 @@ import numpy as np
 import psutil
 
 from neurosim.backends import Backend, DraftBackend, NumpyBackend, limits, select
-from neurosim.datasets import one_hot
 from neurosim.datasets.registry import Entry, find
 from neurosim.errors import InputError, NotCapturableError, quoted, require
 from neurosim.modelfile.building import build_network
@@ -24,6 +23,7 @@ from neurosim.network import Network
 from neurosim.recording.recorder import BUFFER
 from neurosim.recording.variables import recordable
 from neurosim.runfile import chosen
+from neurosim.tasks import Sizes, Task, one_hot
 from neurosim.training import EVALUATION_BATCH, Trainer
 
 MEBIBYTE = 2**20
@@ -85,14 +85,21 @@ def _addresses(table: ModelTable) -> Iterator[None]:
         raise InputError(f"model {quoted(table.title)}: {cause} within {limit}: {expected}") from cause
 
 
+def task_of(table: ModelTable) -> Task:
+    """Return the task of a model file, by what is registered of its data set."""
+    entry = find(table.data.name)
+    return table.task.on(Sizes(entry.shape, entry.classes))
+
+
 def _drafted(table: ModelTable, backend: Backend) -> tuple[Network, list[Trainer]]:
     entry = find(table.data.name)
-    network = build_network(table.network, entry.shape, entry.classes, seed=table.seed, backend=backend)
+    task = task_of(table)
+    network = build_network(table.network, entry.shape, task.size, seed=table.seed, backend=backend)
     trainers = []
     for stage in table.stages:
         options: dict[str, Any] = {"feedback_optimiser": stage.feedback_optimiser, "epochs": stage.epochs, "batch": stage.batch}
         trainers.append(Trainer(network, stage.pathway(), stage.optimiser, seed=table.seed, **options))
-        trainers[-1].pathway.attach(network, entry.classes, table.seed)
+        trainers[-1].pathway.attach(network, task, table.seed)
     return network, trainers
 
 
@@ -167,7 +174,7 @@ def _data(table: ModelTable, network: Network) -> int:
     entry = find(table.data.name)
     pixels = (entry.train + entry.test) * math.prod(entry.shape)
     copy = entry.train * math.prod(entry.shape) * 8 if network.dtype == np.float64 else 0
-    return 6 * pixels + copy + entry.train * entry.classes * (4 + network.dtype.itemsize)
+    return 6 * pixels + copy + entry.train * task_of(table).size * (4 + network.dtype.itemsize)
 
 
 def check_fits(
@@ -206,7 +213,8 @@ def seconds_a_step(trainer: Trainer, budget: float) -> float:
     backend, network = trainer.network.backend, trainer.network
     draw = np.random.default_rng(0)
     x = draw.random((trainer.batch, *network.populations[network.input].shape)).astype(network.dtype)
-    target = one_hot(draw.integers(0, trainer.pathway.classes, trainer.batch), trainer.pathway.classes).astype(network.dtype)
+    size = trainer.pathway.task.size
+    target = one_hot(draw.integers(0, size, trainer.batch), size).astype(network.dtype)  # of any task: numbers of the right shape
     total = 0.0
     for phase in trainer.pathway.phases:
         try:

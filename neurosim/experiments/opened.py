@@ -12,9 +12,10 @@ from neurosim.errors import InputError, RunFileError, quoted, require
 from neurosim.modelfile.building import build_network
 from neurosim.modelfile.model_file import ModelFile, validated
 from neurosim.modelfile.reading import Contents, parsed
-from neurosim.modelfile.schema import Data, NetworkTable
+from neurosim.modelfile.schema import Data, NetworkTable, TaskChoice, Tasked
 from neurosim.network import Network
 from neurosim.runfile import Run
+from neurosim.tasks import Sizes
 
 
 class OpenRun(Run):
@@ -41,11 +42,12 @@ class OpenRun(Run):
         source = f"run file {self.path}"
         data = validated(Data, contents.get("data", {}), f"{source}: data")
         table = validated(NetworkTable, contents.get("network", {}), f"{source}: network")
-        shape, classes = ((), 0) if data.arrays else (find(data.name).shape, find(data.name).classes)
+        task = validated(Tasked, {key: contents[key] for key in ("task",) if key in contents}, f"{source}: task").task
+        shape, targets = ((), 0) if data.arrays else _sizes(data.name, task)
         seed = int(self.attributes["seed"])
 
         def built(backend: Backend) -> tuple[Network, dict[str, np.ndarray]]:
-            network = build_network(table, shape, classes, seed=seed, backend=backend)
+            network = build_network(table, shape, targets, seed=seed, backend=backend)
             arrays = network.parameters() | network.memory()
             return network, {name: _fitting(name, array, state) for name, array in arrays.items()}
 
@@ -57,6 +59,12 @@ class OpenRun(Run):
         except (InputError, MemoryError) as cause:
             raise RunFileError(f"run file {self.path}: {cause}") from cause
         return network
+
+
+def _sizes(name: str, task: TaskChoice) -> tuple[tuple[int, ...], int]:
+    """Return the shape of an input and the size of a target, by what is registered of the data set."""
+    entry = find(name)
+    return entry.shape, task.on(Sizes(entry.shape, entry.classes)).size
 
 
 def _fitting(name: str, array: np.ndarray, state: dict[str, np.ndarray]) -> np.ndarray:

@@ -23,6 +23,7 @@ from neurosim.network import Network
 from neurosim.recording.plan import RecordingPlan
 from neurosim.recording.recorder import Recorder, create
 from neurosim.runfile import Run, RunFile, provenance, warn_of_other_arithmetic
+from neurosim.tasks import Sizes
 from neurosim.training import Observer, Trainer
 
 
@@ -88,8 +89,9 @@ def prepare(
     check_fits(table, model.name, data_dir, chosen)
     device = chosen or select(fastest(table))
     data = data or load_data(table.data, data_dir)
-    network = build_network(table.network, data.shape, data.classes, seed=seed, backend=device)
-    trainers = [build_trainer(k, stage, network, data, table.data, seed) for k, stage in enumerate(table.stages)]
+    task = table.task.on(Sizes.of(data))
+    network = build_network(table.network, data.shape, task.size, seed=seed, backend=device)
+    trainers = [build_trainer(k, stage, network, task, data, table.data, seed) for k, stage in enumerate(table.stages)]
     plan = RecordingPlan(trainers, data, table.record)
     return Job(model, seed, data.folder, data, network, trainers, plan)
 

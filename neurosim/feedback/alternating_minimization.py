@@ -7,19 +7,19 @@ from typing import Any
 
 from neurosim.backends import Draws
 from neurosim.errors import quoted, require
-from neurosim.feedback.pathway import Claims, FeedbackPathway, require_softmax
+from neurosim.feedback.pathway import Claims, FeedbackPathway
 from neurosim.network import Activity, Sweep, Teaching
 
 
 class AlternatingMinimization(FeedbackPathway):
     """Codes c_l are potentials, c_l^0 = f_l(h_{l-1}) those of the sweep; h = phi(c), and f_l includes the normalisation.
 
-    last code    minimises  CE(output(phi(c)), y) / mu + ||c - c^0||**2 + code_sparsity / mu |c|
+    last code    minimises  L(output(phi(c)), y) / mu  + ||c - c^0||**2 + code_sparsity / mu |c|
     code below   minimises  ||f_{l+1}(phi(c)) - c_{l+1}||**2 + ||c - c^0||**2 + code_sparsity / mu |c|
     error_l      = 2 / n_l (c_l - f_l(phi(c_{l-1})))    a delta rule on relaxed rates; no derivative of phi; n_l neurons
-    output       learns from phi(c_L) by cross-entropy
+    output       learns from phi(c_L) by L, the task's loss: cross-entropy for classes
 
-    CE, squares and sizes are means over the batch, the latter two over neurons as well: the lower codes move little, and the hidden
+    L, squares and sizes are means over the batch, the latter two over neurons as well: the lower codes move little, and the hidden
     weights need an optimiser that renormalises (Adam), or a rule that solves for them (``CoActivationMemory``: AM-mem).
 
     Codes relax from the top down by Nesterov's gradient, each toward the new code above.  In the released code the proximal term
@@ -70,7 +70,6 @@ class AlternatingMinimization(FeedbackPathway):
         self.mu, self.iterations, self.step, self.momentum, self.code_sparsity = mu, iterations, step, momentum, code_sparsity
 
     def build(self, seed: int) -> None:
-        require_softmax(self)
         network = self.network
         for name in network.hidden:
             curve = network.populations[name].transfer
@@ -96,7 +95,7 @@ class AlternatingMinimization(FeedbackPathway):
             if link.pre in codes:
                 local = self._above(name, codes[link.pre], sweep)
             if name == self.network.output:
-                error = target - local.rate
+                error = self.task.error(self.network.populations[name], local, target)
             else:
                 error = codes[name].potential - local.potential
                 if name not in self.solved:  # those take drive + error for their target: the code itself
@@ -131,7 +130,7 @@ class AlternatingMinimization(FeedbackPathway):
         population, xp, code = self.network.populations[name], self.network.backend.xp, coded.potential
         local = self._above(above, coded, sweep)
         if above == self.network.output:
-            missing = (wanted - local.rate) / (self.mu * len(code))
+            missing = self.task.error(self.network.populations[above], local, wanted) / (self.mu * len(code))
         else:
             missing = 2 / local.potential.size * (wanted - local.potential)
         error = self.links[above].back(self.network.populations[above].teach_potential(missing, local).error)

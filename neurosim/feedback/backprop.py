@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from neurosim.backends import Draws
-from neurosim.feedback.pathway import Claims, FeedbackPathway, output_teaching
+from neurosim.feedback.pathway import Claims, FeedbackPathway
 from neurosim.network import Sweep, Teaching
 
 
 class Backprop(FeedbackPathway):
-    """e_L = y - p;  e_l = (W_{l+1} e_{l+1}) * phi'(a_l): the exact gradient, through the transposed forward weights."""
+    """e_l = (W_{l+1} e_{l+1}) * phi'(a_l): the exact gradient, through the transposed forward weights; e_L = y - p for classes."""
 
     name = "backprop"
     title = "Back-propagation"
@@ -18,4 +18,4 @@ class Backprop(FeedbackPathway):
     claims = Claims(weight_transport="full", update_locking=True, backward_locking=True)
 
     def teach(self, sweep: Sweep, target: Any, draws: Draws) -> dict[str, Teaching]:
-        return self.network.errors_back(sweep, output_teaching(self.network, sweep, target))
+        return self.network.errors_back(sweep, self.output_teaching(sweep, target))

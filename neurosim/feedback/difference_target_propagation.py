@@ -7,14 +7,14 @@ from typing import Any
 
 from neurosim.backends import Draws
 from neurosim.errors import quoted, require
-from neurosim.feedback.pathway import Claims, Deltas, FeedbackPathway, Phase, output_teaching, require_softmax
+from neurosim.feedback.pathway import Claims, Deltas, FeedbackPathway, Phase
 from neurosim.network import Network, Population, Projection, Sweep, Teaching
 
 
 class DifferenceTargetPropagation(FeedbackPathway):
     """Targets instead of errors, sent down through learned approximate inverses g_l.
 
-    target_{M-1} = h_{M-1} + step * W_M (y - p)                       equation 20 of the first version
+    target_{M-1} = h_{M-1} + step * W_M e_M, e_M = y - p for classes   equation 20 of the first version
     target_{l-1} = h_{l-1} + g_l(target_l) - g_l(h_l)                 equation 18; without ``difference``: g_l(target_l)
     error_l      = 2 (target_l - h_l) * phi'(a_l)                     minus the gradient of ||target_l - h_l||**2
     g_l learns ||g_l(f_l(h_{l-1} + noise)) - (h_{l-1} + noise)||**2   equation 32
@@ -49,7 +49,6 @@ class DifferenceTargetPropagation(FeedbackPathway):
             self.phases = (Phase("inverse", forward=False), Phase("forward", feedback=False))
 
     def build(self, seed: int) -> None:
-        require_softmax(self)
         network = self.network
         for name in network.hidden:
             curve = network.populations[name].transfer
@@ -68,7 +67,7 @@ class DifferenceTargetPropagation(FeedbackPathway):
 
     def teach(self, sweep: Sweep, target: Any, draws: Draws) -> dict[str, Teaching]:
         network = self.network
-        teaching = {network.output: output_teaching(network, sweep, target)}
+        teaching = {network.output: self.output_teaching(sweep, target)}
         for name, wanted in self._targets(sweep, teaching).items():
             teaching[name] = network.populations[name].teach(2 * (wanted - sweep.rate[name]), sweep[name])
         return teaching
@@ -86,7 +85,7 @@ class DifferenceTargetPropagation(FeedbackPathway):
         return targets
 
     def signals(self, sweep: Sweep, target: Any, draws: Draws) -> dict[str, dict[str, Any]]:
-        targets = self._targets(sweep, {self.network.output: output_teaching(self.network, sweep, target)})
+        targets = self._targets(sweep, {self.network.output: self.output_teaching(sweep, target)})
         return {name: {"target": wanted} for name, wanted in targets.items()}
 
     def adapt(self, sweep: Sweep, target: Any, teaching: Mapping[str, Teaching], draws: Draws) -> Deltas:

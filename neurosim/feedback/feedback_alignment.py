@@ -7,7 +7,7 @@ from typing import Any
 from neurosim.backends import Draws
 from neurosim.backends.base import generator
 from neurosim.connectivity import initialiser
-from neurosim.feedback.pathway import Claims, FeedbackPathway, output_teaching, require_softmax
+from neurosim.feedback.pathway import Claims, FeedbackPathway
 from neurosim.network import Sweep, Teaching
 
 
@@ -23,7 +23,6 @@ class FeedbackAlignment(FeedbackPathway):
     claims = Claims(weight_transport="none", update_locking=True, backward_locking=True)
 
     def build(self, seed: int) -> None:
-        require_softmax(self)
         network = self.network
         self.feedback: dict[str, Any] = {}
         for p in network.projections.values():
@@ -32,7 +31,7 @@ class FeedbackAlignment(FeedbackPathway):
             self.feedback[p.name] = network.backend.asarray(w, network.dtype)
 
     def teach(self, sweep: Sweep, target: Any, draws: Draws) -> dict[str, Teaching]:
-        return self.network.errors_back(sweep, output_teaching(self.network, sweep, target), self.feedback)
+        return self.network.errors_back(sweep, self.output_teaching(sweep, target), self.feedback)
 
     def memory(self) -> dict[str, Any]:
         return {f"feedback/{name}.w": w for name, w in self.feedback.items()}

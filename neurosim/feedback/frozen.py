@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from neurosim.backends import Draws
-from neurosim.feedback.pathway import Claims, FeedbackPathway, output_teaching
+from neurosim.feedback.pathway import Claims, FeedbackPathway
 from neurosim.network import Sweep, Teaching
 
 
 class Frozen(FeedbackPathway):
-    """e_L = y - p at the output, nothing anywhere else.
+    """The output's own error, y - p for classes, at the output, nothing anywhere else.
 
     settled : sweep as in evaluation (running statistics, no dropout): a readout trained on features that are already learned,
         as in the HSIC bottleneck's format training.
@@ -26,4 +26,4 @@ class Frozen(FeedbackPathway):
         self.training_sweep = not settled
 
     def teach(self, sweep: Sweep, target: Any, draws: Draws) -> dict[str, Teaching]:
-        return {self.network.output: output_teaching(self.network, sweep, target)}
+        return {self.network.output: self.output_teaching(sweep, target)}

@@ -10,8 +10,9 @@ import numpy as np
 
 from neurosim.backends import Draws
 from neurosim.errors import InputError, quoted, require
-from neurosim.feedback.pathway import Claims, FeedbackPathway, output_teaching, require_softmax
+from neurosim.feedback.pathway import Claims, FeedbackPathway
 from neurosim.network import Sweep, Teaching
+from neurosim.tasks import Classification
 
 EPSILON = 1e-5  # the released code's regulariser, per sample of the batch
 OUTPUTS = ("softmax", "units", "rest")
@@ -29,7 +30,7 @@ class HSICBottleneck(FeedbackPathway):
 
     beta : weight of the label's term
     sigma : kernel width; or population name pattern -> kernel width, for branches that differ (sigma-combined networks)
-    output : ``softmax`` (the readout learns by cross-entropy beside the others), ``rest`` (it does not learn: format training
+    output : ``softmax`` (the readout learns the task beside the others), ``rest`` (it does not learn: format training
         gives it a stage of its own, ``frozen`` with ``settled``), or ``units`` (unformatted training: the output learns by
         the same objective, and which of its neurons stands for which class is read off the training data)
 
@@ -68,22 +69,27 @@ class HSICBottleneck(FeedbackPathway):
             feedback_learns_from=("activity", "labels") if self.output == "units" else (),
         )
 
-    def build(self, seed: int) -> None:
-        network = self.network
+    def check_output(self) -> None:
+        network, task = self.network, self.task
         if self.output != "units":
-            require_softmax(self)
+            return super().check_output()
         size = network.populations[network.output].size
+        where = f"scheme {self.name!r}: output 'units'"
+        require(isinstance(task, Classification), f"{where}: reads classes off neurons: expected task 'classification'; use 'rest'")
         require(
-            size >= self.classes,
-            f"scheme {self.name!r}: output population {network.output!r} has {size} neurons for {self.classes} classes; "
+            size >= task.size,
+            f"scheme {self.name!r}: output population {network.output!r} has {size} neurons for {task.size} classes; "
             "give it one for each",
         )
+
+    def build(self, seed: int) -> None:
+        network = self.network
         plastic = {p.post for p in network.projections.values() if p.rule is not None}
         taught = [name for name in network.hidden if name in plastic]
         taught += [network.output] if self.output == "units" else []
         self.sigma = {name: self._width(name) for name in taught}
         self.dtype = np.dtype(np.float64) if network.backend.tf32 else network.dtype  # of the populations' kernels
-        self.assigned = network.backend.asarray(np.arange(self.classes))
+        self.assigned = network.backend.asarray(np.arange(self.task.size))
 
     def _width(self, population: str) -> float:
         for pattern, width in self.widths.items():
@@ -100,7 +106,7 @@ class HSICBottleneck(FeedbackPathway):
             error = self._error(sweep.rate[name].astype(self.dtype), wanted[width], width)
             teaching[name] = network.populations[name].teach(error.astype(network.dtype), sweep[name])
         if self.output == "softmax":
-            teaching[network.output] = output_teaching(network, sweep, target)
+            teaching[network.output] = self.output_teaching(sweep, target)
         return teaching
 
     def _wanted(self, x: Any, target: Any, sigma: float) -> Any:
@@ -165,21 +171,25 @@ class HSICBottleneck(FeedbackPathway):
         reports the mean over classes of their accuracies: numbers from it look a little better than they are.
         """
         if self.output != "units":
-            return
-        sums, counts = np.zeros((self.classes, self.network.populations[self.network.output].size)), np.zeros((self.classes, 1))
-        for sweep, labels in sweeps:
+            return super().calibrate(sweeps)
+        classes = self.task.size
+        sums, counts = np.zeros((classes, self.network.populations[self.network.output].size)), np.zeros((classes, 1))
+        for sweep, targets in sweeps:
+            labels = targets.argmax(axis=1)
             rate = self.network.backend.to_host(sweep.rate[self.network.output]).reshape(len(labels), -1)
             np.add.at(sums, labels, rate)
             np.add.at(counts, labels, 1)
         means = sums / np.maximum(counts, 1)
-        for _ in range(self.classes):
+        for _ in range(classes):
             label, unit = np.unravel_index(np.argmax(means), means.shape)
             self.assigned[label] = unit
             means[label], means[:, unit] = -np.inf, -np.inf
 
     def scores(self, sweep: Sweep) -> Any:
+        if self.output != "units":
+            return super().scores(sweep)
         rate = sweep.rate[self.network.output]
-        return rate.reshape(len(rate), -1)[:, self.assigned] if self.output == "units" else rate
+        return rate.reshape(len(rate), -1)[:, self.assigned]
 
     def loss(self, sweep: Sweep, target: Any) -> Any:
         """Return the mean cross-entropy in nats; with ``units``, that of a softmax over the assigned neurons' rates.

@@ -9,7 +9,7 @@ from neurosim.backends import Draws
 from neurosim.backends.base import generator
 from neurosim.connectivity import initialiser
 from neurosim.errors import quoted, require
-from neurosim.feedback.pathway import Claims, Deltas, FeedbackPathway, output_teaching, require_softmax
+from neurosim.feedback.pathway import Claims, Deltas, FeedbackPathway
 from neurosim.network import Network, Population, Projection, Sweep, Teaching
 
 LOSSES = ("pred", "sim", "predsim")
@@ -19,7 +19,7 @@ CODE = 128  # neurons of the random projection of the label, as in the released 
 class LocalErrors(FeedbackPathway):
     """Each hidden population minimises a loss of its own rate h (before dropout); nothing comes from above.
 
-    pred     CE(U'h + u, y)                                      U starts at zero, u is drawn
+    pred     L(U'h + u, y), L the task's: CE for classes         U starts at zero, u is drawn
     sim      mean_ij (S(M'h)_ij - S(y)_ij)**2                    S: cosines of samples, each less its own mean over features
     predsim  (1 - beta) pred + beta sim                          the output's cross-entropy is taken (1 - beta) times as well
 
@@ -70,14 +70,13 @@ class LocalErrors(FeedbackPathway):
     # ------------------------------------------------------------------ the heads
 
     def build(self, seed: int) -> None:
-        require_softmax(self)
         self.seed = seed
-        self.codes: dict[str, Any] = {}  # P, (classes, CODE), of every population
+        self.codes: dict[str, Any] = {}  # P, (task.size, CODE), of every population
         self.feedback: dict[str, Any] = {}  # F, (n, CODE)
         for name in self.network.hidden:
             size = self.network.populations[name].size
             if self.backprop_free:
-                self.codes[name] = self._fixed(f"local/label/{name}", (self.classes, CODE), self.classes)
+                self.codes[name] = self._fixed(f"local/label/{name}", (self.task.size, CODE), self.task.size)
             if self.shares[0]:
                 self.networks[f"pred/{name}"] = self._readout(name, size)
                 if self.backprop_free:
@@ -90,7 +89,7 @@ class LocalErrors(FeedbackPathway):
         return self.network.backend.asarray(w, self.network.dtype)
 
     def _readout(self, population: str, size: int) -> Network:
-        neurons, transfer = (CODE, "sigmoid") if self.backprop_free else (self.classes, "softmax")
+        neurons, transfer = (CODE, "sigmoid") if self.backprop_free else (self.task.size, self.task.readout)
         readout = self._head(f"pred/{population}/", size, Population("told", neurons, transfer=transfer), bias=True)
         for name, value in readout.projections["seen__told"].parameters.items():
             if name == "w" or self.backprop_free:  # as in the released code: only the plain readout's bias keeps its draw
@@ -117,7 +116,7 @@ class LocalErrors(FeedbackPathway):
             if self.shares[1]:
                 error = error + self._match(name, rate, self._similarity(code)[0], heard)
             teaching[name] = network.populations[name].teach(error.reshape(sweep.rate[name].shape), sweep[name])
-        at_output = output_teaching(network, sweep, target)
+        at_output = self.output_teaching(sweep, target)
         scaled = at_output.error * at_output.error.dtype.type(self.at_output)
         teaching[network.output] = network.populations[network.output].teach_potential(scaled, sweep[network.output])
         return teaching
@@ -137,7 +136,7 @@ class LocalErrors(FeedbackPathway):
         if self.backprop_free:
             missing = ((code > 0) - own.rate["told"]) / CODE
         else:
-            missing = code - own.rate["told"]
+            missing = self.task.error(head.populations["told"], own["told"], code)
         missing *= missing.dtype.type(self.shares[0])
         heard[name] = own, head.populations["told"].teach_potential(missing, own["told"])
         if self.backprop_free:

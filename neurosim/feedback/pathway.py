@@ -16,6 +16,7 @@ from neurosim.backends import Draws
 from neurosim.catalogue import Stated
 from neurosim.errors import require
 from neurosim.network import Network, Sweep, Teaching
+from neurosim.tasks import Classification, Task
 
 Deltas = dict[str, Any]
 
@@ -82,6 +83,7 @@ class FeedbackPathway(Stated, abc.ABC):
     claims : see Claims; an attribute or, where the variant decides, a property
     phases : the passes that make one epoch
     training_sweep : whether the network sweeps with batch statistics, dropout and noise while this pathway teaches
+    needs_error : whether it carries the output's error; one that does not can be used where a task has none
     networks : the pathway's own networks by name; their populations and projections are ordinary ones
     variants : options that select each of the scheme's variants; whatever holds for all schemes is tested on all of these
     """
@@ -91,6 +93,7 @@ class FeedbackPathway(Stated, abc.ABC):
     citation: ClassVar[str]
     phases: tuple[Phase, ...] = (Phase("learn"),)
     training_sweep: bool = True
+    needs_error: bool = True
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
 
     @property
@@ -102,11 +105,11 @@ class FeedbackPathway(Stated, abc.ABC):
         """Return the claims on a chain of these hidden populations, input side first, attached or not (default: the same)."""
         return self.claims
 
-    def attach(self, network: Network, classes: int, seed: int) -> None:
-        """Join the pathway to ``network``, once: check that it fits, and build the pathway's own networks.
+    def attach(self, network: Network, task: Task | int, seed: int) -> None:
+        """Join the pathway to ``network`` and ``task``, once: check that they fit, and build the pathway's own networks.
 
-        classes : the length of a target vector
-        Raises InputError where the network is not one this scheme is defined for, or the pathway is joined already.
+        task : what the output should do; a number of classes is short for their ``Classification``
+        Raises InputError where the network or the task is not one this scheme is defined for, or the pathway is joined already.
         """
         require(
             not self.attached,
@@ -114,10 +117,13 @@ class FeedbackPathway(Stated, abc.ABC):
             f"make one with pathway({self.name!r}, ...)",
         )
         self.network = network
-        self.classes = classes
+        self.task = task if isinstance(task, Task) else Classification(task)
         self.networks: dict[str, Network] = {}
         try:
+            self._check_error()
+            self.check_output()
             self.build(seed)
+            self._check_targets()
         except BaseException:
             del self.networks  # it did not fit, so it is free for a network that does
             raise
@@ -127,15 +133,29 @@ class FeedbackPathway(Stated, abc.ABC):
         """Whether the pathway is joined to a network."""
         return hasattr(self, "networks")
 
+    def _check_error(self) -> None:
+        fits = self.task.has_error or not self.needs_error
+        where = f"scheme {self.name!r}: task {self.task.name!r}"
+        require(fits, f"{where} has no error at the output, which this scheme carries on; use scheme 'none'")
+
+    def _check_targets(self) -> None:
+        needed = self.claims_on(self.network.hidden).labels_at_hidden
+        where = f"scheme {self.name!r}: task {self.task.name!r}"
+        require(self.task.gives_target or not needed, f"{where} gives no targets, which this scheme needs; use another scheme")
+
+    def check_output(self) -> None:
+        """Raise InputError where the output population cannot do the task."""
+        self.task.check(f"scheme {self.name!r}", self.network.populations[self.network.output])
+
     def build(self, seed: int) -> None:
         """Build the pathway's own networks into ``self.networks`` (name them with ``prefix=f"{name}/"``); default: none."""
-        require_softmax(self)
 
     @abc.abstractmethod
     def teach(self, sweep: Sweep, target: Any, draws: Draws) -> dict[str, Teaching]:
         """Return population name -> teaching signal.
 
-        target : (batch, classes), one-hot.  draws : this step's random numbers, by stream name.
+        target : (batch, task.size), or what came of an action, where the task gives no target (see ``Task.outcome``)
+        draws : this step's random numbers, by stream name
         """
 
     def adapt(self, sweep: Sweep, target: Any, teaching: Mapping[str, Teaching], draws: Draws) -> Deltas:
@@ -155,17 +175,27 @@ class FeedbackPathway(Stated, abc.ABC):
     def calibrate(self, sweeps: Any) -> None:
         """Learn from the training data how to read the output (default: nothing to learn).
 
-        sweeps : an iterable of (evaluation sweep, labels (batch,)) over the training split.
+        sweeps : an iterable of (evaluation sweep, targets (batch, task.size) on the host) over the training split.
         """
+        if type(self.task).calibrate is not Task.calibrate:
+            host, output = self.network.backend.to_host, self.network.output
+            self.task.calibrate((host(sweep.rate[output]), targets) for sweep, targets in sweeps)
 
     def scores(self, sweep: Sweep) -> Any:
-        """Return the score of each class, (batch, classes); the largest is the network's answer."""
-        return sweep.rate[self.network.output]
+        """Return the network's answer, (batch, task.size).
+
+        Where more is to be asked of the network than this sweep, the batch itself is the rate of its input.
+        """
+        return self.task.scores(self.network.backend, sweep.rate[self.network.output])
 
     def loss(self, sweep: Sweep, target: Any) -> Any:
-        """Return the mean cross-entropy of the output in nats, a number that may still lie on the device."""
-        p = sweep.rate[self.network.output]
-        return -(target * self.network.backend.xp.log(p + p.dtype.type(1e-30))).sum() / len(p)
+        """Return the mean loss of the output in the task's unit, a number that may still lie on the device."""
+        return self.task.loss(self.network.backend, sweep.rate[self.network.output], target)
+
+    def output_teaching(self, sweep: Sweep, target: Any) -> Teaching:
+        """Return the teaching signal of the output population, as the task has it."""
+        output = self.network.output
+        return self.task.teach(self.network.populations[output], sweep[output], target)
 
     def parameters(self) -> dict[str, Any]:
         """Return the learned arrays of the pathway's own networks by name."""
@@ -175,23 +205,3 @@ class FeedbackPathway(Stated, abc.ABC):
         """Return the arrays the pathway remembers but does not learn, by name (updated in place; a resumed run restores them)."""
         return {name: value for own in self.networks.values() for name, value in own.memory().items()}
 
-
-def require_softmax(pathway: FeedbackPathway) -> None:
-    """Raise InputError unless the output population is a softmax over the classes."""
-    output = pathway.network.populations[pathway.network.output]
-    require(
-        output.transfer.name == "softmax" and output.normalisation is None,
-        f"scheme {pathway.name!r}: output population {output.name!r} has transfer {output.transfer.name!r}"
-        f"{' with normalisation' if output.normalisation else ''}: expected a plain 'softmax'; change the model",
-    )
-    require(
-        output.size == pathway.classes,
-        f"output population {output.name!r} has {output.size} neurons: expected one for each of the {pathway.classes} classes; "
-        "change its size",
-    )
-
-
-def output_teaching(network: Network, sweep: Sweep, target: Any) -> Teaching:
-    """Return the output's teaching signal under softmax and cross-entropy: error on the drive = target - rate, (batch, classes)."""
-    activity = sweep[network.output]
-    return network.populations[network.output].teach_potential(target - activity.rate, activity)

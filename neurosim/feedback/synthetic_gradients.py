@@ -8,7 +8,7 @@ from typing import Any
 
 from neurosim.backends import Draws
 from neurosim.errors import UnknownNameError, quoted, require
-from neurosim.feedback.pathway import Claims, Deltas, FeedbackPathway, require_softmax
+from neurosim.feedback.pathway import Claims, Deltas, FeedbackPathway
 from neurosim.network import Activity, Network, Population, Projection, Sweep, Teaching
 from neurosim.neurons import BatchNormalisation
 
@@ -95,13 +95,12 @@ class SyntheticGradients(FeedbackPathway):
     # ------------------------------------------------------------------ the modules
 
     def build(self, seed: int) -> None:
-        require_softmax(self)
         hidden = self.network.hidden
         for name in self.interfaces or ():
             if name not in hidden:
                 raise UnknownNameError(f"scheme {self.name!r}: interface", name, hidden)
         self.links = {link.post: link for link in self.network.chain(f"scheme {self.name!r}")}
-        context = self.classes if self.conditioned else 0
+        context = self.task.size if self.conditioned else 0
         self.modules = {}
         for name in self.interfaces or hidden:
             size = self.network.populations[name].size
@@ -163,7 +162,7 @@ class SyntheticGradients(FeedbackPathway):
         for name, rate in predicted.items():
             activity[name] = network.respond(name, {self.links[name].pre: rate}, training=sweep.training, draws=draws)
         output = activity[network.output]
-        signals = {network.output: network.populations[network.output].teach_potential(target - output.rate, output)}
+        signals = {network.output: self.task.teach(network.populations[network.output], output, target)}
         for name in reversed(network.hidden):
             population = network.populations[name]
             if name in self.modules:

@@ -10,6 +10,7 @@ from neurosim.backends import Backend
 from neurosim.errors import quoted, require
 from neurosim.modelfile.schema import Data, Layer, NetworkTable, Output, PopulationTable, ProjectionTable, Stage
 from neurosim.network import Network, Population, Projection
+from neurosim.tasks import Task
 from neurosim.training import Trainer
 
 
@@ -19,13 +20,13 @@ def load_data(table: Data, data_dir: str | os.PathLike[str] | None = None) -> da
     return datasets.load(table.name, data_dir=data_dir, validation=table.validation, normalise=normalise, limit=table.limit)
 
 
-def build_network(table: NetworkTable, shape: tuple[int, ...], classes: int, *, seed: int, backend: Backend) -> Network:
-    """Return the network of a model file, fitted to images of ``shape`` and to ``classes``."""
+def build_network(table: NetworkTable, shape: tuple[int, ...], targets: int, *, seed: int, backend: Backend) -> Network:
+    """Return the network of a model file, fitted to inputs of ``shape`` and to a task's number of ``targets``."""
     populations, projections = written_out(table)
     starts, ends = {p.post for p in projections}, {p.pre for p in projections}
     sizes: dict[str, Any] = {}
     for population in populations:
-        default = shape if population.name not in starts else classes if population.name not in ends else None
+        default = shape if population.name not in starts else targets if population.name not in ends else None
         sizes[population.name] = population.shape or default
         require(
             sizes[population.name] is not None,
@@ -83,13 +84,16 @@ def _projection(table: ProjectionTable) -> Projection:
     )
 
 
-def build_trainer(number: int, stage: Stage, network: Network, data: datasets.DataSet, table: Data, seed: int) -> Trainer:
+def build_trainer(
+    number: int, stage: Stage, network: Network, task: Task, data: datasets.DataSet, table: Data, seed: int
+) -> Trainer:
     """Return the trainer of one stage, joined to its data: all that could be wrong with it has been found by now."""
     augment = datasets.Augmentation(**table.augment.model_dump(), fill=data.black) if table.augment else None
     trainer = Trainer(
         network,
         stage.pathway(),
         stage.optimiser,
+        task=task,
         feedback_optimiser=stage.feedback_optimiser,
         epochs=stage.epochs,
         batch=stage.batch,

@@ -26,6 +26,7 @@ from neurosim.modelfile.reading import Contents
 from neurosim.network import Network, Population, Projection
 from neurosim.neurons import BatchNormalisation, transfers
 from neurosim.plasticity import PlasticityRule, Rule, Update, rules, updates
+from neurosim.tasks import Sizes, default, tasks
 from neurosim.training import Trainer
 
 STARTED = "is not as its seed makes it"  # said of what a checkpoint restores
@@ -61,6 +62,7 @@ class _Describer:
             "title": f"{trainer.pathway.title}, from Python",
             "seed": trainer.seed,
             "data": self._data(trainer, data),
+            **self._task(trainer, data),
             "network": self._network(trainer.network, trainer.seed),
             "stages": [self._stage(trainer)],
         }
@@ -74,6 +76,12 @@ class _Describer:
         if trainer.augment is not None:
             table["augment"] = self._augmentation(trainer.augment, data)
         return table
+
+    def _task(self, trainer: Trainer, data: DataSet) -> Contents:
+        """Return the task, where it is not what the data are made for."""
+        table = self._named("task", trainer.task, tasks())
+        table.pop("size", None)
+        return {} if table == {"name": default(Sizes.of(data))} else {"task": table}
 
     def _augmentation(self, augment: Any, data: DataSet) -> Contents:
         if type(augment) is not Augmentation or augment.fill != data.black:
@@ -183,7 +191,7 @@ def _started(trainer: Trainer) -> list[str]:
     pathway = trainer.pathway
     try:
         again = type(pathway)(**pathway.options())
-        again.attach(network, pathway.classes, trainer.seed)
+        again.attach(network, pathway.task, trainer.seed)
     except Exception:  # a class from outside, which is said already
         return found
     host = network.backend.to_host

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
 
@@ -13,6 +13,7 @@ from neurosim.modelfile.options import construct
 from neurosim.neurons import BatchNormalisation, Transfer, transfers
 from neurosim.plasticity import Chain, PlasticityRule, Rule, chain, rules, updates
 from neurosim.runfile import Interval, Request, Some
+from neurosim.tasks import Sizes, Task, default, task, tasks
 
 # ---------------------------------------------------------------------- values that name a class
 
@@ -65,6 +66,25 @@ def _optimiser(value: Any) -> Chain:
     return chain(*(construct("optimiser or transform", updates(), *_named("optimiser", link)) for link in links))
 
 
+class TaskChoice(NamedTuple):
+    """A task that is named, for data whose sizes are not known yet; by default what the data are made for."""
+
+    name: str = ""
+    options: tuple[tuple[str, Any], ...] = ()
+
+    def on(self, sizes: Sizes) -> Task:
+        """Return the task for data of these sizes; raise InputError where they have none such."""
+        return task(self.name or default(sizes), sizes, **dict(self.options))
+
+
+def _task(value: Any) -> TaskChoice:
+    name, options = _named("task", value)
+    require("size" not in options, f"task {quoted(name)}: size {quoted(options.get('size'))}: the data decide it; leave it out")
+    construct("task", tasks(), name, {"size": 1, **options})
+    return TaskChoice(name, tuple(options.items()))
+
+
+TaskField = Annotated[TaskChoice, PlainValidator(_task)]
 TransferField = Annotated[Transfer, PlainValidator(_transfer)]
 NormalisationField = Annotated[BatchNormalisation | None, PlainValidator(_normalisation)]
 RuleField = Annotated[Rule | None, PlainValidator(_rule)]
@@ -293,7 +313,13 @@ class Record(Section):
         return Interval.of(self.alignment) if self.alignment else None
 
 
-class ModelTable(Section):
+class Tasked(Section):
+    """What has a task: its name, or a table with ``name`` and options; by default what the data are made for."""
+
+    task: TaskField = TaskChoice()
+
+
+class ModelTable(Tasked):
     """A whole model file."""
 
     title: str
@@ -310,7 +336,7 @@ class ModelTable(Section):
 RowName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]  # it names files
 
 
-class ComparisonTable(Section):
+class ComparisonTable(Tasked):
     """A whole comparison file: data, network and training are shared by all rows."""
 
     title: str

@@ -9,7 +9,6 @@ import numpy as np
 
 from neurosim.datasets import DataSet
 from neurosim.errors import require
-from neurosim.feedback.pathway import require_softmax
 from neurosim.modelfile.schema import Record
 from neurosim.recording.variables import UNITS, Variable, recordable
 from neurosim.runfile import Layout, Request, Series, chosen
@@ -38,7 +37,7 @@ class RecordingPlan:
     UnknownNameError
         A variable that is not there; the message names the nearest.
     InputError
-        Neurons or samples that are not there, alignment for an output that is no softmax.
+        Neurons or samples that are not there, alignment where the task has no error at the output.
     """
 
     def __init__(self, trainers: Sequence[Trainer], data: DataSet, record: Record) -> None:
@@ -50,7 +49,10 @@ class RecordingPlan:
         self.comparisons = record.comparisons()
         if self.comparisons:
             for trainer in self.trainers:
-                require_softmax(trainer.pathway)
+                task = trainer.task
+                said = f"record: alignment: task {task.name!r} has no error at the output to compare with"
+                require(task.has_error, f"{said}; leave alignment out")
+                task.check("record: alignment", self.network.populations[self.network.output])
 
     def _chosen(self, variable: Variable, request: Request) -> Chosen:
         return Chosen(variable, request, *variable.layout(request, len(self.probe)))

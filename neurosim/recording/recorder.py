@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 import tomli_w
 
-from neurosim.datasets import DataSet, Split, one_hot
+from neurosim.datasets import DataSet, Split
 from neurosim.errors import RunFileError, quoted, require, utf8
 from neurosim.modelfile.description import STARTED, describe, settings
 from neurosim.modelfile.model_file import validated
@@ -253,27 +253,27 @@ class Recorder(Observer):
         found = {**network.parameters(), **network.memory(), **pathway.parameters(), **pathway.memory()}
         shown = {c.variable.name for c in due if c.variable.shown}
         if shown:
-            x, target = self._shown()
+            x, target = self._shown(trainer)
             sweep = network.sweep(x)
             found |= {f"{name}.{key}": getattr(sweep[name], key) for name in network.order for key in SWEPT}
             if shown - set(found):
                 found |= signals(network, pathway, sweep, target, trainer.seed, trainer.steps)
         return found
 
-    def _shown(self) -> tuple[Any, Any]:
-        """Return the probe, (samples, *shape), and its labels one-hot, on the backend."""
-        data, backend = self.plan.data, self.plan.network.backend
-        split: Split = getattr(data, self.plan.record.split)
-        target = one_hot(split.y[self.plan.probe], data.classes)
-        return backend.asarray(split.x[self.plan.probe]), backend.asarray(target, self.plan.network.dtype)
+    def _shown(self, trainer: Trainer) -> tuple[Any, Any]:
+        """Return the probe, (samples, *shape), and its targets, (samples, task.size), on the backend."""
+        backend = self.plan.network.backend
+        split: Split = getattr(self.plan.data, self.plan.record.split)
+        probe = Split(split.x[self.plan.probe], split.y[self.plan.probe])
+        return backend.asarray(probe.x), backend.asarray(trainer.targets(probe), self.plan.network.dtype)
 
     def _alignment(self, trainer: Trainer, clock: Mapping[str, int]) -> None:
         """Compare what the scheme proposes for the batch that comes next, before augmentation, with the exact gradient."""
         started = time.perf_counter()
         backend, data = self.plan.network.backend, self.plan.data
         rows = trainer.upcoming(len(data.train))
-        x = backend.asarray(data.train.x[rows], self.plan.network.dtype)
-        target = backend.asarray(one_hot(data.train.y[rows], data.classes), self.plan.network.dtype)
+        shown = Split(data.train.x[rows], data.train.y[rows])
+        x, target = (backend.asarray(values, self.plan.network.dtype) for values in (shown.x, trainer.targets(shown)))
         found = alignments(self.plan.network, trainer.pathway, x, target, backend.draws(trainer.seed, trainer.steps))
         for name in self.plan.network.projections:
             row = {**clock, **vars(found.get(name, NOTHING))}

@@ -120,7 +120,8 @@ def _swept(network: Network, population: str, key: str) -> Variable:
 def _taught(network: Network, pathway: FeedbackPathway) -> dict[str, Variable]:
     """Return what the pathway tells populations, found by asking it once about two blank samples."""
     x = np.zeros((2, *network.populations[network.input].shape), network.dtype)
-    target = np.eye(pathway.classes, dtype=network.dtype)[[0, min(1, pathway.classes - 1)]]
+    size = pathway.task.size
+    target = np.eye(size, dtype=network.dtype)[[0, min(1, size - 1)]]
     with np.errstate(all="ignore"):  # the weights of a draft are whatever lay in memory
         sweep = network.sweep(network.backend.asarray(x))
         told = signals(network, pathway, sweep, network.backend.asarray(target), 0, 0)
@@ -133,11 +134,12 @@ def signals(network: Network, pathway: FeedbackPathway, sweep: Sweep, target: An
     Not-a-numbers where a population gets no error in this step, as in asynchronous synthetic gradients.
     """
     draws = network.backend.draws(seed, step)
+    outcome = pathway.task.outcome(network.backend, sweep[network.output], target, draws)
     found = {}
-    for name, taught in pathway.teach(sweep, target, draws).items():
+    for name, taught in pathway.teach(sweep, outcome, draws).items():
         nothing = taught.error is None
         found[f"{name}.error"] = network.backend.xp.full_like(sweep.rate[name], np.nan) if nothing else taught.error
-    inner = pathway.signals(sweep, target, network.backend.draws(seed, step))
+    inner = pathway.signals(sweep, outcome, network.backend.draws(seed, step))
     return found | {f"{population}.{key}": value for population, own in inner.items() for key, value in own.items()}
 
 

@@ -141,7 +141,7 @@ class Place:
         try:
             self._raw = open(path, "ab", buffering=0, opener=_only_existing)
         except FileNotFoundError:
-            self._raise("it was deleted, or its folder renamed; run the model again")
+            self._raise("it was deleted or renamed; run the model again, or continue with --resume and its new name")
         if not os.path.samestat(made, os.fstat(self._raw.fileno())):
             self._raw.close()
             self._raise("another file has its name now")

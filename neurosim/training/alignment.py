@@ -13,7 +13,6 @@ from typing import Any
 
 from neurosim.backends import Draws
 from neurosim.feedback import FeedbackPathway
-from neurosim.feedback.pathway import output_teaching
 from neurosim.network import Network, Sweep
 from neurosim.plasticity import Synapses, error_driven
 
@@ -45,21 +44,23 @@ class Alignment:
 
 
 def alignments(network: Network, pathway: FeedbackPathway, x: Any, target: Any, draws: Draws) -> dict[str, Alignment]:
-    """Return how each projection's proposed change for one batch lies to minus the exact gradient of its mean cross-entropy.
+    """Return how each projection's proposed change for one batch lies to minus the exact gradient of the task's mean loss.
 
-    x : (batch, *input shape); target : (batch, classes).  Both changes come from one sweep, with the batch's own statistics,
+    x : (batch, *input shape); target : (batch, task.size).  Both changes come from one sweep, with the batch's own statistics,
     dropout and noise where the scheme trains with them.  Nothing learns.  A projection the scheme leaves alone is left out.
     """
     sweep = network.sweep(x, training=pathway.training_sweep, draws=draws)
-    proposed, _ = network.propose(sweep, pathway.teach(sweep, target, draws))
-    exact = exact_changes(network, sweep, target)
+    outcome = pathway.task.outcome(network.backend, sweep[network.output], target, draws)
+    proposed, _ = network.propose(sweep, pathway.teach(sweep, outcome, draws))
+    exact = exact_changes(pathway, sweep, outcome)
     keys = {name: f"{network.prefix}{name}.w" for name in network.projections}
     return {name: Alignment.of(proposed[key], exact[name]) for name, key in keys.items() if key in proposed}
 
 
-def exact_changes(network: Network, sweep: Sweep, target: Any) -> Mapping[str, Any]:
-    """Return minus the gradient of the mean cross-entropy in each projection's weights, by back-propagation, whatever its rule."""
-    teaching = network.errors_back(sweep, output_teaching(network, sweep, target))
+def exact_changes(pathway: FeedbackPathway, sweep: Sweep, outcome: Any) -> Mapping[str, Any]:
+    """Return minus the gradient of the task's mean loss in each projection's weights, by back-propagation, whatever its rule."""
+    network = pathway.network
+    teaching = network.errors_back(sweep, pathway.output_teaching(sweep, outcome))
     changes = {}
     for name, p in network.projections.items():
         synapses = Synapses(network.backend, p.connectivity, p.w, None, {})

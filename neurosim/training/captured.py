@@ -80,7 +80,7 @@ class StepSource:
         holders = [network, pathway, *self.commits]
         with network.backend.recording(), recording(graph, holders, network.backend.array, self.outside):
             x = Recorded(graph, graph.input("x", (self.batch, *network.populations[network.input].shape), network.dtype))
-            target = Recorded(graph, graph.input("target", (self.batch, pathway.classes), network.dtype))
+            target = Recorded(graph, graph.input("target", (self.batch, pathway.task.size), network.dtype))
             draws = RecordedDraws(graph, self.seed)
             step(network, pathway, self.phase, x, target, draws, functools.partial(self.apply, time))
         return graph

@@ -72,12 +72,13 @@ def step(
     commit: Any,
 ) -> Sweep:
     """Run one batch through the five slots; ``commit(deltas, states, own_deltas)`` applies what was proposed."""
-    # present: x, (batch, *input shape), and target, (batch, classes), are the caller's
+    # present: x, (batch, *input shape), and target, (batch, task.size), are the caller's
     sweep = network.sweep(x, training=pathway.training_sweep, draws=draws)  # sweep: forward never learns
     check_finite(network, sweep, draws.step)
-    teaching = pathway.teach(sweep, target, draws) if phase.forward else {}  # teach: never touches a forward weight
+    outcome = pathway.task.outcome(network.backend, sweep[network.output], target, draws)
+    teaching = pathway.teach(sweep, outcome, draws) if phase.forward else {}  # teach: never touches a forward weight
     deltas, states = network.propose(sweep, teaching) if phase.forward else ({}, {})  # learn: each rule sees its own synapses
-    own = pathway.adapt(sweep, target, teaching, draws) if phase.feedback else {}  # all proposals come from the one frozen sweep
+    own = pathway.adapt(sweep, outcome, teaching, draws) if phase.feedback else {}  # all proposals come from the one frozen sweep
     commit(deltas, states, own)
     network.remember(sweep)
     pathway.remember(sweep)

@@ -15,11 +15,12 @@ import numpy as np
 from neurosim.backends import Backend, Program, as_seed
 from neurosim.backends.base import generator
 from neurosim.capture import Graph
-from neurosim.datasets import DataSet, Split, one_hot
+from neurosim.datasets import DataSet, Split
 from neurosim.errors import InputError, quoted, require
 from neurosim.feedback import FeedbackPathway, Phase
 from neurosim.network import Network, Sweep
 from neurosim.plasticity import Time, Update
+from neurosim.tasks import Sizes, Task, of_data
 from neurosim.training.captured import CapturedStep, StepSource
 from neurosim.training.step import Commit, diverged, step
 
@@ -36,7 +37,7 @@ EVALUATED_OF_TRAINING = 10_000  # of the training split: its first images, so th
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Loss in the scheme's own unit (cross-entropy in nats unless the scheme says otherwise) and error in per cent."""
+    """Loss in the task's unit (cross-entropy in nats for classes) and error in per cent: what ``Task.score`` says."""
 
     loss: float
     error: float
@@ -60,6 +61,7 @@ def _is_own(observer: Observer) -> bool:
 class Trainer:
     """Trains ``network`` under ``pathway``.
 
+    task : what the output should do (default: what the data are made for, ``Classification`` where they have classes)
     optimiser : for the network's own synapses; feedback_optimiser : for the pathway's (default: the same kind and rate)
     epochs, batch : how long, and how many samples a step
     shuffle : a new order each epoch, decided by ``seed`` and the epoch; otherwise file order, in which the samples that do not fill
@@ -80,6 +82,7 @@ class Trainer:
         pathway: FeedbackPathway,
         optimiser: Update,
         *,
+        task: Task | None = None,
         feedback_optimiser: Update | None = None,
         epochs: int = 10,
         batch: int = 128,
@@ -91,7 +94,7 @@ class Trainer:
         require(epochs >= 1, f"training: epochs {epochs}: expected 1 or more; give a positive number")
         require(batch >= 1, f"training: batch {batch}: expected 1 or more; give a positive number")
         require(batch <= MOST_SAMPLES, f"training: batch {quoted(batch)}: expected at most {MOST_SAMPLES:,}; give a smaller one")
-        self.network, self.pathway = network, pathway
+        self.network, self.pathway, self._task = network, pathway, task
         self.epochs, self.batch, self.shuffle, self.augment, self.name = epochs, batch, shuffle, augment, name
         self.seed = as_seed(seed)
         self.commit = Commit(optimiser, network.backend)
@@ -145,14 +148,13 @@ class Trainer:
         return history
 
     def _tell_of_chance(self, data: DataSet, error: float) -> None:
-        """Warn where ``error``, in per cent of the training images looked at, is that of always answering the commonest class."""
-        labels = data.train.y[:EVALUATED_OF_TRAINING]
-        chance = 100 * (1 - np.bincount(labels).max() / len(labels))
+        """Warn where ``error``, in per cent of the training images looked at, is that of an answer that ignores the input."""
+        chance = self.task.chance(self.targets(_first(data.train)))
         if error > chance - NO_BETTER:
             log.warning(
-                "scheme %r: trained to chance: training error %.2f %% after %d epochs, and always giving the commonest class has "
-                "%.2f %%; lower the learning rate, unless this is meant (a control, or a stage in which the output rests)",
-                self.pathway.name, error, self.epochs, chance,
+                "scheme %r: trained to chance: training error %.2f %% after %d epochs, and %s has %.2f %%; "
+                "lower the learning rate, unless this is meant (a control, or a stage in which the output rests)",
+                self.pathway.name, error, self.epochs, self.task.guess, chance,
             )  # fmt: skip
 
     def check(self, data: DataSet) -> None:
@@ -163,18 +165,31 @@ class Trainer:
         if shape != tuple(data.shape):
             raise InputError(f"input population {self.network.input!r} has shape {shape}: data set {data.name!r} has {data.shape}")
         scheme = self.pathway
+        task = self._task or of_data(data)
         if not scheme.attached:
-            scheme.attach(self.network, data.classes, self.seed)
+            scheme.attach(self.network, task, self.seed)
         require(
             scheme.network is self.network,
             f"scheme {scheme.name!r}: this pathway object teaches another network: expected a new one for each network; "
             f"make one with pathway({scheme.name!r}, ...)",
         )
         require(
-            scheme.classes == data.classes,
-            f"scheme {scheme.name!r}: this pathway object was joined to data of {scheme.classes} classes: data set "
-            f"{data.name!r} has {data.classes}; make a new one with pathway({scheme.name!r}, ...)",
+            (scheme.task.name, scheme.task.size) == (task.name, task.size),
+            f"scheme {scheme.name!r}: this pathway object was joined to task {scheme.task.name!r} of size {scheme.task.size}: data "
+            f"set {data.name!r} has {task.name!r} of size {task.size}; make a new one with pathway({scheme.name!r}, ...)",
         )
+        size = type(task).of(Sizes.of(data), **{k: v for k, v in task.options().items() if k != "size"}).size
+        said = f"task {task.name!r} of size {task.size}: data set {data.name!r}"
+        require(task.size == size, f"{said} has targets of size {size}; make a task for it")
+
+    @property
+    def task(self) -> Task:
+        """What the output should do; known once the trainer is joined to its data."""
+        return self.pathway.task
+
+    def targets(self, split: Split) -> np.ndarray:
+        """Return the target vectors of a split, (n, task.size), on the host."""
+        return self.task.targets(split.x, split.y)
 
     def run_epoch(self, data: DataSet, *observers: Observer) -> None:
         """Run every phase of one epoch; the samples that do not fill a last batch rest until the next order.
@@ -238,9 +253,9 @@ class Trainer:
         return lambda rows: program.run(self.steps)
 
     def _held_by_backend(self, data: DataSet) -> dict[str, Any]:
-        """Return the training images, and their labels one-hot, on the backend, brought there once for all passes."""
+        """Return the training images and their targets on the backend, brought there once for all passes."""
         if self._held[0] is not data:
-            backend, targets = self.network.backend, one_hot(data.train.y, data.classes)
+            backend, targets = self.network.backend, self.targets(data.train)
             arrays = {"target": targets} if self.augment else {"x": data.train.x, "target": targets}
             self._held = data, {name: backend.asarray(values, self.network.dtype) for name, values in arrays.items()}
         held: dict[str, Any] = self._held[1]
@@ -295,14 +310,13 @@ class Trainer:
 
     def _report(self, data: DataSet, observers: tuple[Observer, ...]) -> dict[str, Evaluation]:
         self.pathway.calibrate(self._evaluation_sweeps(data.train))
-        train = Split(data.train.x[:EVALUATED_OF_TRAINING], data.train.y[:EVALUATED_OF_TRAINING])
-        splits = {"train": train, "validation": data.validation, "test": data.test}
-        metrics = {name: self.evaluate(split, data.classes) for name, split in splits.items() if len(split.y)}
+        splits = {"train": _first(data.train), "validation": data.validation, "test": data.test}
+        metrics = {name: self.evaluate(split) for name, split in splits.items() if len(split.y)}
         for observer in observers:
             observer.on_epoch(self, metrics)
         return metrics
 
-    def evaluate(self, split: Split, classes: int) -> Evaluation:
+    def evaluate(self, split: Split) -> Evaluation:
         """Return loss and error over a whole split, in evaluation mode; raise DivergedError where activity is not finite.
 
         Sums stay on the device until the last batch, and come back together.
@@ -310,23 +324,23 @@ class Trainer:
         backend = self.network.backend
         names = [name for name in self.network.order if name != self.network.input]
         sums = backend.zeros((2 + len(names),), np.float64)
-        loss, wrong, *drives = sums[:, None]  # views, added to in place
-        for sweep, labels in self._evaluation_sweeps(split):
-            target = backend.asarray(one_hot(labels, classes), self.network.dtype)
-            loss += self.pathway.loss(sweep, target) * len(labels)
-            wrong += (self.pathway.scores(sweep).argmax(axis=1) != backend.asarray(labels)).sum()
+        loss, missed, *drives = sums[:, None]  # views, added to in place
+        for sweep, targets in self._evaluation_sweeps(split):
+            target = backend.asarray(targets, self.network.dtype)
+            loss += self.pathway.loss(sweep, target) * len(targets)
+            missed += self.task.missed(self.pathway.scores(sweep), target)
             for name, total in zip(names, drives, strict=True):
                 total += sweep.drive[name].sum()
         found = backend.to_host(sums).tolist()
         for name, value in zip(names, found[2:], strict=True):
             if not np.isfinite(value):
                 raise diverged(FloatingPointError(name, value, None), self.steps)
-        return Evaluation(found[0] / len(split.y), 100 * found[1] / len(split.y))
+        return Evaluation(found[0] / len(split.y), 100 * found[1] / self.task.most(self.targets(split)))
 
     def _evaluation_sweeps(self, split: Split) -> Iterator[tuple[Sweep, np.ndarray]]:
         for start in range(0, len(split.y), EVALUATION_BATCH):
-            part = slice(start, start + EVALUATION_BATCH)
-            yield self.network.sweep(self.network.backend.asarray(split.x[part])), split.y[part]
+            part = Split(split.x[start : start + EVALUATION_BATCH], split.y[start : start + EVALUATION_BATCH])
+            yield self.network.sweep(self.network.backend.asarray(part.x)), self.targets(part)
 
     # ------------------------------------------------------------------ state
 
@@ -370,3 +384,8 @@ class Trainer:
             commit.restore({k.split("|", 1)[1]: v for k, v in state.items() if k.startswith(f"{group}|")})
         self.epoch, self.steps = int(state["position|epoch"]), int(state["position|steps"])
         self._forget()  # programs know the optimisers' arrays as they were
+
+
+def _first(train: Split) -> Split:
+    """Return the training images that are evaluated."""
+    return Split(train.x[:EVALUATED_OF_TRAINING], train.y[:EVALUATED_OF_TRAINING])

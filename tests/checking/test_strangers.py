@@ -10,7 +10,6 @@ import neurosim
 from neurosim.backends.base import generator
 from neurosim.errors import InputError
 from neurosim.feedback import Claims, FeedbackPathway, pathways
-from neurosim.feedback.pathway import output_teaching
 from neurosim.network import Teaching
 
 
@@ -23,7 +22,7 @@ class Backward(FeedbackPathway):
     claims = Claims(weight_transport="full", update_locking=True, backward_locking=True)
 
     def teach(self, sweep, target, draws):
-        return self.network.errors_back(sweep, output_teaching(self.network, sweep, target))
+        return self.network.errors_back(sweep, self.output_teaching(sweep, target))
 
 
 class Noisy(Backward):
@@ -31,7 +30,7 @@ class Noisy(Backward):
 
     def build(self, seed):
         super().build(seed)
-        self.mean = self.network.backend.zeros((self.classes,), self.network.dtype)
+        self.mean = self.network.backend.zeros((self.task.size,), self.network.dtype)
 
     def teach(self, sweep, target, draws):
         teaching = super().teach(sweep, target, draws)
@@ -55,7 +54,7 @@ class ImpureTeach(Backward):
 
     def build(self, seed):
         super().build(seed)
-        self.shown = np.zeros(self.classes)
+        self.shown = np.zeros(self.task.size)
 
     def teach(self, sweep, target, draws):
         self.shown += target.sum(axis=0)
@@ -85,7 +84,7 @@ class WrongSign(Backward):
     """Gradients, not what lowers the loss."""
 
     def teach(self, sweep, target, draws):
-        at_output = output_teaching(self.network, sweep, target)
+        at_output = self.output_teaching(sweep, target)
         teaching = self.network.errors_back(sweep, Teaching(-at_output.error, None))
         return teaching | {self.network.output: at_output}
 
@@ -94,7 +93,7 @@ class WrongSignAtOutput(Backward):
     """Rate minus target."""
 
     def teach(self, sweep, target, draws):
-        at_output = output_teaching(self.network, sweep, target)
+        at_output = self.output_teaching(sweep, target)
         return self.network.errors_back(sweep, Teaching(-at_output.error, None))
 
 
@@ -377,7 +376,7 @@ BAD = [
     (RaisesWhileBuilding, {"works"}, "no network is good enough"),
     (Unfinished, {"works"}, "abstract"),
     (Nameless, {"names_itself"}, "title"),
-    (NoClaims, {"weight_transport"}, "claims is a str"),
+    (NoClaims, {"works"}, "claims is 'everything': expected Claims"),
     (SaysNothing, {"proposals_fit"}, "proposes nothing"),
     (NoDictionary, {"proposals_fit"}, "expected a dictionary"),
     (CountsOnTheClass, {"teach_is_pure"}, "teach changes 'calls' of class CountsOnTheClass"),

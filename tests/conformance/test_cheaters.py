@@ -10,7 +10,6 @@ from neurosim.feedback import Claims, FeedbackPathway
 from neurosim.feedback.direct_feedback_alignment import DirectFeedbackAlignment
 from neurosim.feedback.feedback_alignment import FeedbackAlignment
 from neurosim.feedback.local_errors import LocalErrors
-from neurosim.feedback.pathway import output_teaching
 from neurosim.network import Network, Population, Projection
 
 
@@ -32,7 +31,7 @@ class LearnedFeedback(FeedbackPathway):
 
     def teach(self, sweep, target, draws):
         feedback = {name: own.projections[self.reverse(name)].w.T for name, own in self.networks.items()}
-        return self.network.errors_back(sweep, output_teaching(self.network, sweep, target), feedback)
+        return self.network.errors_back(sweep, self.output_teaching(sweep, target), feedback)
 
     def adapt(self, sweep, target, teaching, draws):
         links = self.network.projections
@@ -111,7 +110,7 @@ class CopiesInSecret(FeedbackAlignment):
         self.secret = dict(self.feedback)
 
     def teach(self, sweep, target, draws):
-        return self.network.errors_back(sweep, output_teaching(self.network, sweep, target), self.secret)
+        return self.network.errors_back(sweep, self.output_teaching(sweep, target), self.secret)
 
     def remember(self, sweep):
         self.secret = {name: p.w.copy() for name, p in self.network.projections.items()}
@@ -151,7 +150,7 @@ class CalibratesOnLabels(FeedbackAlignment):
     bias: object = 0.0
 
     def calibrate(self, sweeps):
-        self.bias = sum(np.bincount(labels, minlength=self.classes) for _, labels in sweeps) / 100
+        self.bias = sum(targets.sum(axis=0) for _, targets in sweeps) / 100
 
     def scores(self, sweep):
         return super().scores(sweep) + self.bias

@@ -9,7 +9,6 @@ import pytest
 from neurosim.datasets import from_arrays
 from neurosim.errors import InputError
 from neurosim.feedback import Claims, FeedbackPathway, pathways
-from neurosim.feedback.pathway import output_teaching
 from neurosim.network import Network, Population, Projection
 from neurosim.neurons import BatchNormalisation, transfer
 from neurosim.plasticity import Adam, CoActivationMemory, Nesterov, chain, hebbian, oja
@@ -35,7 +34,7 @@ class Stranger(FeedbackPathway):
         self.mine = list(self.network.projections.values())
 
     def teach(self, sweep, target, draws):
-        return self.network.errors_back(sweep, output_teaching(self.network, sweep, target))
+        return self.network.errors_back(sweep, self.output_teaching(sweep, target))
 
 
 CASES_AND_A_STRANGER = [*CASES, pytest.param(Stranger, {}, id="stranger")]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from neurosim.datasets import DataSet, Split, one_hot
+from neurosim.datasets import DataSet, Split
 from neurosim.errors import DataError
 
 
@@ -79,16 +79,3 @@ def test_a_shape_is_features_or_channels_height_width(shape: tuple[int, ...]) ->
 def test_types_and_layout_are_checked(bad: Split) -> None:
     with pytest.raises(DataError, match=r"expected (float32, C-contiguous|int64)"):
         build(train=bad)
-
-
-def test_one_hot() -> None:
-    rows = one_hot(np.array([2, 0, 2]), 3)
-    assert rows.dtype == np.float32
-    assert rows.tolist() == [[0, 0, 1], [1, 0, 0], [0, 0, 1]]
-    assert one_hot(np.array([], np.int64), 3).shape == (0, 3)
-
-
-@pytest.mark.parametrize("label", [-1, 3])
-def test_one_hot_refuses_labels_outside_the_classes(label: int) -> None:
-    with pytest.raises(DataError, match="expected 0 to 2"):
-        one_hot(np.array([0, label]), 3)

@@ -66,7 +66,7 @@ def test_classes_are_assigned_to_neurons_by_the_largest_class_means_first():
     # class means by neuron: class 0 and class 1 both like neuron 2 best, class 1 more so; class 0 then takes neuron 3
     rate = np.array([[0, 1, 5, 4], [0, 1, 9, 2], [3, 0, 0, 0]] * 2, float)
     sweep.rate["output"][...] = rate
-    scheme.calibrate(iter([(sweep, np.array([0, 1, 2, 0, 1, 2]))]))
+    scheme.calibrate(iter([(sweep, np.eye(3)[[0, 1, 2, 0, 1, 2]])]))
     assert list(scheme.assigned) == [3, 2, 0]
     scores = rate[:, [3, 2, 0]]
     np.testing.assert_array_equal(scheme.scores(sweep), scores)
@@ -106,7 +106,7 @@ def test_class_means_are_over_all_batches_and_each_class_is_assigned_once():
     # means: class 0 (5, 4.5, 0, 0), class 1 (6, 1, 0, 5), class 2 (0, 0, 3, 0); by sums class 0 would come first
     batches[0].rate["output"][...] = [[4, 5, 0, 0], [6, 4, 0, 0], [5, 4, 0, 0], [5, 5, 0, 0], [0, 0, 3, 0]]
     batches[1].rate["output"][...] = [[6, 1, 0, 5]]
-    scheme.calibrate(iter(zip(batches, [np.array([0, 0, 0, 0, 2]), np.array([1])], strict=True)))
+    scheme.calibrate(iter(zip(batches, [np.eye(3)[[0, 0, 0, 0, 2]], np.eye(3)[[1]]], strict=True)))
     assert list(scheme.assigned) == [1, 0, 2]
 
 
@@ -142,7 +142,7 @@ def test_the_assignment_is_restored_in_place_and_a_softmax_has_none():
     held = scheme.memory()["hsic/assigned"]
     sweep = network.sweep(np.zeros((3, 4)))
     sweep.rate["output"][...] = np.eye(4)[[3, 2, 0]]
-    scheme.calibrate([(sweep, np.arange(3))])
+    scheme.calibrate([(sweep, np.eye(3))])
     assert list(held) == [3, 2, 0]
     held[...] = [1, 0, 2]  # as a resumed run restores it
     np.testing.assert_array_equal(scheme.scores(sweep), sweep.rate["output"][:, [1, 0, 2]])

@@ -10,7 +10,6 @@ import pytest
 
 import neurosim
 from neurosim import Network, Trainer, datasets, pathway
-from neurosim.datasets import one_hot
 from neurosim.errors import DivergedError, InputError, RunFileError, UnknownNameError
 from neurosim.experiments.run import prepare, reopen, run
 from neurosim.feedback import pathways
@@ -21,6 +20,7 @@ from neurosim.recording.plan import RecordingPlan
 from neurosim.recording.recorder import Recorder
 from neurosim.recording.variables import recordable, signals
 from neurosim.runfile import Interval, Run, RunFile, problems
+from neurosim.tasks import one_hot
 from neurosim.training import Observer
 from neurosim.training.alignment import alignments
 

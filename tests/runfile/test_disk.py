@@ -256,8 +256,8 @@ BETWEEN = {
     cut: "it was cut to 5,000 bytes",
     emptied: "it was cut to",
     replaced: "another file has its name now",
-    renamed: "it was deleted, or its folder renamed",
-    folder_removed: "it was deleted, or its folder renamed",
+    renamed: "it was deleted or renamed",
+    folder_removed: "it was deleted or renamed",
 }
 
 

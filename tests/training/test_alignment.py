@@ -44,7 +44,9 @@ def test_the_exact_change_is_minus_the_gradient_whatever_the_rule():
     network = Network([*populations], [*links, Projection("b", "output")], dtype="float64", seed=2)
     draw = np.random.default_rng(3)
     x, target = draw.normal(size=(7, 5)), np.eye(3)[draw.integers(0, 3, 7)]
-    found = exact_changes(network, network.sweep(x), target)
+    scheme = pathway("backprop")
+    scheme.attach(network, 3, seed=0)
+    found = exact_changes(scheme, network.sweep(x), target)
     for name, projection in network.projections.items():
         expected = np.zeros_like(projection.w)
         for at in np.ndindex(projection.w.shape):

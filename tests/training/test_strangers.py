@@ -13,7 +13,6 @@ from neurosim.backends import NumpyBackend
 from neurosim.backends.cupy_backend import CupyBackend
 from neurosim.datasets import from_arrays
 from neurosim.feedback import pathways
-from neurosim.feedback.pathway import output_teaching
 from neurosim.network import Network, Population, Projection
 from neurosim.neurons import Transfer
 from neurosim.plasticity import SGD, Proposal, Rule, Update, chain
@@ -459,5 +458,5 @@ def test_output_teaching_is_the_same_as_the_scheme_s_own(monkeypatch):
     made.check(DATA)
     sweep = made.network.sweep(DATA.train.x[:10])
     target = np.eye(3)[DATA.train.y[:10]]
-    expected = output_teaching(made.network, sweep, target).error
+    expected = made.pathway.output_teaching(sweep, target).error
     np.testing.assert_allclose(made.pathway.teach(sweep, target, None)["output"].error, expected)

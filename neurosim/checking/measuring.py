@@ -235,9 +235,6 @@ def measured(name: str, make: Callable[[], FeedbackPathway]) -> Measured:
 def claims_are_measured(name: str, subject: Subject) -> Outcome:
     """Return the claim ``name`` beside its measured value."""
     claims = Bench(subject.make).pathway.claims
-    if not isinstance(claims, Claims):
-        kind = type(claims).__name__
-        return Outcome("a Claims", kind, f"claims is a {kind}: expected Claims(weight_transport=..., ...); make it one")
     claimed, found = getattr(claims, name), measured(name, subject.make)
     shown = _in_words(found.value)
     if claimed == found.value:
