@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from neurosim.datasets import DataSet, from_arrays
+from neurosim.errors import InputError
 from neurosim.feedback import FeedbackPathway, Phase
-from neurosim.network import Network, Sweep
+from neurosim.network import Network, Population, Projection, Sweep
 from neurosim.neurons import BatchNormalisation
-from neurosim.plasticity import Update
+from neurosim.plasticity import Update, hebbian
+from neurosim.tasks import Sizes, Task
 from neurosim.training import Trainer
 from neurosim.training.captured import CapturedStep
 
@@ -41,6 +43,7 @@ class Bench:
         self.network = Network.layered((INPUTS,), HIDDEN, CLASSES, transfer="tanh", dtype=dtype, seed=2)
         self.noise = np.random.default_rng(6)
         self.pathway = make()
+        fit_rules(self.network, self.pathway)
         end = perturb(self)
         self.pathway.attach(self.network, CLASSES, seed=0)
         end()
@@ -95,6 +98,12 @@ class Bench:
         return arrays, self.errors() | {"scores": np.array(self.pathway.scores(self.sweep))}
 
 
+def fit_rules(network: Network, pathway: FeedbackPathway) -> None:
+    """Give the first projection a rule that needs no error where the pathway may send none, so that something learns."""
+    if not pathway.needs_error:
+        network.projections["x__hidden1"].rule = hebbian(eta=0.1)
+
+
 def differing(before: Arrays, after: Arrays) -> set[str]:
     """Return the names of what is not bit-identical, or is there only once."""
     shared = before.keys() & after.keys()
@@ -126,6 +135,32 @@ def data(samples: int = 64, inputs: int = 12, classes: int = 4) -> DataSet:
     return from_arrays(x, y, draw.normal(size=(8, inputs)), np.arange(8) % classes)
 
 
+def data_for(task: type[Task]) -> DataSet:
+    """Return samples with labels or, where the task has no use for these, with real targets of two numbers."""
+    labelled = data()
+    try:
+        task.of(Sizes.of(labelled))
+        return labelled
+    except InputError:
+        x, other = labelled.train.x, labelled.test.x
+        return from_arrays(x, x[:, :2], other, other[:, :2])
+
+
+def trainer_of_task(make: Callable[[], FeedbackPathway], task: type[Task], optimiser: Update) -> Trainer:
+    """Return a trainer of array code on ``data_for(task)``, whose output can do the task; raise InputError where pathways refuse."""
+    given = data_for(task)
+    wanted = task.of(Sizes.of(given))
+    populations = [Population("x", given.shape), *(Population(f"hidden{k}", 6, transfer="tanh") for k in (1, 2))]
+    populations.append(Population("output", wanted.size, transfer=wanted.readout))
+    names = [population.name for population in populations]
+    network = Network(populations, [Projection(a, b) for a, b in zip(names, names[1:], strict=False)], dtype="float64", seed=3)
+    pathway = make()
+    fit_rules(network, pathway)
+    made = ArrayTrainer(network, pathway, optimiser, task=wanted, batch=16, seed=1)
+    made.check(given)
+    return made
+
+
 def trainer(
     make: Callable[[], FeedbackPathway],
     optimiser: Update,
@@ -142,7 +177,9 @@ def trainer(
     network = Network.layered((12,), hidden, 4, transfer="tanh", normalisation=normalisation, dtype=dtype, seed=3)
     for name in network.hidden:
         network.populations[name].dropout = network.populations[name].noise = 0.1
-    made = kind(network, make(), optimiser, epochs=epochs, batch=batch, seed=1)
+    pathway = make()
+    fit_rules(network, pathway)
+    made = kind(network, pathway, optimiser, epochs=epochs, batch=batch, seed=1)
     made.check(data())
     for value in made.pathway.parameters().values():
         value += np.float32(0.01)  # what starts at zero hides mistakes, and Adam makes rounding of it large

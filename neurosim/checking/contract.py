@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from neurosim.capture import Randomness, Reach
-from neurosim.checking.bench import CLASSES, HIDDEN, INPUTS, ArrayTrainer, Bench, data, differing, trainer
+from neurosim.checking import bench as benches
+from neurosim.checking.bench import ArrayTrainer, Bench, data, differing, trainer
 from neurosim.checking.result import Outcome
 from neurosim.checking.subject import Subject
-from neurosim.errors import quoted
+from neurosim.errors import InputError, quoted
 from neurosim.network import Network, Teaching
 from neurosim.plasticity import Adam
+from neurosim.tasks import tasks
 from neurosim.training import Trainer
 
 SAID = ("name", "title", "citation")
@@ -115,7 +117,7 @@ def reading_is_pure(subject: Subject) -> Outcome:
 def forward_never_learns(subject: Subject) -> Outcome:
     """Attaching, remembering and calibrating leave the network's own weights as they are."""
     expected = "no change of forward weights"
-    network = Network.layered((INPUTS,), HIDDEN, CLASSES, transfer="tanh", dtype="float64", seed=2)
+    network = Network.layered((benches.INPUTS,), benches.HIDDEN, benches.CLASSES, transfer="tanh", dtype="float64", seed=2)
     bench = Bench(subject.make)
     calls: dict[str, Callable[[], Any]] = {
         "attach": lambda: None,  # is done
@@ -242,10 +244,34 @@ def _same_state(expected: str, one: Trainer, other: Trainer, advice: str) -> Out
     return Outcome(expected, "another one", f"{len(changed)} arrays differ, the first {name}: {advice}")
 
 
+def does_tasks(subject: Subject) -> Outcome:
+    """Every task is done, with finite numbers, or refused in one line."""
+    expected = "each done, or refused"
+    done, refused = [], []
+    for name, task in tasks().items():
+        try:
+            made = benches.trainer_of_task(subject.make, task, Adam(2e-3))
+        except InputError as reason:
+            if "\n" in str(reason) or not str(reason):
+                return Outcome(expected, "no line", f"task {name} is refused by {quoted(str(reason))}: expected one line of text")
+            refused.append(name)
+            continue
+        samples = benches.data_for(task)
+        made.run_epoch(samples)
+        made.pathway.calibrate((made.network.sweep(x), made.targets(samples.train)) for x in [samples.train.x])
+        ends = made.evaluate(samples.train)
+        if not np.isfinite([ends.loss, ends.error]).all():
+            found = f"loss {ends.loss}, error {ends.error}"
+            return Outcome(expected, f"{name}: {found}", f"task {name}: {found}: expected finite numbers")
+        done.append(name)
+    measured = ", ".join(done) + (f"; refused: {', '.join(refused)}" if refused else "")
+    return Outcome(expected, measured, "" if done else "no task can be done with it: expected one at least")
+
+
 CONTRACT = {
     holds.__name__: holds
     for holds in (
         names_itself, proposals_fit, reading_fits, teach_is_pure, adapt_is_pure, reading_is_pure, forward_never_learns,
-        teach_repeats, runs_repeat, resume_repeats,
+        teach_repeats, runs_repeat, resume_repeats, does_tasks,
     )
 }  # fmt: skip
