@@ -6,14 +6,26 @@ import dataclasses
 import functools
 import importlib
 import inspect
+import numbers
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Any, TypeVar
 
-from neurosim.errors import UnknownNameError
+import numpy as np
+
+from neurosim.errors import InputError, UnknownNameError, quoted, require_number
 
 T = TypeVar("T")
+
+KINDS: dict[str, tuple[Any, str]] = {  # by their annotation: what fits, in Python and in words
+    "float": (numbers.Real, "a number"),
+    "int": (numbers.Real, "a number"),
+    "bool": (bool | np.bool_, "True or False"),
+    "None": (type(None), "None"),
+    "Mapping": (Mapping, "a dictionary"),
+    "Sequence": (Iterable, "a list"),
+}
 
 
 class Stated:
@@ -39,10 +51,39 @@ class Stated:
 def _remembering(init: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(init)
     def remember(self: Any, /, *args: Any, **options: Any) -> None:
-        vars(self).setdefault("_given", (args, options))  # of the class itself; those above it are called from there
-        init(self, *args, **options)
+        outermost = "_given" not in vars(self)  # that of the class itself; those above it are called from there
+        vars(self).setdefault("_given", (args, options))
+        try:
+            init(self, *args, **options)  # a class's own message says more
+        except (TypeError, OverflowError):
+            _check_options(self, init, args, options)
+            raise
+        if outermost:
+            _check_options(self, init, args, options)
 
     return remember
+
+
+def _check_options(made: Any, init: Callable[..., None], args: tuple[Any, ...], options: dict[str, Any]) -> None:
+    """Raise InputError where one of the package's own classes is given something else than it annotates."""
+    if type(made).__module__.partition(".")[0] != __name__.partition(".")[0]:
+        return
+    signature = inspect.signature(init)
+    try:
+        given = signature.bind(made, *args, **options).arguments
+    except TypeError:  # Python says it better
+        return
+    owner = getattr(made, "name", type(made).__name__)
+    for name, value in given.items():
+        parameter = signature.parameters[name]
+        kinds = [kind.partition("[")[0] for kind in str(parameter.annotation).split(" | ")]
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD or not set(kinds) <= KINDS.keys():
+            continue
+        if not any(isinstance(value, KINDS[kind][0]) for kind in kinds) or isinstance(value, str):
+            words = " or ".join(KINDS[kind][1] for kind in kinds)
+            raise InputError(f"{owner}: {name} {quoted(value)}: expected {words}; give one, or leave {name} out")
+        if isinstance(value, numbers.Real):
+            require_number(owner, name, value, 1)
 
 
 def concrete(package: ModuleType, base: type[T]) -> dict[str, type[T]]:

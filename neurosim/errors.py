@@ -7,6 +7,7 @@ and leaves with the class's ``exit_status``; a traceback reaches the user only w
 from __future__ import annotations
 
 import difflib
+import numbers
 import os
 import shlex
 from collections.abc import Iterable
@@ -107,3 +108,12 @@ def pasteable(word: object) -> str:
     if any(character in text for character in "\n\r\v\f\t\x1b"):
         return "$'" + "".join(f"\\x{ord(c):02x}" if ord(c) < 32 or c in "\\'" else c for c in text) + "'"
     return shlex.quote(text)
+
+
+def require_number(owner: str, name: str, value: object, such_as: object) -> None:
+    """Raise InputError unless ``value`` is a real number that floating point can hold."""
+    try:
+        fits = isinstance(value, numbers.Real) and isinstance(float(value), float)
+    except OverflowError:
+        fits = False
+    require(fits, f"{owner}: {name} {quoted(value)}: expected a number; give one such as {such_as}")

@@ -59,6 +59,23 @@ def altered():
 
 
 @pytest.fixture
+def files_of():
+    """No file grows beyond some bytes, as on a full disk."""
+    resource = pytest.importorskip("resource", reason="this system has no such limit")
+
+    @contextmanager
+    def limited(most):
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited
+
+
+@pytest.fixture
 def same_content():
     """Return a function that compares all datasets of two run files, bit for bit; the clock's may differ."""
 

@@ -20,6 +20,7 @@ import numpy as np
 from neurosim.analysis.blocks import BLOCK, blocks, escaped
 from neurosim.errors import RunFileError, quoted
 from neurosim.runfile import Run
+from neurosim.runfile.disk import Taking
 from neurosim.runfile.series import chunked
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ UNKNOWN = -1
 def write(run: Run, path: Path) -> None:
     """Write ``run`` into the new file ``path``; recordings pass through memory piece by piece.
 
-    Raises RunFileError where the run file is damaged, or says what cannot be.
+    Raises RunFileError where the run file is damaged, or says what cannot be; OSError where the disk is full.
     """
     import pynwb
 
@@ -51,7 +52,7 @@ def write(run: Run, path: Path) -> None:
     _add_learning(nwb, run, {name: array for name, array in shown.items() if _key(name) not in ACTIVITY}, held, session)
     if any(len(spikes) for spikes in run.spikes.values()):  # NWB's checks break on a table without a single spike
         nwb.units = _units(run, session)
-    with pynwb.NWBHDF5IO(path, "w") as io:
+    with Taking.made(path) as file, pynwb.NWBHDF5IO(file=file, mode="w") as io:
         io.write(nwb)
 
 

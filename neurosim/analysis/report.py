@@ -21,6 +21,7 @@ from neurosim.analysis.grouping import BASELINE, Group, baselines, contents, dif
 from neurosim.analysis.summary import CLAIMS, accuracy, claim, table
 from neurosim.errors import RunFileError, require
 from neurosim.runfile import Run
+from neurosim.runfile.disk import followed, replacing
 
 TEMPLATES = Path(__file__).with_name("templates")
 DIFFERENCES = 6  # keys that a note names
@@ -37,10 +38,20 @@ def write_report(runs: Sequence[Run], out: Path, *, overwrite: bool = False) -> 
     RunFileError
         There is no run, ``out`` exists (without ``overwrite``) or is one of the run files, its folder does not exist, or a run
         file turns out to be damaged.
+    OSError
+        It cannot be written, as on a full disk; what was there stays.
     """
     check_free(out, overwrite, [run.path for run in runs])
     require(bool(runs), "report: no run given: expected one or more; add a run file", RunFileError)
-    out.write_bytes(page(runs).encode("utf-8", "replace"))  # a file's text may hold what no encoding has
+    text = page(runs).encode("utf-8", "replace")  # a file's text may hold what no encoding has
+    try:
+        if out.exists() and not out.is_file():  # a pipe, say
+            out.write_bytes(text)
+        else:
+            with replacing(followed(out)) as fresh:
+                fresh.write_bytes(text)
+    except OSError as cause:
+        raise OSError(cause.errno, cause.strerror, str(out)) from cause
     return out
 
 

@@ -61,10 +61,24 @@ class Draws(abc.ABC):
     def uniform(self, stream: str, shape: tuple[int, ...], dtype: Any, *, part: int = 0) -> Array:
         """Uniform numbers in [0, 1) of ``shape``; a stream has as many independent ``part`` s as asked for."""
 
+    def at(self, tick: int) -> Draws:
+        """Return those of one tick of the step; the first tick's are the step's own."""
+        return TickDraws(self, tick) if tick else self
+
     def normal(self, stream: str, shape: tuple[int, ...], dtype: Any) -> Array:
         """Standard normal numbers of ``shape`` (Box and Muller 1958; the sine half is not used)."""
         radius = np.sqrt(-2 * np.log(1 - self.uniform(stream, shape, dtype)))
         return radius * np.cos(2 * math.pi * self.uniform(stream, shape, dtype, part=1))
+
+
+class TickDraws(Draws):
+    """The random numbers of a later tick: streams of their own."""
+
+    def __init__(self, draws: Draws, tick: int) -> None:
+        self.step, self._draws, self._tick = draws.step, draws, tick
+
+    def uniform(self, stream: str, shape: tuple[int, ...], dtype: Any, *, part: int = 0) -> Array:
+        return self._draws.uniform(f"{stream}/tick{self._tick}", shape, dtype, part=part)
 
 
 class HostDraws(Draws):
@@ -76,6 +90,10 @@ class HostDraws(Draws):
     def uniform(self, stream: str, shape: tuple[int, ...], dtype: Any, *, part: int = 0) -> Array:
         words = philox.words(philox.key_of(self.seed, stream), part, self.step, math.prod(shape))
         return self.backend.asarray(philox.unit(words, np.dtype(dtype)).reshape(shape))
+
+    def at(self, tick: int) -> Draws:
+        """Return those of one tick of the step; the first tick's are the step's own."""
+        return TickDraws(self, tick) if tick else self
 
     def normal(self, stream: str, shape: tuple[int, ...], dtype: Any) -> Array:
         return self.backend.asarray(super().normal(stream, shape, dtype))

@@ -1,8 +1,9 @@
 """Machine code kept between processes, in the user's cache folder.
 
 The cache saves time and is never the reason that something fails: what cannot be read is compiled anew, what cannot be written is
-not kept.  LLVM ends the process on damaged code, so that an entry is believed only if its digest is right; and as it runs, only if
-it is the user's own, which nobody else can write to.
+not kept.  LLVM ends the process on damaged code, and on code that is another kernel's, so that an entry is believed only if the
+digest of its name and its code is right; and as it runs, only if it is a file of the user's own, which nobody else can write to.
+Others may write to the folder: what lies there under an entry's name may be a pipe that never answers, or lead to anything.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import platformdirs
 
-SUFFIX = ".o"  # an entry is the digest of the code, then the code
+SUFFIX = ".o"  # an entry is the digest of its name and the code, then the code
 DIGEST = 32  # bytes
 LIMIT = 64 << 20  # bytes of all entries; an HSIC model of seven layers takes about a third of one MiB
 
@@ -28,14 +29,16 @@ def read(name: str) -> bytes | None:
     if folder is None:
         return None
     try:
-        with (folder / f"{name}{SUFFIX}").open("rb") as file:
-            content = file.read() if _is_ours(os.fstat(file.fileno())) else b""
+        with open(folder / f"{name}{SUFFIX}", "rb", opener=_neither_waiting_nor_following) as file:
+            if not _is_ours(os.fstat(file.fileno())):
+                return None
+            content = file.read()
             with contextlib.suppress(OSError):
                 os.utime(file.name)  # the entries that go first are those not read for longest
     except OSError:
         return None
     digest, code = content[:DIGEST], content[DIGEST:]
-    return code if code and digest == _digest(code) else None
+    return code if code and digest == _digest(name, code) else None
 
 
 def write(name: str, code: bytes) -> None:
@@ -49,7 +52,7 @@ def write(name: str, code: bytes) -> None:
         return
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(_digest(code) + code)
+            file.write(_digest(name, code) + code)
         os.replace(temporary, folder / f"{name}{SUFFIX}")  # two processes may write at once: each swaps in a whole file
     except BaseException as failure:  # a full disk, or Ctrl-C
         with contextlib.suppress(OSError):
@@ -74,12 +77,22 @@ def cache_folder() -> Path | None:
     return folder
 
 
-def _digest(code: bytes) -> bytes:
-    return hashlib.blake2b(code, digest_size=DIGEST).digest()
+def _digest(name: str, code: bytes) -> bytes:
+    return hashlib.blake2b(name.encode() + b"\n" + code, digest_size=DIGEST).digest()
+
+
+def _neither_waiting_nor_following(path: str, flags: int) -> int:
+    """Open what lies at ``path`` itself, at once: no link is followed, and a pipe is not waited for."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
 
 
 def _is_ours(about: os.stat_result) -> bool:
-    """Return whether a file is the user's own and writable for nobody else; Windows keeps its folders apart itself."""
+    """Return whether it is a file as large as an entry may be, the user's own and writable for nobody else.
+
+    Windows keeps its folders apart itself.
+    """
+    if not stat.S_ISREG(about.st_mode) or about.st_size > LIMIT:
+        return False
     if not hasattr(os, "geteuid"):
         return True
     return about.st_uid == os.geteuid() and not about.st_mode & (stat.S_IWGRP | stat.S_IWOTH)

@@ -1,7 +1,7 @@
 """A training step written down once as a graph of array operations, then planned, fused and replayed without allocating."""
 
 from neurosim.capture.exchange import recording
-from neurosim.capture.graph import Graph, Node
+from neurosim.capture.graph import Graph, Node, writeable
 from neurosim.capture.plan import Plan, planned
 from neurosim.capture.randomness import Randomness
 from neurosim.capture.reach import Reach
@@ -10,5 +10,5 @@ from neurosim.capture.schedule import Item, check_order, scheduled
 
 __all__ = [
     "Graph", "Item", "Leaf", "Node", "Plan", "Randomness", "Reach", "Recorded", "check_order", "planned", "recording", "run_kernel",
-    "scheduled",
+    "scheduled", "writeable",
 ]  # fmt: skip

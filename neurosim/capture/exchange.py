@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from neurosim.capture.graph import Graph, Node
-from neurosim.capture.reach import Reach
-from neurosim.capture.recorded import Leaf, Recorded
+import numpy as np
 
+from neurosim.capture.graph import Graph, Node, another_order
+from neurosim.capture.reach import Reach
+from neurosim.capture.recorded import Leaf, Recorded, Unread
+
+ITERATORS = ("builtins", "itertools")  # modules
 
 @contextmanager
 def recording(graph: Graph, holders: list[Any], kind: type, outside: tuple[type, ...] = ()) -> Iterator[None]:
@@ -40,7 +43,7 @@ class _Exchange:
 
     def __init__(self, graph: Graph, kind: type) -> None:
         self.graph, self.kind = graph, kind
-        self.leaves: dict[int, Leaf] = {}
+        self.leaves: dict[int, Leaf | Unread] = {}
         self.tuples: dict[int, tuple[tuple[Any, ...], tuple[Any, ...]]] = {}  # by the id of the one with leaves: both
         self.found: dict[int, Leaf] = {}
 
@@ -54,11 +57,19 @@ class _Exchange:
             self.tuples[id(made)] = made, value
             return made
         array: Any = value
-        if not isinstance(value, self.kind) or not array.flags.c_contiguous:  # a view in another order: refused where it is used
+        iterates = isinstance(value, Iterator) and type(value).__module__ in ITERATORS  # nobody can tell what is left of it
+        if not isinstance(value, self.kind) and not iterates:
             return value
         if id(value) not in self.leaves:
-            self.leaves[id(value)] = Leaf(self.graph, value)
+            reason = f"{place} is an iterator: hold what it gives in an array" if iterates else self._unfit(array)
+            self.leaves[id(value)] = Unread(self.graph, value, reason) if reason else Leaf(self.graph, value)
         return self.leaves[id(value)]
+
+    def _unfit(self, array: Any) -> str | None:
+        """Return why a step cannot read an array, or None."""
+        if type(array) not in (self.kind, np.memmap):
+            return f"an array of class {type(array).__name__}, which may compute in its own way: hold a plain one, np.asarray(...)"
+        return None if array.flags.c_contiguous else another_order(array)
 
     def unwrapped(self, value: Any, place: str) -> Any:
         """Return the array of a leaf, the tuple that was there for one with leaves, anything else as it is."""
@@ -67,6 +78,8 @@ class _Exchange:
             if id(value) in self.tuples:
                 return self.tuples[id(value)][1]
             return value if all(a is b for a, b in zip(items, value, strict=True)) else _like(value, items)
+        if isinstance(value, Unread):
+            return value.held
         if isinstance(value, Leaf):
             self.found[id(value.array)] = value
             return value.array

@@ -94,7 +94,7 @@ class Graph:
     def leaf(self, array: Array) -> Node:
         """Return the node of an array that outlives the step."""
         if not array.flags.c_contiguous:
-            raise self.refusal(f"an array of shape {array.shape} is a view in another order: hold a contiguous copy of it")
+            raise self.refusal(another_order(array))
         return self.node("leaf", (), array.shape, array.dtype, array, key=id(array))
 
     def input(self, name: str, shape: Shape, dtype: Any) -> Node:
@@ -255,6 +255,9 @@ class Graph:
         """Raise NotCapturableError where something was refused, or arrays that a step writes to lie in each other's memory."""
         if self.refused:
             raise NotCapturableError(self.refused[0])
+        for leaf in self.assigned:
+            if not writeable(leaf.detail):
+                raise self.refusal(f"it writes into an array of shape {leaf.shape} that is read-only: hold one that is not")
         leaves = sorted((_start(node.detail), node.number, node) for node in self._known.values() if node.op == "leaf")
         end, last = 0, None
         for start, _, node in leaves:
@@ -294,3 +297,12 @@ def _digest(content: bytes) -> bytes:
 def _is(node: Node, value: float) -> bool:
     return node.op in ("constant", "full") and node.detail == value
 
+
+def another_order(array: Array) -> str:
+    """Return what is said of an array that is not contiguous."""
+    return f"an array of shape {array.shape} is a view in another order: hold a contiguous copy of it"
+
+
+def writeable(array: Array) -> bool:
+    """Return whether an array may be written into; those of a device always."""
+    return not isinstance(array, np.ndarray) or array.flags.writeable

@@ -208,6 +208,30 @@ class Leaf(Recorded):
         self.array = array
 
 
+class Unread(Recorded):
+    """What a step may hold but not read, for ``reason``: ``held``."""
+
+    __slots__ = ("held", "reason")
+
+    def __init__(self, graph: Graph, held: Any, reason: str) -> None:
+        self.graph, self.held, self.reason = graph, held, reason
+
+    @property
+    def node(self) -> Node:
+        raise self.graph.refusal(self.reason)
+
+    def _unread(self, *_: Any, **__: Any) -> Any:
+        raise self.graph.refusal(self.reason)
+
+    __bool__ = __float__ = __int__ = __complex__ = __index__ = __iter__ = __array__ = _unread
+    __next__ = __getitem__ = __setitem__ = __len__ = _unread
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise self.graph.refusal(self.reason)
+
+
 def node_of(graph: Graph, value: Any) -> Node:
     """Return the node of a recorded array, of a number, or of an array that stays as it is."""
     if isinstance(value, Recorded):

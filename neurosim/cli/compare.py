@@ -94,14 +94,13 @@ def _finish(results: Sequence[Result], out: Path, table: ModelTable, overwrite: 
 
 def _write_report(results: Sequence[Result], out: Path, overwrite: bool) -> None:
     from neurosim.analysis.report import check_free, write_report
-    from neurosim.experiments.comparison_folder import path_of, replacing
+    from neurosim.experiments.comparison_folder import path_of
     from neurosim.runfile import Run
 
     check_free(out / "report.html", overwrite)
     with ExitStack() as stack:
         runs = [stack.enter_context(Run(path_of(out, result.scheme, result.seed))) for result in results]
-        with replacing(out / "report.html") as fresh:
-            write_report(runs, fresh)
+        write_report(runs, out / "report.html", overwrite=overwrite)
         spent = [run.metrics["alignment_seconds"].sum() for run in runs if "alignment_seconds" in run.metrics]
         if spent:
             steps = sum(run.metrics["seconds"].sum() for run in runs)

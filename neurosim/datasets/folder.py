@@ -63,8 +63,16 @@ def find_files(entry: Entry, folder: Path) -> Found:
     Raises
     ------
     DataError
-        There is no such folder, or no format is complete in it (the message lists the files).
+        There is no such folder, it may not be read, or no format is complete in it (the message lists the files).
     """
+    try:
+        return _found(entry, folder)
+    except OSError as cause:  # a name that is too long, or a folder that may not be searched
+        what = f"data folder {quoted(str(folder))}: cannot be read ({cause.strerror})"
+        raise DataError(f"{what}: expected a folder that this user may read; correct --data-dir or NEUROSIM_DATA") from cause
+
+
+def _found(entry: Entry, folder: Path) -> Found:
     require(
         folder.is_dir(),
         f"data folder {folder}: no such folder: expected one that holds {expected_files(entry)}; "

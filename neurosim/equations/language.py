@@ -82,15 +82,15 @@ def _checked(name: str, value: object, target: str) -> float:
         raise EquationError(f"constant {quoted(name)}: {wrong}")
     if name == target or VARIABLE.fullmatch(name):
         meaning = "the changing value itself" if name == target else "a variable of a population"
-        raise EquationError(f"constant {name!r} is {meaning}: expected another name for a constant; rename it")
+        raise EquationError(f"constant {quoted(name)} is {meaning}: expected another name for a constant; rename it")
     real = isinstance(value, numbers.Real) and not isinstance(value, bool)
     try:
         number = float(value) if real else math.nan  # type: ignore[arg-type]
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
-        hint = "; leave out the quotes" if isinstance(value, str) else f"; give one such as {name} = 0.1"
-        raise EquationError(f"constant {name} = {quoted(value)}: expected a finite number{hint}")
+        hint = "; leave out the quotes" if isinstance(value, str) else f"; give one such as {_shown(name)} = 0.1"
+        raise EquationError(f"constant {_shown(name)} = {quoted(value)}: expected a finite number{hint}")
     return number
 
 
@@ -104,7 +104,7 @@ def _resolved(name: str, target: str, constants: Mapping[str, float]) -> float |
         return PREDEFINED[name]
     if name in ("inf", "nan"):
         raise EquationError(f"{name!r} is not finite: expected finite numbers; write a number, or pass {name}=<number>")
-    known = ", ".join([target, *sorted(constants)])
+    known = ", ".join(map(_shown, [target, *sorted(constants)]))
     raise EquationError(
         f"name {quoted(name)} is not local to the synapse: expected one of {known}, a variable of either population (rate_pre, "
         f"rate_post, ...), or a constant given by keyword; {_advice(name, [target, *constants])}"
@@ -115,7 +115,12 @@ def _advice(name: str, known: list[str]) -> str:
     """Return what to do about an unknown name: a misspelt variable is to be corrected, not passed as a constant."""
     near = difflib.get_close_matches(name, [*USUAL, *known], n=1, cutoff=0.7)
     if near:
-        return f"did you mean {near[0]}?"
+        return f"did you mean {_shown(near[0])}?"
     if LIKE_A_VARIABLE.search(name):
         return "write a variable of one of its own two populations, such as rate_pre, rate_post or error_post"
-    return f"pass {quoted(name)[1:-1]}=<number>"
+    return f"pass {_shown(name)}=<number>"
+
+
+def _shown(name: str) -> str:
+    """Return a name as a message shows it without quotes."""
+    return quoted(name)[1:-1]

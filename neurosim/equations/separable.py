@@ -47,7 +47,13 @@ def separate(equation: PlasticityEquation) -> tuple[Term, ...]:
         polynomial = _Expansion().of(equation.expression)
         return tuple(_term(monomial, number) for monomial, number in polynomial.items()) or (_term(frozenset(), 0.0),)
     except EquationError as cause:
-        raise EquationError(f"equation {quoted(equation.text)}: {cause}") from cause
+        other_way = isinstance(cause, _InseparableError) and equation.target == "w"  # a bias has no synapses
+        hint = ", or pass method='explicit' to evaluate it synapse by synapse" if other_way else ""
+        raise EquationError(f"equation {quoted(equation.text)}: {cause}{hint}") from cause
+
+
+class _InseparableError(EquationError):
+    """An expression that is no sum of products of the two sides, or of too many."""
 
 
 class _Expansion:
@@ -150,17 +156,17 @@ def _side(name: str) -> str:
     return "post" if name.endswith("_post") else "own"
 
 
-def _mixed(expression: sympy.Expr) -> EquationError:
+def _mixed(expression: sympy.Expr) -> _InseparableError:
     text = str(expression)
     shown = text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
-    return EquationError(
+    return _InseparableError(
         f"{shown} mixes {' and '.join(sorted(_sides(expression)))} variables and cannot be written as a product of the two sides; "
-        "rewrite it, or pass method='explicit' to evaluate it synapse by synapse"
+        "rewrite it"
     )
 
 
-def _too_many() -> EquationError:
-    return EquationError(
-        f"has more than {MOST_TERMS} terms when multiplied out, each of them a matrix product: expected fewer; lower its powers, "
-        "or pass method='explicit' to evaluate it synapse by synapse"
+def _too_many() -> _InseparableError:
+    return _InseparableError(
+        f"has more than {MOST_TERMS} terms when multiplied out, each of them a matrix product: expected fewer; "
+        "lower its powers"
     )

@@ -11,7 +11,7 @@ import numpy as np
 
 from neurosim.datasets import DataSet
 from neurosim.errors import DivergedError, RunFileError, UnknownNameError, pasteable, require, utf8
-from neurosim.experiments.comparison_folder import Started, begun, check_free, path_of, start
+from neurosim.experiments.comparison_folder import Started, alone, begun, check_free, path_of
 from neurosim.experiments.comparison_table import Result, write_table
 from neurosim.experiments.run import Job, by_environment, found_again, prepare, run
 from neurosim.experiments.run import reopen as reopen_run
@@ -21,6 +21,7 @@ from neurosim.modelfile.building import load_data
 from neurosim.modelfile.model_file import ModelFile, validated
 from neurosim.modelfile.schema import ComparisonTable
 from neurosim.runfile import Run
+from neurosim.runfile.writer_lock import WriterLock
 from neurosim.training import Observer
 
 if TYPE_CHECKING:
@@ -79,7 +80,6 @@ def compare(
     options: dict[str, Any] = {"seed": seeds[0], "backend": backend, "data_dir": data_dir, "data": data}
     checked = {row: prepare(model, **options).network.backend.name for row, model in models.items()}
     started = Started(dict(models), list(seeds), checked, utf8(data.folder), data.digest())
-    start(started, folder, overwrite)
 
     def made(row: str, seed: int, path: Path) -> Job:
         return _prepared(started, row, seed, data, data_dir)
@@ -87,7 +87,8 @@ def compare(
     def train(job: Job, path: Path) -> None:
         run(job, path, *watch(job), overwrite=overwrite).close()
 
-    yield from _results(started, folder, made, train)
+    with alone(folder, started, overwrite) as lock:
+        yield from _results(started, folder, lock, made, train)
 
 
 def reopen(
@@ -133,7 +134,7 @@ def resume(
 
     data_dir : where the same data lie, if they have moved
 
-    Raises RunFileError where the data have changed, or a run file is not of this comparison.
+    Raises RunFileError where the data have changed, a run file is not of this comparison, or another process goes on with it.
     """
     folder = Path(out)
     place, data = found_again(next(iter(started.models.values())).table, data_dir, started.data_dir, started.data_digest)
@@ -149,7 +150,8 @@ def resume(
         elif not _complete(path):
             run_on(job, path, *watch(job)).close()
 
-    yield from _results(started, folder, made, train)
+    with alone(folder) as lock:
+        yield from _results(started, folder, lock, made, train)
 
 
 Place = str | os.PathLike[str] | None
@@ -173,11 +175,16 @@ def _complete(path: Path) -> bool:
 
 
 def _results(
-    started: Started, folder: Path, made: Callable[[str, int, Path], Job], train: Callable[[Job, Path], None]
+    started: Started,
+    folder: Path,
+    lock: WriterLock,
+    made: Callable[[str, int, Path], Job],
+    train: Callable[[Job, Path], None],
 ) -> Iterator[Result]:
     """Make and train one job after the other, only one in memory at a time; yield what each reached, and write the table."""
     results: list[Result] = []
     for row, seed in started.jobs:
+        lock.check()
         path = path_of(folder, row, seed)
         job = made(row, seed, path)
         results.append(_result(job, path, train))

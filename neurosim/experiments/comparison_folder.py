@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +14,8 @@ from neurosim.modelfile import reading
 from neurosim.modelfile.model_file import ModelFile, validated
 from neurosim.modelfile.schema import StartedTable, Training
 from neurosim.runfile import being_written
+from neurosim.runfile.disk import replacing
+from neurosim.runfile.writer_lock import WriterLock
 
 NAME = "comparison.toml"
 
@@ -70,20 +70,30 @@ def check_free(folder: Path, overwrite: bool) -> None:
     require(fits, f"folder {folder}: exists and is not empty; {advice}", RunFileError)
 
 
-def start(started: Started, folder: Path, overwrite: bool) -> None:
-    """Write ``comparison.toml``, which of several commands only one can.
+@contextmanager
+def alone(folder: Path, started: Started | None = None, overwrite: bool = False) -> Iterator[WriterLock]:
+    """Have the folder to oneself: between two rows no run file is being written, and another command would not be noticed.
 
-    Raises RunFileError where another one has, or the folder cannot be written.
+    started : what a new comparison is started with; the folder is made, and ``comparison.toml`` written, which of several commands
+        only one can
+
+    Raises RunFileError where another command has the folder, or has begun there, or the folder cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        check_free(folder, overwrite)
-        with replacing(folder / NAME, exclusively=not overwrite) as fresh:
-            fresh.write_text(started.text(), encoding="utf-8")
-    except FileExistsError as cause:
-        raise RunFileError(f"folder {folder}: another command has begun a comparison there; give another --out") from cause
-    except OSError as cause:
-        raise RunFileError(f"folder {folder}: cannot be written ({cause.strerror}); name another place with --out") from cause
+    with ExitStack() as stack:
+        try:
+            if started is not None:
+                folder.mkdir(parents=True, exist_ok=True)
+                check_free(folder, overwrite)
+            lock = WriterLock(folder / NAME, f"folder {folder}")
+            stack.callback(lock.release)
+            if started is not None:
+                with replacing(folder / NAME, exclusively=not overwrite) as fresh:
+                    fresh.write_text(started.text(), encoding="utf-8")
+        except FileExistsError as cause:
+            raise RunFileError(f"folder {folder}: another command has begun a comparison there; give another --out") from cause
+        except OSError as cause:
+            raise RunFileError(f"folder {folder}: cannot be written ({cause.strerror}); name another place with --out") from cause
+        yield lock
 
 
 def begun(folder: Path) -> Started:
@@ -92,7 +102,7 @@ def begun(folder: Path) -> Started:
     require(folder.is_dir(), f"folder {folder}: no such folder; check --out, or leave --resume out", RunFileError)
     require(path.is_file(), f"folder {folder}: holds no {NAME}: expected a comparison that was begun; check --out", RunFileError)
     try:
-        contents = reading.parsed(path.read_text(encoding="utf-8"), str(path))
+        contents = reading.parsed(reading.beginning(path), str(path))
     except (OSError, UnicodeDecodeError) as cause:
         raise RunFileError(f"{path}: cannot be read ({quoted(str(cause))}); restore it from a copy, or compare again") from cause
     table = validated(StartedTable, contents, str(path))
@@ -100,37 +110,7 @@ def begun(folder: Path) -> Started:
     whole = set(models) == set(table.backends)
     require(whole, f"{path}: backends of {quoted(sorted(table.backends))}: expected one for each model; restore it", RunFileError)
     started = Started(models, table.seeds, table.backends, table.data_dir, table.data_digest)
-    for row, seed in started.jobs:
-        file = path_of(folder, row, seed)
+    for file in (*(path_of(folder, row, seed) for row, seed in started.jobs), path):
         going = being_written(file)
         require(not going, f"folder {folder}: another process is writing {file.name}; wait until that has ended", RunFileError)
     return started
-
-
-@contextmanager
-def replacing(path: Path, *, exclusively: bool = False) -> Iterator[Path]:
-    """Yield a name to write to; what is written takes the name ``path`` when it is whole, so that nobody sees a part of it.
-
-    exclusively : raise FileExistsError where ``path`` is there by then
-    """
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        yield fresh
-        if exclusively:
-            _link(fresh, path)
-        else:
-            fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
-
-
-def _link(fresh: Path, path: Path) -> None:
-    """Give a file another name, unless that is taken."""
-    try:
-        os.link(fresh, path)
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without links
-        with path.open("xb") as file:
-            file.write(fresh.read_bytes())
-

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from neurosim.experiments.comparison_folder import replacing
 from neurosim.feedback import Claims
+from neurosim.runfile.disk import replacing
 
 BASELINE = "backprop"
 COLUMNS = (

@@ -212,7 +212,7 @@ def seconds_a_step(trainer: Trainer, budget: float) -> float:
     """
     backend, network = trainer.network.backend, trainer.network
     draw = np.random.default_rng(0)
-    x = draw.random((trainer.batch, *network.populations[network.input].shape)).astype(network.dtype)
+    x = draw.random((trainer.batch, *trainer.sample)).astype(network.dtype)
     size = trainer.pathway.task.size
     target = one_hot(draw.integers(0, size, trainer.batch), size).astype(network.dtype)  # of any task: numbers of the right shape
     total = 0.0

@@ -28,6 +28,7 @@ class AlternatingMinimization(FeedbackPathway):
 
     A normalised population is normalised by the batch's statistics wherever f_l is asked, so by those of relaxed rates while codes
     move and weights learn.  Its running statistics take in the sweep's only; in the released code, those of all these passes.
+    Noise on a drive is part of f_l: every pass of a step has the sweep's.
 
     mu : how strictly codes follow the sweep (smaller: the label moves the last code more)
     iterations, step, momentum : of the codes' relaxation
@@ -88,12 +89,12 @@ class AlternatingMinimization(FeedbackPathway):
             )
 
     def teach(self, sweep: Sweep, target: Any, draws: Draws) -> dict[str, Teaching]:
-        codes = self._relaxed(sweep, target)
+        codes = self._relaxed(sweep, target, draws)
         teaching = {}
         for name, link in self.links.items():
             local = sweep[name]
             if link.pre in codes:
-                local = self._above(name, codes[link.pre], sweep)
+                local = self._above(name, codes[link.pre], sweep, draws)
             if name == self.network.output:
                 error = self.task.error(self.network.populations[name], local, target)
             else:
@@ -104,31 +105,33 @@ class AlternatingMinimization(FeedbackPathway):
         return {name: replace(t, rate=codes[name].transmitted if name in codes else None) for name, t in teaching.items()}
 
     def signals(self, sweep: Sweep, target: Any, draws: Draws) -> dict[str, dict[str, Any]]:
-        return {name: {"code": coded.potential} for name, coded in self._relaxed(sweep, target).items()}
+        return {name: {"code": coded.potential} for name, coded in self._relaxed(sweep, target, draws).items()}
 
-    def _relaxed(self, sweep: Sweep, target: Any) -> dict[str, Activity]:
+    def _relaxed(self, sweep: Sweep, target: Any, draws: Draws) -> dict[str, Activity]:
         """Return every hidden population as its relaxed code has it: potential = code, rate = phi(code)."""
         codes: dict[str, Activity] = {}
         above, wanted = self.network.output, target
         for name in reversed(self.network.hidden):
-            codes[name] = self._relax(name, above, wanted, sweep)
+            codes[name] = self._relax(name, above, wanted, sweep, draws)
             above, wanted = name, codes[name].potential
         return codes
 
-    def _relax(self, name: str, above: str, wanted: Any, sweep: Sweep) -> Activity:
+    def _relax(self, name: str, above: str, wanted: Any, sweep: Sweep, draws: Draws) -> Activity:
         """Return the population after ``iterations`` steps of its code down the gradient, toward what ``above`` wants."""
         start = sweep[name].potential
         code, velocity = start.copy(), 0
         for _ in range(self.iterations):
-            descent = self._descent(name, above, wanted, self._coded(name, code, sweep), start, sweep)
+            descent = self._descent(name, above, wanted, self._coded(name, code, sweep), start, sweep, draws)
             velocity = self.momentum * velocity + descent
             code = code + self.step * (descent + self.momentum * velocity)
         return self._coded(name, code, sweep)
 
-    def _descent(self, name: str, above: str, wanted: Any, coded: Activity, start: Any, sweep: Sweep) -> Any:
+    def _descent(
+        self, name: str, above: str, wanted: Any, coded: Activity, start: Any, sweep: Sweep, draws: Draws
+    ) -> Any:
         """Return minus the gradient of the code's objective, (batch, *shape)."""
         population, xp, code = self.network.populations[name], self.network.backend.xp, coded.potential
-        local = self._above(above, coded, sweep)
+        local = self._above(above, coded, sweep, draws)
         if above == self.network.output:
             missing = self.task.error(self.network.populations[above], local, wanted) / (self.mu * len(code))
         else:
@@ -146,6 +149,6 @@ class AlternatingMinimization(FeedbackPathway):
         mask = sweep[name].mask
         return replace(sweep[name], potential=code, rate=rate, transmitted=rate if mask is None else rate * mask)
 
-    def _above(self, name: str, below: Activity, sweep: Sweep) -> Activity:
-        """Return the activity of ``name`` that ``below``'s rate causes."""
-        return self.network.respond(name, {self.links[name].pre: below.transmitted}, training=sweep.training)
+    def _above(self, name: str, below: Activity, sweep: Sweep, draws: Draws) -> Activity:
+        """Return the activity of ``name`` that ``below``'s rate causes, with the sweep's own noise."""
+        return self.network.respond(name, {self.links[name].pre: below.transmitted}, training=sweep.training, draws=draws)

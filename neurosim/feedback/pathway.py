@@ -83,6 +83,7 @@ class FeedbackPathway(Stated, abc.ABC):
     claims : see Claims; an attribute or, where the variant decides, a property
     phases : the passes that make one epoch
     training_sweep : whether the network sweeps with batch statistics, dropout and noise while this pathway teaches
+    answers : ``tick``, where each tick is taught by what happened in it; ``trial``, where ``teach_trial`` answers all ticks at once
     needs_error : whether it carries the output's error; one that does not can be used where a task has none
     networks : the pathway's own networks by name; their populations and projections are ordinary ones
     variants : options that select each of the scheme's variants; whatever holds for all schemes is tested on all of these
@@ -93,6 +94,7 @@ class FeedbackPathway(Stated, abc.ABC):
     citation: ClassVar[str]
     phases: tuple[Phase, ...] = (Phase("learn"),)
     training_sweep: bool = True
+    answers: ClassVar[str] = "tick"
     needs_error: bool = True
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
 
@@ -157,6 +159,13 @@ class FeedbackPathway(Stated, abc.ABC):
         target : (batch, task.size), or what came of an action, where the task gives no target (see ``Task.outcome``)
         draws : this step's random numbers, by stream name
         """
+
+    def teach_trial(self, sweeps: Sequence[Sweep], targets: Sequence[Any], draws: Draws) -> list[dict[str, Teaching]]:
+        """Return the teaching signals of every tick, for a pathway that answers each trial.
+
+        targets : as for ``teach``; None in the ticks in which the output is not asked
+        """
+        raise NotImplementedError(f"scheme {self.name!r} answers each tick")
 
     def adapt(self, sweep: Sweep, target: Any, teaching: Mapping[str, Teaching], draws: Draws) -> Deltas:
         """Return parameter name -> proposed change for the pathway's own synapses, from the same frozen sweep."""

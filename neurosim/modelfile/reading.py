@@ -77,8 +77,7 @@ def contents(path: Path, children: tuple[Path, ...] = ()) -> Contents:
 
 def parsed(text: str, source: str) -> Contents:
     """Return ``text`` read as TOML; raise InputError naming ``source`` and the line where it is none."""
-    length = f"{source}: {len(text):,} characters: expected at most {LONGEST_FILE:,}; shorten it"
-    require(len(text) <= LONGEST_FILE, length)
+    require(len(text) <= LONGEST_FILE, f"{source}: over {LONGEST_FILE:,} characters: expected at most {LONGEST_FILE:,}; shorten it")
     try:
         found = tomllib.loads(text)
     except (ValueError, RecursionError) as cause:
@@ -109,9 +108,15 @@ def check_values(values: Any, source: str, path: tuple[str, ...] = ()) -> None:
             check_values(value, source, (*path, str(number)))
 
 
+def beginning(path: Path) -> str:
+    """Return the text in a file, of one that is too long as much as tells ``parsed`` so."""
+    with path.open(encoding="utf-8") as file:
+        return file.read(LONGEST_FILE + 1)
+
+
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return beginning(path)
     except (OSError, ValueError) as cause:
         why = quoted(str(cause))[1:-1]
         raise InputError(f"model file {path}: cannot be read ({why}); check the path, and that it is UTF-8 text") from cause

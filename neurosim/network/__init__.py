@@ -1,8 +1,9 @@
 """Populations, projections, the network they form, and one forward pass through it."""
 
+from neurosim.network.clock import Clock
 from neurosim.network.network import Network
 from neurosim.network.population import Population
 from neurosim.network.projection import Projection
 from neurosim.network.sweep import Activity, Sweep, Teaching
 
-__all__ = ["Activity", "Network", "Population", "Projection", "Sweep", "Teaching"]
+__all__ = ["Activity", "Clock", "Network", "Population", "Projection", "Sweep", "Teaching"]

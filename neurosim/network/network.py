@@ -1,4 +1,4 @@
-"""Populations joined by projections: a feed-forward graph, checked when it is built."""
+"""Populations joined by projections: a graph, checked when it is built; a cycle is closed by a delay."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ POST_VARIABLES = PRE_VARIABLES | {"error"}
 
 
 class Network:
-    """A feed-forward graph of populations with one input and one output.
+    """A graph of populations with inputs and outputs.
 
     populations, projections : in any order, the graph decides the order of a sweep; each is part of one network only
+    output : the population that does the task; to be named where more than one has no projection to others
     seed : fixes the initial weights, projection by projection, through the projection's name
     dtype : ``float32`` or ``float64``
     prefix : stands before every name in ``parameters``; a pathway's own networks have one
@@ -30,8 +31,8 @@ class Network:
     Raises
     ------
     InputError, ShapeError, UnknownNameError
-        A seed that is none, names twice, parts of another network, a projection from or to nowhere, a cycle, more than one input
-        or output, shapes that do not chain.
+        A seed that is none, names twice, parts of another network, a projection from or to nowhere, a cycle without a delay, no
+        input or output, shapes that do not chain.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Network:
         dtype: str = "float32",
         backend: Backend | None = None,
         prefix: str = "",
+        output: str | None = None,
     ) -> None:
         require(dtype in ("float32", "float64"), f"network: dtype {quoted(dtype)}: expected 'float32' or 'float64'; pick one")
         self.backend = backend or NumpyBackend()
@@ -52,7 +54,9 @@ class Network:
         self.populations = _by_name("population", populations)
         self.projections = _by_name("projection", projections)
         self.order = self._sorted()
-        self.input, self.output = self._end("input", incoming=True), self._end("output", incoming=False)
+        self.inputs, self.outputs = self._ends("input", incoming=True), self._ends("output", incoming=False)
+        self.output = self._asked(output)
+        self.delays = self._longest_delays()
         self._check_rules()
         for population in self.populations.values():
             population.build(self.backend, self.dtype)
@@ -74,6 +78,8 @@ class Network:
         **options: Any,
     ) -> Network:
         """Return the chain x -> hidden1 -> ... -> output (softmax over ``classes``), all to all; ``options`` go to Network."""
+        listed = isinstance(hidden, Iterable) and not isinstance(hidden, str)
+        require(listed, f"network: hidden {quoted(hidden)}: expected the hidden populations' sizes; give a list such as [64, 64]")
         populations = [Population("x", shape)]
         populations += [
             Population(f"hidden{k}", n, transfer=transfer, normalisation=normalisation) for k, n in enumerate(hidden, start=1)
@@ -90,24 +96,62 @@ class Network:
             for end in (projection.pre, projection.post):
                 if end not in self.populations:
                     raise UnknownNameError(f"projection {projection.name!r}: population", end, self.populations)
-            graph[projection.post].add(projection.pre)
+            if not projection.delay:
+                graph[projection.post].add(projection.pre)
         try:
             return list(graphlib.TopologicalSorter(graph).static_order())
         except graphlib.CycleError as cause:
-            raise InputError(f"network: the projections form a cycle {cause.args[1]}; a feed-forward graph is expected") from cause
+            where = f"network: the projections form a cycle {cause.args[1]}"
+            raise InputError(f"{where}: expected a delay in every cycle; give one of them delay = 1") from cause
 
-    def _end(self, kind: str, *, incoming: bool) -> str:
-        """Return the one population without projections into it (``incoming``) or out of it."""
-        busy = {p.post if incoming else p.pre for p in self.projections.values()}
+    def _ends(self, kind: str, *, incoming: bool) -> list[str]:
+        """Return the populations without projections from others (``incoming``) or to others."""
+        others = [p for p in self.projections.values() if p.pre != p.post]
+        busy = {p.post if incoming else p.pre for p in others}
+        if incoming:
+            busy |= {p.post for p in self.projections.values()}
         ends = [name for name in self.order if name not in busy]
-        require(len(ends) == 1, f"network: {kind} populations {ends}: expected exactly one; join or remove the others", ShapeError)
+        where = "into it" if incoming else "to another"
+        require(bool(ends), f"network: no {kind}: expected a population with no projection {where}; add one", ShapeError)
+        return ends
+
+    def _asked(self, output: str | None) -> str:
+        """Return the output that does the task."""
+        if output is not None and output not in self.populations:
+            raise UnknownNameError("network: output", output, self.populations)
+        ends = [output] if output else self.outputs
+        said = f"network: outputs {ends}: expected one, or the name of the one that does the task; give output={ends[0]!r}"
+        require(len(ends) == 1, said, ShapeError)
         return ends[0]
+
+    def _longest_delays(self) -> dict[str, int]:
+        """Return for each population whose rates travel for some ticks: for how many, at most."""
+        longest: dict[str, int] = {}
+        for p in self.projections.values():
+            if p.delay:
+                longest[p.pre] = max(p.delay, longest.get(p.pre, 0))
+        return longest
+
+    @property
+    def input(self) -> str:
+        """The input, where there is one; raise ShapeError where there are more."""
+        said = f"network: inputs {self.inputs}: this is defined for one input; join them into one population"
+        require(len(self.inputs) == 1, said, ShapeError)
+        return self.inputs[0]
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one input; where there are several, (n,): theirs one after the other, each flat."""
+        if len(self.inputs) == 1:
+            return self.populations[self.inputs[0]].shape
+        return (sum(self.populations[name].size for name in self.inputs),)
 
     def _check_rules(self) -> None:
         for p in self.projections.values():
             if p.rule is None:
                 continue
-            for side, wanted, known in (("pre", p.rule.pre, PRE_VARIABLES), ("post", p.rule.post, POST_VARIABLES)):
+            sent = PRE_VARIABLES if not p.delay else frozenset({"rate"})  # what travels
+            for side, wanted, known in (("pre", p.rule.pre, sent), ("post", p.rule.post, POST_VARIABLES)):
                 for name in sorted(wanted - known):
                     raise EquationError(
                         f"projection {p.name!r}: {name}_{side} is no variable of a rate population: expected one of "
@@ -124,62 +168,98 @@ class Network:
 
     @property
     def hidden(self) -> list[str]:
-        """Every population but input and output, in the order of a sweep."""
-        return [name for name in self.order if name not in (self.input, self.output)]
+        """Every population but inputs and outputs, in the order of a sweep."""
+        return [name for name in self.order if name not in (*self.inputs, *self.outputs, self.output)]
 
     def chain(self, owner: str) -> list[Projection]:
         """Return the projections from input to output, in order.
 
         Raises ShapeError, naming ``owner``, where the network is not one chain of all-to-all projections.
         """
-        chain = [self.projections.get(f"{a}__{b}") for a, b in zip(self.order, self.order[1:], strict=False)]
-        found = [p for p in chain if p is not None and p.connectivity.name == "all_to_all"]
+        ends = list(zip(self.order, self.order[1:], strict=False))
+        known = {(p.pre, p.post): p for p in self.projections.values() if p.connectivity.name == "all_to_all" and not p.delay}
+        found = [known[pair] for pair in ends if pair in known]
+        path = f"give it one path from {self.inputs[0]!r} to {self.output!r}"
         require(
-            len(found) == len(chain) == len(self.projections),
-            f"{owner}: the network is no chain of all_to_all projections; give it one path from {self.input!r} to {self.output!r}",
+            len(found) == len(ends) == len(self.projections),
+            f"{owner}: the network is no chain of all_to_all projections; {path}",
             ShapeError,
         )
         return found
 
     # ------------------------------------------------------------------ activity
 
-    def sweep(self, x: Any, *, training: bool = False, draws: Draws | None = None) -> Sweep:
-        """Return the activity of every population for the input ``x``, (batch, *input shape); nothing learns.
+    def fresh(self, batch: int) -> dict[str, Any]:
+        """Return the state in which a trial begins: rates on their way, all 0; empty where no projection has a delay.
 
+        ``population@k`` -> what the population sent k ticks ago, (batch, *shape)
+        """
+        shapes = {f"{name}@{k}": self.populations[name].shape for name, n in self.delays.items() for k in range(1, n + 1)}
+        return {key: self.backend.zeros((batch, *shape), self.dtype) for key, shape in shapes.items()}
+
+    def sweep(
+        self, x: Any, state: Mapping[str, Any] | None = None, *, training: bool = False, draws: Draws | None = None
+    ) -> Sweep:
+        """Return the activity of every population for the input ``x``, (batch, *input shape), in one tick; nothing learns.
+
+        state : of the sweep before (default: a trial begins)
         training : batch statistics, dropout and noise, drawn from ``draws``; otherwise running statistics and neither of the two
         """
-        shape = self.populations[self.input].shape
+        shape = self.input_shape
         if tuple(x.shape[1:]) != shape:
             raise ShapeError(f"input of shape {tuple(x.shape)}: expected (batch, {', '.join(map(str, shape))}); reshape the data")
         x = self.backend.asarray(x, self.dtype)
-        activity = {self.input: self.populations[self.input].respond(x, training=training, draws=draws)}
+        given = self.fresh(len(x)) if state is None else state
+        arrived = {p.name: given[f"{p.pre}@{p.delay}"] for p in self.projections.values() if p.delay}
+        activity: dict[str, Activity] = {}
+        for name, part in self._parts(x).items():
+            activity[name] = self.populations[name].respond(part, training=training, draws=draws)
         for name in self.order:
-            if name != self.input:
-                rates = {p.pre: activity[p.pre].transmitted for p in self.incoming(name)}
-                activity[name] = self.respond(name, rates, training=training, draws=draws)
-        return Sweep.of(activity, training)
+            if name not in activity:
+                sent = {p.name: arrived[p.name] if p.delay else activity[p.pre].transmitted for p in self.incoming(name)}
+                activity[name] = self._respond(name, sent, training=training, draws=draws)
+        on_the_way = {f"{name}@1": activity[name].transmitted for name in self.delays}
+        on_the_way |= {f"{name}@{k}": given[f"{name}@{k - 1}"] for name, n in self.delays.items() for k in range(2, n + 1)}
+        return Sweep.of(activity, training, arrived, on_the_way)
+
+    def _parts(self, x: Any) -> dict[str, Any]:
+        """Return the input of each input population."""
+        if len(self.inputs) == 1:
+            return {self.inputs[0]: x}
+        parts, start = {}, 0
+        for name in self.inputs:
+            population = self.populations[name]
+            parts[name] = x[:, start : start + population.size].reshape(len(x), *population.shape)
+            start += population.size
+        return parts
 
     def respond(self, population: str, rates: Mapping[str, Any], *, training: bool = False, draws: Draws | None = None) -> Activity:
         """Return the activity of one ``population`` for given presynaptic ``rates``: name -> (batch, *shape)."""
+        sent = {p.name: rates[p.pre] for p in self.incoming(population)}
+        return self._respond(population, sent, training=training, draws=draws)
+
+    def _respond(self, population: str, sent: Mapping[str, Any], *, training: bool, draws: Draws | None) -> Activity:
         drive: Any = None
         for projection in self.incoming(population):
-            part = projection.drive(rates[projection.pre])
+            part = projection.drive(sent[projection.name])
             drive = part if drive is None else drive + part
         return self.populations[population].respond(drive, training=training, draws=draws)
 
     def errors_back(
         self, sweep: Sweep, at_output: Teaching, feedback: Mapping[str, Any] | None = None
     ) -> dict[str, Teaching]:
-        """Return teaching signals for every population but the input, sent back from the output projection by projection.
+        """Return teaching signals for the populations that reach the output within this tick, sent back projection by projection.
 
         feedback : projection name -> weights to send the error back through; the projections' own where absent.  With the own
         weights this is the chain rule, so the errors are minus the exact gradient of the loss behind ``at_output``.
         """
         teaching = {self.output: at_output}
         for name in reversed(self.order):
-            if name in (self.input, self.output):
+            if name == self.output or name in self.inputs:
                 continue
             error = self.error_from_above(name, teaching, feedback)
+            if error is None:
+                continue
             population, activity = self.populations[name], sweep[name]
             teaching[name] = population.teach(population.error_on_rate(error, activity), activity)
         return teaching
@@ -187,11 +267,51 @@ class Network:
     def error_from_above(
         self, population: str, teaching: Mapping[str, Teaching], feedback: Mapping[str, Any] | None = None
     ) -> Any:
-        """Return the error on what ``population`` transmitted, (batch, *shape), given the teaching of those it projects to."""
+        """Return the error on what ``population`` transmitted, (batch, *shape), given the teaching of those it projects to.
+
+        Only what it transmits within the tick counts; None where none of those has an error.
+        """
         total: Any = None
         for p in self.outgoing(population):
+            if p.delay or p.post not in teaching or teaching[p.post].error is None:
+                continue
             part = p.back(teaching[p.post].error, None if feedback is None else feedback.get(p.name))
             total = part if total is None else total + part
+        return total
+
+    def errors_back_in_time(
+        self, sweeps: Sequence[Sweep], at_output: Sequence[Teaching | None], horizon: int | None = None
+    ) -> list[dict[str, Teaching]]:
+        """Return the teaching signals of every tick of a trial: the chain rule through the graph and through its delays.
+
+        sweeps : tick by tick; at_output : the output's own teaching at each, None where nothing is asked of it
+        horizon : ticks in one segment, at whose ends no error goes back (default: none are cut)
+        """
+        teaching: list[dict[str, Teaching]] = [{} for _ in sweeps]
+        for tick in reversed(range(len(sweeps))):
+            for name in reversed(self.order):
+                if name in self.inputs:
+                    continue
+                population, activity, asked = self.populations[name], sweeps[tick][name], at_output[tick]
+                total = self._error_from_later(name, tick, teaching, horizon)
+                error = None
+                if total is not None:
+                    error = population.error_on_potential(population.error_on_rate(total, activity), activity)
+                if name == self.output and asked is not None:
+                    error = asked.error_on_potential if error is None else error + asked.error_on_potential
+                if error is not None:
+                    teaching[tick][name] = population.teach_potential(error, activity)
+        return teaching
+
+    def _error_from_later(self, population: str, tick: int, teaching: Sequence[dict[str, Teaching]], horizon: int | None) -> Any:
+        """Return the error on what ``population`` transmitted in a tick, from all it reached then and later; None where none."""
+        total: Any = None
+        for p in self.outgoing(population):
+            at = tick + p.delay
+            cut = at >= len(teaching) or (horizon is not None and at // horizon != tick // horizon)
+            if not cut and p.post in teaching[at]:
+                part = p.back(teaching[at][p.post].error)
+                total = part if total is None else total + part
         return total
 
     # ------------------------------------------------------------------ learning
@@ -221,6 +341,8 @@ class Network:
     def _pre(self, projection: Projection, sweep: Sweep, teaching: Mapping[str, Teaching]) -> dict[str, Any]:
         activity = sweep[projection.pre]
         clamped = teaching[projection.pre].rate if projection.pre in teaching else None
+        if projection.delay:
+            return {"rate": sweep.arrived[projection.name]}
         rate = activity.transmitted if clamped is None else clamped
         return {"rate": rate, "drive": activity.drive, "potential": activity.potential}
 

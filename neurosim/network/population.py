@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from neurosim.backends import Backend, Draws
-from neurosim.errors import quoted, require
+from neurosim.errors import quoted, require, require_number
 from neurosim.network.sweep import Activity, Teaching
 from neurosim.neurons import BatchNormalisation, Transfer, transfer
 
@@ -50,13 +50,15 @@ class Population:
         fits = isinstance(name, str) and name.isidentifier() and "__" not in name and len(name) <= LONGEST_NAME
         require(fits, f"{label}: expected a name like 'hidden1', without double underscores, of at most {LONGEST_NAME} characters")
         require(
-            bool(self.shape) and all(isinstance(n, int | np.integer) and n > 0 for n in self.shape),
+            bool(self.shape) and all(isinstance(n, int | np.integer) and not isinstance(n, bool) and n > 0 for n in self.shape),
             f"{label}: shape {quoted(shape)} is not one or more positive whole numbers; give a size such as 240",
         )
         axes = f"{label}: shape {quoted(shape)} has {len(self.shape)} axes: expected at most {MOST_AXES}; give fewer"
         require(len(self.shape) <= MOST_AXES, axes)
         count = f"{label}: shape {quoted(shape)} has {quoted(self.size)} neurons: expected at most {MOST_NEURONS:,}; give fewer"
         require(self.size <= MOST_NEURONS, count)
+        require_number(label, "dropout", dropout, 0.1)
+        require_number(label, "noise", noise, 0.3)
         require(0 <= dropout < 1, f"{label}: dropout {quoted(dropout)} is not in [0, 1); give a probability such as 0.1")
         require(noise >= 0, f"{label}: noise {quoted(noise)} is negative; give a standard deviation such as 0.3")
         self.transfer = _transfer(transfer)

@@ -12,16 +12,19 @@ from neurosim.backends import Backend
 from neurosim.backends.base import generator
 from neurosim.connectivity import Connectivity, connectivity, initialiser
 from neurosim.errors import ShapeError, quoted, require
-from neurosim.network.population import Population
+from neurosim.network.population import LONGEST_NAME, Population
 from neurosim.plasticity import Proposal, Rule, Synapses, error_driven
 
 MOST_BYTES = 2**62  # of weights: what can be counted
+LONGEST_DELAY = 1000  # ticks; each is an array of rates to keep
 
 
 class Projection:
     """Synapses from ``pre`` to ``post``, with the rule that changes them.
 
     pre, post : names of populations
+    name : ``pre__post`` by default; projections that join the same two populations need names of their own
+    delay : how many ticks a rate travels; what closes a cycle has to have one
     connectivity : ``all_to_all`` or ``one_to_one``
     initial : ``glorot``, ``lecun`` (draws the bias too), ``orthogonal``, ``zeros``, or a number for all weights
     bias : whether the postsynaptic neurons have a bias
@@ -33,6 +36,8 @@ class Projection:
         pre: str,
         post: str,
         *,
+        name: str | None = None,
+        delay: int = 0,
         connectivity: str = "all_to_all",
         initial: str | float = "glorot",
         bias: bool = True,
@@ -40,6 +45,12 @@ class Projection:
     ) -> None:
         self.pre = pre
         self.post = post
+        self.name = f"{pre}__{post}" if name is None else name
+        fits = name is None or (isinstance(name, str) and name.isidentifier() and len(name) <= LONGEST_NAME)
+        require(fits, f"projection {quoted(name)}: expected a name like 'skip', of at most {LONGEST_NAME} characters; change it")
+        whole = isinstance(delay, int | np.integer) and not isinstance(delay, bool) and 0 <= delay <= LONGEST_DELAY
+        require(whole, f"projection {self.name!r}: delay {quoted(delay)}: expected 0 to {LONGEST_DELAY:,} ticks; give 1")
+        self.delay = int(delay)
         self.connectivity: Connectivity = _connectivity(connectivity)
         self.initial = initial
         if isinstance(initial, str):
@@ -53,11 +64,6 @@ class Projection:
         self.joined = False  # whether it is part of a network
         self.parameters: dict[str, Any] = {}  # w (shaped by the connectivity) and b (*post)
         self.state: dict[str, Any] = {}  # the rule's synaptic state
-
-    @property
-    def name(self) -> str:
-        """``pre__post``."""
-        return f"{self.pre}__{self.post}"
 
     def build(self, backend: Backend, pre: Population, post: Population, seed: int, prefix: str, dtype: Any) -> None:
         """Draw the weights from a generator that only the seed and the projection's own name decide.
@@ -114,7 +120,9 @@ class Projection:
     def describe(self) -> str:
         """Return the projection as one line of text."""
         rule = self.rule.describe() if self.rule else "fixed"
-        return f"{self.pre} -> {self.post} {self.connectivity.name}{', bias' if self.bias else ''}: {rule}"
+        name = "" if self.name == f"{self.pre}__{self.post}" else f"{self.name}: "
+        delay = f", delay {self.delay}" if self.delay else ""
+        return f"{name}{self.pre} -> {self.post} {self.connectivity.name}{', bias' if self.bias else ''}{delay}: {rule}"
 
 
 _connectivity = connectivity  # the constructor's argument of the same name hides it there

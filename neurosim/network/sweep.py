@@ -1,9 +1,9 @@
-"""The frozen record of one forward pass, and what a feedback pathway answers to it."""
+"""The frozen record of one forward pass, which is one tick of time, and what a feedback pathway answers to it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -36,15 +36,26 @@ class Activity:
 
 @dataclass(frozen=True)
 class Sweep:
-    """One forward pass of a network: population name -> Activity."""
+    """One forward pass of a network: population name -> Activity.
+
+    arrived : projection with a delay -> the rate that reached its synapses in this tick, (batch, *pre)
+    state : what the next tick starts from (see ``Network.fresh``); empty where nothing outlives a tick
+    """
 
     activity: Mapping[str, Activity]
     training: bool
+    arrived: Mapping[str, Any] = field(default_factory=dict)
+    state: Mapping[str, Any] = field(default_factory=dict)
 
     @staticmethod
-    def of(activity: Mapping[str, Activity], training: bool) -> Sweep:
+    def of(
+        activity: Mapping[str, Activity],
+        training: bool,
+        arrived: Mapping[str, Any] | None = None,
+        state: Mapping[str, Any] | None = None,
+    ) -> Sweep:
         """Return a sweep that nobody can add to or take from."""
-        return Sweep(MappingProxyType(dict(activity)), training)
+        return Sweep(MappingProxyType(dict(activity)), training, MappingProxyType(arrived or {}), MappingProxyType(state or {}))
 
     @property
     def drive(self) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from neurosim.backends import Backend
 from neurosim.catalogue import Stated
-from neurosim.errors import require
+from neurosim.errors import require, require_number
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class BatchNormalisation(Stated):
     momentum: float = 0.1
 
     def __post_init__(self) -> None:
+        for name in ("epsilon", "momentum"):
+            require_number("batch normalisation", name, getattr(self, name), getattr(type(self), name))
         require(self.epsilon > 0, f"batch normalisation: epsilon {self.epsilon} is not positive; use 1e-5")
         require(0 < self.momentum <= 1, f"batch normalisation: momentum {self.momentum} is not in (0, 1]; use 0.1")
 

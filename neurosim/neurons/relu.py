@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from neurosim.backends import Backend, Draws
-from neurosim.errors import require
+from neurosim.errors import quoted, require
 from neurosim.neurons.transfer import Transfer
 
 
@@ -33,7 +33,7 @@ class LeakyRelu(Transfer):
     name = "leaky_relu"
 
     def __init__(self, *, slope: float = 0.01) -> None:
-        require(0 <= slope <= 1, f"transfer 'leaky_relu': slope {slope} is not in [0, 1]; give a slope such as 0.01")
+        require(0 <= slope <= 1, f"transfer 'leaky_relu': slope {quoted(slope)} is not in [0, 1]; give a slope such as 0.01")
         self.slope = slope
 
     def rate(self, backend: Backend, potential: Any, draws: Draws | None, stream: str) -> Any:

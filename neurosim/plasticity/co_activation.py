@@ -6,7 +6,7 @@ single synapse carries, so this is a rule of its own and not a separable equatio
 
 from __future__ import annotations
 
-from neurosim.errors import require
+from neurosim.errors import quoted, require
 from neurosim.plasticity.rule import Proposal, Rule, Synapses, Variables
 
 
@@ -34,8 +34,8 @@ class CoActivationMemory(Rule):
     post = frozenset({"drive", "error"})
 
     def __init__(self, *, forgetting: float = 0.05, sparsity: float = 0.0) -> None:
-        require(0 <= forgetting < 1, f"co-activation memory: forgetting {forgetting} is not in [0, 1); use 0.05")
-        require(sparsity >= 0, f"co-activation memory: sparsity {sparsity} is negative; use 0 or more")
+        require(0 <= forgetting < 1, f"co-activation memory: forgetting {quoted(forgetting)} is not in [0, 1); use 0.05")
+        require(sparsity >= 0, f"co-activation memory: sparsity {quoted(sparsity)} is negative; use 0 or more")
         self.forgetting = forgetting
         self.sparsity = sparsity
 

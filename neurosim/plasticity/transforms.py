@@ -58,7 +58,7 @@ class Bounds(Update):
     def __init__(self, w_min: float, w_max: float) -> None:
         for name, bound in (("w_min", w_min), ("w_max", w_max)):
             _check(self, name, bound, isinstance(bound, numbers.Real), "a number; give one such as -1, or an infinity for no bound")
-        require(w_min < w_max, f"transform 'bounds': w_min {w_min} is not below w_max {w_max}; swap them")
+        require(w_min < w_max, f"transform 'bounds': w_min {quoted(w_min)} is not below w_max {quoted(w_max)}; swap them")
         self.w_min = w_min
         self.w_max = w_max
 

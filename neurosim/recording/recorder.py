@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import logging
 import os
 import threading
@@ -49,6 +50,7 @@ class Recorder(Observer):
         units = {c.request.interval.unit for c in plan.variables} | ({plan.comparisons.unit} if plan.comparisons else set())
         self.by_step = "steps" in units
         self.settings: Contents | None = None  # of a trainer made in Python: as it began
+        self.started = b""  # digest of the weights it began with
 
     @classmethod
     def open(
@@ -77,7 +79,7 @@ class Recorder(Observer):
         said |= {"data_scale": data.scale, "data_content": data.content}
         model = tomli_w.dumps(describe(trainer, data, record.model_dump(exclude_unset=True)))
         recorder = cls(plan, create(Path(path), plan, said | provenance(), model=model, overwrite=overwrite))
-        recorder.settings = settings(trainer, data)
+        recorder.settings, recorder.started = settings(trainer, data), _digest_of(trainer)
         recorder.file.checkpoint(0, trainer.epoch, trainer.steps, trainer.state())  # the weights may be others than the seed's
         return recorder
 
@@ -196,6 +198,10 @@ class Recorder(Observer):
         """Note in the file a setting of a trainer made in Python that is no longer what the file states."""
         if self.settings is not None:
             at, before, now = _difference(self.settings, settings(trainer, self.plan.data), "")
+            if trainer.written:
+                at = f"weights (written by an observer: {trainer.written})"
+            elif trainer.steps == 0 and self.started and self.started != _digest_of(trainer):
+                at = "weights (set before it began)"
             if at or before != now:
                 self.settings = None  # the first one is enough
                 self.background.put(0, lambda: functools.partial(self.file.set_text, "altered", at.lstrip(".")))
@@ -254,7 +260,7 @@ class Recorder(Observer):
         shown = {c.variable.name for c in due if c.variable.shown}
         if shown:
             x, target = self._shown(trainer)
-            sweep = network.sweep(x)
+            sweep = trainer.show(x)
             found |= {f"{name}.{key}": getattr(sweep[name], key) for name in network.order for key in SWEPT}
             if shown - set(found):
                 found |= signals(network, pathway, sweep, target, trainer.seed, trainer.steps)
@@ -279,6 +285,14 @@ class Recorder(Observer):
             row = {**clock, **vars(found.get(name, NOTHING))}
             self.background.put(0, functools.partial(self._row, f"alignment/{name}", row))
         self.alignment_seconds += time.perf_counter() - started
+
+
+def _digest_of(trainer: Trainer) -> bytes:
+    """Return a digest of all that the trainer's network has learned."""
+    digest = hashlib.blake2b(digest_size=8)
+    for value in trainer.network.parameters().values():
+        digest.update(np.ascontiguousarray(trainer.network.backend.to_host(value)).data)
+    return digest.digest()
 
 
 def _check_same(path: str | os.PathLike[str], told: Contents, own: Contents) -> None:

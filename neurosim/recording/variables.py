@@ -119,7 +119,7 @@ def _swept(network: Network, population: str, key: str) -> Variable:
 
 def _taught(network: Network, pathway: FeedbackPathway) -> dict[str, Variable]:
     """Return what the pathway tells populations, found by asking it once about two blank samples."""
-    x = np.zeros((2, *network.populations[network.input].shape), network.dtype)
+    x = np.zeros((2, *network.input_shape), network.dtype)
     size = pathway.task.size
     target = np.eye(size, dtype=network.dtype)[[0, min(1, size - 1)]]
     with np.errstate(all="ignore"):  # the weights of a draft are whatever lay in memory

@@ -82,10 +82,11 @@ def _stored(dataset: h5py.Dataset) -> list[tuple[int, ...]]:
 def _tables(file: h5py.File, *, ended: bool) -> Iterator[str]:
     for table in tables.found(file):
         where = f"{table.path}/{table.variable}".rstrip("/")
+        rows = table.rows
         lengths = {name: len(column) for name, column in table.columns.items()}
-        if ended and max(lengths.values()) > table.rows:
+        if ended and max(lengths.values()) > rows:
             yield f"{where}: columns of different lengths {lengths}"
-        if (np.diff(table.step[: table.rows]) < 0).any():
+        if (np.diff(table.step[:rows]) < 0).any():
             yield f"{where}: steps go back"
 
 

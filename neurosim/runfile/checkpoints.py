@@ -66,23 +66,24 @@ def write(group: h5py.Group, epoch: int, step: int, state: Mapping[str, np.ndarr
     What the layout has and ``state`` has not, as an optimiser's memory of what never changed, is zero.
     """
     settle()  # the checkpoint before, whose number may still be on its way
-    numbers = group["written"][()]
-    slots = group["written"].maxshape[0]
+    clock = {name: group[name] for name in CLOCK}  # open to the end: what fails to be written when one is closed is not told
+    numbers = clock["written"][()]
+    slots = clock["written"].maxshape[0]
     full = len(numbers) == slots
     slot = int(numbers.argmin()) if full or 0 in numbers else len(numbers)
     datasets = {key: dataset for key, dataset in _datasets(group).items() if key not in CLOCK}
-    for dataset in (*datasets.values(), *(group[name] for name in CLOCK)):
+    for dataset in (*datasets.values(), *clock.values()):
         if len(dataset) == slot:
             dataset.resize(slot + 1, axis=0)
-    group["written"][slot] = 0
+    clock["written"][slot] = 0
     group.file.flush()
     unknown = set(state) - set(datasets)
     assert not unknown, unknown
     for key, dataset in datasets.items():
         dataset[slot] = state[key] if key in state else np.zeros(dataset.shape[1:], dataset.dtype)
-    group["epoch"][slot], group["step"][slot] = epoch, step
+    clock["epoch"][slot], clock["step"][slot] = epoch, step
     settle()
-    group["written"][slot] = epoch + 1
+    clock["written"][slot] = epoch + 1
     group.file.flush()
 
 
@@ -105,7 +106,8 @@ def written(file: h5py.File) -> dict[int, tuple[int, int]]:
     for name in children(file, PLACE) if PLACE in file else ():
         for slot, number in enumerate(whole(direct(file, f"{PLACE}/{name}/written"))):
             if number > 0:
-                require(name.isdecimal(), f"{PLACE}/{name} is no stage; do not trust it", RunFileError)
+                told = f"run file {file.filename}: {quoted(f'{PLACE}/{name}')} is no stage: expected a number; do not trust it"
+                require(name.isdecimal(), told, RunFileError)
                 found[int(number) - 1] = int(name), slot
     return dict(sorted(found.items()))
 

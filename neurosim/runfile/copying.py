@@ -17,8 +17,7 @@ import numpy as np
 from neurosim.errors import RunFileError, quoted, require
 from neurosim.runfile import checkpoints, digests
 from neurosim.runfile.checkpoints import Layout
-from neurosim.runfile.guard import COMPRESSED, UNREADABLE, children, filters, guarded, text, whole
-from neurosim.runfile.opening import damaged
+from neurosim.runfile.guard import COMPRESSED, children, filters, guarded, text, whole
 from neurosim.runfile.packing import FILTERS, fletcher32
 from neurosim.runfile.series import Series
 
@@ -30,7 +29,7 @@ def copy(old: h5py.File, new: h5py.File, path: Path, without: Iterable[str]) -> 
 
     without : attributes of the file that will be written anew
 
-    Raises RunFileError where something is damaged, leads elsewhere, or is neither number nor text.
+    Raises RunFileError where something leads elsewhere, or is neither number nor text; what h5py raises where it is damaged.
     """
     begin = old.id.get_create_plist().get_userblock()
     require(begin == 0, f"run file {path}: begins with {begin} bytes of something else; remove them to resume", RunFileError)
@@ -47,16 +46,9 @@ def copy(old: h5py.File, new: h5py.File, path: Path, without: Iterable[str]) -> 
             if isinstance(item, h5py.Group):
                 within(f"{place}/{name}")
 
-    try:
-        digests.model(old)
-        within("")
-        _describe(old, new, without)
-    except RunFileError:
-        raise
-    except UNREADABLE as cause:
-        if isinstance(cause, OSError) and cause.errno:  # the disk is full
-            raise
-        raise damaged(path, cause) from cause
+    digests.model(old)
+    within("")
+    _describe(old, new, without)
 
 
 def _describe(item: h5py.Group | h5py.Dataset, made: h5py.Group | h5py.Dataset, without: Iterable[str] = ()) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import io
 import os
-from collections.abc import Callable
-from contextlib import suppress
+import re
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -70,6 +73,92 @@ def hdf5(open_file: Callable[..., h5py.File]) -> h5py.File:
         if not lacking and "locking flag values don't match" not in str(cause):  # this process has it open without
             raise
     return open_file(locking=False)
+
+
+class Taking(io.FileIO):
+    """A new file that HDF5 writes, and that takes everything: HDF5 does not survive a write that fails, as on a full disk.
+
+    It goes on then with what it has in memory; what the system said comes out at the end of ``made``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "x+")
+        self.failure: OSError | None = None
+
+    @classmethod
+    @contextmanager
+    def made(cls, path: Path) -> Iterator[h5py.File]:
+        """Yield a new HDF5 file; raise OSError, at its end, where the system did not take all of it."""
+        with cls(path) as raw:
+            with h5py.File(raw, "w") as file:
+                yield file
+            if raw.failure is not None:
+                raise raw.failure
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        done = 0
+        try:
+            while done < len(view) and self.failure is None:
+                done += super().write(view[done:])
+        except OSError as cause:
+            self.failure = cause
+        return len(view)
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer).cast("B")
+        done = super().readinto(view)
+        if self.failure is not None:  # what is missing is zero
+            view[done:] = bytes(len(view) - done)
+            return len(view)
+        return done
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return super().truncate(size)
+        except OSError as cause:
+            self.failure = self.failure or cause
+            return size or 0
+
+
+@contextmanager
+def replacing(path: Path, *, exclusively: bool = False) -> Iterator[Path]:
+    """Yield a name to write to; what is written takes the name ``path`` when it is whole, so that nobody sees a part of it.
+
+    exclusively : raise FileExistsError where ``path`` is there by then
+    """
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        yield fresh
+        if exclusively:
+            _link(fresh, path)
+        else:
+            fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def _link(fresh: Path, path: Path) -> None:
+    """Give a file another name, unless that is taken."""
+    try:
+        os.link(fresh, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        with path.open("xb") as file:
+            file.write(fresh.read_bytes())
+
+
+@contextmanager
+def failures_of_the_system() -> Iterator[None]:
+    """Raise OSError in place of the RuntimeError by which HDF5 tells of some writes that failed, where that quotes its number."""
+    try:
+        yield
+    except RuntimeError as cause:
+        quoted = re.search(r"errno = (\d+)", str(cause))
+        if quoted is None:  # not the system's
+            raise
+        raise OSError(int(quoted[1]), os.strerror(int(quoted[1]))) from cause
 
 
 def read_at_most(access: h5py.h5p.PropFAID, times: int) -> None:
@@ -168,8 +257,15 @@ class Place:
         if own.st_size < self._length:
             self._raise(f"it was cut to {own.st_size:,} bytes; restore it from a copy, or run the model again")
 
+    def spoilt(self, why: str) -> LostFileError:
+        """Return the error for a file that has its name and its length, and in which HDF5 finds what was not written."""
+        return self._lost(f"what it holds was overwritten ({why}); restore it from a copy, or run the model again")
+
     def _raise(self, what: str) -> NoReturn:
-        raise LostFileError(f"run file {self.path}: somebody changed it while it was written: {what}")
+        raise self._lost(what)
+
+    def _lost(self, what: str) -> LostFileError:
+        return LostFileError(f"run file {self.path}: somebody changed it while it was written: {what}")
 
     def close(self, size: int | None) -> None:
         """Give back what was reserved beyond ``size`` bytes, if that is known."""

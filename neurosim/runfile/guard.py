@@ -24,6 +24,8 @@ SPARE = 2**20  # bytes that any dataset may have, whatever it takes on the disk
 BOMB = 2**28  # bytes that a chunk may become unseen; one that could become more is unpacked as far as it may first
 TEXT = 2**20  # characters of a model file
 ATTRIBUTE = 2**16  # bytes, or characters
+NUMBERS = "iufb"  # kinds of NumPy's types
+WIDEST = 8  # bytes of a number: longer ones are not everywhere, and no other format has them
 PLAIN: tuple[list[int], ...] = ([], [h5py.h5z.FILTER_FLETCHER32])
 COMPRESSED = [h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_FLETCHER32]
 
@@ -63,7 +65,8 @@ def attributes(item: h5py.Group | h5py.Dataset) -> dict[str, Any]:
 def _attribute(item: h5py.Group | h5py.Dataset, name: str) -> Any:
     where = f"{_named(item)}: attribute {quoted(name)}"
     found = item.attrs.get_id(name)
-    known = found.shape is not None and (found.dtype.kind in "iufbS" or h5py.check_string_dtype(found.dtype) is not None)
+    is_text = found.dtype.kind == "S" or h5py.check_string_dtype(found.dtype) is not None
+    known = found.shape is not None and (is_text or is_number(found.dtype))
     require(known, f"{where} holds {quoted(found.dtype)}: expected numbers or text; do not trust it", RunFileError)
     size = math.prod(map(int, found.shape)) * found.dtype.itemsize
     require(size <= ATTRIBUTE, f"{where} takes {size:,} bytes: expected at most {ATTRIBUTE:,}; do not trust it", RunFileError)
@@ -74,6 +77,11 @@ def _attribute(item: h5py.Group | h5py.Dataset, name: str) -> Any:
     return value
 
 
+def is_number(dtype: np.dtype[Any]) -> bool:
+    """Return whether values of ``dtype`` are numbers that this package, and what it exports to, can hold."""
+    return dtype.kind in NUMBERS and dtype.itemsize <= WIDEST
+
+
 def guarded(dataset: h5py.Dataset) -> h5py.Dataset:
     """Return ``dataset`` if its values are numbers that lie in this file, as this package writes them, in no more room than
     they can take.
@@ -82,7 +90,7 @@ def guarded(dataset: h5py.Dataset) -> h5py.Dataset:
     """
     name = _named(dataset)
     require(
-        isinstance(dataset, h5py.Dataset) and dataset.dtype.kind in "iufb" and dataset.shape is not None,
+        isinstance(dataset, h5py.Dataset) and is_number(dataset.dtype) and dataset.shape is not None,
         f"{name} holds {quoted(getattr(dataset, 'dtype', 'no values'))}: expected numbers; do not trust it",
         RunFileError,
     )

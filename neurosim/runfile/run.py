@@ -17,6 +17,7 @@ from neurosim.errors import NeurosimError, RunFileError, UnknownNameError, quote
 from neurosim.runfile import checkpoints, digests, tables
 from neurosim.runfile.guard import UNREADABLE, children, direct, readable, whole
 from neurosim.runfile.opening import damaged, opened, plain
+from neurosim.runfile.run_file import TEXTS as SIZES
 from neurosim.runfile.tables import Table
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 WHOLE = {"schema_version", "seed"}  # attributes that are whole numbers, and those that are text
 TEXTS = {"neurosim_version", "created", "status", "reason", "altered", "backend", "device", "data_dir", "model_name", "versions"}
+DESCRIBED = {"units", "description", "dims", "request"}  # attributes of a recorded variable, all of them text
 PROBE = "probe"
 PIECE = 2**24  # bytes of a recording that dask reads at once
 SPIKES = {"time", "index", "trial", "step"}
@@ -195,6 +197,10 @@ class Run:
         pieces = (max(1, PIECE // size), *values.shape[1:])
         lazy = dask.array.from_array(_Lazy(self.path, values), chunks=pieces, name=False, lock=True)[:rows]
         attributes = {key: plain(value) for key, value in digests.sealed(values).items()}
+        for key, value in attributes.items():
+            is_text = key not in DESCRIBED or isinstance(value, str)
+            told = f"attribute {quoted(key)} is {quoted(value)}: expected text; do not trust it"
+            require(is_text, f"run file {self.path}: {quoted(values.name)}: {told}", RunFileError)
         dims = str(attributes.pop("dims", "")).split() or _first_dims(table.path.split("/")[0], values.ndim)
         coordinates: dict[str, Any] = {key: ("recording", column) for key, column in table.numbers(*tables.CLOCK).items()}
         if "sample" in dims and self.probe:
@@ -246,6 +252,9 @@ class Attributes(dict[str, Any]):
             expected = "a whole number" if kind is int else "text"
             told = f"run file {path}: attribute {quoted(name)} is {quoted(value)}: expected {expected}; do not trust it"
             require(isinstance(value, kind), told, RunFileError)
+            size = len(value) if name in SIZES else 0  # of what may be written in an error, or in a line on a terminal
+            most = f"{size:,} characters long: expected at most {SIZES.get(name, 0):,}; do not trust it"
+            require(size <= SIZES.get(name, size), f"run file {path}: attribute {quoted(name)} is {most}", RunFileError)
 
     def __missing__(self, name: str) -> Any:
         raise RunFileError(f"run file {self.path}: attribute {quoted(name)} is missing; restore it from a copy, or run again")

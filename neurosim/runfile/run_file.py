@@ -20,12 +20,24 @@ from typing import Any
 import h5py
 import numpy as np
 
-from neurosim.errors import RunFileError, require
+from neurosim.errors import NeurosimError, RunFileError, require
 from neurosim.runfile import checkpoints, copying, digests, disk, tables
 from neurosim.runfile.checkpoints import Layout
-from neurosim.runfile.disk import FULL, Place, check_free, check_one_name, followed, hdf5, read_at_most, reserve, unwritable
+from neurosim.runfile.disk import (
+    FULL,
+    Place,
+    check_free,
+    check_one_name,
+    failures_of_the_system,
+    followed,
+    hdf5,
+    read_at_most,
+    reserve,
+    unwritable,
+)
+from neurosim.runfile.guard import UNREADABLE
 from neurosim.runfile.guard import attributes as attributes_of
-from neurosim.runfile.opening import SCHEMA_VERSION, opened
+from neurosim.runfile.opening import SCHEMA_VERSION, damaged, opened, reason
 from neurosim.runfile.packing import FILTERS, GrowingDataset
 from neurosim.runfile.series import CHUNK, Series
 from neurosim.runfile.survey import trust
@@ -78,7 +90,7 @@ class RunFile:
         try:
             with fresh.open("ab", buffering=0) as raw:
                 reserve(raw, MARGIN + len(model))
-            with _made(fresh) as file:
+            with failures_of_the_system(), _made(fresh) as file:
                 _lay_out(file, model, attributes, series, constants or {})
                 checkpoints.lay_out(file, checkpoint or Layout({}, 1))
                 digests.seal_all(file, TEXTS)
@@ -118,10 +130,12 @@ class RunFile:
             check_one_name(path, path.stat().st_nlink)
             if shutil.disk_usage(path.parent).free < path.stat().st_size + MARGIN:
                 raise OSError(errno.ENOSPC, f"no room beside it for a copy of run file {path}")
-            with opened(path) as old, _made(fresh) as file:
+            with failures_of_the_system(), opened(path) as old, _made(fresh) as file:
+                tables.check(old)  # an error names the file, not its copy
+                step = checkpoints.last_step(old)
                 copying.copy(old, file, path, without=TEXTS)
                 copying.check_fits(file, path, series, checkpoint)
-                tables.rewind(file, checkpoints.last_step(file))
+                tables.rewind(file, step)
                 _set_text(file, "status", "running")
                 _set_text(file, "reason", "")
                 altered = attributes_of(old).get("altered", "")
@@ -131,8 +145,10 @@ class RunFile:
             made = fresh.stat()
             fresh.replace(path)
             return cls(path, lock, made)
-        except BaseException:
+        except BaseException as cause:
             _discarded(fresh, lock)
+            if isinstance(cause, UNREADABLE) and not isinstance(cause, NeurosimError) and not _of_the_system(cause):
+                raise damaged(path, cause) from cause
             raise
 
     def __enter__(self) -> RunFile:
@@ -196,8 +212,8 @@ class RunFile:
 
         epoch, step : of the whole run
         """
-        self._hold(sum(value.nbytes for value in state.values()))
         with self._loss_told():
+            self._hold(sum(value.nbytes for value in state.values()))
             checkpoints.write(self._file[f"{checkpoints.PLACE}/{stage}"], epoch, step, state, self._settle)
 
     def set_status(self, status: str, reason: str = "") -> None:
@@ -215,7 +231,8 @@ class RunFile:
 
     def last_checkpoint(self) -> dict[str, np.ndarray]:
         """Return what ``checkpoint`` was last given, with ``position|stage``; empty where the run had not come so far."""
-        return checkpoints.last(self._file, self.path)
+        with self._loss_told():
+            return checkpoints.last(self._file, self.path)
 
     def _hold(self, size: int) -> None:
         """Hold room on the disk for ``size`` more bytes, and a margin, behind what HDF5 takes now."""
@@ -228,12 +245,22 @@ class RunFile:
 
     @contextmanager
     def _loss_told(self) -> Iterator[None]:
-        """Raise LostFileError in place of what HDF5 says of a file that somebody changed."""
+        """Raise LostFileError in place of what HDF5 says of a file that somebody changed, and OSError of a write that failed."""
         try:
-            yield
-        except Exception:
-            self._place.check()
+            with failures_of_the_system():
+                yield
+        except NeurosimError:
             raise
+        except Exception as cause:
+            self._place.check()
+            if _of_the_system(cause):
+                raise
+            raise self._place.spoilt(reason(cause)) from cause
+
+
+def _of_the_system(cause: Exception) -> bool:
+    """Return whether the system refused something, as room on the disk: the file is what it was then."""
+    return isinstance(cause, MemoryError) or isinstance(cause, OSError) and bool(cause.errno)
 
 
 # ---------------------------------------------------------------------- making a file

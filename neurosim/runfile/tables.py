@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import h5py
 import numpy as np
 
-from neurosim.errors import RunFileError, require
+from neurosim.errors import RunFileError, quoted, require
 from neurosim.runfile.guard import children, whole
 
 CLOCK = ("step", "epoch")
@@ -38,6 +38,9 @@ class Table:
     @property
     def rows(self) -> int:
         """The rows that are whole: an interruption may have left the last one in some columns only."""
+        for name, column in self.columns.items():
+            grows = isinstance(column, h5py.Dataset) and bool(column.shape)
+            require(grows, f"{self._told(self._place(name))} has no rows: expected some; do not trust it", RunFileError)
         return min(len(column) for column in self.columns.values())
 
     def numbers(self, *needed: str) -> dict[str, np.ndarray]:
@@ -46,18 +49,28 @@ class Table:
         Raises RunFileError where that is not so, or one that is ``needed`` is missing.
         """
         missing = [name for name in needed if name not in self.columns]
-        require(not missing, f"{self.path} lacks {', '.join(missing)}; do not trust it", RunFileError)
+        require(not missing, f"{self._told(self.path)} lacks {', '.join(missing)}; do not trust it", RunFileError)
         return {name: self._column(name) for name in self.columns if name != "values" or not self.variable}
 
     def _column(self, name: str) -> np.ndarray:
         column = self.columns[name]
         clock = name in CLOCK
-        where = f"{self.path}/{name} holds {column.dtype} of {len(column.shape)} dimensions"
+        place = self._told(self._place(name))
+        where = f"{place} holds {quoted(str(column.dtype))[1:-1]} of {len(column.shape)} dimensions"
         fits = len(column.shape) == 1 and (not clock or column.dtype.kind in "iu")
         require(fits, f"{where}: expected one, of {'whole ' if clock else ''}numbers; do not trust it", RunFileError)
         values = whole(column, self.rows)
-        require(not clock or not (values < 0).any(), f"{self.path}/{name} goes below 0; do not trust it", RunFileError)
+        require(not clock or not (values < 0).any(), f"{place} goes below 0; do not trust it", RunFileError)
         return values
+
+    def _place(self, name: str) -> str:
+        """Return where a column lies: ``rate.step`` beside ``rate``."""
+        variable = self.variable if name == "values" else f"{self.variable}.{name}" if self.variable else name
+        return f"{self.path}/{variable}"
+
+    def _told(self, place: str) -> str:
+        """Return a place as an error names it, on one line."""
+        return f"run file {next(iter(self.columns.values())).file.filename}: {quoted(place)[1:-1]}"
 
 
 def found(file: h5py.File) -> Iterator[Table]:
@@ -79,6 +92,12 @@ def _within(file: h5py.File, path: str) -> Iterator[Table]:
     for name, item in items.items():
         if isinstance(item, h5py.Group):
             yield from _within(file, f"{path}/{name}")
+
+
+def check(file: h5py.File) -> None:
+    """Raise RunFileError for a column that has no rows."""
+    for table in found(file):
+        table.rows  # noqa: B018
 
 
 def rewind(file: h5py.File, step: int) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+import stat
 import threading
 import time
 import weakref
@@ -166,11 +167,14 @@ def _read(lock: Path) -> tuple[str, float] | None:
 class WriterLock:
     """The lock of a run file that this process alone writes, from when this is made until ``release``, or the process's end.
 
+    name : what messages call it; a folder may be locked by one of its files
+
     Raises RunFileError where another process has it, OSError where the lock file cannot be made.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, name: str = "") -> None:
         self.path = path
+        self.name = name or f"run file {path}"
         self.file = lock_of(path)
         self.writer = Writer.here()
         self._acquire()
@@ -187,20 +191,21 @@ class WriterLock:
         found = _read(self.file)
         other = Writer.named(found[0]) if found else self.writer
         kept = other == self.writer or not other.token
-        require(kept, f"run file {self.path}: {other} has taken it over; leave it to that, or run again elsewhere", LostFileError)
+        require(kept, f"{self.name}: {other} has taken it over; leave it to that, or run again elsewhere", LostFileError)
 
     def _acquire(self) -> None:
-        signs = Signs(self.path)
+        signs, until = Signs(self.path), time.monotonic() + SILENT
         while not _made(self.file, self.writer):
             found = _read(self.file)
             known = found is None or not found[0].strip() or Writer.named(found[0]).pid > 0
-            require(known, f"run file {self.path}: {self.file} is no lock of a run file; move it away", RunFileError)
+            known = known and _may_be_lock(self.file) and (found is not None or time.monotonic() < until)
+            require(known, f"{self.name}: {self.file} is no lock of a run file; move it away", RunFileError)
             writer = signs.writer()
             if writer is None:
                 if found is not None and self._take_over(Writer.named(found[0])):
                     return
             elif writer.local or signs.beats:
-                raise RunFileError(f"run file {self.path}: another process is writing it ({writer}); wait until that has ended")
+                raise RunFileError(f"{self.name}: another process is writing it ({writer}); wait until that has ended")
             else:
                 time.sleep(SETTLING)  # until it has shown that it lives, or has not for long enough
 
@@ -221,9 +226,21 @@ def _made(lock: Path, writer: Writer) -> bool:
         descriptor = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     except FileExistsError:
         return False
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(writer.record.encode())
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(writer.record.encode())
+    except BaseException:  # a full disk, or Ctrl-C
+        lock.unlink(missing_ok=True)
+        raise
     return True
+
+
+def _may_be_lock(lock: Path) -> bool:
+    """Return whether what has the lock file's name is a file, or is gone by now; a link, a pipe or a folder is somebody's."""
+    try:
+        return stat.S_ISREG(lock.lstat().st_mode)
+    except FileNotFoundError:
+        return True
 
 
 @contextmanager

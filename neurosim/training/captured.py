@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from neurosim.backends import Backend, RecordedDraws
 from neurosim.backends.base import Program, reason_of
-from neurosim.capture import Graph, Randomness, Reach, Recorded, recording
+from neurosim.capture import Graph, Randomness, Reach, Recorded, recording, writeable
 from neurosim.errors import NotCapturableError
 from neurosim.feedback import FeedbackPathway, Phase
 from neurosim.network import Network
 from neurosim.plasticity import Time
 from neurosim.training.step import Commit, step
+from neurosim.training.trial import Trial
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +30,7 @@ Apply = Callable[[Time, dict[str, Any], dict[str, Any], dict[str, Any]], None]
 class StepSource:
     """All that a phase's step is made of.
 
+    trial : how a sample is shown, of which shape
     apply : commits, at a ``time``, deltas, states and the pathway's own deltas
     outside : classes whose instances take no part in a step, though a part of it may know them
     """
@@ -38,12 +41,14 @@ class StepSource:
     phase: Phase
     batch: int
     seed: int
+    trial: Trial
+    sample: tuple[int, ...]
     apply: Apply
     outside: tuple[type, ...]
 
     def reach(self) -> Reach:
         """Return all that the step can read besides arrays."""
-        return Reach([self.network, self.pathway, *self.commits], self.outside)
+        return Reach([self.network, self.pathway, self.trial, *self.commits], self.outside)
 
     def recorded(self, time: Time) -> tuple[Graph, Reach]:
         """Return the graph of one step, and what it was recorded amid; nothing is computed.
@@ -59,14 +64,16 @@ class StepSource:
         try:
             first = self._recorded(time)
             settled = self.reach()
-            second = self._recorded(time)
+            with _later(settled.outsiders):
+                second = self._recorded(time)
             change, drawn = settled.difference(), randomness.drawn_from()
             if drawn is not None:
                 raise NotCapturableError(f"it draws random numbers from {drawn}: draw them from the step's draws")
             if change is not None:
                 raise NotCapturableError(f"it changes {change} while it runs: keep what a step counts in an array, count += 1")
             if self.described(first, settled) != self.described(second, settled):
-                raise NotCapturableError("it is another one each time it is recorded: does it ask for the time, or draw or count?")
+                reason = "it is another one each time it is recorded: does it ask for the time or a trainer, or draw or count?"
+                raise NotCapturableError(reason)
         except BaseException as cause:
             before.restore()
             randomness.restore()
@@ -79,10 +86,10 @@ class StepSource:
         graph, network, pathway = Graph(), self.network, self.pathway
         holders = [network, pathway, *self.commits]
         with network.backend.recording(), recording(graph, holders, network.backend.array, self.outside):
-            x = Recorded(graph, graph.input("x", (self.batch, *network.populations[network.input].shape), network.dtype))
+            x = Recorded(graph, graph.input("x", (self.batch, *self.sample), network.dtype))
             target = Recorded(graph, graph.input("target", (self.batch, pathway.task.size), network.dtype))
             draws = RecordedDraws(graph, self.seed)
-            step(network, pathway, self.phase, x, target, draws, functools.partial(self.apply, time))
+            step(network, pathway, self.phase, x, target, draws, functools.partial(self.apply, time), self.trial)
         return graph
 
     def described(self, graph: Graph, reach: Reach) -> list[bytes]:
@@ -90,6 +97,20 @@ class StepSource:
         backend = self.network.backend
         known = {id(value) for value in reach.values() if isinstance(value, backend.array)}
         return graph.described(known, backend.to_host)
+
+
+@contextmanager
+def _later(outsiders: Sequence[Any]) -> Iterator[None]:
+    """Let trainers and observers that a part of the step knows stand elsewhere than they do: a step that asks them shows it."""
+    told = [vars(one) for one in outsiders if hasattr(one, "__dict__")]
+    moved = [{name: value for name, value in own.items() if type(value) in (int, float)} for own in told]
+    try:
+        for own, numbers in zip(told, moved, strict=True):
+            own.update({name: value + 1 for name, value in numbers.items()})
+        yield
+    finally:
+        for own, numbers in zip(told, moved, strict=True):
+            own.update(numbers)
 
 
 class CapturedStep:
@@ -104,6 +125,7 @@ class CapturedStep:
         self._reach: Reach | None = None
         self._source: StepSource | None = None
         self._described: list[bytes] = []
+        self._written: list[Any] = []  # the arrays that the program writes into
         self._time: tuple[int, int] | None = None  # epoch and epochs the program is for, or None where it is the same in all
         self._began: tuple[int, int] | None = None
         self._changes = 0  # in this epoch
@@ -115,7 +137,8 @@ class CapturedStep:
         if self._began != now:
             self._began, self._changes = now, 0
         if source == self._source and self._time in (None, now) and self._reach is not None and self._reach.difference() is None:
-            return self.program
+            if all(map(writeable, self._written)):
+                return self.program
         self._changes += self._source is not None
         self._source = source
         if self._changes > OFTEN:
@@ -128,13 +151,15 @@ class CapturedStep:
             self._record(source, time)
         except NotCapturableError as reason:
             self._say(str(reason))
-            self.program, self._described, self._reach = None, [], self._noted(source)
+            self.program, self._described, self._written, self._reach = None, [], [], self._noted(source)
         self._time = now if time.asked else None
         return self.program
 
     def outdated(self) -> bool:
         """Return whether anything the program stands for has changed; quick, for it is asked before each step."""
-        return self.program is not None and self._reach is not None and self._reach.changed()
+        if self.program is None or self._reach is None:
+            return False
+        return self._reach.changed() or not all(map(writeable, self._written)) or self.source() != self._source
 
     def _record(self, source: StepSource, time: Time) -> None:
         graph, self._reach = source.recorded(time)
@@ -142,6 +167,7 @@ class CapturedStep:
         if self.program is None or described != self._described:
             self.program = None  # gives back its memory before the next one takes its own
             self.program = self.backend.capture(graph)
+            self._written = [leaf.detail for leaf in graph.assigned]
         self._described = described
 
     def _noted(self, source: StepSource) -> Reach | None:

@@ -8,10 +8,14 @@ from typing import Any
 import numpy as np
 
 from neurosim.backends import Backend, Draws
-from neurosim.errors import DivergedError
+from neurosim.capture import writeable
+from neurosim.errors import DivergedError, require
 from neurosim.feedback import FeedbackPathway, Phase
-from neurosim.network import Network, Sweep
+from neurosim.network import Network, Sweep, Teaching
 from neurosim.plasticity import Time, Update, chain
+from neurosim.training.trial import Trial
+
+STATIC = Trial()
 
 
 class Commit:
@@ -36,10 +40,16 @@ class Commit:
                 time.updates = self.updates[name]
                 self.chain.apply(self.backend, change, weight, memory, time)
                 self.updates[name] += 1
+            require(
+                writeable(weight),
+                f"training: {name} is read-only, and its rule changes it: expected an array that can be written into; "
+                "give its projection rule=None to keep it as it is",
+            )
             weight += change
 
     def _memory(self, name: str, weight: Any) -> dict[str, Any]:
-        if name not in self.memory:
+        kept = self.memory.get(name, {})  # nothing yet, or another optimiser's
+        if name not in self.updates or kept.keys() != set(self.chain.state_names):
             self.memory[name] = {key: self.backend.lasting(weight.shape, weight.dtype, weight) for key in self.chain.state_names}
             self.updates[name] = self.backend.lasting((), np.float64, weight)
         return self.memory[name]
@@ -70,8 +80,12 @@ def step(
     target: Any,
     draws: Draws,
     commit: Any,
-) -> Sweep:
+    trial: Trial = STATIC,
+) -> None:
     """Run one batch through the five slots; ``commit(deltas, states, own_deltas)`` applies what was proposed."""
+    if trial.clock.ticks > 1:
+        return _trial_step(network, pathway, phase, x, target, draws, commit, trial)
+    x = trial.encoder.encode(x, 0)
     # present: x, (batch, *input shape), and target, (batch, task.size), are the caller's
     sweep = network.sweep(x, training=pathway.training_sweep, draws=draws)  # sweep: forward never learns
     check_finite(network, sweep, draws.step)
@@ -82,14 +96,56 @@ def step(
     commit(deltas, states, own)
     network.remember(sweep)
     pathway.remember(sweep)
-    return sweep
+
+
+def _trial_step(
+    network: Network, pathway: FeedbackPathway, phase: Phase, x: Any, target: Any, draws: Draws, commit: Any, trial: Trial
+) -> None:
+    """Run one batch through the five slots, tick by tick; weights change at the trial's end.
+
+    Their change is what the ticks propose, summed, over the number of ticks in which the output is asked: minus the gradient of the
+    mean loss over those, where rules follow errors.  What rules remember goes on from tick to tick.
+    """
+    clock, backend = trial.clock, network.backend
+    sweeps = trial.sweeps(network, x, training=pathway.training_sweep, draws=draws)
+    outcomes: list[Any] = []
+    for tick, sweep in enumerate(sweeps):
+        check_finite(network, sweep, draws.step)
+        output = sweep[network.output]
+        outcomes.append(pathway.task.outcome(backend, output, target, draws.at(tick)) if clock.asks(tick) else None)
+    teaching: list[dict[str, Teaching]] = [{} for _ in sweeps]
+    if phase.forward and pathway.answers == "trial":
+        teaching = pathway.teach_trial(sweeps, outcomes, draws)
+    deltas: dict[str, Any] = {}
+    own: dict[str, Any] = {}
+    for tick, (sweep, outcome) in enumerate(zip(sweeps, outcomes, strict=True)):
+        if phase.forward and pathway.answers == "tick" and outcome is not None:
+            teaching[tick] = pathway.teach(sweep, outcome, draws.at(tick))
+        if phase.forward:
+            proposed, states = network.propose(sweep, teaching[tick])
+            deltas = _sum(deltas, proposed)
+            commit({}, states, {})
+        if phase.feedback and outcome is not None:
+            own = _sum(own, pathway.adapt(sweep, outcome, teaching[tick], draws.at(tick)))
+    share = 1 / clock.asked
+    commit({name: change * change.dtype.type(share) for name, change in deltas.items()}, {},
+           {name: change * change.dtype.type(share) for name, change in own.items()})  # fmt: skip
+    for sweep, outcome in zip(sweeps, outcomes, strict=True):
+        network.remember(sweep)
+        if outcome is not None:
+            pathway.remember(sweep)
+
+
+def _sum(total: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Return both, those of one name added."""
+    return total | {name: total[name] + change if name in total else change for name, change in more.items()}
 
 
 def check_finite(network: Network, sweep: Sweep, at: int) -> None:
     """Raise DivergedError naming the first population, in sweep order, whose drive is no finite number."""
     try:
         for name in network.order:
-            if name != network.input:  # a data set holds finite numbers only
+            if name not in network.inputs:  # a data set holds finite numbers only
                 network.backend.check_finite(name, sweep.drive[name])
     except FloatingPointError as cause:
         raise diverged(cause, at) from cause

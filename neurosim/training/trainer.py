@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
+import numbers
 import time
+import types
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,13 +19,15 @@ from neurosim.backends import Backend, Program, as_seed
 from neurosim.backends.base import generator
 from neurosim.capture import Graph
 from neurosim.datasets import DataSet, Split
-from neurosim.errors import InputError, quoted, require
+from neurosim.encoders import Constant, Encoder
+from neurosim.errors import quoted, require
 from neurosim.feedback import FeedbackPathway, Phase
-from neurosim.network import Network, Sweep
+from neurosim.network import Clock, Network, Sweep
 from neurosim.plasticity import Time, Update
 from neurosim.tasks import Sizes, Task, of_data
 from neurosim.training.captured import CapturedStep, StepSource
 from neurosim.training.step import Commit, diverged, step
+from neurosim.training.trial import Trial
 
 log = logging.getLogger(__name__)
 
@@ -58,10 +63,20 @@ def _is_own(observer: Observer) -> bool:
     return type(observer).__module__.partition(".")[0] == __name__.partition(".")[0]
 
 
+def _overrides(observer: Observer, method: str) -> bool:
+    """Return whether an observer is not the package's own and does something at a moment."""
+    return not _is_own(observer) and getattr(observer, method, None) != types.MethodType(getattr(Observer, method), observer)
+
+
+def _equal(one: Any, other: Any) -> bool:
+    return one.shape == other.shape and bool((one == other).all())
+
+
 class Trainer:
     """Trains ``network`` under ``pathway``.
 
     task : what the output should do (default: what the data are made for, ``Classification`` where they have classes)
+    clock : how many ticks a trial has, and in which the output is asked (default: one tick); encoder : what is shown in each
     optimiser : for the network's own synapses; feedback_optimiser : for the pathway's (default: the same kind and rate)
     epochs, batch : how long, and how many samples a step
     shuffle : a new order each epoch, decided by ``seed`` and the epoch; otherwise file order, in which the samples that do not fill
@@ -73,7 +88,8 @@ class Trainer:
     Raises
     ------
     InputError
-        A batch or epoch count that is not positive, a seed that is none, or a batch that is larger than the training split.
+        A batch or epoch count that is no positive whole number, a seed that is none, or a batch that is larger than the training
+        split.
     """
 
     def __init__(
@@ -83,6 +99,8 @@ class Trainer:
         optimiser: Update,
         *,
         task: Task | None = None,
+        clock: Clock | None = None,
+        encoder: Encoder | None = None,
         feedback_optimiser: Update | None = None,
         epochs: int = 10,
         batch: int = 128,
@@ -91,18 +109,22 @@ class Trainer:
         augment: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
         name: str = "train",
     ) -> None:
-        require(epochs >= 1, f"training: epochs {epochs}: expected 1 or more; give a positive number")
-        require(batch >= 1, f"training: batch {batch}: expected 1 or more; give a positive number")
+        for name_of, count in (("epochs", epochs), ("batch", batch)):
+            whole = isinstance(count, numbers.Integral) and not isinstance(count, bool)
+            require(whole and count >= 1, f"training: {name_of} {quoted(count)}: expected 1 or more; give a positive whole number")
         require(batch <= MOST_SAMPLES, f"training: batch {quoted(batch)}: expected at most {MOST_SAMPLES:,}; give a smaller one")
         self.network, self.pathway, self._task = network, pathway, task
+        self.trial = Trial(clock or Clock(), encoder or Constant())
         self.epochs, self.batch, self.shuffle, self.augment, self.name = epochs, batch, shuffle, augment, name
         self.seed = as_seed(seed)
         self.commit = Commit(optimiser, network.backend)
         self.feedback_commit = Commit(feedback_optimiser or optimiser, network.backend)
+        self.sample: tuple[int, ...] = tuple(network.input_shape)  # until the data say otherwise
         self.epoch = 0
         self.steps = 0
         self.position = 0  # batches of this pass that are done
         self.seconds = 0.0
+        self.written = ""  # the observers that wrote into weights while one of the package's own recorded the run
         self._forget()
 
     def _forget(self) -> None:
@@ -161,9 +183,8 @@ class Trainer:
         """Join pathway and network to ``data``; raise InputError where they do not fit."""
         size = len(data.train.y)
         require(self.batch <= size, f"training: batch {self.batch} exceeds the {size} training samples; give a smaller batch")
-        shape = self.network.populations[self.network.input].shape
-        if shape != tuple(data.shape):
-            raise InputError(f"input population {self.network.input!r} has shape {shape}: data set {data.name!r} has {data.shape}")
+        self.trial.check(self.network, tuple(data.shape), data.name)
+        self.sample = tuple(data.shape)
         scheme = self.pathway
         task = self._task or of_data(data)
         if not scheme.attached:
@@ -195,16 +216,25 @@ class Trainer:
         """Run every phase of one epoch; the samples that do not fill a last batch rest until the next order.
 
         What an observer, the augmentation or the caller changes (a learning rate, a dropout, a rule, any attribute of what takes
-        part) takes effect at the next step; what another thread changes, after ``SELDOM`` steps at most.
+        part, the parts themselves) takes effect at the next step; what another thread changes, after ``SELDOM`` steps at most.
+
+        Raises InputError where the batch size changes within a pass over the data, besides what ``fit`` does.
         """
         self.check(data)
         looked_at = 1 if self.augment is not None or not all(map(_is_own, observers)) else SELDOM
+        watched = [observer for observer in observers if _overrides(observer, "on_step")]
         for phase in self.pathway.phases:
             captured = self._captured(phase)
             program = captured.prepared(self.epoch, self.epochs)
             images = self._images(data)
-            run = self._runner(phase, program, data, images)
+            run, batch, augment = self._runner(phase, program, data, images), self.batch, self.augment
             for rows in self._batches(len(data.train)):
+                require(
+                    self.batch == batch,
+                    f"training: batch was {batch} and is {self.batch} within an epoch: expected it to change between epochs only",
+                )
+                if self.augment is not augment:
+                    run, augment = self._runner(phase, program, data, images), self.augment
                 if self.steps % looked_at == 0 and captured.outdated():
                     program, before = captured.prepared(self.epoch, self.epochs), program
                     if program is not before:
@@ -218,11 +248,31 @@ class Trainer:
                 self.seconds += time.perf_counter() - started
                 self.steps += 1
                 self.position += 1
-                for observer in observers:
-                    observer.on_step(self)
+                with self._watched(watched, observers):
+                    for observer in observers:
+                        observer.on_step(self)
             self.position = 0
             self._finish(program)
         self.epoch += 1
+
+    @contextlib.contextmanager
+    def _watched(self, watched: Sequence[Observer], observers: Sequence[Observer]) -> Iterator[None]:
+        """Note in ``written`` what ``watched`` write into the weights, where an observer of the package's own may tell of it."""
+        if self.written or not watched or not any(map(_is_own, observers)):
+            yield
+            return
+        before = {name: value.copy() for name, value in self._weights().items()}
+        yield
+        now = self._weights()
+        same = [name for name, value in before.items() if name in now and _equal(now[name], value)]
+        if len(same) != max(len(now), len(before)):
+            self.written = ", ".join(sorted({type(observer).__name__ for observer in watched}))
+
+    def _weights(self) -> dict[str, Any]:
+        """Return all that learns or remembers: the network's arrays and the pathway's."""
+        parts: dict[str, Network | FeedbackPathway] = {"network": self.network, "pathway": self.pathway}
+        held = {kind: part.parameters() | part.memory() for kind, part in parts.items()}
+        return {f"{kind}|{name}": value for kind, values in held.items() for name, value in values.items()}
 
     def _finish(self, program: Program | None) -> None:
         """Wait for a program that runs on beside us, and look whether all was finite."""
@@ -254,9 +304,10 @@ class Trainer:
 
     def _held_by_backend(self, data: DataSet) -> dict[str, Any]:
         """Return the training images and their targets on the backend, brought there once for all passes."""
-        if self._held[0] is not data:
+        if self._held[0] is not data or (self.augment is None and "x" not in self._held[1]):
             backend, targets = self.network.backend, self.targets(data.train)
             arrays = {"target": targets} if self.augment else {"x": data.train.x, "target": targets}
+            self._holding.clear()  # of other data
             self._held = data, {name: backend.asarray(values, self.network.dtype) for name, values in arrays.items()}
         held: dict[str, Any] = self._held[1]
         return held
@@ -274,13 +325,15 @@ class Trainer:
     def _source(self, phase: Phase) -> StepSource:
         commits = self.commit, self.feedback_commit
         outside = Backend, Observer, Program, Trainer
-        return StepSource(self.network, self.pathway, commits, phase, self.batch, self.seed, self._commit, outside)
+        return StepSource(
+            self.network, self.pathway, commits, phase, self.batch, self.seed, self.trial, self.sample, self._commit, outside
+        )
 
     def run_as_array_code(self, phase: Phase, x: Any, target: Any) -> None:
         """Run one step without capturing it."""
         backend, now = self.network.backend, Time(self.epoch, self.epochs)
         x, target, draws = backend.asarray(x, self.network.dtype), backend.asarray(target), backend.draws(self.seed, self.steps)
-        step(self.network, self.pathway, phase, x, target, draws, functools.partial(self._commit, now))
+        step(self.network, self.pathway, phase, x, target, draws, functools.partial(self._commit, now), self.trial)
 
     def _order(self, size: int) -> np.ndarray:
         """Return the epoch's order, which no scheme decides: those with two passes an epoch see the same one twice."""
@@ -312,8 +365,9 @@ class Trainer:
         self.pathway.calibrate(self._evaluation_sweeps(data.train))
         splits = {"train": _first(data.train), "validation": data.validation, "test": data.test}
         metrics = {name: self.evaluate(split) for name, split in splits.items() if len(split.y)}
-        for observer in observers:
-            observer.on_epoch(self, metrics)
+        with self._watched([observer for observer in observers if _overrides(observer, "on_epoch")], observers):
+            for observer in observers:
+                observer.on_epoch(self, metrics)
         return metrics
 
     def evaluate(self, split: Split) -> Evaluation:
@@ -322,7 +376,7 @@ class Trainer:
         Sums stay on the device until the last batch, and come back together.
         """
         backend = self.network.backend
-        names = [name for name in self.network.order if name != self.network.input]
+        names = [name for name in self.network.order if name not in self.network.inputs]
         sums = backend.zeros((2 + len(names),), np.float64)
         loss, missed, *drives = sums[:, None]  # views, added to in place
         for sweep, targets in self._evaluation_sweeps(split):
@@ -337,10 +391,14 @@ class Trainer:
                 raise diverged(FloatingPointError(name, value, None), self.steps)
         return Evaluation(found[0] / len(split.y), 100 * found[1] / self.task.most(self.targets(split)))
 
+    def show(self, x: np.ndarray) -> Sweep:
+        """Return the sweep of the last tick of a trial, in evaluation, for samples ``x``, (n, *sample)."""
+        return self.trial.sweeps(self.network, self.network.backend.asarray(x))[-1]
+
     def _evaluation_sweeps(self, split: Split) -> Iterator[tuple[Sweep, np.ndarray]]:
         for start in range(0, len(split.y), EVALUATION_BATCH):
             part = Split(split.x[start : start + EVALUATION_BATCH], split.y[start : start + EVALUATION_BATCH])
-            yield self.network.sweep(self.network.backend.asarray(part.x)), self.targets(part)
+            yield self.show(part.x), self.targets(part)
 
     # ------------------------------------------------------------------ state
 

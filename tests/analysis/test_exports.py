@@ -394,3 +394,19 @@ def test_no_text_in_a_csv_file_is_a_formula_and_numbers_stay_numbers(run_of, tmp
         assert {"name": "device", "value": f"'{text}"} in list(csv.DictReader(file))
     with open(tmp_path / "out/hidden1.rate.csv", newline="", encoding="utf-8") as file:
         assert {line["neuron_0"] for line in csv.DictReader(file)} == {"-1.5"}
+
+
+@pytest.mark.filterwarnings("error")  # what HDF5 says when it closes a file that it could not write
+@pytest.mark.parametrize("earlier", [False, True])
+def test_a_full_disk_leaves_what_was_there(made_up, to, earlier, files_of, tmp_path):
+    before = content(exported(made_up, to)) if earlier else None
+    there = below(tmp_path)
+    with Run(made_up) as run:
+        for most in (0, 500, 5_000, 20_000):
+            with files_of(most), pytest.raises(OSError, match="too large"):
+                export(run, to, overwrite=earlier)
+            gc.collect()
+            assert below(tmp_path) == there
+        target = export(run, to, overwrite=earlier)
+    if earlier and to != "nwb":  # which has an identifier of its own, drawn anew
+        assert content(target) == before

@@ -107,6 +107,44 @@ def test_code_that_others_could_have_written_is_not_run(folder, monkeypatch):
     assert kernel_cache.read(kept.stem) is None
 
 
+def test_code_of_another_kernel_is_not_run(folder, monkeypatch):
+    """Whole and our own, under another's name: LLVM does not find the symbol in it, and the process ends."""
+    compiled_anew(adds(1), monkeypatch)
+    (first,) = folder.iterdir()
+    compiled_anew(adds(2), monkeypatch)
+    (second,) = set(folder.iterdir()) - {first}
+    second.write_bytes(first.read_bytes())
+    assert kernel_cache.read(second.stem) is None
+    assert kernel_cache.read(first.stem)
+
+
+def _large(path):
+    with path.open("wb") as file:
+        file.truncate(kernel_cache.LIMIT + 1)
+
+
+LAID = {
+    "a pipe": lambda entry, whole: os.mkfifo(entry),
+    "a link to the entry": lambda entry, whole: entry.symlink_to(whole),
+    "a link to what has no end": lambda entry, whole: entry.symlink_to("/dev/zero"),
+    "a folder": lambda entry, whole: entry.mkdir(),
+    "more than all entries": lambda entry, whole: _large(entry),
+}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+@pytest.mark.parametrize("lay", LAID.values(), ids=LAID)
+def test_what_others_lay_in_an_entrys_place_is_neither_waited_for_nor_followed(folder, monkeypatch, tmp_path, lay):
+    compiled_anew(adds(1), monkeypatch)
+    (kept,) = folder.iterdir()
+    whole = kept.rename(tmp_path / "elsewhere")
+    lay(kept, whole)
+    read = []
+    monkeypatch.setattr(kernel_cache, "_digest", lambda *given: read.append(given))
+    assert kernel_cache.read(kept.stem) is None
+    assert read == []
+
+
 @pytest.mark.parametrize("fails", ["mkstemp", "write", "replace"])
 def test_a_full_or_read_only_folder_stops_nothing_and_keeps_no_rest(folder, monkeypatch, fails):
     def refuse(*_, **__):

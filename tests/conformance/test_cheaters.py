@@ -172,7 +172,86 @@ class HeadsThatReadAbove(LocalErrors):
         return {name: change * above[name.split("/")[1]] for name, change in found.items()}
 
 
+class Hides(FeedbackAlignment):
+    """Feedback kept where nobody looks for arrays: those below say where."""
+
+    def hidden(self):
+        raise NotImplementedError
+
+    def hide(self, weights):
+        raise NotImplementedError
+
+    def teach(self, sweep, target, draws):
+        at_output = self.output_teaching(sweep, target)
+        return self.network.errors_back(sweep, at_output, self.hidden() or self.feedback)
+
+    def remember(self, sweep):
+        self.hide({name: p.w.copy() for name, p in self.network.projections.items()})
+
+
+class HidesInAClosure(Hides):
+    def build(self, seed):
+        super().build(seed)
+        box = []
+        self.hide, self.hidden = box.append, lambda: box and box[-1]
+
+
+class HidesInItsClass(Hides):
+    secret = None
+
+    def hidden(self):
+        return self.secret
+
+    def hide(self, weights):
+        type(self).secret = weights
+
+
+class HidesInAPopulation(Hides):
+    def hidden(self):
+        return getattr(self.network.populations["output"], "secret", None)
+
+    def hide(self, weights):
+        self.network.populations["output"].secret = weights
+
+
+class Lazy(FeedbackAlignment):
+    """The forward weights' values of the first time that it teaches."""
+
+    @property
+    def first(self):
+        if "_first" not in vars(self):
+            self._first = {name: p.w.copy() for name, p in self.network.projections.items()}
+        return self._first
+
+    def teach(self, sweep, target, draws):
+        return self.network.errors_back(sweep, self.output_teaching(sweep, target), self.first)
+
+
+class SeedsFromWeights(FeedbackAlignment):
+    """Random feedback, drawn by a generator that the weights seed."""
+
+    def remember(self, sweep):
+        for name, w in self.feedback.items():
+            seed = np.frombuffer(self.network.projections[name].w.tobytes(), np.uint32)
+            w[...] = np.random.default_rng(seed).normal(size=w.shape)
+
+
+class CopiesBesidesItsProposal(FeedbackAlignment):
+    """``adapt`` proposes nothing, and writes."""
+
+    def adapt(self, sweep, target, teaching, draws):
+        for name, w in self.feedback.items():
+            w[...] = self.network.projections[name].w
+        return {}
+
+
 CHEATERS = [
+    (HidesInAClosure, "full"),
+    (HidesInItsClass, "full"),
+    (HidesInAPopulation, "full"),
+    (Lazy, "full"),
+    (SeedsFromWeights, "one_hop"),
+    (CopiesBesidesItsProposal, "one_hop"),
     (CopiesWhileAdapting, "one_hop"),
     (CopiesALittle, "one_hop"),
     (ReadsResponses, "responses"),

@@ -14,7 +14,7 @@ LAYERS = [  # nothing imports from its own row or from one below
     {"capture"},
     {"backends"},
     {"equations", "datasets"},
-    {"neurons", "connectivity", "plasticity"},
+    {"neurons", "connectivity", "plasticity", "encoders"},
     {"network"},
     {"tasks"},
     {"feedback", "runfile"},

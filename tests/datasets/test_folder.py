@@ -77,6 +77,13 @@ def test_no_such_folder(tmp_path: Path) -> None:
         read_folder(MNIST, tmp_path / "nowhere")
 
 
+@pytest.mark.parametrize("name", ["x" * 5000, "x/" * 5000])
+def test_a_folder_that_the_system_refuses(name: str) -> None:
+    with pytest.raises(DataError, match="cannot be read .*expected a folder.*; correct --data-dir or NEUROSIM_DATA") as caught:
+        read_folder(find("mnist"), Path(name))
+    assert len(str(caught.value)) < 300
+
+
 def test_an_empty_folder_is_answered_with_every_file_and_place(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         read_folder(CIFAR, tmp_path)

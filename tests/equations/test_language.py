@@ -174,3 +174,10 @@ def test_any_text_parses_or_is_an_equation_error(text):
         parse(f"dw = {text}")
     except EquationError as error:
         assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("constants", [{"x" * 10_000: value} for value in (1, "1", None, [1], float("nan"), 10**400)])
+def test_a_long_name_is_cut_wherever_a_message_shows_it(constants):
+    with pytest.raises(EquationError) as caught:
+        parse("dw = etaa * w", constants)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500

@@ -76,3 +76,9 @@ def test_what_cannot_be_separated_is_named(text, mixed):
     with pytest.raises(EquationError) as caught:
         separate(parse(text))
     assert mixed in str(caught.value) and "method='explicit'" in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["db = tanh(error_post + b)", "db = (error_post + rate_post + drive_post + b)**20"])
+def test_what_no_bias_can_do_is_not_offered_for_it(text):
+    with pytest.raises(EquationError, match="; (rewrite it|lower its powers)$"):
+        separate(parse(text))

@@ -249,9 +249,31 @@ def test_of_two_commands_that_begin_at_once_one_is_refused(tmp_path, monkeypatch
     monkeypatch.setattr("neurosim.experiments.comparison_folder.check_free", lambda *_: None)
     monkeypatch.setattr("neurosim.experiments.comparison.check_free", lambda *_: None)
     next(first := compare(models, tmp_path / "out"))
-    with pytest.raises(RunFileError, match="another command has begun a comparison there"):
+    with pytest.raises(RunFileError, match="out: another process is writing it"):
         next(compare(models, tmp_path / "out"))
     first.close()
+    with pytest.raises(RunFileError, match="another command has begun a comparison there"):
+        next(compare(models, tmp_path / "out"))
+
+
+def test_between_two_rows_the_folder_is_still_that_of_one_command(tmp_path, monkeypatch):
+    """No run file is being written then; a second command would overwrite what the first one has, and both would end well."""
+    models, folder = comparison_models(rows=ROWS, settings=SHORT), tmp_path / "out"
+    other = comparison_models(rows=ROWS, settings=[*SHORT, "training.epochs=1"])
+    next(first := compare(models, folder))
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    with monkeypatch.context() as early:  # looked before the first one had begun
+        early.setattr("neurosim.experiments.comparison_folder.being_written", lambda path: False)
+        second = reopen(folder)
+    for begin in (compare(other, folder, overwrite=True), resume(second, folder)):
+        with pytest.raises(RunFileError, match="out: another process is writing it"):
+            next(begin)
+    with pytest.raises(RunFileError, match=f"another process is writing {NAME}"):
+        reopen(folder)
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+    assert len(list(first)) == len(ROWS) - 1
+    assert not (folder / f"{NAME}.lock").exists()
+    assert len(list(compare(other, folder, overwrite=True))) == len(ROWS)
 
 
 # ---------------------------------------------------------------------- tables

@@ -88,3 +88,20 @@ def test_silenced_neurons_stay_silent_while_codes_relax():
     silent = sweep["hidden1"].mask == 0
     assert 0.2 < silent.mean() < 0.8
     assert (taught.rate[silent] == 0).all() and (taught.rate[~silent] != 0).all()
+
+
+def test_noise_on_a_drive_is_the_same_wherever_a_step_asks_for_it():
+    """Codes that do not move are met by their drives, noise and all: nothing is left to learn."""
+    populations = [Population("x", 4), Population("hidden1", 5, noise=0.5), Population("hidden2", 5, noise=0.5, dropout=0.5)]
+    populations.append(Population("output", 3, transfer="softmax", noise=0.5))
+    links = [Projection(a, b) for a, b in (("x", "hidden1"), ("hidden1", "hidden2"), ("hidden2", "output"))]
+    network = Network(populations, links, dtype="float64", seed=1)
+    scheme = pathway("alternating_minimization", iterations=0)
+    scheme.attach(network, 3, seed=0)
+    draws, target = network.backend.draws(1, 7), np.eye(3)[Y]
+    sweep = network.sweep(X, training=True, draws=draws)
+    teaching = scheme.teach(sweep, target, draws)
+    for name in network.hidden:
+        np.testing.assert_allclose(teaching[name].error, 0, atol=1e-12)
+    np.testing.assert_allclose(teaching["output"].error, target - sweep["output"].rate, atol=1e-12)
+    assert np.abs(sweep["hidden2"].drive - network.respond("hidden2", {"hidden1": sweep["hidden1"].transmitted}).drive).max() > 0.1

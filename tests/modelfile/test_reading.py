@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neurosim.errors import InputError, UnknownNameError
+from neurosim.experiments.comparison_folder import begun
 from neurosim.modelfile.reading import contents, installed, locate, merged, models, override, parsed, recording
 
 
@@ -158,6 +159,18 @@ def test_what_cannot_be_held_is_told(text, said):
     with pytest.raises(InputError, match=said) as caught:
         parsed(text, "here")
     assert len(str(caught.value)) < 300
+
+
+def test_of_a_file_that_is_no_model_only_the_beginning_is_read(tmp_path):
+    """16 GB that take no room on the disk."""
+    path = tmp_path / "model.toml"
+    with path.open("wb") as file:
+        file.truncate(2**34)
+    with pytest.raises(InputError, match="over 1,048,576 characters"):
+        contents(path)
+    path.rename(tmp_path / "comparison.toml")
+    with pytest.raises(InputError, match="over 1,048,576 characters"):
+        begun(tmp_path)
 
 
 def test_the_largest_numbers_of_toml_are_taken():

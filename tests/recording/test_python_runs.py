@@ -419,6 +419,8 @@ CHANGES = [
     (lambda t: setattr(t.network.populations["hidden1"], "dropout", 0.5), "network.populations.1.dropout"),
     (lambda t: setattr(t.network.projections["x__hidden1"], "rule", None), "network.projections.0.rule"),
     (lambda t: setattr(t, "epochs", 3), "stages.0.epochs"),
+    (lambda t: t.network.projections["x__hidden1"].w.fill(0.01), "weights (written by an observer: Changing"),
+    (lambda t: t.network.projections["x__hidden1"].parameters.update(w=np.ones((64, 9))), "weights (written by an"),
 ]
 
 
@@ -439,6 +441,36 @@ def test_what_changes_while_it_runs_is_noted_and_never_pooled(change, at, tmp_pa
         trainer.fit(data, recorder)
     with open_run(tmp_path / "on.h5") as on:
         assert on.status == "complete" and on.attributes["altered"].startswith(at)
+
+
+class Stepping(Observer):
+    """Writes after the third step, and only looks on after the others."""
+
+    def __init__(self, writes):
+        self.writes = writes
+
+    def on_step(self, trainer):
+        weights = trainer.network.projections["x__hidden1"].w
+        if trainer.steps == 3 and self.writes:
+            weights[...] = -weights
+        assert weights.sum() != 0
+
+
+@pytest.mark.parametrize(("writes", "said"), [(True, "weights (written by an observer: Stepping)"), (False, "")])
+def test_weights_that_an_observer_writes_after_a_step_are_noted(writes, said, tmp_path):
+    data = digits()
+    path = recorded(tmp_path / "run.h5", trainer_on(data, epochs=1), data, Stepping(writes))
+    with open_run(path) as run:
+        assert run.attributes["altered"] == said
+
+
+def test_weights_set_between_opening_and_training_are_noted(tmp_path):
+    data, trainer = digits(), trainer_on(digits(), epochs=1)
+    with Recorder.open(tmp_path / "run.h5", trainer, data) as recorder:
+        trainer.network.projections["x__hidden1"].w[...] *= 2
+        trainer.fit(data, recorder)
+    with open_run(tmp_path / "run.h5") as run:
+        assert run.attributes["altered"] == "weights (set before it began)"
 
 
 class Gain:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from neurosim.errors import LostFileError, RunFileError
 from neurosim.runfile import Run, RunFile, Series, being_written, disk, problems
 from neurosim.runfile import run_file as run_file_module
 from neurosim.runfile.checkpoints import Layout
-from neurosim.runfile.disk import check_free, reserve
+from neurosim.runfile.disk import check_free, failures_of_the_system, reserve
 from neurosim.runfile.writer_lock import lock_of
 
 SERIES = [Series(f"metrics/test/{name}", (), np.dtype(float)) for name in ("loss", "error", "epoch", "step")]
@@ -39,6 +40,20 @@ def epoch(file, number):
     file.append("populations/hidden1", {"rate": np.random.default_rng(number).normal(size=(50, 40))})
     file.checkpoint(0, number, number, STATE)
     file.flush()
+
+
+def resumed(path):
+    layout = Layout({0: {name: (value.shape, value.dtype) for name, value in STATE.items()}}, 1)
+    return RunFile.resume(path, series=SERIES, checkpoint=layout)
+
+
+def failure(use):
+    """Return the loss that ``use`` tells of, if any; nothing else may come out."""
+    try:
+        use()
+    except LostFileError as error:
+        return error
+    return None
 
 
 def lacking(monkeypatch, number):
@@ -291,6 +306,49 @@ def test_a_file_that_is_cut_before_hdf5_has_read_it_holds_nobody_up(path, size):
             use()
 
 
+def everything(raw, content):
+    raw.write(os.urandom(len(content)))
+
+
+def headers(raw, content):
+    """Every object's header."""
+    for found in re.finditer(b"OHDR", content):
+        raw.seek(found.start() + 8)
+        raw.write(b"\xff" * 8)
+
+
+def indices(raw, content):
+    """Every index of chunks: of what grows, and of what has a fixed number of slots."""
+    for found in re.finditer(b"EAHD|EAIB|FAHD|FADB", content):
+        raw.seek(found.start() + 6)
+        raw.write(b"\xff" * 8)
+
+
+def start(raw, content):
+    raw.write(bytes(4096))
+
+
+@pytest.mark.parametrize("change", [everything, headers, indices, start])
+@pytest.mark.parametrize("epochs", [0, 2])
+@pytest.mark.parametrize("how", ["create", "resume"])
+def test_a_file_that_is_overwritten_in_place_ends_the_run(path, change, epochs, how):
+    """Its name and its length are as they were; HDF5 answers with errors of every kind, or has all that it needs in memory."""
+    file = create(path)
+    for number in range(epochs):
+        epoch(file, number)
+    if how == "resume":
+        file.close()
+        file = resumed(path)
+    content = path.read_bytes()
+    with path.open("r+b") as raw:
+        change(raw, content)
+    uses = (file.last_checkpoint, lambda: epoch(file, epochs), lambda: file.set_status("failed", "for this"), file.close)
+    told = [str(error) for error in map(failure, uses) if error]
+    assert all("was overwritten (" in one and "\n" not in one for one in told)
+    assert told or epochs or change is indices  # there are none before the first row
+    assert not being_written(path)
+
+
 def test_a_run_that_was_resumed_elsewhere_ends(path):
     """As one that was stopped with SIGSTOP, or whose machine was gone for a while."""
     file = create(path)
@@ -405,3 +463,17 @@ def test_the_lock_goes_with_the_file_it_was_made_for(path):
     for _ in range(20):
         create(path, overwrite=True).close()
     assert not [thread for thread in threading.enumerate() if thread.name == "neurosim-lock" and thread.join(1)]
+
+
+@pytest.mark.parametrize(
+    ("said", "number"),
+    [
+        ("Can't decrement id ref count (unable to extend file, errno = 5, error message = 'Input/output error')", errno.EIO),
+        ("Can't flush (file write failed: time = now\n, errno = 28, error message = 'No space left on device')", errno.ENOSPC),
+        ("Unspecified error", errno.EIO),
+    ],
+)
+def test_what_hdf5_says_of_a_failed_write_is_an_error_of_the_system(said, number):
+    with pytest.raises(OSError) as caught, failures_of_the_system():
+        raise RuntimeError(said)
+    assert caught.value.errno == number and "\n" not in str(caught.value)

@@ -1,5 +1,6 @@
 """A stranger's file: whatever it holds, reading it is an error that says so, and reads nothing else."""
 
+import re
 from pathlib import Path
 
 import h5py
@@ -10,6 +11,8 @@ from neurosim.backends import limits
 from neurosim.errors import RunFileError
 from neurosim.runfile import Run, RunFile, problems
 from neurosim.runfile.guard import whole
+from neurosim.runfile.run_file import TEXTS
+from neurosim.runfile.survey import trust
 
 
 def everything(path):
@@ -202,6 +205,62 @@ def test_epochs_are_whole_numbers_each_once(made_up, kind):
     replaced(made_up, "metrics/test/epoch", lambda file: file.create_dataset("metrics/test/epoch", data=values))
     with Run(made_up) as run, pytest.raises(RunFileError, match=told):
         run.metrics  # noqa: B018
+
+
+TABLES = ["metrics/test", "alignment/x__hidden1", "populations/hidden1", "spikes/hidden1"]
+
+
+@pytest.mark.parametrize("place", TABLES)
+def test_a_column_that_has_no_rows(made_up, place):
+    """Beside the others it is a good number; whoever looks through the table's rows says what it is, and in which file."""
+    name = f"{place}/rate" if place.startswith("populations") else f"{place}/extra"
+    with h5py.File(made_up, "r+") as file:
+        attributes = dict(file[name].attrs) if name in file else {}
+        if name in file:
+            del file[name]
+        file[name] = 1.5
+        file[name].attrs.update(attributes)
+    trust(made_up)
+    before = made_up.read_bytes()
+    told = f"run file {re.escape(str(made_up))}: {name} (has no rows|holds float64 of 0 dimensions)"
+    for use in (everything, RunFile.resume):
+        with pytest.raises(RunFileError, match=told):
+            use(made_up)
+    assert any(f"{name} has no rows" in problem for problem in problems(made_up))
+    assert made_up.read_bytes() == before
+
+
+@pytest.mark.parametrize("place", VALUES)
+@pytest.mark.parametrize("dtype", [np.longdouble, np.complex128])
+def test_numbers_that_other_programs_do_not_have(made_up, place, dtype):
+    if np.dtype(dtype).itemsize <= 8:
+        pytest.skip("this machine has no longer numbers")
+    with h5py.File(made_up) as file:
+        values = file[place][()].astype(dtype)
+    replaced(made_up, place, lambda file: file.create_dataset(place, data=values, maxshape=(None, *values.shape[1:])))
+    trust(made_up)
+    with pytest.raises(RunFileError, match="expected numbers"):
+        everything(made_up)
+
+
+@pytest.mark.parametrize("name", ["units", "description", "dims", "request"])
+@pytest.mark.parametrize("value", [3, np.arange(3.0), ["a", "b"]], ids=["number", "numbers", "texts"])
+def test_what_describes_a_variable_is_text(made_up, name, value, altered):
+    with altered(made_up) as file:
+        file["populations/hidden1/rate"].attrs[name] = value
+    trust(made_up)
+    with pytest.raises(RunFileError, match=f"'/populations/hidden1/rate': attribute '{name}' is .*: expected text"):
+        everything(made_up)
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_texts_that_a_line_quotes_are_no_longer_than_any_that_is_written(made_up, name, altered):
+    with altered(made_up) as file:
+        file.attrs[name] = "9" * (TEXTS[name] + 1)
+    trust(made_up)
+    with pytest.raises(RunFileError, match=f"attribute '{name}' is [0-9,]+ characters long: expected at most") as told:
+        Run(made_up)
+    assert len(str(told.value)) < 400
 
 
 def test_a_metric_that_is_missing(made_up):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -158,9 +159,44 @@ def test_a_file_that_is_no_lock_is_kept(path, content):
     assert lock_of(path).read_bytes() == content
 
 
-def test_a_fifo_in_its_place_holds_nobody_up(path):
-    os.mkfifo(lock_of(path))
+OTHERS = {
+    "a pipe": os.mkfifo if hasattr(os, "mkfifo") else None,
+    "a folder": Path.mkdir,
+    "a link to nowhere": lambda lock: lock.symlink_to("nowhere"),
+    "a link to itself": lambda lock: lock.symlink_to(lock),
+    "a link to a device": lambda lock: lock.symlink_to(os.devnull),
+}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+@pytest.mark.parametrize("make", OTHERS.values(), ids=OTHERS)
+def test_what_is_no_file_in_its_place_holds_nobody_up_and_is_kept(path, make):
+    make(lock_of(path))
     being_written(path)
+    before = os.lstat(lock_of(path))
+    with pytest.raises(RunFileError, match="is no lock of a run file; move it away"):
+        WriterLock(path)
+    assert os.path.samestat(os.lstat(lock_of(path)), before)
+
+
+@pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), KeyboardInterrupt()], ids=["a full disk", "Ctrl-C"])
+def test_a_lock_file_that_cannot_be_written_is_not_left(path, monkeypatch, failure):
+    def refuse(descriptor, mode):
+        os.close(descriptor)
+        raise failure
+
+    monkeypatch.setattr(os, "fdopen", refuse)
+    with pytest.raises(type(failure)):
+        WriterLock(path)
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_lock_file_that_cannot_be_opened_is_not_waited_for_without_end(path, monkeypatch):
+    lock_of(path).touch()
+    monkeypatch.setattr(writer_lock, "SILENT", 0.1)
+    monkeypatch.setattr(writer_lock, "_read", lambda lock: None)
+    with pytest.raises(RunFileError, match="is no lock of a run file; move it away"):
+        WriterLock(path)
 
 
 def test_looking_changes_nothing(path, monkeypatch):

@@ -373,3 +373,22 @@ def test_any_number_makes_a_page_or_one_line(make_run, edited, name, value):
 @pytest.mark.filterwarnings("error")
 def test_a_run_that_hardly_began_makes_a_page(make_run, epochs):
     assert "<h1" in page([make_run(epochs=epochs)])
+
+
+@pytest.mark.parametrize("most", [0, 1000])
+def test_a_full_disk_leaves_the_page_before_or_none(made_up, most, files_of, tmp_path):
+    old, new = tmp_path / "old.html", tmp_path / "new.html"
+    old.write_text("the page before")
+    there = sorted(tmp_path.iterdir())
+    with Run(made_up) as run:
+        for out in (old, new):
+            with files_of(most), pytest.raises(OSError, match=f"too large: '{out}'"):
+                write_report([run], out, overwrite=out == old)
+    assert old.read_text() == "the page before" and sorted(tmp_path.iterdir()) == there
+
+
+def test_a_page_goes_where_a_link_leads(made_up, tmp_path):
+    (tmp_path / "link.html").symlink_to("page.html")
+    with Run(made_up) as run:
+        write_report([run], tmp_path / "link.html", overwrite=True)
+    assert (tmp_path / "link.html").is_symlink() and (tmp_path / "page.html").read_text(encoding="utf-8").startswith("<!")

@@ -1,0 +1,235 @@
+"""Networks in time: back-propagation through time beside automatic differentiation, delays, skips, several inputs."""
+
+import autograd.numpy as anp
+import numpy as np
+import pytest
+from autograd import grad
+from autograd.tracer import getval
+
+from neurosim.datasets import DataSet, Split
+from neurosim.encoders import Constant, Sequence
+from neurosim.errors import InputError, ShapeError
+from neurosim.feedback import pathway, pathways
+from neurosim.network import Clock, Network, Population, Projection
+from neurosim.plasticity import SGD, Adam
+from neurosim.tasks import Classification
+from neurosim.training import Trainer
+from neurosim.training.captured import CapturedStep
+from neurosim.training.trial import Trial
+
+DRAW = np.random.default_rng(2)
+TICKS = 6
+X = DRAW.normal(size=(40, 1, TICKS, 4)).astype(np.float32)
+Y = (X[:, 0, 1, 0] > X[:, 0, 4, 1]).astype(np.int64)  # the first of the two is long gone when the output is asked
+DATA = DataSet("sequences", Split(X, Y), Split(X[:0], Y[:0]), Split(X[:10], Y[:10]), 2, (1, TICKS, 4))
+
+
+def recurrent(dtype="float64", seed=1, delay=1, skip=2):
+    """Return x -> hidden -> output, with a loop through the hidden population and a skip that takes ``skip`` ticks."""
+    populations = [Population("x", (1, 4)), Population("hidden", 5, transfer="tanh"), Population("output", 2, transfer="softmax")]
+    links = [
+        Projection("x", "hidden"),
+        Projection("hidden", "hidden", name="loop", delay=delay, initial="orthogonal", bias=False),
+        Projection("hidden", "output"),
+        Projection("x", "output", name="skip", delay=skip),
+    ]
+    return Network(populations, links, dtype=dtype, seed=seed)
+
+
+def loss_of(parameters, x, target, asked, horizon, delay, skip):
+    """Return the mean loss of a trial, written out by hand; what crosses a segment's end is a constant."""
+    hidden, total = [], 0.0
+    for tick in range(TICKS):
+        a = x[:, 0, tick] @ parameters["x__hidden.w"] + parameters["x__hidden.b"]
+        if tick >= delay:
+            before = hidden[tick - delay]
+            if horizon is not None and (tick - delay) // horizon != tick // horizon:
+                before = getval(before)
+            a = a + before @ parameters["loop.w"]
+        hidden.append(anp.tanh(a))
+        out = hidden[-1] @ parameters["hidden__output.w"] + parameters["hidden__output.b"] + parameters["skip.b"]
+        if tick >= skip:
+            out = out + x[:, 0, tick - skip] @ parameters["skip.w"]
+        if tick >= TICKS - asked:
+            out = out - anp.max(out, axis=1, keepdims=True)
+            p = out - anp.log(anp.sum(anp.exp(out), axis=1, keepdims=True))
+            total = total - anp.sum(target * p) / len(x) / asked
+    return total
+
+
+@pytest.mark.parametrize("horizon", [None, 1, 2, 4])
+@pytest.mark.parametrize("asked", [1, 3, TICKS])
+@pytest.mark.parametrize(("delay", "skip"), [(1, 2), (3, 1)])
+@pytest.mark.parametrize("captured", [True, False])
+def test_a_trial_s_change_is_minus_the_gradient(horizon, asked, delay, skip, captured, monkeypatch):
+    """One step of plain gradient descent, full and truncated, against automatic differentiation."""
+    network = recurrent(delay=delay, skip=skip)
+    before = {name: value.copy() for name, value in network.parameters().items()}
+    x, target = X.astype(float), np.eye(2)[Y]
+    if not captured:
+        monkeypatch.setattr(CapturedStep, "prepared", lambda *_: None)
+    scheme = pathway("backprop_through_time", horizon=horizon)
+    clock = Clock(TICKS, asked)
+    trainer = Trainer(network, scheme, SGD(1.0), clock=clock, encoder=Sequence(axis=1), epochs=1, batch=40, shuffle=False)
+    trainer.fit(DATA)
+    gradients = grad(loss_of)(before, x, target, asked, horizon, delay, skip)
+    assert set(gradients) == set(before)
+    for name, value in network.parameters().items():
+        np.testing.assert_allclose(value - before[name], -gradients[name], rtol=1e-6, atol=1e-9, err_msg=name)
+
+
+def test_a_recurrent_network_remembers_what_a_feed_forward_one_cannot():
+    """The class is decided by a tick that is gone when the output is asked."""
+    ends = {}
+    for scheme in ("backprop_through_time", "backprop"):
+        populations = [Population("x", (1, 4)), Population("hidden", 24, transfer="tanh")]
+        populations.append(Population("output", 2, transfer="softmax"))
+        links = [Projection("x", "hidden"), Projection("hidden", "output")]
+        if scheme == "backprop_through_time":
+            links.append(Projection("hidden", "hidden", name="loop", delay=1, initial="orthogonal"))
+        network = Network(populations, links, seed=1)
+        options = {"clock": Clock(TICKS), "encoder": Sequence(axis=1), "epochs": 60, "batch": 20}
+        ends[scheme] = Trainer(network, pathway(scheme), Adam(0.01), **options).fit(DATA)[-1]["train"].error
+    assert ends["backprop_through_time"] < 5 and ends["backprop"] > 10, ends
+
+
+@pytest.mark.parametrize("scheme", [s for s in pathways().values()], ids=lambda s: s.name)
+def test_one_tick_and_no_state_is_today_s_step(scheme):
+    """To the last bit, in every variant."""
+    x, y = X[:, 0, 0], Y
+    data = DataSet("static", Split(x.copy(), y), Split(x[:0].copy(), y[:0]), Split(x[:10].copy(), y[:10]), 2, (4,))
+    for options in scheme.variants:
+        ends = []
+        for own in ({}, {"clock": Clock(1, 1), "encoder": Constant()}):
+            network = Network.layered((4,), [6, 5], 2, seed=3)
+            Trainer(network, scheme(**options), Adam(0.01), epochs=2, batch=10, seed=4, **own).fit(data)
+            ends.append(network.parameters())
+        for name, value in ends[0].items():
+            np.testing.assert_array_equal(value, ends[1][name])
+
+
+OF_CHAINS = {"alternating_minimization", "difference_target_propagation", "synthetic_gradients"}
+ONLINE = [scheme for scheme in pathways().values() if scheme.name not in OF_CHAINS]
+
+
+@pytest.mark.parametrize("scheme", ONLINE, ids=lambda s: s.name)
+def test_schemes_that_answer_each_tick_run_in_recurrent_networks(scheme, monkeypatch):
+    """Captured and as array code; the three that are defined on chains say so."""
+    ends = []
+    for captured in (True, False):
+        network = recurrent()
+        if not captured:
+            monkeypatch.setattr(CapturedStep, "prepared", lambda *_: None)
+        trainer = Trainer(network, scheme(), SGD(0.1), clock=Clock(TICKS, 2), encoder=Sequence(axis=1), epochs=2, batch=20, seed=1)
+        history = trainer.fit(DATA)
+        assert np.isfinite(history[-1]["train"].loss)
+        ends.append(network.parameters() | trainer.pathway.parameters())
+    for name, value in ends[0].items():
+        np.testing.assert_allclose(value, ends[1][name], rtol=1e-7, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", sorted(OF_CHAINS))
+def test_schemes_of_chains_refuse_a_loop(name):
+    with pytest.raises(ShapeError, match="no chain of all_to_all projections"):
+        pathway(name).attach(recurrent(), Classification(2), seed=0)
+
+
+def test_each_tick_draws_its_own_noise():
+    populations = [Population("x", 3, noise=1.0), Population("output", 2, transfer="softmax")]
+    network = Network(populations, [Projection("x", "output")], seed=1)
+    x = np.zeros((5, 3), np.float32)
+    sweeps = Trial(Clock(3)).sweeps(network, x, training=True, draws=network.backend.draws(0, 0))
+    rates = [sweep.rate["x"] for sweep in sweeps]
+    assert not np.allclose(rates[0], rates[1]) and not np.allclose(rates[1], rates[2])
+    np.testing.assert_array_equal(rates[0], network.sweep(x, training=True, draws=network.backend.draws(0, 0)).rate["x"])
+
+
+def test_a_delayed_rate_arrives_when_its_delay_has_passed():
+    populations = [Population("x", 1), Population("output", 1)]
+    network = Network(populations, [Projection("x", "output", initial=1.0, bias=False, delay=2)], dtype="float64")
+    sweeps = Trial(Clock(5), Sequence(axis=0)).sweeps(network, np.arange(1.0, 6).reshape(1, 5))
+    assert [float(sweep.rate["output"][0, 0]) for sweep in sweeps] == [0, 0, 1, 2, 3]
+
+
+def test_two_projections_join_the_same_populations():
+    populations = [Population("x", 2), Population("output", 1)]
+    links = [Projection("x", "output", initial=1.0, bias=False), Projection("x", "output", name="other", initial=-0.5, bias=False)]
+    network = Network(populations, links, dtype="float64")
+    assert float(network.sweep(np.array([[1.0, 3.0]])).rate["output"][0, 0]) == 2
+    assert set(network.parameters()) == {"x__output.w", "other.w"}
+    with pytest.raises(InputError, match="projection 'x__output' is there twice"):
+        Network([Population("x", 2), Population("output", 1)], [Projection("x", "output"), Projection("x", "output")])
+
+
+def test_a_cycle_needs_a_delay():
+    populations = [Population("x", 2), Population("a", 2), Population("b", 2), Population("output", 1)]
+    links = [Projection("x", "a"), Projection("a", "b"), Projection("b", "a"), Projection("b", "output")]
+    with pytest.raises(InputError, match="expected a delay in every cycle; give one of them delay = 1"):
+        Network(populations, links)
+
+
+@pytest.mark.parametrize("delay", [-1, 1.5, True, "1", 1001, None])
+def test_delays_out_of_range(delay):
+    with pytest.raises(InputError, match=r"projection 'a__b': delay .*: expected 0 to 1,000 ticks"):
+        Projection("a", "b", delay=delay)
+
+
+@pytest.mark.parametrize("captured", [True, False])
+def test_two_inputs(captured, monkeypatch):
+    """Each takes its part of a sample; gradients against automatic differentiation."""
+    x = X[:, 0, 0].astype(float)
+    populations = [Population("left", 3), Population("right", 1), Population("hidden", 4, transfer="tanh")]
+    links = [Projection("left", "hidden"), Projection("right", "hidden"), Projection("hidden", "output")]
+    network = Network([*populations, Population("output", 2, transfer="softmax")], links, dtype="float64", seed=2)
+    assert network.inputs == ["left", "right"] and network.input_shape == (4,)
+    with pytest.raises(ShapeError, match="this is defined for one input"):
+        network.input  # noqa: B018
+    before = {name: value.copy() for name, value in network.parameters().items()}
+
+    def loss(p):
+        left = x[:, :3] @ p["left__hidden.w"] + p["left__hidden.b"]
+        hidden = anp.tanh(left + x[:, 3:] @ p["right__hidden.w"] + p["right__hidden.b"])
+        out = hidden @ p["hidden__output.w"] + p["hidden__output.b"]
+        return -anp.mean(anp.sum(np.eye(2)[Y] * (out - anp.log(anp.sum(anp.exp(out), axis=1, keepdims=True))), axis=1))
+
+    if not captured:
+        monkeypatch.setattr(CapturedStep, "prepared", lambda *_: None)
+    part = X[:, 0, 0].copy()
+    data = DataSet("two", Split(part, Y), Split(part[:0], Y[:0]), Split(part[:10], Y[:10]), 2, (4,))
+    Trainer(network, pathway("backprop"), SGD(1.0), epochs=1, batch=40, shuffle=False).fit(data)
+    for name, gradient in grad(loss)(before).items():
+        np.testing.assert_allclose(network.parameters()[name] - before[name], -gradient, rtol=1e-6, atol=1e-9)
+
+
+def test_two_outputs():
+    """One does the task, and is to be named; the other one rests."""
+    populations = [Population("x", 3), Population("a", 2, transfer="softmax"), Population("b", 2)]
+    with pytest.raises(ShapeError, match=r"outputs \['a', 'b'\]: expected one, or the name of the one that does the task"):
+        Network(populations, [Projection("x", "a"), Projection("x", "b")])
+    network = Network(populations, [Projection("x", "a"), Projection("x", "b")], output="a", dtype="float64")
+    before = network.parameters()["x__b.w"].copy()
+    part = X[:, 0, 0, :3].copy()
+    data = DataSet("two", Split(part, Y), Split(part[:0], Y[:0]), Split(part[:10], Y[:10]), 2, (3,))
+    Trainer(network, pathway("backprop"), SGD(1.0), epochs=1, batch=40).fit(data)
+    np.testing.assert_array_equal(network.parameters()["x__b.w"], before)
+
+
+@pytest.mark.parametrize(
+    ("clock", "encoder", "message"),
+    [
+        (Clock(5), Sequence(axis=1), "have 6 entries along axis 1: expected 5, as the trial has ticks"),
+        (Clock(6), Sequence(axis=3), "have no axis 3: expected 0 to 2; change axis"),
+        (Clock(6), Constant(), r"input population 'x' has shape \(1, 4\): data set 'sequences' has \(1, 6, 4\)"),
+    ],
+)
+def test_samples_that_do_not_fit_the_trial(clock, encoder, message):
+    with pytest.raises(InputError, match=message):
+        Trainer(recurrent(), pathway("backprop"), SGD(1.0), clock=clock, encoder=encoder, epochs=1, batch=40).fit(DATA)
+
+
+@pytest.mark.parametrize(
+    "options", [{"ticks": 0}, {"ticks": 1001}, {"ticks": 3, "asked": 4}, {"ticks": 3, "asked": 0}, {"ticks": 1.5}]
+)
+def test_clocks_out_of_range(options):
+    with pytest.raises(InputError, match="clock: (ticks|asked) .*: expected 1 to"):
+        Clock(**options)
