@@ -147,7 +147,7 @@ def data_for(task: type[Task]) -> DataSet:
 
 
 def trainer_of_task(make: Callable[[], FeedbackPathway], task: type[Task], optimiser: Update) -> Trainer:
-    """Return a trainer of array code on ``data_for(task)``, whose output can do the task; raise InputError where pathways refuse."""
+    """Return a trainer of array code on ``data_for(task)``, whose output can do the task; raise InputError where it refuses."""
     given = data_for(task)
     wanted = task.of(Sizes.of(given))
     populations = [Population("x", given.shape), *(Population(f"hidden{k}", 6, transfer="tanh") for k in (1, 2))]

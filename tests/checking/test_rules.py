@@ -132,6 +132,13 @@ class ReadsNoVariable(Hebb):
         return Proposal(self.change(pre, {"rate": post["calcium"]}, synapses), None, {})
 
 
+class SaysTwoLines(Hebb):
+    """Its description is too long."""
+
+    def describe(self):
+        return "dw =\nrate_post * rate_pre"
+
+
 class Rests(Hebb):
     """It proposes nothing."""
 
@@ -165,7 +172,8 @@ BAD = [
     (Double, "proposal_fits", "dw is float64 where the weights are float32"),
     (Draws, "delta_is_pure", "delta draws random numbers from np.random"),
     (ReadsUnnamed, "works", "ReadsUnnamed.delta, line"),
-    (ReadsNoVariable, "names_its_variables", "post names 'calcium': expected some of drive, error"),
+    (ReadsNoVariable, "works", "calcium_post is no variable"),
+    (SaysTwoLines, "describes_itself", "expected one line of text"),
     (Rests, "weights_move", "next to nothing"),
     (Divides, "proposal_fits", "not finite"),
 ]

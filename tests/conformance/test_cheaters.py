@@ -270,7 +270,7 @@ CHEATERS = [
 
 def claimed_and_measured(scheme, name):
     """Return both as text, and whether the public check passed the claim."""
-    found = measure(*subjects(scheme, {}), "claims", name)
+    found = measure(*subjects(scheme(), {}), "claims", name)
     return found.outcome.claimed, found.outcome.measured, found.passed
 
 
@@ -292,6 +292,6 @@ def test_a_cheater_is_found(scheme, source):
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", [scheme for scheme, _ in CHEATERS], ids=lambda scheme: scheme.__name__)
 def test_the_public_check_fails_a_cheater(scheme):
-    result = neurosim.check(scheme)
+    result = neurosim.check(scheme())
     assert not result
     assert not result["feedback_learns_from"].passed
