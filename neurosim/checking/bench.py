@@ -54,31 +54,31 @@ class Bench:
         x = draw.normal(size=(SAMPLES, INPUTS)).astype(dtype)
         self.sweep = self.network.sweep(x, training=self.pathway.training_sweep, draws=self.draws)
 
-    def without_normalisation(self) -> Bench:
+    def drop_normalisation(self) -> Bench:
         """Return the bench with batch normalisation switched off in the pathway's own networks, which ``pairwise`` leaves aside."""
         for network in self.pathway.networks.values():
             for population in network.populations.values():
                 population.normalisation = None
         return self
 
-    def errors(self, sweep: Sweep | None = None, target: Any = None) -> Arrays:
+    def list_errors(self, sweep: Sweep | None = None, target: Any = None) -> Arrays:
         """Return hidden population -> its error, (batch, *shape); one that takes no update in this step is left out."""
         teaching = self.pathway.teach(sweep or self.sweep, self.target if target is None else target, self.draws)
         errors = {name: teaching[name].error for name in self.network.hidden if name in teaching}
         return {name: np.array(error) for name, error in errors.items() if error is not None}
 
-    def with_activity(self, **drives: Any) -> Sweep:
+    def move_activity(self, **drives: Any) -> Sweep:
         """Return the sweep with the drive of some populations moved, and all that follows inside those populations."""
         moved = {name: self.network.populations[name].respond(drive, training=True) for name, drive in drives.items()}
         return Sweep.of({**self.sweep.activity, **moved}, self.sweep.training)
 
-    def moved(self, population: str, rows: slice = slice(None), far: float = 1) -> Any:
+    def move(self, population: str, rows: slice = slice(None), far: float = 1) -> Any:
         """Return the population's drive with noise added to some samples."""
         drive = self.sweep.drive[population].copy()
         drive[rows] += far * self.noise.normal(size=drive[rows].shape)
         return drive
 
-    def above(self, population: str) -> list[str]:
+    def list_above(self, population: str) -> list[str]:
         """Return the hidden populations downstream."""
         order = self.network.order
         return order[order.index(population) + 1 : -1]
@@ -92,10 +92,10 @@ class Bench:
         self.pathway.remember(self.sweep)
         self.pathway.calibrate(iter([(self.sweep, self.target)]))
 
-    def kept(self) -> tuple[Arrays, Arrays]:
+    def take_snapshot(self) -> tuple[Arrays, Arrays]:
         """Return the pathway's arrays, and what it answers from then on: its errors and the scores."""
         arrays = {name: np.array(value) for name, value in (self.pathway.parameters() | self.pathway.memory()).items()}
-        return arrays, self.errors() | {"scores": np.array(self.pathway.scores(self.sweep))}
+        return arrays, self.list_errors() | {"scores": np.array(self.pathway.scores(self.sweep))}
 
 
 def fit_rules(network: Network, pathway: FeedbackPathway) -> None:
@@ -104,7 +104,7 @@ def fit_rules(network: Network, pathway: FeedbackPathway) -> None:
         network.projections["x__hidden1"].rule = hebbian(eta=0.1)
 
 
-def differing(before: Arrays, after: Arrays) -> set[str]:
+def list_differing(before: Arrays, after: Arrays) -> set[str]:
     """Return the names of what is not bit-identical, or is there only once."""
     shared = before.keys() & after.keys()
     changed = {name for name in shared if not np.array_equal(before[name], after[name], equal_nan=True)}
@@ -128,16 +128,16 @@ class ArrayTrainer(Trainer):
         return Uncaptured(lambda: self._source(phase), self.network.backend, "")
 
 
-def data(samples: int = 64, inputs: int = 12, classes: int = 4) -> DataSet:
+def make_data(samples: int = 64, inputs: int = 12, classes: int = 4) -> DataSet:
     """Return normal samples with labels at random."""
     draw = np.random.default_rng(0)
     x, y = draw.normal(size=(samples, inputs)), draw.integers(0, classes, samples)
     return from_arrays(x, y, draw.normal(size=(8, inputs)), np.arange(8) % classes)
 
 
-def data_for(task: type[Task]) -> DataSet:
+def make_data_for(task: type[Task]) -> DataSet:
     """Return samples with labels or, where the task has no use for these, with real targets of two numbers."""
-    labelled = data()
+    labelled = make_data()
     try:
         task.of(Sizes.of(labelled))
         return labelled
@@ -146,22 +146,22 @@ def data_for(task: type[Task]) -> DataSet:
         return from_arrays(x, x[:, :2], other, other[:, :2])
 
 
-def trainer_of_task(make: Callable[[], FeedbackPathway], task: type[Task], optimiser: Update) -> Trainer:
-    """Return a trainer of array code on ``data_for(task)``, whose output can do the task; raise InputError where it refuses."""
-    given = data_for(task)
-    wanted = task.of(Sizes.of(given))
+def make_task_trainer(make: Callable[[], FeedbackPathway], task: type[Task], optimiser: Update) -> Trainer:
+    """Return a trainer of array code on ``make_data_for(task)``, whose output can do the task; raise InputError if refused."""
+    given = make_data_for(task)
+    made_task = task.of(Sizes.of(given))
     populations = [Population("x", given.shape), *(Population(f"hidden{k}", 6, transfer="tanh") for k in (1, 2))]
-    populations.append(Population("output", wanted.size, transfer=wanted.readout))
+    populations.append(Population("output", made_task.size, transfer=made_task.readout))
     names = [population.name for population in populations]
     network = Network(populations, [Projection(a, b) for a, b in zip(names, names[1:], strict=False)], dtype="float64", seed=3)
     pathway = make()
     fit_rules(network, pathway)
-    made = ArrayTrainer(network, pathway, optimiser, task=wanted, batch=16, seed=1)
+    made = ArrayTrainer(network, pathway, optimiser, task=made_task, batch=16, seed=1)
     made.check(given)
     return made
 
 
-def trainer(
+def make_trainer(
     make: Callable[[], FeedbackPathway],
     optimiser: Update,
     *,
@@ -172,7 +172,7 @@ def trainer(
     epochs: int = 2,
     kind: type[Trainer] = Trainer,
 ) -> Trainer:
-    """Return a trainer on ``data()``, joined to it, with noise and dropout everywhere."""
+    """Return a trainer on ``make_data()``, joined to it, with noise and dropout everywhere."""
     normalisation = BatchNormalisation() if normalised else None
     network = Network.layered((12,), hidden, 4, transfer="tanh", normalisation=normalisation, dtype=dtype, seed=3)
     for name in network.hidden:
@@ -180,7 +180,7 @@ def trainer(
     pathway = make()
     fit_rules(network, pathway)
     made = kind(network, pathway, optimiser, epochs=epochs, batch=batch, seed=1)
-    made.check(data())
+    made.check(make_data())
     for value in made.pathway.parameters().values():
         value += np.float32(0.01)  # what starts at zero hides mistakes, and Adam makes rounding of it large
     return made

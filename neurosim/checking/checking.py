@@ -15,7 +15,7 @@ import numpy as np
 from neurosim.checking import capturing, contract, measuring, rules, signs
 from neurosim.checking.bench import HIDDEN, Bench
 from neurosim.checking.result import Finding, Outcome, Result
-from neurosim.checking.subject import Subject, subjects
+from neurosim.checking.subject import Subject, list_subjects
 from neurosim.errors import quoted
 from neurosim.feedback import Claims
 
@@ -32,8 +32,8 @@ def works(subject: Subject) -> Outcome:
     else:
         claims = subject.make().claims_on(names)
         if not isinstance(claims, Claims):
-            said = f"claims is {quoted(claims)}: expected Claims(weight_transport=..., ...); make it one"
-            return Outcome("can be made and asked", "no Claims", said)
+            why = f"claims is {quoted(claims)}: expected Claims(weight_transport=..., ...); make it one"
+            return Outcome("can be made and asked", "no Claims", why)
         bench = Bench(subject.make)
         bench.pathway.adapt(bench.sweep, bench.target, bench.pathway.teach(bench.sweep, bench.target, bench.draws), bench.draws)
     return Outcome("can be made and asked", "yes")
@@ -73,13 +73,13 @@ def check(what: Any, **options: Any) -> Result:
         ``what`` is neither a scheme nor a rule, or is an object that teaches a network already.
     """
     started = time.perf_counter()
-    with _quiet():
-        variants = subjects(what, options)
-        findings = tuple(finding for subject in variants for finding in _findings(subject))
+    with _silence():
+        variants = list_subjects(what, options)
+        findings = tuple(finding for subject in variants for finding in _list_findings(subject))
     return Result(variants[0].title, findings, time.perf_counter() - started)
 
 
-def _findings(subject: Subject) -> Iterator[Finding]:
+def _list_findings(subject: Subject) -> Iterator[Finding]:
     """Yield what each property comes to; of a class that cannot be asked, the first only."""
     for group, properties in PROPERTIES[subject.kind].items():
         for name in properties:
@@ -92,15 +92,16 @@ def _findings(subject: Subject) -> Iterator[Finding]:
 def measure(subject: Subject, group: str, name: str) -> Finding:
     """Return what one of ``PROPERTIES`` comes to; whatever the class raises fails it."""
     holds = PROPERTIES[subject.kind][group][name]
-    with _quiet():
+    with _silence():
         try:
             outcome = holds(subject)
         except (Exception, SystemExit) as cause:
-            outcome = Outcome("no error", type(cause).__name__, f"{_place(cause)}raised {type(cause).__name__}: {_message(cause)}")
+            kind = type(cause).__name__
+            outcome = Outcome("no error", kind, f"{_find_place(cause)}raised {kind}: {_quote_message(cause)}")
     return Finding(subject.variant, group, name, outcome)
 
 
-def _message(cause: BaseException) -> str:
+def _quote_message(cause: BaseException) -> str:
     """Return an error's text on one line."""
     try:
         return " ".join(str(cause).split())[:LONGEST_MESSAGE]
@@ -108,7 +109,7 @@ def _message(cause: BaseException) -> str:
         return "no text"
 
 
-def _place(cause: BaseException) -> str:
+def _find_place(cause: BaseException) -> str:
     """Return the function of the user's in which an error was raised, as the beginning of a sentence."""
     trace, place = cause.__traceback__, ""
     while trace is not None:
@@ -120,7 +121,7 @@ def _place(cause: BaseException) -> str:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def _silence() -> Iterator[None]:
     """Keep what training warns of from the terminal: a finding says it."""
     log = logging.getLogger("neurosim")
     level = log.level

@@ -9,7 +9,7 @@ import numpy as np
 
 from neurosim.capture import Randomness, Reach
 from neurosim.checking import bench as benches
-from neurosim.checking.bench import ArrayTrainer, Bench, data, differing, trainer
+from neurosim.checking.bench import ArrayTrainer, Bench, list_differing, make_data, make_trainer
 from neurosim.checking.result import Outcome
 from neurosim.checking.subject import Subject
 from neurosim.errors import InputError, quoted
@@ -18,14 +18,14 @@ from neurosim.plasticity import Adam
 from neurosim.tasks import tasks
 from neurosim.training import Trainer
 
-SAID = ("name", "title", "citation")
+TEXTS = ("name", "title", "citation")
 FIELDS = ("error", "error_on_potential", "rate")  # of a teaching signal, (batch, *shape) each or None
 
 
 def names_itself(subject: Subject) -> Outcome:
     """A scheme has a name, a title and a citation, which tables and model files show."""
     pathway = subject.make()
-    empty = [name for name in SAID if not isinstance(getattr(pathway, name, None), str) or not getattr(pathway, name).strip()]
+    empty = [name for name in TEXTS if not isinstance(getattr(pathway, name, None), str) or not getattr(pathway, name).strip()]
     if empty:
         return Outcome("a name, a title and a citation", f"no {', '.join(empty)}", f"{empty[0]} is no text: set it on the class")
     return Outcome("a name, a title and a citation", "there")
@@ -36,15 +36,15 @@ class Watch:
 
     def __init__(self, bench: Bench) -> None:
         self.reach = Reach([bench.network, bench.pathway])
-        self.arrays = {**_by_name(bench), **_of_sweep(bench), "target": bench.target}
+        self.arrays = {**_list_values(bench), **_list_activity(bench), "target": bench.target}
         known = {id(value) for value in self.arrays.values()}
-        self.arrays |= {name: value for name, value in held_arrays(self.reach).items() if id(value) not in known}
+        self.arrays |= {name: value for name, value in collect_arrays(self.reach).items() if id(value) not in known}
         self.copies = {name: np.array(value) for name, value in self.arrays.items()}
         self.randomness = Randomness(self.reach.values())
 
     def change(self) -> str:
         """Return in words what changed since, or an empty text."""
-        changed = differing(self.copies, self.arrays)
+        changed = list_differing(self.copies, self.arrays)
         if changed:
             return f"changes {sorted(changed)[0]}"
         drawn = self.randomness.drawn_from()
@@ -54,7 +54,7 @@ class Watch:
         return f"changes {name}" if name is not None else ""
 
 
-def held_arrays(reach: Reach) -> dict[str, Any]:
+def collect_arrays(reach: Reach) -> dict[str, Any]:
     """Return every array that is an attribute or an item of what was looked into, by its place in words."""
     return {
         f"{name!r} of {owner}" if isinstance(noted, dict) else f"item {name} of {owner}": value
@@ -64,12 +64,12 @@ def held_arrays(reach: Reach) -> dict[str, Any]:
     }
 
 
-def _by_name(bench: Bench) -> dict[str, Any]:
+def _list_values(bench: Bench) -> dict[str, Any]:
     groups = (bench.network.parameters(), bench.network.memory(), bench.pathway.parameters(), bench.pathway.memory())
     return {name: value for group in groups for name, value in group.items()}
 
 
-def _of_sweep(bench: Bench) -> dict[str, Any]:
+def _list_activity(bench: Bench) -> dict[str, Any]:
     return {
         f"{field} of {name} in the sweep": value
         for name, activity in bench.sweep.activity.items()
@@ -78,12 +78,12 @@ def _of_sweep(bench: Bench) -> dict[str, Any]:
     }
 
 
-def _pure(subject: Subject, call: Callable[[Bench], Any], name: str) -> Outcome:
+def _watch(subject: Subject, call: Callable[[Bench], Any], name: str) -> Outcome:
     """Return whether a second call changes nothing; the first may fill what is made when it is first needed."""
     bench = Bench(subject.make)
     arrays = Watch(bench)
     call(bench)
-    first = differing(arrays.copies, arrays.arrays)
+    first = list_differing(arrays.copies, arrays.arrays)
     watch = Watch(bench)
     call(bench)
     change = f"changes {sorted(first)[0]}" if first else watch.change()
@@ -94,7 +94,7 @@ def _pure(subject: Subject, call: Callable[[Bench], Any], name: str) -> Outcome:
 
 
 def teach_is_pure(subject: Subject) -> Outcome:
-    return _pure(subject, lambda bench: bench.pathway.teach(bench.sweep, bench.target, bench.draws), "teach")
+    return _watch(subject, lambda bench: bench.pathway.teach(bench.sweep, bench.target, bench.draws), "teach")
 
 
 def adapt_is_pure(subject: Subject) -> Outcome:
@@ -102,7 +102,7 @@ def adapt_is_pure(subject: Subject) -> Outcome:
         teaching = bench.pathway.teach(bench.sweep, bench.target, bench.draws)
         bench.pathway.adapt(bench.sweep, bench.target, teaching, bench.draws)
 
-    return _pure(subject, adapt, "adapt")
+    return _watch(subject, adapt, "adapt")
 
 
 def reading_is_pure(subject: Subject) -> Outcome:
@@ -111,7 +111,7 @@ def reading_is_pure(subject: Subject) -> Outcome:
         bench.pathway.scores(bench.sweep)
         bench.pathway.loss(bench.sweep, bench.target)
 
-    return _pure(subject, read, "signals, scores and loss")
+    return _watch(subject, read, "signals, scores and loss")
 
 
 def forward_never_learns(subject: Subject) -> Outcome:
@@ -126,7 +126,7 @@ def forward_never_learns(subject: Subject) -> Outcome:
     }
     for name, call in calls.items():
         call()
-        changed = differing(network.parameters(), bench.network.parameters())
+        changed = list_differing(network.parameters(), bench.network.parameters())
         if changed:
             change = f"{name} changes {sorted(changed)[0]}"
             return Outcome(expected, change, f"{change}: forward weights change in the commit only")
@@ -136,8 +136,8 @@ def forward_never_learns(subject: Subject) -> Outcome:
 def teach_repeats(subject: Subject) -> Outcome:
     """The same sweep, target and draws are answered by the same bits."""
     bench = Bench(subject.make)
-    first, second = bench.errors(), bench.errors()
-    changed = differing(first, second)
+    first, second = bench.list_errors(), bench.list_errors()
+    changed = list_differing(first, second)
     if changed:
         name = sorted(changed)[0]
         why = f"teach answers the same sweep differently each time (first at {name}): draw from the step's draws"
@@ -150,20 +150,20 @@ def proposals_fit(subject: Subject) -> Outcome:
     expected = "the right shapes and types"
     bench = Bench(subject.make, dtype="float32")
     teaching = bench.pathway.teach(bench.sweep, bench.target, bench.draws)
-    why = _misfit_of_teaching(bench, teaching)
+    why = _explain_teaching(bench, teaching)
     if not why:
         deltas, states = bench.network.propose(bench.sweep, teaching)
         changes = bench.pathway.adapt(bench.sweep, bench.target, teaching, bench.draws)
         why = (
-            _misfit("propose", deltas, bench.network.parameters())
-            or _misfit("propose", states, bench.network.memory())
-            or _misfit("adapt", changes, bench.pathway.parameters())
+            _explain_changes("propose", deltas, bench.network.parameters())
+            or _explain_changes("propose", states, bench.network.memory())
+            or _explain_changes("adapt", changes, bench.pathway.parameters())
             or ("" if deltas else "no projection is proposed a change: a scheme that proposes nothing cannot learn")
         )
     return Outcome(expected, "they do not fit" if why else "they fit", why)
 
 
-def _misfit_of_teaching(bench: Bench, teaching: Any) -> str:
+def _explain_teaching(bench: Bench, teaching: Any) -> str:
     if not isinstance(teaching, dict):
         return f"teach returns {quoted(teaching)}: expected a dictionary, population -> Teaching"
     for name, signal in teaching.items():
@@ -174,25 +174,25 @@ def _misfit_of_teaching(bench: Bench, teaching: Any) -> str:
         like = bench.sweep.rate[name]
         for field in FIELDS:
             value = getattr(signal, field, None)
-            why = "" if value is None else _unlike(f"teach: {field} of {name}", value, like)
+            why = "" if value is None else _explain_array(f"teach: {field} of {name}", value, like)
             if why:
                 return why
     return ""
 
 
-def _misfit(call: str, changes: Any, known: Mapping[str, Any]) -> str:
+def _explain_changes(call: str, changes: Any, known: Mapping[str, Any]) -> str:
     if not isinstance(changes, dict):
         return f"{call} returns {quoted(changes)}: expected a dictionary, parameter -> change"
     for name, value in changes.items():
         if name not in known:
             return f"{call}: {quoted(name)} is no parameter: expected one of {', '.join(known) or '(none)'}"
-        why = _unlike(f"{call}: {name}", value, known[name])
+        why = _explain_array(f"{call}: {name}", value, known[name])
         if why:
             return why
     return ""
 
 
-def _unlike(what: str, value: Any, like: Any) -> str:
+def _explain_array(what: str, value: Any, like: Any) -> str:
     shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
     if shape != like.shape:
         return f"{what} has shape {shape}: expected {like.shape}"
@@ -220,24 +220,24 @@ BUILD = "draw in build with generator(seed, name), and keep nothing outside the 
 
 def runs_repeat(subject: Subject) -> Outcome:
     """Two runs of one seed are bit-identical."""
-    runs = [trainer(subject.make, Adam(2e-3), dtype="float32", kind=ArrayTrainer) for _ in range(2)]
+    runs = [make_trainer(subject.make, Adam(2e-3), dtype="float32", kind=ArrayTrainer) for _ in range(2)]
     for run in runs:
-        run.run_epoch(data())
-    return _same_state("two runs of one seed are the same", runs[0], runs[1], BUILD)
+        run.run_epoch(make_data())
+    return _compare_states("two runs of one seed are the same", runs[0], runs[1], BUILD)
 
 
 def resume_repeats(subject: Subject) -> Outcome:
     """A run that is stopped and resumed from its state is bit-identical to one that was not stopped."""
-    whole, first, resumed = (trainer(subject.make, Adam(2e-3), dtype="float32", epochs=3) for _ in range(3))
-    whole.fit(data())
-    first.run_epoch(data())
+    whole, first, resumed = (make_trainer(subject.make, Adam(2e-3), dtype="float32", epochs=3) for _ in range(3))
+    whole.fit(make_data())
+    first.run_epoch(make_data())
     resumed.restore(first.state())
-    resumed.fit(data())
-    return _same_state("a resumed run is the same", whole, resumed, "return by memory() every array that outlives a step")
+    resumed.fit(make_data())
+    return _compare_states("a resumed run is the same", whole, resumed, "return by memory() every array that outlives a step")
 
 
-def _same_state(expected: str, one: Trainer, other: Trainer, advice: str) -> Outcome:
-    changed = differing(one.state(), other.state())
+def _compare_states(expected: str, one: Trainer, other: Trainer, advice: str) -> Outcome:
+    changed = list_differing(one.state(), other.state())
     if not changed:
         return Outcome(expected, "bit-identical")
     name = sorted(changed)[0]
@@ -250,19 +250,19 @@ def does_tasks(subject: Subject) -> Outcome:
     done, refused = [], []
     for name, task in tasks().items():
         try:
-            made = benches.trainer_of_task(subject.make, task, Adam(2e-3))
+            made = benches.make_task_trainer(subject.make, task, Adam(2e-3))
         except InputError as reason:
             if "\n" in str(reason) or not str(reason):
                 return Outcome(expected, "no line", f"task {name} is refused by {quoted(str(reason))}: expected one line of text")
             refused.append(name)
             continue
-        samples = benches.data_for(task)
+        samples = benches.make_data_for(task)
         made.run_epoch(samples)
         made.pathway.calibrate((made.network.sweep(x), made.targets(samples.train)) for x in [samples.train.x])
         ends = made.evaluate(samples.train)
         if not np.isfinite([ends.loss, ends.error]).all():
-            found = f"loss {ends.loss}, error {ends.error}"
-            return Outcome(expected, f"{name}: {found}", f"task {name}: {found}: expected finite numbers")
+            ends_at = f"loss {ends.loss}, error {ends.error}"
+            return Outcome(expected, f"{name}: {ends_at}", f"task {name}: {ends_at}: expected finite numbers")
         done.append(name)
     measured = ", ".join(done) + (f"; refused: {', '.join(refused)}" if refused else "")
     return Outcome(expected, measured, "" if done else "no task can be done with it: expected one at least")

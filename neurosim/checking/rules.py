@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from neurosim.capture import Randomness, Reach
-from neurosim.checking.bench import ArrayTrainer, data, differing
-from neurosim.checking.capturing import ATOL, RTOL, refusal
-from neurosim.checking.contract import held_arrays
+from neurosim.checking.bench import ArrayTrainer, list_differing, make_data
+from neurosim.checking.capturing import ATOL, RTOL, explain_refusal
+from neurosim.checking.contract import collect_arrays
 from neurosim.checking.result import Outcome
 from neurosim.checking.subject import Subject
 from neurosim.errors import InputError, quoted
@@ -23,7 +23,7 @@ BATCH, PRE, POST = 8, 5, 4
 MOVED = 1e-4  # at least, of some weight in an epoch
 
 
-def trainer(
+def make_trainer(
     rule: Rule, *, dtype: str = "float64", connectivity: str = "all_to_all", kind: type[Trainer] = Trainer, epochs: int = 1
 ) -> Trainer:
     """Return a trainer joined to its data, under back-propagation, whose first projection learns by ``rule``."""
@@ -32,7 +32,7 @@ def trainer(
     hidden = Projection("x", "hidden", rule=rule, connectivity=connectivity, initial=initial)
     network = Network(populations, [hidden, Projection("hidden", "output")], seed=3, dtype=dtype)
     made = kind(network, pathway("backprop"), SGD(0.05), epochs=epochs, batch=16, seed=1)
-    made.check(data())
+    made.check(make_data())
     network.projections["x__hidden"].parameters["b"] += 0.1  # a bias of zero hides what multiplies it
     return made
 
@@ -88,12 +88,12 @@ def delta_is_pure(subject: Subject) -> Outcome:
     bench = Bench(subject)
     before = {name: np.array(value) for name, value in bench.arrays().items()}
     reach = Reach([bench.rule])
-    held = held_arrays(reach)
+    held = collect_arrays(reach)
     copies = {name: value.copy() for name, value in held.items()}
     randomness = Randomness(reach.values())
     first, second = _values(bench.delta()), _values(bench.delta())
-    changed = differing(before, bench.arrays()) or differing(copies, held)
-    drawn, attribute, answers = randomness.drawn_from(), reach.difference(), differing(first, second)
+    changed = list_differing(before, bench.arrays()) or list_differing(copies, held)
+    drawn, attribute, answers = randomness.drawn_from(), reach.difference(), list_differing(first, second)
     change = ""
     if changed:
         change = f"changes {sorted(changed)[0]}"
@@ -174,9 +174,9 @@ def synapse_is_local(subject: Subject) -> Outcome:
 
 def weights_move(subject: Subject) -> Outcome:
     """In an epoch of training the rule changes some weight."""
-    made = trainer(subject.make(), kind=ArrayTrainer)
+    made = make_trainer(subject.make(), kind=ArrayTrainer)
     before = made.network.projections["x__hidden"].w.copy()
-    made.run_epoch(data())
+    made.run_epoch(make_data())
     moved = float(np.abs(made.network.projections["x__hidden"].w - before).max())
     why = "" if moved > MOVED else f"no weight moves by more than {MOVED} in an epoch: the rule proposes next to nothing"
     return Outcome("weights move", f"by up to {moved:.2g}", why)
@@ -184,31 +184,32 @@ def weights_move(subject: Subject) -> Outcome:
 
 def step_is_captured(subject: Subject) -> Outcome:
     """What cannot be captured runs all the same, as array code: no failure, but slower, and worth knowing."""
-    reason = refusal(trainer(subject.make()))
+    reason = explain_refusal(make_trainer(subject.make()))
     return Outcome("captured, or array code", f"array code: {reason}" if reason else "captured")
 
 
 def array_code_agrees(subject: Subject) -> Outcome:
-    return _agreeing(subject, "all_to_all", "float64", RTOL, ATOL)
+    return _compare_codes(subject, "all_to_all", "float64", RTOL, ATOL)
 
 
 def array_code_agrees_float32(subject: Subject) -> Outcome:
-    return _agreeing(subject, "all_to_all", "float32", 1e-4, 1e-6)
+    return _compare_codes(subject, "all_to_all", "float32", 1e-4, 1e-6)
 
 
 def array_code_agrees_one_to_one(subject: Subject) -> Outcome:
     """A rule that is not for such projections says so in one line."""
     try:
-        return _agreeing(subject, "one_to_one", "float64", RTOL, ATOL)
+        return _compare_codes(subject, "one_to_one", "float64", RTOL, ATOL)
     except InputError as refused:
         return Outcome("array code's numbers", f"refused: {refused}")
 
 
-def _agreeing(subject: Subject, wiring: str, dtype: str, rtol: float, atol: float) -> Outcome:
+def _compare_codes(subject: Subject, wiring: str, dtype: str, rtol: float, atol: float) -> Outcome:
     expected = "array code's numbers"
-    captured, plain = (trainer(subject.make(), dtype=dtype, connectivity=wiring, kind=kind) for kind in (Trainer, ArrayTrainer))
+    options: dict[str, Any] = {"dtype": dtype, "connectivity": wiring}
+    captured, plain = (make_trainer(subject.make(), kind=kind, **options) for kind in (Trainer, ArrayTrainer))
     for made in (captured, plain):
-        made.run_epoch(data())
+        made.run_epoch(make_data())
     largest = 0.0
     for name, value in plain.state().items():
         other = captured.state()[name]
@@ -221,14 +222,14 @@ def _agreeing(subject: Subject, wiring: str, dtype: str, rtol: float, atol: floa
 
 def resume_repeats(subject: Subject) -> Outcome:
     """A run that is stopped and resumed from its state is bit-identical to one that was not stopped."""
-    whole, first, resumed = (trainer(subject.make(), epochs=3) for _ in range(3))
+    whole, first, resumed = (make_trainer(subject.make(), epochs=3) for _ in range(3))
     for _ in range(3):
-        whole.run_epoch(data())
-    first.run_epoch(data())
+        whole.run_epoch(make_data())
+    first.run_epoch(make_data())
     resumed.restore(first.state())
     for _ in range(2):
-        resumed.run_epoch(data())
-    changed = differing(whole.state(), resumed.state())
+        resumed.run_epoch(make_data())
+    changed = list_differing(whole.state(), resumed.state())
     if changed:
         name = sorted(changed)[0]
         why = f"{len(changed)} arrays differ, the first {name}: keep what outlives a batch in the state that initial_state names"

@@ -20,26 +20,26 @@ from neurosim.plasticity import Adam
 from neurosim.training import Trainer
 
 
-def scaled(signal: Teaching, factor: float) -> Teaching:
+def scale(signal: Teaching, factor: float) -> Teaching:
     """Return a teaching signal with its errors times ``factor``."""
     error, inner = signal.error, signal.error_on_potential
     return dataclasses.replace(signal, error=error * factor, error_on_potential=None if inner is None else inner * factor)
 
 
-def scaled_teach(teach: Callable[..., Any], output: str, at_output: bool, factor: float) -> Callable[..., Any]:
+def scale_teach(teach: Callable[..., Any], output: str, at_output: bool, factor: float) -> Callable[..., Any]:
     """Return ``teach`` with the errors of the output (``at_output``), or of all other populations, times ``factor``."""
 
     def changed(sweep: Any, target: Any, draws: Any) -> Any:
         teaching = copy.copy(teach(sweep, target, draws))  # a scheme may hand itself more than a plain dictionary
         for name, signal in teaching.items():
             if signal.error is not None and (name == output) == at_output:
-                teaching[name] = scaled(signal, factor)
+                teaching[name] = scale(signal, factor)
         return teaching
 
     return changed
 
 
-def scaled_adapt(adapt: Callable[..., Any], factor: float) -> Callable[..., Any]:
+def scale_adapt(adapt: Callable[..., Any], factor: float) -> Callable[..., Any]:
     """Return ``adapt`` with its proposals times ``factor``."""
 
     def changed(sweep: Any, target: Any, teaching: Any, draws: Any) -> Any:
@@ -54,7 +54,7 @@ SAMPLES, INPUTS, CLASSES, EPOCHS, BATCH = 256, 10, 4, 20, 32
 CLEARLY = 0.7  # of the loss: feedback at random learns as well with its sign turned, give or take a fifth
 
 
-def task() -> DataSet:
+def make_samples() -> DataSet:
     """Return samples whose class is two exclusive ors of signs: without hidden populations that learn, two in three are missed."""
     draw = np.random.default_rng(0)
     x = draw.normal(size=(SAMPLES, INPUTS))
@@ -64,17 +64,17 @@ def task() -> DataSet:
 
 TURNED: Mapping[str, Callable[[FeedbackPathway, str], None]] = {
     "": lambda pathway, output: None,
-    "hidden": lambda pathway, output: setattr(pathway, "teach", scaled_teach(pathway.teach, output, False, -1.0)),
-    "output": lambda pathway, output: setattr(pathway, "teach", scaled_teach(pathway.teach, output, True, -1.0)),
-    "adapt": lambda pathway, output: setattr(pathway, "adapt", scaled_adapt(pathway.adapt, -1.0)),
+    "hidden": lambda pathway, output: setattr(pathway, "teach", scale_teach(pathway.teach, output, False, -1.0)),
+    "output": lambda pathway, output: setattr(pathway, "teach", scale_teach(pathway.teach, output, True, -1.0)),
+    "adapt": lambda pathway, output: setattr(pathway, "adapt", scale_adapt(pathway.adapt, -1.0)),
 }
 WORDS = {"hidden": "errors of hidden populations point", "output": "the output's error points", "adapt": "what adapt proposes goes"}
 
 
-def trained_loss(subject: Subject, turned: str) -> float:
+def measure_loss(subject: Subject, turned: str) -> float:
     """Return the loss after some epochs with one of ``TURNED``; infinite where training diverged."""
     network = Network.layered((INPUTS,), (24, 16), CLASSES, transfer="tanh", seed=0)
-    pathway, samples = subject.make(), task()
+    pathway, samples = subject.make(), make_samples()
     made = Trainer(network, pathway, Adam(0.01), epochs=EPOCHS, batch=BATCH, seed=0)  # any size of error: Adam scales it
     made.check(samples)
     TURNED[turned](pathway, network.output)
@@ -96,8 +96,8 @@ def signs_point_up(subject: Subject) -> Outcome:
     kinds = {"output" if name == bench.network.output else "hidden" for name in taught}
     if bench.pathway.adapt(bench.sweep, bench.target, teaching, bench.draws):
         kinds.add("adapt")
-    loss = trained_loss(subject, "")
-    others = {kind: trained_loss(subject, kind) for kind in WORDS if kind in kinds}
+    loss = measure_loss(subject, "")
+    others = {kind: measure_loss(subject, kind) for kind in WORDS if kind in kinds}
     if not others:
         return Outcome(expected, "no signal")
     measured = f"loss {loss:.2f}; turned: " + ", ".join(f"{kind} {value:.2f}" for kind, value in others.items())

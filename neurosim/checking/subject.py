@@ -28,7 +28,7 @@ class Subject:
     make: Callable[[], Any]
 
 
-def subjects(what: Any, options: Mapping[str, Any]) -> list[Subject]:
+def list_subjects(what: Any, options: Mapping[str, Any]) -> list[Subject]:
     """Return what is to be checked, one for each variant; with ``options``, only the variant that they select.
 
     Raises
@@ -37,10 +37,10 @@ def subjects(what: Any, options: Mapping[str, Any]) -> list[Subject]:
         It is neither a scheme nor a rule, is a pathway that teaches a network already, or is an object and has options.
     """
     if isinstance(what, str):
-        what = _named(what)
+        what = _find(what)
     if isinstance(what, FeedbackPathway | Rule):
-        return [_of_object(what, options)]
-    kind = _kind(what, options)
+        return [_take_object(what, options)]
+    kind = _tell_kind(what, options)
     title = _title(kind, what)
     listed = getattr(what, "variants", ()) if kind == "scheme" and not options else ()
     variants = listed if isinstance(listed, tuple | list) and listed and all(isinstance(v, Mapping) for v in listed) else (options,)
@@ -61,7 +61,7 @@ def _make(what: Callable[..., Any], options: Mapping[str, Any]) -> Any:
     return what(**copy.deepcopy(dict(options)))
 
 
-def _named(text: str) -> Any:
+def _find(text: str) -> Any:
     """Return the class of a shipped scheme or rule, or what makes the rule of an equation."""
     if "=" in text:
         make = functools.partial(PlasticityRule, text)
@@ -77,7 +77,7 @@ def _named(text: str) -> Any:
     return shipped[text]
 
 
-def _of_object(what: Any, options: Mapping[str, Any]) -> Subject:
+def _take_object(what: Any, options: Mapping[str, Any]) -> Subject:
     kind = "scheme" if isinstance(what, FeedbackPathway) else "rule"
     title = _title(kind, type(what))
     given = f"check: {title}: an object was given with {in_words(options)}"
@@ -87,7 +87,7 @@ def _of_object(what: Any, options: Mapping[str, Any]) -> Subject:
     return Subject(kind, title, "its options", functools.partial(copy.deepcopy, what))
 
 
-def _kind(what: Any, options: Mapping[str, Any]) -> str:
+def _tell_kind(what: Any, options: Mapping[str, Any]) -> str:
     """Return ``scheme`` or ``rule``."""
     if inspect.isclass(what):
         if issubclass(what, FeedbackPathway):

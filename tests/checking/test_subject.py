@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import neurosim
-from neurosim.checking.subject import subjects
+from neurosim.checking.subject import list_subjects
 from neurosim.errors import InputError
 from neurosim.feedback import FeedbackPathway, pathway, pathways
 from neurosim.network import Network
@@ -28,26 +28,26 @@ def test_one_line_says_that_something_is_no_scheme(what):
 @settings(max_examples=30, deadline=None)
 def test_whatever_is_no_scheme_is_refused_in_one_line(what):
     with pytest.raises(InputError, match=r"\Acheck: [^\n]*\Z"):
-        subjects(what, {})
+        list_subjects(what, {})
 
 
 @given(text=st.text(max_size=30).map(lambda text: f"dw = {text}"))
 def test_a_text_with_an_equals_sign_is_taken_for_an_equation(text):
-    (subject,) = subjects(text, {})
+    (subject,) = list_subjects(text, {})
     assert subject.kind == "rule"
 
 
 def test_without_options_every_variant_is_checked_and_with_options_one():
     scheme = pathways()["hsic_bottleneck"]
-    assert [subject.variant for subject in subjects(scheme, {})][:2] == ["no options", "output='units'"]
-    assert [subject.variant for subject in subjects(scheme, {"beta": 3.0})] == ["beta=3.0"]
-    assert subjects(scheme, {"beta": 3.0})[0].make().beta == 3.0
+    assert [subject.variant for subject in list_subjects(scheme, {})][:2] == ["no options", "output='units'"]
+    assert [subject.variant for subject in list_subjects(scheme, {"beta": 3.0})] == ["beta=3.0"]
+    assert list_subjects(scheme, {"beta": 3.0})[0].make().beta == 3.0
 
 
 def test_an_object_is_checked_as_it_is_and_left_alone():
     scheme = pathway("difference_target_propagation", noise=0.1)
     scheme.step = 0.25
-    (subject,) = subjects(scheme, {})
+    (subject,) = list_subjects(scheme, {})
     first, second = subject.make(), subject.make()
     assert first is not second and first is not scheme
     assert (first.noise, first.step) == (0.1, 0.25)
@@ -68,8 +68,8 @@ def test_an_object_takes_no_options():
 
 
 def test_what_makes_a_rule_or_a_scheme_stands_for_it():
-    assert subjects(hebbian, {"eta": 0.5})[0].make().describe() == hebbian(eta=0.5).describe()
-    assert subjects(functools.partial(pathway, "backprop"), {})[0].kind == "scheme"
+    assert list_subjects(hebbian, {"eta": 0.5})[0].make().describe() == hebbian(eta=0.5).describe()
+    assert list_subjects(functools.partial(pathway, "backprop"), {})[0].kind == "scheme"
 
 
 def test_an_option_that_is_unknown_is_a_finding():

@@ -14,7 +14,7 @@ from unittest import mock
 
 import pytest
 
-from neurosim.checking.signs import scaled_adapt, scaled_teach
+from neurosim.checking.signs import scale_adapt, scale_teach
 from neurosim.feedback import FeedbackPathway, pathways
 
 REFERENCE = Path(__file__).parents[1] / "reference"
@@ -27,11 +27,11 @@ def reference(scheme: str) -> Path:
 
 
 def spoiled_teach(original: Callable, at_output: bool, factor: float) -> Callable:
-    return lambda self, *args: scaled_teach(functools.partial(original, self), self.network.output, at_output, factor)(*args)
+    return lambda self, *args: scale_teach(functools.partial(original, self), self.network.output, at_output, factor)(*args)
 
 
 def spoiled_adapt(original: Callable, factor: float) -> Callable:
-    return lambda self, *args: scaled_adapt(functools.partial(original, self), factor)(*args)
+    return lambda self, *args: scale_adapt(functools.partial(original, self), factor)(*args)
 
 
 def mutants(scheme: type[FeedbackPathway]) -> dict[str, dict[str, Callable]]:

@@ -3,13 +3,13 @@
 import pytest
 
 from neurosim.checking.checking import SCHEME, measure
-from neurosim.checking.subject import subjects
+from neurosim.checking.subject import list_subjects
 from neurosim.feedback import pathways
 
 CASES = [
     pytest.param(subject, id=f"{scheme.name}-{'-'.join(map(str, options.values())) or 'default'}")
     for scheme in pathways().values()
-    for subject, options in zip(subjects(scheme, {}), scheme.variants, strict=True)
+    for subject, options in zip(list_subjects(scheme, {}), scheme.variants, strict=True)
 ]
 NOT_CAPTURED = [("scheme 'synthetic_gradients'", "p_update=0.5")]  # whether a population learns is decided on the host, at random
 

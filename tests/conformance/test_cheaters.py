@@ -5,7 +5,7 @@ import pytest
 
 import neurosim
 from neurosim.checking.checking import measure
-from neurosim.checking.subject import subjects
+from neurosim.checking.subject import list_subjects
 from neurosim.feedback import Claims, FeedbackPathway
 from neurosim.feedback.direct_feedback_alignment import DirectFeedbackAlignment
 from neurosim.feedback.feedback_alignment import FeedbackAlignment
@@ -270,7 +270,7 @@ CHEATERS = [
 
 def claimed_and_measured(scheme, name):
     """Return both as text, and whether the public check passed the claim."""
-    found = measure(*subjects(scheme(), {}), "claims", name)
+    found = measure(*list_subjects(scheme(), {}), "claims", name)
     return found.outcome.claimed, found.outcome.measured, found.passed
 
 

@@ -5,10 +5,10 @@ import logging
 import numpy as np
 import pytest
 
-from neurosim.checking.bench import ArrayTrainer, data
+from neurosim.checking.bench import ArrayTrainer, make_data
 from neurosim.checking.checking import RULE, measure
-from neurosim.checking.rules import trainer
-from neurosim.checking.subject import subjects
+from neurosim.checking.rules import make_trainer
+from neurosim.checking.subject import list_subjects
 from neurosim.plasticity import PlasticityRule, rules
 
 EQUATIONS = [
@@ -38,8 +38,9 @@ BIASES = [
     ("dw = -0.1 * w", {"bias": "db = -0.1 * b + eta * int(rate_post > 0) - 0.01", "eta": 0.3}),
     ("dw = rate_pre", {"bias": "db = error_post * b"}),
 ]
-CASES = [pytest.param(subject, id=name) for name, make in rules().items() for subject in subjects(make, {})] + [
-    pytest.param(*subjects(text, options), id="; ".join([text, options.get("bias", "")])) for text, options in EQUATIONS + BIASES
+CASES = [pytest.param(subject, id=name) for name, make in rules().items() for subject in list_subjects(make, {})] + [
+    pytest.param(*list_subjects(text, options), id="; ".join([text, options.get("bias", "")]))
+    for text, options in EQUATIONS + BIASES
 ]
 PROPERTIES = [(group, name) for group, properties in RULE.items() for name in properties]
 
@@ -64,18 +65,18 @@ def test_every_rule_is_local_but_the_one_that_says_it_is_not(subject):
 
 @pytest.mark.parametrize(("text", "constants"), EQUATIONS)
 def test_an_equation_learns_one_to_one(text, constants):
-    (subject,) = subjects(text, constants)
-    made = trainer(subject.make(), connectivity="one_to_one", kind=ArrayTrainer)
+    (subject,) = list_subjects(text, constants)
+    made = make_trainer(subject.make(), connectivity="one_to_one", kind=ArrayTrainer)
     before = made.network.projections["x__hidden"].w.copy()
-    made.run_epoch(data())
+    made.run_epoch(make_data())
     assert np.abs(made.network.projections["x__hidden"].w - before).max() > 1e-4
     assert measure(subject, "capture", "array_code_agrees_one_to_one").outcome.measured.startswith("the same")
 
 
 @pytest.mark.parametrize("text", ["dw = rate_post * rate_pre - w", "dw = int(rate_pre > 0) * rate_post", "dw = rate_pre"])
 def test_a_proposal_has_the_weights_type(text):
-    made = trainer(PlasticityRule(text), dtype="float32")
-    made.run_epoch(data())
+    made = make_trainer(PlasticityRule(text), dtype="float32")
+    made.run_epoch(make_data())
     assert made.network.projections["x__hidden"].w.dtype == np.float32
 
 
@@ -83,9 +84,9 @@ def test_a_rule_synapse_by_synapse_runs_as_array_code_and_says_why(caplog):
     """It reads one sample after another, which has no place in a captured step."""
 
     def trained(text, **options):
-        made = trainer(PlasticityRule(text, **options))
+        made = make_trainer(PlasticityRule(text, **options))
         before = made.network.projections["x__hidden"].w.copy()
-        made.run_epoch(data())
+        made.run_epoch(make_data())
         return made, before
 
     with caplog.at_level(logging.WARNING):
