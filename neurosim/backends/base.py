@@ -290,6 +290,12 @@ class Backend(abc.ABC):
         getattr(self, f"{name}_into")(*arrays, *constants, out)
         return out
 
+    def full(self, shape: tuple[int, ...], dtype: Any, value: float, beside: Any) -> Array:
+        """Return an array of one ``value``; ``beside`` is one it will be used with, which in a recorded step is of that step."""
+        if isinstance(beside, Recorded):
+            return Recorded(beside.graph, beside.graph.full(shape, dtype, value))
+        return self.zeros(shape, dtype) + np.dtype(dtype).type(value)
+
     def lasting(self, shape: tuple[int, ...], dtype: Any, beside: Array) -> Array:
         """Return zeros that outlive the step in which they are asked for; ``beside`` is an array they belong to."""
         zeros = self.zeros(shape, dtype)

@@ -187,8 +187,10 @@ class Network:
 
     # ------------------------------------------------------------------ activity
 
-    def fresh(self, batch: int) -> dict[str, Any]:
-        """Return the state in which a trial begins; empty where no neurons have a state and no projection has a delay.
+    def fresh(self, x: Any) -> dict[str, Any]:
+        """Return the state in which a trial of the inputs ``x``, (batch, ...), begins.
+
+        It is empty where no neurons have a state and no projection has a delay.
 
         ``population.variable`` -> the neurons' own, (batch, *shape)
         ``population@k`` -> what the population sent k ticks ago, (batch, *shape), at first 0
@@ -199,7 +201,7 @@ class Network:
             for variable, start in population.neurons.state().items()
         }
         starts |= {f"{name}@{k}": (self.populations[name].shape, 0.0) for name, n in self.delays.items() for k in range(1, n + 1)}
-        return {key: self.backend.zeros((batch, *shape), self.dtype) + start for key, (shape, start) in starts.items()}
+        return {key: self.backend.full((len(x), *shape), self.dtype, start, x) for key, (shape, start) in starts.items()}
 
     def sweep(
         self, x: Any, state: Mapping[str, Any] | None = None, *, training: bool = False, draws: Draws | None = None
@@ -213,7 +215,7 @@ class Network:
         if tuple(x.shape[1:]) != shape:
             raise ShapeError(f"input of shape {tuple(x.shape)}: expected (batch, {', '.join(map(str, shape))}); reshape the data")
         x = self.backend.asarray(x, self.dtype)
-        given = self.fresh(len(x)) if state is None else state
+        given = self.fresh(x) if state is None else state
         arrived = {p.name: given[f"{p.pre}@{p.delay}"] for p in self.projections.values() if p.delay}
         activity: dict[str, Activity] = {}
         for name, part in self._parts(x).items():

@@ -64,7 +64,7 @@ def loss_of(parameters, x, target, asked, horizon, delay, skip):
 @pytest.mark.parametrize("asked", [1, 3, TICKS])
 @pytest.mark.parametrize(("delay", "skip"), [(1, 2), (3, 1)])
 @pytest.mark.parametrize("captured", [True, False])
-def test_a_trial_s_change_is_minus_the_gradient(horizon, asked, delay, skip, captured, monkeypatch):
+def test_a_trial_s_change_is_minus_the_gradient(horizon, asked, delay, skip, captured, monkeypatch, caplog):
     """One step of plain gradient descent, full and truncated, against automatic differentiation."""
     network = recurrent(delay=delay, skip=skip)
     before = {name: value.copy() for name, value in network.parameters().items()}
@@ -75,6 +75,7 @@ def test_a_trial_s_change_is_minus_the_gradient(horizon, asked, delay, skip, cap
     clock = Clock(TICKS, asked)
     trainer = Trainer(network, scheme, SGD(1.0), clock=clock, encoder=Sequence(axis=1), epochs=1, batch=40, shuffle=False)
     trainer.fit(DATA)
+    assert not [r for r in caplog.records if "not captured" in r.getMessage()]
     gradients = grad(loss_of)(before, x, target, asked, horizon, delay, skip)
     assert set(gradients) == set(before)
     for name, value in network.parameters().items():
@@ -178,7 +179,7 @@ def test_delays_out_of_range(delay):
 
 
 @pytest.mark.parametrize("captured", [True, False])
-def test_two_inputs(captured, monkeypatch):
+def test_two_inputs(captured, monkeypatch, caplog):
     """Each takes its part of a sample; gradients against automatic differentiation."""
     x = X[:, 0, 0].astype(float)
     populations = [Population("left", 3), Population("right", 1), Population("hidden", 4, transfer="tanh")]
@@ -200,6 +201,7 @@ def test_two_inputs(captured, monkeypatch):
     part = X[:, 0, 0].copy()
     data = DataSet("two", Split(part, Y), Split(part[:0], Y[:0]), Split(part[:10], Y[:10]), 2, (4,))
     Trainer(network, pathway("backprop"), SGD(1.0), epochs=1, batch=40, shuffle=False).fit(data)
+    assert not [r for r in caplog.records if "not captured" in r.getMessage()]
     for name, gradient in grad(loss)(before).items():
         np.testing.assert_allclose(network.parameters()[name] - before[name], -gradient, rtol=1e-6, atol=1e-9)
 
@@ -252,7 +254,7 @@ def leaky(seed=1, loop=True):
 
 @pytest.mark.parametrize("horizon", [None, 1, 2, 4])
 @pytest.mark.parametrize("captured", [True, False])
-def test_the_gradient_through_a_state_is_exact(horizon, captured, monkeypatch):
+def test_the_gradient_through_a_state_is_exact(horizon, captured, monkeypatch, caplog):
     network = leaky()
     before = {name: value.copy() for name, value in network.parameters().items()}
     x, target = X.astype(float), np.eye(2)[Y]
@@ -276,6 +278,7 @@ def test_the_gradient_through_a_state_is_exact(horizon, captured, monkeypatch):
     scheme = pathway("backprop_through_time", horizon=horizon)
     options = {"clock": Clock(TICKS, 2), "encoder": Sequence(axis=1), "epochs": 1, "batch": 40, "shuffle": False}
     Trainer(network, scheme, SGD(1.0), **options).fit(DATA)
+    assert not [r for r in caplog.records if "not captured" in r.getMessage()]
     for name, gradient in grad(loss)(before).items():
         np.testing.assert_allclose(network.parameters()[name] - before[name], -gradient, rtol=1e-6, atol=1e-9, err_msg=name)
 
