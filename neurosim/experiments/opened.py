@@ -8,6 +8,7 @@ import numpy as np
 
 from neurosim.backends import Backend, DraftBackend, NumpyBackend
 from neurosim.datasets.registry import find
+from neurosim.datasets.user_files import is_path
 from neurosim.errors import InputError, RunFileError, quoted, require
 from neurosim.modelfile.building import build_network
 from neurosim.modelfile.model_file import ModelFile, validated
@@ -16,6 +17,8 @@ from neurosim.modelfile.schema import Data, NetworkTable, TaskChoice, Tasked
 from neurosim.network import Network
 from neurosim.runfile import Run
 from neurosim.tasks import Sizes
+
+DIGITS = 9  # of a number of neurons
 
 
 class OpenRun(Run):
@@ -43,7 +46,7 @@ class OpenRun(Run):
         data = validated(Data, contents.get("data", {}), f"{source}: data")
         table = validated(NetworkTable, contents.get("network", {}), f"{source}: network")
         task = validated(Tasked, {key: contents[key] for key in ("task",) if key in contents}, f"{source}: task").task
-        shape, targets = ((), 0) if data.arrays else _sizes(data.name, task)
+        shape, targets = ((), 0) if data.arrays else self._sizes(data, task)
         seed = int(self.attributes["seed"])
 
         def built(backend: Backend) -> tuple[Network, dict[str, np.ndarray]]:
@@ -60,11 +63,19 @@ class OpenRun(Run):
             raise RunFileError(f"run file {self.path}: {cause}") from cause
         return network
 
-
-def _sizes(name: str, task: TaskChoice) -> tuple[tuple[int, ...], int]:
-    """Return the shape of an input and the size of a target, by what is registered of the data set."""
-    entry = find(name)
-    return entry.shape, task.on(Sizes(entry.shape, entry.classes)).size
+    def _sizes(self, data: Data, task: TaskChoice) -> tuple[tuple[int, ...], int]:
+        """Return the shape of an input and the size of a target; a user's path in a stranger's file is never looked at."""
+        if not is_path(data.name):
+            entry = find(data.name)
+            return entry.shape, task.on(Sizes(entry.shape, entry.classes, entry.target_shape)).size
+        if "data_shape" not in self.attributes:
+            return (), 0  # of a trainer made in Python: its populations have their shapes
+        noted = [str(self.attributes.get(key, "")).split() for key in ("data_shape", "data_classes", "data_target_shape")]
+        known = all(number.isdecimal() and len(number) <= DIGITS for numbers in noted for number in numbers)
+        found = f"run file {self.path}: shape, classes and shape of targets of its data: {quoted(noted)}"
+        require(known and len(noted[1]) == 1, f"{found}: expected whole numbers; it is damaged", RunFileError)
+        shape, (classes,), target_shape = (tuple(map(int, numbers)) for numbers in noted)
+        return shape, task.on(Sizes(shape, classes, target_shape)).size
 
 
 def _fitting(name: str, array: np.ndarray, state: dict[str, np.ndarray]) -> np.ndarray:
