@@ -52,7 +52,7 @@ def normalisation(made, value):
 
 
 def curve(made, value):
-    made.network.populations["hidden1"].transfer = transfer(("tanh", "sigmoid", "linear")[int(3 * value) % 3])
+    made.network.populations["hidden1"].neurons = transfer(("tanh", "sigmoid", "linear")[int(3 * value) % 3])
 
 
 def own(made, value):
