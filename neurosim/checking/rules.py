@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,10 +18,24 @@ from neurosim.errors import InputError, quoted
 from neurosim.feedback import pathway
 from neurosim.network import Network, Population, Projection
 from neurosim.plasticity import SGD, Proposal, Rule, Synapses
+from neurosim.tasks import Classification
 from neurosim.training import Trainer
 
 BATCH, PRE, POST = 8, 5, 4
 MOVED = 1e-4  # at least, of some weight in an epoch
+
+
+class Praise(Classification):
+    """Brings all synapses the modulators of the given names: a reward for each class, whatever the network did."""
+
+    def __init__(self, size: int, *, names: frozenset[str]) -> None:
+        super().__init__(size)
+        self.names = names
+        self.modulators = tuple(sorted(names))  # type: ignore[misc]
+
+    def broadcast(self, outcome: Any) -> dict[str, Any]:
+        rewards = np.linspace(-0.5, 1.0, self.size, dtype=outcome.dtype)
+        return {name: (outcome * rewards).sum(axis=1) for name in self.modulators}
 
 
 def make_trainer(
@@ -31,7 +46,7 @@ def make_trainer(
     populations = [Population("x", 12), Population("hidden", size, transfer="tanh"), Population("output", 4, transfer="softmax")]
     hidden = Projection("x", "hidden", rule=rule, connectivity=connectivity, initial=initial)
     network = Network(populations, [hidden, Projection("hidden", "output")], seed=3, dtype=dtype)
-    made = kind(network, pathway("backprop"), SGD(0.05), epochs=epochs, batch=16, seed=1)
+    made = kind(network, pathway("backprop"), SGD(0.05), epochs=epochs, batch=16, seed=1, task=Praise(4, names=rule.modulators))
     made.check(make_data())
     network.projections["x__hidden"].parameters["b"] += 0.1  # a bias of zero hides what multiplies it
     return made
@@ -53,7 +68,9 @@ class Bench:
         for values in projection.parameters.values():
             values[...] = draw.normal(size=values.shape)
         state = {name: np.array(value) for name, value in projection.state.items()}
-        self.synapses = Synapses(network.backend, projection.connectivity, projection.w, projection.parameters["b"], state)
+        self.modulators = {name: draw.normal(size=BATCH).astype(dtype) for name in sorted(self.rule.modulators)}
+        w, b = projection.w, projection.parameters["b"]
+        self.synapses = Synapses(network.backend, projection.connectivity, w, b, state, self.modulators)
         for name, value in self.delta().state.items():  # as after a first batch: a state of zero hides what multiplies it
             state[name] = np.array(value)
 
@@ -140,7 +157,10 @@ def batch_is_averaged(subject: Subject) -> Outcome:
     """A batch in which every sample stands twice is answered as the batch is: the change does not grow with the batch."""
     bench = Bench(subject)
     once = _values(bench.delta())
-    twice = _values(bench.delta(*({name: np.concatenate([v, v]) for name, v in side.items()} for side in (bench.pre, bench.post))))
+    pre, post, modulators = (
+        {name: np.concatenate([value, value]) for name, value in side.items()} for side in (bench.pre, bench.post, bench.modulators)
+    )
+    twice = _values(bench.rule.delta(pre, post, dataclasses.replace(bench.synapses, modulators=modulators)))
     off = [name for name, value in once.items() if not np.allclose(twice[name], value, rtol=1e-6, atol=1e-9)]
     if off:
         why = f"{off[0]} of a batch in which every sample stands twice is another: average over the batch, do not sum"

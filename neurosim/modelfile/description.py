@@ -25,7 +25,7 @@ from neurosim.modelfile.alike import alike, plain_attributes, replaced
 from neurosim.modelfile.reading import Contents
 from neurosim.network import Network, Population, Projection
 from neurosim.neurons import BatchNormalisation, Transfer, neurons_by_name
-from neurosim.plasticity import PlasticityRule, Rule, Update, rules, updates
+from neurosim.plasticity import PlasticityRule, Rule, Update, chain, rules, updates
 from neurosim.tasks import Sizes, default, tasks
 from neurosim.training import Trainer
 
@@ -79,7 +79,7 @@ class _Describer:
 
     def _task(self, trainer: Trainer, data: DataSet) -> Contents:
         """Return the task, where it is not what the data are made for."""
-        table = self._named("task", trainer.task, tasks())
+        table = self._named("task", trainer.task_on(data), tasks())
         table.pop("size", None)
         return {} if table == {"name": default(Sizes.of(data))} else {"task": table}
 
@@ -116,7 +116,9 @@ class _Describer:
         where, connectivity = f"projection {projection.name}", projection.connectivity
         self._own(where, projection, Projection)
         self._own(f"{where}: connectivity", connectivity, connectivities().get(connectivity.name, Connectivity))
-        table = {"pre": projection.pre, "post": projection.post, "connectivity": connectivity.name}
+        table: Contents = {"pre": projection.pre, "post": projection.post, "connectivity": connectivity.name}
+        if projection.optimiser is not None:
+            table["optimiser"] = self._optimiser(chain(projection.optimiser).links)
         return table | {"initial": projection.initial, "bias": projection.bias, "rule": self._rule(where, projection.rule)}
 
     def _rule(self, where: str, rule: Rule | None) -> Any:

@@ -51,7 +51,7 @@ def alignments(network: Network, pathway: FeedbackPathway, x: Any, target: Any, 
     """
     sweep = network.sweep(x, training=pathway.training_sweep, draws=draws)
     outcome = pathway.task.outcome(network.backend, sweep[network.output], target, draws)
-    proposed, _ = network.propose(sweep, pathway.teach(sweep, outcome, draws))
+    proposed, _ = network.propose(sweep, pathway.teach(sweep, outcome, draws), pathway.task.broadcast(outcome))
     exact = exact_changes(pathway, sweep, outcome)
     keys = {name: f"{network.prefix}{name}.w" for name in network.projections}
     return {name: Alignment.of(proposed[key], exact[name]) for name, key in keys.items() if key in proposed}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import neurosim
-from neurosim.plasticity import PlasticityRule, Proposal, Rule, hebbian
+from neurosim.plasticity import PlasticityRule, Proposal, Rule, Start, hebbian
 
 
 class Hebb(Rule):
@@ -12,7 +12,7 @@ class Hebb(Rule):
 
     pre, post = frozenset({"rate"}), frozenset({"rate"})
 
-    def initial_state(self, shape):
+    def initial_state(self, shapes):
         return {}
 
     def change(self, pre, post, synapses):
@@ -30,8 +30,8 @@ class Hebb(Rule):
 class Trace(Hebb):
     """Good: with a trace of the presynaptic rate, kept as synaptic state."""
 
-    def initial_state(self, shape):
-        return {"trace": shape[:1]}
+    def initial_state(self, shapes):
+        return {"trace": Start(shapes.w[:1])}
 
     def delta(self, pre, post, synapses):
         trace = synapses.state["trace"] * 0.9 + pre["rate"].mean(axis=0)
@@ -79,8 +79,8 @@ class KeepsAnAttribute(Hebb):
 class WritesItsState(Hebb):
     """It changes the state that it is handed."""
 
-    def initial_state(self, shape):
-        return {"count": shape}
+    def initial_state(self, shapes):
+        return {"count": Start(shapes.w)}
 
     def delta(self, pre, post, synapses):
         synapses.state["count"][...] += 1
@@ -90,8 +90,8 @@ class WritesItsState(Hebb):
 class ForgetsItsState(Hebb):
     """It names a state that it never returns."""
 
-    def initial_state(self, shape):
-        return {"trace": shape}
+    def initial_state(self, shapes):
+        return {"trace": Start(shapes.w)}
 
 
 class Turned(Hebb):
