@@ -28,7 +28,7 @@ SOURCES = ("activity", "labels", "input", "responses", *TRANSPORT[1:])
 class Claims:
     """What a hidden population's update may depend on, within one step, the activity of the network held as it was.
 
-    Declared as data by every scheme, in every variant, and measured by ``tests/conformance/test_claims.py``.
+    Declared as data by every scheme, in every variant, and measured by ``neurosim.check``.
 
     weight_transport : which forward weights downstream of a hidden population reach its teaching signal: ``none``, only those of
         the ``output`` projection, only the next projection's (``one_hop``), or all of them (``full``)
