@@ -17,6 +17,7 @@ _HOMES = {
     "Population": "network",
     "Projection": "network",
     "Trainer": "training",
+    "check": "checking",
     "compare": "experiments.compare",
     "load": "datasets",
     "open_run": "experiments.opened",
