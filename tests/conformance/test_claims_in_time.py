@@ -6,6 +6,8 @@ The sweeps of a trial are frozen.  One tick's records and target are perturbed, 
 import numpy as np
 import pytest
 
+from neurosim.checking.checking import measure
+from neurosim.checking.subject import list_subjects
 from neurosim.errors import ShapeError
 from neurosim.feedback import Claims, FeedbackPathway, pathways
 from neurosim.network import Network, Population, Projection, Sweep
@@ -262,6 +264,9 @@ class Rounded(Stranger):
 @pytest.mark.parametrize(("scheme", "found"), [(Stranger, (False, False)), (Signs, (False, True)), (Rounded, (True, True))])
 def test_a_strangers_signs_are_found(scheme, found):
     assert measured_signs(scheme, {}) == found
+    (subject,) = list_subjects(scheme, {})
+    measured = {(False, False): "none", (False, True): "sign", (True, True): "full"}[found]
+    assert measure(subject, "claims", "weight_transport").outcome.measured == measured
 
 
 def test_claims_are_words_that_are_known():
