@@ -168,14 +168,14 @@ class ReadsWhileAdapting(pathways()["feedback_alignment"]):
     """Feedback alignment whose feedback moves to the forward weights, proposed as though it were learned."""
 
     def parameters(self):
-        return {f"feedback/{name}.w": w for name, w in self.feedback.items()}
+        return {f"feedback/{key}.w": p.w for key, link in self.networks.items() for p in link.projections.values()}
 
     def memory(self):
         return {}
 
     def adapt(self, sweep, target, teaching, draws):
         links = self.network.projections
-        return {f"feedback/{name}.w": links[name].w - w for name, w in self.feedback.items()}
+        return {name: links[name.split("/")[1][:-2]].w.T - w for name, w in self.parameters().items()}
 
 
 class TrainsInPlace(Backward):
