@@ -86,7 +86,7 @@ class ErrorFeedback(FeedbackPathway, abc.ABC):
         for key, link in self.networks.items():
             earlier, now = f"pathway|feedback/{key}.w", f"pathway|{link.prefix}{synapses(link).name}.w"
             if earlier in state and now not in state:
-                renewed[now] = reverse(renewed.pop(earlier), synapses(link).connectivity.name)
+                renewed[now] = reverse(state[earlier], synapses(link).connectivity.name)
         return renewed
 
 

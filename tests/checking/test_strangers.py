@@ -167,6 +167,8 @@ class DrawsFromItsGenerator(Backward):
 class ReadsWhileAdapting(pathways()["feedback_alignment"]):
     """Feedback alignment whose feedback moves to the forward weights, proposed as though it were learned."""
 
+    variants = ({},)
+
     def parameters(self):
         return {f"feedback/{key}.w": p.w for key, link in self.networks.items() for p in link.projections.values()}
 
