@@ -14,7 +14,7 @@ from neurosim.feedback import Claims, FeedbackPathway, pathway, pathways
 from neurosim.runfile import Run
 
 BASELINE = "backprop"
-TRAINED = ("data", "network", "stages")  # what decides a run's numbers, its seed aside
+TRAINED = ("data", "task", "clock", "encoder", "network", "stages")  # what decides a run's numbers, its seed aside
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def comparison_models(
     for row in rows or ():
         if row not in table.rows:
             raise UnknownNameError(f"{path.stem}: row", row, table.rows)
-    shared = {key: contents[key] for key in ("data", "task", "network", "record") if key in contents}
+    shared = {key: contents[key] for key in ("data", "task", "clock", "encoder", "network", "record") if key in contents}
     stages = {row: contents["rows"][row] | contents["training"] for row in rows or table.rows}
     return {row: ModelFile.of(row, shared | {"title": f"{row}: {table.title}", "stages": [s]}) for row, s in stages.items()}
 

@@ -12,7 +12,7 @@ from neurosim.errors import InputError, RunFileError, quoted, require
 from neurosim.modelfile.building import build_network
 from neurosim.modelfile.model_file import ModelFile, validated
 from neurosim.modelfile.reading import Contents, parsed
-from neurosim.modelfile.schema import Data, NetworkTable, TaskChoice, Tasked
+from neurosim.modelfile.schema import Data, NetworkTable, Trained
 from neurosim.network import Network
 from neurosim.runfile import Run
 from neurosim.tasks import Sizes
@@ -42,8 +42,8 @@ class OpenRun(Run):
         source = f"run file {self.path}"
         data = validated(Data, contents.get("data", {}), f"{source}: data")
         table = validated(NetworkTable, contents.get("network", {}), f"{source}: network")
-        task = validated(Tasked, {key: contents[key] for key in ("task",) if key in contents}, f"{source}: task").task
-        shape, targets = ((), 0) if data.arrays else _sizes(data.name, task)
+        trained = validated(Trained, {key: contents[key] for key in Trained.model_fields if key in contents}, source)
+        shape, targets = ((), 0) if data.arrays else _sizes(data.name, trained)
         seed = int(self.attributes["seed"])
 
         def built(backend: Backend) -> tuple[Network, dict[str, np.ndarray]]:
@@ -61,10 +61,10 @@ class OpenRun(Run):
         return network
 
 
-def _sizes(name: str, task: TaskChoice) -> tuple[tuple[int, ...], int]:
+def _sizes(name: str, trained: Trained) -> tuple[tuple[int, ...], int]:
     """Return the shape of an input and the size of a target, by what is registered of the data set."""
     entry = find(name)
-    return entry.shape, task.on(Sizes(entry.shape, entry.classes)).size
+    return trained.shown(entry.shape), trained.task.on(Sizes(entry.shape, entry.classes)).size
 
 
 def _fitting(name: str, array: np.ndarray, state: dict[str, np.ndarray]) -> np.ndarray:

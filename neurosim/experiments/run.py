@@ -90,8 +90,8 @@ def prepare(
     device = chosen or select(fastest(table))
     data = data or load_data(table.data, data_dir)
     task = table.task.on(Sizes.of(data))
-    network = build_network(table.network, data.shape, task.size, seed=seed, backend=device)
-    trainers = [build_trainer(k, stage, network, task, data, table.data, seed) for k, stage in enumerate(table.stages)]
+    network = build_network(table.network, table.shown(tuple(data.shape)), task.size, seed=seed, backend=device)
+    trainers = [build_trainer(k, stage, network, task, data, table, seed) for k, stage in enumerate(table.stages)]
     plan = RecordingPlan(trainers, data, table.record)
     return Job(model, seed, data.folder, data, network, trainers, plan)
 

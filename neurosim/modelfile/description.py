@@ -19,11 +19,12 @@ from neurosim.backends import Backend
 from neurosim.catalogue import Stated
 from neurosim.connectivity import Connectivity, connectivities
 from neurosim.datasets import Augmentation, DataSet
+from neurosim.encoders import Constant, encoders
 from neurosim.errors import NeurosimError, quoted, utf8
 from neurosim.feedback import FeedbackPathway, pathways
 from neurosim.modelfile.alike import alike, plain_attributes, replaced
 from neurosim.modelfile.reading import Contents
-from neurosim.network import Network, Population, Projection
+from neurosim.network import Clock, Network, Population, Projection
 from neurosim.neurons import BatchNormalisation, transfers
 from neurosim.plasticity import PlasticityRule, Rule, Update, rules, updates
 from neurosim.tasks import Sizes, default, tasks
@@ -63,6 +64,7 @@ class _Describer:
             "seed": trainer.seed,
             "data": self._data(trainer, data),
             **self._task(trainer, data),
+            **self._trial(trainer),
             "network": self._network(trainer.network, trainer.seed),
             "stages": [self._stage(trainer)],
         }
@@ -83,6 +85,13 @@ class _Describer:
         table.pop("size", None)
         return {} if table == {"name": default(Sizes.of(data))} else {"task": table}
 
+    def _trial(self, trainer: Trainer) -> Contents:
+        """Return clock and encoder, where they are not those of a static network."""
+        clock, encoder = trainer.trial.clock, self._named("encoder", trainer.trial.encoder, encoders())
+        self._own("clock", clock, Clock)
+        told: Contents = {} if clock == Clock() else {"clock": {"ticks": clock.ticks, "asked": clock.asked}}
+        return told | ({} if encoder == {"name": Constant.name} else {"encoder": encoder})
+
     def _augmentation(self, augment: Any, data: DataSet) -> Contents:
         if type(augment) is not Augmentation or augment.fill != data.black:
             self.unstated.append(f"data.augment: {_class_of(augment)}")
@@ -100,6 +109,8 @@ class _Describer:
         }
         if network.seed != seed:
             table["seed"] = network.seed
+        if network.outputs != [network.output]:
+            table["output"] = network.output
         return table
 
     def _population(self, population: Population) -> Contents:
@@ -115,7 +126,9 @@ class _Describer:
         where, connectivity = f"projection {projection.name}", projection.connectivity
         self._own(where, projection, Projection)
         self._own(f"{where}: connectivity", connectivity, connectivities().get(connectivity.name, Connectivity))
-        table = {"pre": projection.pre, "post": projection.post, "connectivity": connectivity.name}
+        table: Contents = {"pre": projection.pre, "post": projection.post, "connectivity": connectivity.name}
+        table |= {"name": projection.name} if projection.name != f"{projection.pre}__{projection.post}" else {}
+        table |= {"delay": projection.delay} if projection.delay else {}
         return table | {"initial": projection.initial, "bias": projection.bias, "rule": self._rule(where, projection.rule)}
 
     def _rule(self, where: str, rule: Rule | None) -> Any:
@@ -216,7 +229,7 @@ def _changed(network: Network) -> Iterator[str]:
     """Yield the names of the arrays that are not what the network's seed makes of its projections and populations."""
     host, backend = network.backend.to_host, network.backend
     for p in network.projections.values():
-        again = Projection(p.pre, p.post, initial=p.initial, bias=p.bias, rule=p.rule)
+        again = Projection(p.pre, p.post, name=p.name, initial=p.initial, bias=p.bias, rule=p.rule)
         again.connectivity = p.connectivity
         again.build(backend, network.populations[p.pre], network.populations[p.post], network.seed, network.prefix, network.dtype)
         own, fresh = p.parameters | p.state, again.parameters | again.state

@@ -7,9 +7,11 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
 
+from neurosim.encoders import Constant, Encoder, encoders
 from neurosim.errors import UnknownNameError, quoted, require
 from neurosim.feedback import FeedbackPathway, pathways
 from neurosim.modelfile.options import construct
+from neurosim.network import Clock
 from neurosim.neurons import BatchNormalisation, Transfer, transfers
 from neurosim.plasticity import Chain, PlasticityRule, Rule, chain, rules, updates
 from neurosim.runfile import Interval, Request, Some
@@ -84,7 +86,13 @@ def _task(value: Any) -> TaskChoice:
     return TaskChoice(name, tuple(options.items()))
 
 
+def _encoder(value: Any) -> Encoder:
+    made: Encoder = construct("encoder", encoders(), *_named("encoder", value))
+    return made
+
+
 TaskField = Annotated[TaskChoice, PlainValidator(_task)]
+EncoderField = Annotated[Encoder, PlainValidator(_encoder)]
 TransferField = Annotated[Transfer, PlainValidator(_transfer)]
 NormalisationField = Annotated[BatchNormalisation | None, PlainValidator(_normalisation)]
 RuleField = Annotated[Rule | None, PlainValidator(_rule)]
@@ -201,31 +209,43 @@ class PopulationTable(_Neurons):
 
 
 class ProjectionTable(_Synapses):
-    """[[network.projections]]."""
+    """[[network.projections]].
+
+    name : ``pre__post`` by default; delay : how many ticks a rate travels
+    """
 
     pre: str
     post: str
+    name: str | None = None
+    delay: int = 0
     connectivity: str = "all_to_all"
 
 
 class NetworkTable(Section):
-    """[network]: a chain given by its ``hidden`` sizes, or a graph written out.  seed : of its weights; the run's by default."""
+    """[network]: a chain given by its ``hidden`` sizes, or a graph written out.
+
+    seed : of its weights; the run's by default
+    output : of a chain, the table of its last population; of a graph, the name of the population that does the task
+    """
 
     dtype: str = "float32"
     seed: int | None = Field(default=None, ge=0)
     hidden: list[int] | None = None
     input: Input = Input()
     layer: Layer = Layer()
-    output: Output = Output()
+    output: Output | str = Output()
     populations: list[PopulationTable] | None = None
     projections: list[ProjectionTable] | None = None
 
     @model_validator(mode="after")
     def _one_form(self) -> NetworkTable:
         chain = {"hidden", "input", "layer", "output"} & self.model_fields_set
+        chain -= {"output"} if isinstance(self.output, str) else set()
         graph = {"populations", "projections"} & self.model_fields_set
         both = f"{', '.join(sorted(chain))} beside {', '.join(sorted(graph))}"
         require(not (chain and graph), f"{both}: expected a chain or a graph; leave one of them out")
+        named = f"output {quoted(self.output)}: expected a table where the network is a chain; leave the name out"
+        require(not (chain and isinstance(self.output, str)), named)
         require("hidden" in chain or len(graph) == 2, "neither hidden, nor populations with projections; give one of the two")
         return self
 
@@ -319,7 +339,37 @@ class Tasked(Section):
     task: TaskField = TaskChoice()
 
 
-class ModelTable(Tasked):
+class ClockTable(Section):
+    """[clock]: how long a trial is.
+
+    ticks : how many; asked : the last so many ticks are those in which the output is compared with the target
+    """
+
+    ticks: int = 1
+    asked: int = 1
+
+    @model_validator(mode="after")
+    def _makes_a_clock(self) -> Self:
+        self.clock()
+        return self
+
+    def clock(self) -> Clock:
+        """Return the clock."""
+        return Clock(self.ticks, self.asked)
+
+
+class Trained(Tasked):
+    """What has a task and trials.  encoder : what is shown in each tick, a name or a table with ``name`` and options."""
+
+    clock: ClockTable = ClockTable()
+    encoder: EncoderField = Constant()
+
+    def shown(self, sample: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of the input in one tick, for samples of this shape; raise InputError where they do not fit."""
+        return self.encoder.shape(sample, self.clock.ticks)
+
+
+class ModelTable(Trained):
     """A whole model file."""
 
     title: str
@@ -336,7 +386,7 @@ class ModelTable(Tasked):
 RowName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]  # it names files
 
 
-class ComparisonTable(Tasked):
+class ComparisonTable(Trained):
     """A whole comparison file: data, network and training are shared by all rows."""
 
     title: str

@@ -301,7 +301,7 @@ def _check_same(path: str | os.PathLike[str], told: Contents, own: Contents) -> 
     own = parsed(tomli_w.dumps(own), "description")
     for one in (told, own):  # where a training starts is in the checkpoint
         one["unstated"] = [part for part in one.get("unstated", []) if not str(part).endswith(STARTED)]
-    for key in ("seed", "data", "network", "stages", "unstated"):
+    for key in ("seed", "data", "task", "clock", "encoder", "network", "stages", "unstated"):
         at, before, now = _difference(told.get(key), own.get(key), key)
         both = f"{at} was {quoted(before)} and is {quoted(now)} in this trainer"
         require(not at, f"run file {path}: {both}: expected the same; make it as it was", RunFileError)
