@@ -22,7 +22,7 @@ from neurosim.runfile import Run
 
 ROOT = Path(__file__).parents[1]
 SUMMARIES = ROOT / "benchmarks/results/runs"
-SETTINGS = ("data", "network", "stages")  # what decides a run's numbers, its seed aside
+SETTINGS = ("data", "task", "clock", "encoder", "network", "stages")  # what decides a run's numbers, its seed aside
 SAID = ("seed", "created", "git_commit", "backend", "device", "data_digest", "versions", "threads", "blas")
 
 
@@ -42,7 +42,7 @@ def summary(runs: list[Run], commit: str) -> dict:
         said["versions"] = json.loads(said["versions"])
         errors = {split: course(run, split) for split in ("test", "validation") if split in run.metrics.index}
         kept.append(said | {"error": errors})
-    return {"model": runs[0].attributes["model_name"]} | {key: model[key] for key in SETTINGS} | {"runs": kept}
+    return {"model": runs[0].attributes["model_name"]} | {key: model[key] for key in SETTINGS if key in model} | {"runs": kept}
 
 
 def course(run: Run, split: str) -> list[float]:

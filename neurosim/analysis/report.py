@@ -18,7 +18,7 @@ from markupsafe import Markup
 from neurosim.analysis.courses import metric
 from neurosim.analysis.figures import figures
 from neurosim.analysis.grouping import BASELINE, Group, baselines, contents, differences, grouped, seed
-from neurosim.analysis.summary import CLAIMS, accuracy, claim, table
+from neurosim.analysis.summary import CLAIMS, accuracy, accuracy_name, claim, table
 from neurosim.errors import RunFileError, require
 from neurosim.runfile import Run
 from neurosim.runfile.disk import followed, replacing
@@ -84,6 +84,7 @@ def page(runs: Sequence[Run]) -> str:
         notes=list(_notes(groups)),
         groups=groups,
         columns=table(groups),
+        accuracy=accuracy_name(groups).removesuffix(" (%)").replace("Test: ", "test, "),
         states={group.label: _state(group) for group in groups},
         figures=list(figures(groups)),
         needs={heading: [claim(group, name) or "not known" for group in groups] for name, heading in CLAIMS.items()},
@@ -250,7 +251,7 @@ def _described(group: Group, run: Run) -> dict[str, str]:
         "Model": group.label.replace("_", " "),
         "Seed": str(seed(run)),
         "Status": run.status + (f": {said['reason']}" if said.get("reason") else ""),
-        "Test error (%)": "" if test is None else f"{test.sort_index().iloc[-1]:.2f}",
+        f"Test {run.error_name} (%)": "" if test is None else f"{test.sort_index().iloc[-1]:.2f}",
         "Backend": " on ".join(str(said[key]) for key in ("backend", "device") if said.get(key)),
         "Created": str(said.get("created", "")).replace("T", " ").replace("+00:00", " UTC"),
         "Made with": _versions(said),

@@ -84,8 +84,11 @@ def _advice(out: Path) -> str:
 
 def _finish(results: Sequence[Result], out: Path, table: ModelTable, overwrite: bool) -> None:
     """Write the report, before anything is printed, which may go wrong; print the table, and say what else did."""
+    from neurosim.experiments.estimate import task_of
+    from neurosim.runfile import error_name
+
     _write_report(results, out, overwrite)
-    _print_table(results, table.title.partition(": ")[2])
+    _print_table(results, table.title.partition(": ")[2], error_name(task_of(table).score))
     _print_after(results, out, table.data.name)
     diverged = [f"{result.scheme} (seed {result.seed})" for result in results if result.failure]
     if diverged:
@@ -122,17 +125,20 @@ def _watching(quiet: bool) -> Iterator[Watch]:
 
 
 NUMBERS = ("test\naccuracy %", "points\nto BP", "train\nloss", "epochs\nto 95 %", "step\nms", "over\nBP", "angle\nto BP °")
+OTHER = ("test 100\n- error %", "epochs\nto 5 %")  # in place of accuracies, where the error does not count wrong answers
 CLAIMS = ("weight\ntransport", "update\nlocking", "backward\nlocking", "feedback\nlearns from")
 
 
-def _print_table(results: Sequence[Result], title: str) -> None:
-    """Print numbers and claims in one table, or below each other where the terminal is narrow."""
+def _print_table(results: Sequence[Result], title: str, error: str) -> None:
+    """Print numbers and claims in one table, or below each other where the terminal is narrow.  error : what the accuracy lacks."""
     from neurosim.cli.progress import console
     from neurosim.cli.tables import fitted, show
     from neurosim.experiments.comparison_table import summarised
 
+    numbers = NUMBERS if error == "error" else (OTHER[0], *NUMBERS[1:3], OTHER[1], *NUMBERS[4:])
+    title += "" if error == "error" else f" (error: {error})"
     schemes, *cells = zip(*summarised(results), strict=True)
-    columns = [(heading, list(column)) for heading, column in zip((*NUMBERS, *CLAIMS), cells, strict=True)]
+    columns = [(heading, list(column)) for heading, column in zip((*numbers, *CLAIMS), cells, strict=True)]
     blocks = [*([column] for column in columns[: len(NUMBERS)]), columns[len(NUMBERS) :]]
     show(console, fitted(console, ("scheme", list(schemes)), blocks, title, left=CLAIMS))
 

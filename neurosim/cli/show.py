@@ -95,20 +95,28 @@ def _times(table: ModelTable) -> list[str]:
 
 
 def _origin(table: ModelTable) -> list[str]:
+    from neurosim.experiments.estimate import task_of
     from neurosim.modelfile import published
+    from neurosim.runfile import error_name
 
     found, own = table.paper, table.measured
     said = {"paper": found.model_dump(), "measured": own.model_dump(), "stages": [{"epochs": s.epochs} for s in table.stages]}
+    error = f"test {error_name(task_of(table).score)}"
     lines = [table.title, *([f"paper       {found.citation}"] if found.citation else [])]
     source = f", {found.source}" if found.source else ""
-    lines.append(f"paper       test error {published.paper(said)}{source}")
+    lines.append(f"paper       {error} {published.paper(said)}{source}")
     about = f", seeds {published.seeds(said)}, {published.epochs(said)} epochs, {own.date}, {own.trained_on}"
-    lines.append(f"measured    test error {published.measured(said)}{about if own.test_error is not None else ''}")
+    lines.append(f"measured    {error} {published.measured(said)}{about if own.test_error is not None else ''}")
     seeds, reached = published.failed(said)
-    lines += [f"left out    seeds {seeds}, test error {reached}"] if seeds else []
+    lines += [f"left out    seeds {seeds}, {error} {reached}"] if seeds else []
     lines += [f"note        {note}" for note in (found.note, own.note) if note]
     held_out = f", {table.data.validation:.1%} of the training images held out" if table.data.validation else ""
-    return [*lines, f"data        {table.data.name}{held_out}"]
+    lines.append(f"data        {table.data.name}{held_out}")
+    lines.append(f"task        {task_of(table).name}: {task_of(table).score}, in per cent")
+    if table.clock.ticks > 1:
+        asked = "the last one" if table.clock.asked == 1 else f"the last {table.clock.asked}"
+        lines.append(f"trial       {table.clock.ticks} ticks, the output asked in {asked}; encoder {table.encoder.name}")
+    return lines
 
 
 def _stage(stage: Stage, trainer: Trainer) -> list[str]:

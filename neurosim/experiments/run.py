@@ -61,6 +61,7 @@ class Job:
             "data_digest": self.data.digest(),
             "data_scale": self.data.scale,
             "data_content": self.data.content,
+            "score": utf8(self.trainers[0].task.score),
             **provenance(),
         }
 

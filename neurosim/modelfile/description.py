@@ -34,10 +34,11 @@ STARTED = "is not as its seed makes it"  # said of what a checkpoint restores
 
 
 def describe(trainer: Trainer, data: DataSet, record: Mapping[str, Any]) -> Contents:
-    """Return the contents of the model file that makes ``trainer``, joined to ``data``, again.
+    """Return the contents of the model file that makes ``trainer``, which is joined to ``data``, again.
 
     record : the [record] table
     """
+    trainer.check(data)
     describer = _Describer()
     contents = describer.settings(trainer, data)
     describer.unstated += _started(trainer)

@@ -76,7 +76,7 @@ class Recorder(Observer):
         backend = trainer.network.backend
         said = {"seed": trainer.seed, "backend": backend.name, "device": backend.describe(), "model_name": trainer.pathway.name}
         said |= {"data_dir": utf8(data.folder), "data_digest": data.digest()}
-        said |= {"data_scale": data.scale, "data_content": data.content}
+        said |= {"data_scale": data.scale, "data_content": data.content, "score": utf8(trainer.task.score)}
         model = tomli_w.dumps(describe(trainer, data, record.model_dump(exclude_unset=True)))
         recorder = cls(plan, create(Path(path), plan, said | provenance(), model=model, overwrite=overwrite))
         recorder.settings, recorder.started = settings(trainer, data), _digest_of(trainer)
@@ -280,7 +280,8 @@ class Recorder(Observer):
         rows = trainer.upcoming(len(data.train))
         shown = Split(data.train.x[rows], data.train.y[rows])
         x, target = (backend.asarray(values, self.plan.network.dtype) for values in (shown.x, trainer.targets(shown)))
-        found = alignments(self.plan.network, trainer.pathway, x, target, backend.draws(trainer.seed, trainer.steps))
+        draws = backend.draws(trainer.seed, trainer.steps)
+        found = alignments(self.plan.network, trainer.pathway, x, target, draws, trainer.trial)
         for name in self.plan.network.projections:
             row = {**clock, **vars(found.get(name, NOTHING))}
             self.background.put(0, functools.partial(self._row, f"alignment/{name}", row))
