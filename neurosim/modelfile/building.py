@@ -26,7 +26,8 @@ def build_network(table: NetworkTable, shape: tuple[int, ...], targets: int, *, 
     inputs, output = _ends(table, populations, projections)
     sizes: dict[str, Any] = {}
     for population in populations:
-        default = shape if inputs == [population.name] else targets if population.name == output else None
+        default: Any = shape if inputs == [population.name] else targets if population.name == output else None
+        default = default if inputs else shape  # in a cycle, which the network refuses
         sizes[population.name] = population.shape or default
         require(
             sizes[population.name] is not None,

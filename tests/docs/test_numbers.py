@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from neurosim.analysis.grouping import TRAINED
 from neurosim.modelfile.reading import contents, installed
 
 ROOT = Path(__file__).parents[2]
@@ -54,9 +55,9 @@ def test_an_earlier_number_is_as_it_was_and_has_no_runs():
 def test_the_runs_were_of_this_model_file(name):
     """A setting that was changed after its runs makes their number another model's; only the length may differ, which is shown."""
     found, model = summary(name), contents(installed()[name])
-    for key in ("data", "network", "stages"):
-        now = json.loads(json.dumps(model[key]))
-        was = found[key]
+    for key in TRAINED:
+        now = json.loads(json.dumps(model.get(key)))
+        was = found.get(key)
         if key == "stages":
             now, was = ([{k: v for k, v in stage.items() if k != "epochs"} for stage in stages] for stages in (now, was))
         assert was == now, f"{name}: {key}"
