@@ -23,16 +23,14 @@ def load_data(table: Data, data_dir: str | os.PathLike[str] | None = None) -> da
 def build_network(table: NetworkTable, shape: tuple[int, ...], targets: int, *, seed: int, backend: Backend) -> Network:
     """Return the network of a model file, fitted to inputs of ``shape`` and to a task's number of ``targets``."""
     populations, projections = written_out(table)
-    inputs, output = _ends(table, populations, projections)
+    reached, outputs = {p.post for p in projections}, _outputs(table, populations, projections)
     sizes: dict[str, Any] = {}
     for population in populations:
-        default: Any = shape if inputs == [population.name] else targets if population.name == output else None
-        default = default if inputs else shape  # in a cycle, which the network refuses
+        default = shape if population.name not in reached else targets if population.name in outputs else None
         sizes[population.name] = population.shape or default
         require(
             sizes[population.name] is not None,
-            f"population {quoted(population.name)}: shape is missing: expected one for all but an only input and the output of the "
-            "task; give shape = 100",
+            f"population {quoted(population.name)}: shape is missing: expected one for all but input and output; give shape = 100",
         )
     return Network(
         [_population(p, sizes[p.name]) for p in populations],
@@ -44,15 +42,10 @@ def build_network(table: NetworkTable, shape: tuple[int, ...], targets: int, *, 
     )
 
 
-def _ends(
-    table: NetworkTable, populations: list[PopulationTable], projections: list[ProjectionTable]
-) -> tuple[list[str], str | None]:
-    """Return the inputs, and the output that does the task where it is known, as ``Network`` finds them."""
-    reached, sending = {p.post for p in projections}, {p.pre for p in projections if p.pre != p.post}
-    inputs = [p.name for p in populations if p.name not in reached]
-    ends = [p.name for p in populations if p.name not in sending]
-    named = [table.output] if isinstance(table.output, str) else ends
-    return inputs, named[0] if len(named) == 1 else None
+def _outputs(table: NetworkTable, populations: list[PopulationTable], projections: list[ProjectionTable]) -> list[str]:
+    """Return the output that does the task; where none is named, every population with no projection to others."""
+    sending = {p.pre for p in projections if p.pre != p.post}
+    return [table.output] if isinstance(table.output, str) else [p.name for p in populations if p.name not in sending]
 
 
 def written_out(table: NetworkTable) -> tuple[list[PopulationTable], list[ProjectionTable]]:

@@ -113,7 +113,8 @@ class Run:
         """One row for each evaluation, indexed by (split, epoch).
 
         Columns: step, loss (in the task's unit, nats for classes), error (per cent, what ``error_name`` says), seconds (of train:
-        spent in steps since the evaluation before), alignment_seconds (likewise, where updates were compared with the exact gradient's).
+        spent in steps since the evaluation before), alignment_seconds (likewise, where updates were compared with the exact
+        gradient's).
         """
         return self._frame("metrics", "split", "epoch", ["step", "loss", "error", "seconds", "alignment_seconds"])
 
