@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from neurosim.backends import philox
+from neurosim.backends.windows import Pair, counted
 from neurosim.capture import Graph, Leaf, Recorded, run_kernel
+from neurosim.capture.graph import FLOATS
 from neurosim.capture.recorded import node_of
 from neurosim.errors import NotCapturableError, quoted, require
 
@@ -217,6 +219,14 @@ class Backend(abc.ABC):
     def solve_columns_into(self, w: Array, gram: Array, target: Array, sparsity: float, out: Array) -> None:
         """Write what one sweep of coordinate descent makes of the weights ``w`` (see ``plasticity.co_activation``)."""
 
+    @abc.abstractmethod
+    def windows_into(self, x: Array, *numbers: Any) -> None:
+        """Write what ``windows`` returns into the last argument; before it stand kernel, stride and padding, two numbers each."""
+
+    @abc.abstractmethod
+    def unwindows_into(self, values: Array, *numbers: Any) -> None:
+        """Write what ``unwindows`` returns into the last argument; before it stand stride and padding, two numbers each."""
+
     def kernel(self, source: str) -> Kernel:
         """Return the elementwise kernel made from assignments in ``source``; in a captured step it is one loop.
 
@@ -240,15 +250,51 @@ class Backend(abc.ABC):
         """Return the weights ``w`` after one sweep of coordinate descent (see ``plasticity.co_activation``)."""
         return self._routine("solve_columns", (w, gram, target), sparsity)
 
-    def _routine(self, name: str, arrays: tuple[Array, ...], *constants: float) -> Array:
-        """Return what a routine makes of its arrays, in the shape of the first; in a recorded step, write the call down."""
+    def windows(self, x: Array, kernel: Pair, stride: Pair = (1, 1), padding: Pair = (0, 0)) -> Array:
+        """Return the windows that slide over images: ``out[b, c, i, j, y, x] = padded[b, c, y * stride + i, x * stride + j]``.
+
+        x : (batch, channels, height, width), with ``padding`` zeros around it
+        Returns (batch, channels, *kernel, rows, columns).  A convolution is a matrix product with it, a pooling its maximum over
+        the kernel's axes; ``unwindows`` is its transpose.  Raises InputError where the kernel does not fit or a number is none.
+        """
+        require(len(x.shape) == 4, f"windows: images of shape {x.shape}: expected (batch, channels, height, width); reshape them")
+        windows = counted(x.shape[2:], kernel, stride, padding)
+        return self._routine("windows", (x,), *kernel, *stride, *padding, shape=(*x.shape[:2], *kernel, *windows))
+
+    def unwindows(self, values: Array, image: Pair, stride: Pair = (1, 1), padding: Pair = (0, 0)) -> Array:
+        """Return images to which every window has added its values where it lies: the transpose of ``windows``.
+
+        values : (batch, channels, *kernel, rows, columns), as ``windows`` of images of height and width ``image`` returns them
+        Returns (batch, channels, *image).  Raises InputError where ``values`` are not the windows of such images.
+        """
+        require(
+            len(values.shape) == 6 and values.dtype in FLOATS,
+            f"unwindows: {values.dtype} of shape {values.shape}: expected float32 or float64 and 6 axes; give what windows returns",
+        )
+        expected = counted(image, values.shape[2:4], stride, padding)
+        require(
+            values.shape[4:] == expected,
+            f"unwindows: {values.shape[4:]} windows over an image of {image}: expected {expected}; give the image, stride and "
+            "padding of the windows",
+        )
+        return self._routine("unwindows", (values,), *stride, *padding, shape=(*values.shape[:2], *image))
+
+    def _routine(self, name: str, arrays: tuple[Array, ...], *constants: float, shape: tuple[int, ...] | None = None) -> Array:
+        """Return what a routine makes of its arrays, in ``shape`` or that of the first; in a recorded step, write the call down."""
+        shape = arrays[0].shape if shape is None else shape
         recorded = next((array for array in arrays if isinstance(array, Recorded)), None)
         if recorded is not None:
             graph, nodes = recorded.graph, [node_of(recorded.graph, array) for array in arrays]
-            return Recorded(graph, graph.call(name, nodes, nodes[0].shape, nodes[0].dtype, *constants))
-        out = self.xp.empty_like(arrays[0])
+            return Recorded(graph, graph.call(name, nodes, shape, nodes[0].dtype, *constants))
+        out = self.xp.empty(shape, arrays[0].dtype)
         getattr(self, f"{name}_into")(*arrays, *constants, out)
         return out
+
+    def full(self, shape: tuple[int, ...], dtype: Any, value: float, beside: Any) -> Array:
+        """Return an array of one ``value``; ``beside`` is one it will be used with, which in a recorded step is of that step."""
+        if isinstance(beside, Recorded):
+            return Recorded(beside.graph, beside.graph.full(shape, dtype, value))
+        return self.zeros(shape, dtype) + np.dtype(dtype).type(value)
 
     def lasting(self, shape: tuple[int, ...], dtype: Any, beside: Array) -> Array:
         """Return zeros that outlive the step in which they are asked for; ``beside`` is an array they belong to."""

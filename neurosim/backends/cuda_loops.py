@@ -6,6 +6,7 @@ where there is no GPU.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +15,7 @@ import numpy as np
 
 from neurosim.backends import philox
 from neurosim.capture.graph import Node, Shape
-from neurosim.capture.plan import loop_shape, spread
-from neurosim.errors import NotCapturableError
+from neurosim.capture.plan import loop_shape, nest, nest_of, spread
 
 TYPES = {
     np.dtype(np.float32): "float", np.dtype(np.float64): "double", np.dtype(bool): "unsigned char",
@@ -75,6 +75,7 @@ class _Kernel:
         self.names: dict[Node, str] = {}
         self.count = 0
         self.loads: list[str] = []
+        self.nest = nest_of(nodes, space)  # where rows and columns do not do
         self.lines: list[str] = []
         self.stores: list[str] = []
 
@@ -106,7 +107,11 @@ class _Kernel:
         if node not in self.names and node.base in self.names and node.shape == node.base.shape:
             self.names[node] = self.names[node.base]
         if node not in self.names:
-            index = {"full": "k", "row": "j", "column": "i", "one": "0"}[spread(self.space, node.shape)]
+            lies = spread(self.space, node.shape)
+            if self.nest is not None and lies not in ("full", "one"):
+                index = place_of("k", self.nest.sizes, self.nest.strides[node.shape])
+            else:
+                index = {"full": "k", "row": "j", "column": "i", "one": "0"}[lies]
             name = self._new_name()
             self.loads.append(f"{_type(node)} {name} = {self._pointer(node)}[{index}];")
             self.names[node] = name
@@ -151,6 +156,18 @@ def _formula(op: str, suffix: str, values: list[str]) -> str:
     return f"{FUNCTIONS[op]}{suffix}({', '.join(values)})"
 
 
+def place_of(number: str, sizes: Sequence[int], strides: Sequence[int]) -> str:
+    """Return the C text of where element ``number`` of an array of ``sizes`` lies in one with ``strides``."""
+    terms, after = [], math.prod(sizes)
+    for axis, (size, stride) in enumerate(zip(sizes, strides, strict=True)):
+        after //= size
+        if stride and size > 1:
+            at = f"{number} / {after}" if after > 1 else number
+            at = f"({at}) % {size}" if axis and after * size < math.prod(sizes) else f"({at})"
+            terms.append(at if stride == 1 else f"{at} * {stride}")
+    return " + ".join(terms) or "0"
+
+
 def _type(node: Node) -> str:
     assert node.dtype is not None
     return TYPES[node.dtype]
@@ -160,10 +177,14 @@ def _type(node: Node) -> str:
 
 WIDTH, HEIGHT = 32, 8  # threads of a block that adds up columns
 THREADS = 256  # threads of every other block
+FEW = 32  # elements of a total over some axes that one thread adds up; more take a block
 
 
 def total(node: Node) -> tuple[str, str]:
-    """Return (source, over) of a sum or maximum: over ``rows`` or ``columns``; a total over both is one row."""
+    """Return (source, over) of a sum or maximum: over ``rows``, ``columns`` or ``axes``; a total over both is one row.
+
+    Over axes, rows are the totals and columns the elements of each.
+    """
     space, axes, kind = node.inputs[0].shape, node.detail, _type(node)
     start, step = ("0", "a + b") if node.op == "sum" else ("-1.0 / 0.0", "b > a ? b : a")
     head = f"{HEAD}const {kind}* in, {kind}* out, whole rows, whole columns) {{\n"
@@ -171,7 +192,15 @@ def total(node: Node) -> tuple[str, str]:
     if len(space) > 1 and axes == (0,):
         return head + TOTAL_OF_ROWS.format(kind=kind, start=start, width=WIDTH, height=HEIGHT), "rows"
     if axes not in (tuple(range(1, len(space))), tuple(range(len(space)))):
-        raise NotCapturableError(f"{node.op} of shape {space} over axes {axes}: expected the first, all others, or all")
+        loop = nest(space, [space, node.shape])
+        kept, summed = (
+            [(size, stride) for size, stride, own in zip(loop.sizes, loop.strides[space], loop.strides[node.shape], strict=True)
+             if bool(own) is wanted]
+            for wanted in (True, False)
+        )  # fmt: skip
+        first, other = (place_of(name, *zip(*axes, strict=True)) if axes else "0" for name, axes in (("i", kept), ("j", summed)))
+        text = TOTAL_OF_FEW if node.inputs[0].size // node.size <= FEW else TOTAL_OF_AXES
+        return head + text.format(kind=kind, start=start, threads=THREADS, first=first, other=other), "axes"
     return head + TOTAL_OF_COLUMNS.format(kind=kind, start=start, threads=THREADS), "columns"
 
 
@@ -207,8 +236,34 @@ TOTAL_OF_COLUMNS = """  __shared__ {kind} part[{threads}];
 """
 
 
+TOTAL_OF_FEW = """  for (whole i = blockIdx.x * (whole)blockDim.x + threadIdx.x; i < rows; i += (whole)gridDim.x * blockDim.x) {{
+    const {kind}* from = in + ({first});
+    {kind} held = {start};
+    for (whole j = 0; j < columns; ++j) held = join(held, from[{other}]);
+    out[i] = held;
+  }}
+}}
+"""
+
+TOTAL_OF_AXES = """  __shared__ {kind} part[{threads}];
+  for (whole i = blockIdx.x; i < rows; i += gridDim.x) {{
+    const {kind}* from = in + ({first});
+    {kind} held = {start};
+    for (whole j = threadIdx.x; j < columns; j += blockDim.x) held = join(held, from[{other}]);
+    part[threadIdx.x] = held;
+    for (unsigned int half = blockDim.x / 2; half > 0; half /= 2) {{
+      __syncthreads();
+      if (threadIdx.x < half) part[threadIdx.x] = join(part[threadIdx.x], part[threadIdx.x + half]);
+    }}
+    if (threadIdx.x == 0) out[i] = part[0];
+    __syncthreads();
+  }}
+}}
+"""
+
+
 def joined(node: Node) -> str:
-    """Return the source that writes one of a ``join``'s parts into its columns."""
+    """Return the source that writes one of a ``join``'s parts into its columns: its axis and those after it, as one."""
     head = f"{HEAD}const {_type(node)}* in, {_type(node)}* out, whole rows, whole columns, whole width, whole first) {{\n"
     return f"{head}{EACH}    out[i * width + first + j] = in[k];\n  }}\n}}\n"
 
@@ -217,6 +272,12 @@ def transposed(node: Node) -> str:
     """Return the source that writes a transposed copy; rows and columns are those of the copy."""
     head = f"{HEAD}const {_type(node)}* in, {_type(node)}* out, whole rows, whole columns) {{\n"
     return f"{head}{EACH}    out[k] = in[j * rows + i];\n  }}\n}}\n"
+
+
+def picked(node: Node, sizes: Sequence[int], strides: Sequence[int], start: int) -> str:
+    """Return the source that copies the elements at ``strides`` from ``start`` in order; ``sizes`` are those of the copy."""
+    head = f"{HEAD}const {_type(node)}* in, {_type(node)}* out, whole rows, whole columns) {{\n"
+    return f"{head}{EACH}    out[k] = in[{start} + {place_of('k', sizes, strides)}];\n  }}\n}}\n"
 
 
 def gathered(kind: str) -> str:
@@ -274,6 +335,43 @@ SOLVE_COLUMNS = f"""{HEAD}
   }}
 }}
 """
+
+
+WINDOWS = """{head}const {kind}* in, {kind}* out, whole rows, whole columns) {{
+{each}    whole x = k % {across}, y = k / {across} % {down}, q = k / {windows} % {kw}, p = k / {by_kernel} % {kh};
+    whole image = k / {by_image}, row = y * {sh} + p - {ph}, column = x * {sw} + q - {pw};
+    bool inside = row >= 0 && row < {height} && column >= 0 && column < {width};
+    out[k] = inside ? in[(image * {height} + row) * {width} + column] : 0;
+  }}
+}}
+"""
+
+# each element of an image collects what lies on it, so that no two threads write to one place
+UNWINDOWS = """{head}const {kind}* in, {kind}* out, whole rows, whole columns) {{
+{each}    whole column = k % {width} + {pw}, row = k / {width} % {height} + {ph}, image = k / {pixels};
+    {kind} held = 0;
+    for (whole p = 0; p < {kh}; ++p) for (whole q = 0; q < {kw}; ++q) {{
+      whole down = row - p, across = column - q;
+      if (down < 0 || across < 0 || down % {sh} != 0 || across % {sw} != 0) continue;
+      down /= {sh}; across /= {sw};
+      if (down < {down} && across < {across}) held += in[(((image * {kh} + p) * {kw} + q) * {down} + down) * {across} + across];
+    }}
+    out[k] = held;
+  }}
+}}
+"""
+
+
+def windowed(back: bool, dtype: Any, images: Shape, windows: Shape, stride: Sequence[int], padding: Sequence[int]) -> str:
+    """Return the source of ``Backend.windows``, or, ``back``, of ``unwindows``, for images and windows of these shapes."""
+    (height, width), (kh, kw, down, across) = images[2:], windows[2:]
+    (sh, sw), (ph, pw) = stride, padding
+    numbers = {
+        "height": height, "width": width, "pixels": height * width, "kh": kh, "kw": kw, "down": down, "across": across,
+        "sh": sh, "sw": sw, "ph": ph, "pw": pw,
+        "windows": down * across, "by_kernel": down * across * kw, "by_image": down * across * kw * kh,
+    }  # fmt: skip
+    return (UNWINDOWS if back else WINDOWS).format(head=HEAD, each=EACH, kind=TYPES[np.dtype(dtype)], **numbers)
 
 
 def random_words() -> str:

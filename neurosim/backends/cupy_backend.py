@@ -8,7 +8,8 @@ from __future__ import annotations
 import ctypes
 import functools
 import logging
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ import numpy as np
 
 from neurosim.backends import cuda_loops
 from neurosim.backends.base import Array, Backend, Program
-from neurosim.capture import Graph, Item, Node, Recorded, check_order, planned, scheduled
+from neurosim.capture import Body, Graph, Item, Node, Recorded, check_order, planned, scheduled
+from neurosim.capture.plan import strides_of
 from neurosim.errors import BackendError, NotCapturableError
 
-OUT_OF_PLACE = frozenset({"matmul", "join", "copy", "bits", "call", "watch", "sum", "max"})
+OUT_OF_PLACE = frozenset({"matmul", "join", "copy", "slice", "bits", "call", "watch", "sum", "max", "repeat"})
 WORKSPACE = 32 << 20  # bytes for cuBLAS, its maker's size for Hopper
 ELEMENTS = 4  # that one thread takes, at most, where there are enough of them
 TF32 = 3  # CUBLAS_TF32_TENSOR_OP_MATH
@@ -89,8 +91,27 @@ class CupyBackend(Backend):
         grid, block = (w.shape[1],), (cuda_loops.THREADS,)
         kernel(grid, block, (w, gram, target, out, np.float64(sparsity), *map(np.int64, w.shape)))
 
+    def windows_into(self, x: Array, *numbers: Any) -> None:
+        self._windows_into("windows", x, *numbers)
+
+    def unwindows_into(self, values: Array, *numbers: Any) -> None:
+        self._windows_into("unwindows", values, *numbers)
+
+    def _windows_into(self, name: str, value: Array, *numbers: Any) -> None:
+        *sizes, out = numbers
+        kernel = raw_kernel(self.cupy, windowed(name, value, out, sizes))
+        given = (self.cupy.ascontiguousarray(value), out, np.int64(1), np.int64(out.size))
+        kernel((-(-out.size // cuda_loops.THREADS),), (cuda_loops.THREADS,), given)
+
     def describe(self) -> str:
         return f"GPU {self.device}"
+
+
+def windowed(name: str, value: Any, out: Any, numbers: Sequence[int]) -> str:
+    """Return the source of ``windows`` or ``unwindows`` of ``value`` into ``out``, arrays or nodes; numbers as in the routine."""
+    back = name == "unwindows"
+    images, windows = (out, value) if back else (value, out)
+    return cuda_loops.windowed(back, out.dtype, images.shape, windows.shape, numbers[-4:-2], numbers[-2:])
 
 
 @functools.lru_cache(maxsize=4)
@@ -202,8 +223,7 @@ class CupyProgram(Program):
 
     def _place(self, node: Node) -> Any:
         """Return what stands for a value's memory: a leaf or input itself, a buffer's number, or None."""
-        base = node.base
-        return base if base.op in ("leaf", "input") else self.plan.place.get(base)
+        return self.plan.where(node)
 
     def _memory(self, place: Any) -> Array:
         if isinstance(place, int):
@@ -227,7 +247,9 @@ class CupyProgram(Program):
             loop = cuda_loops.written(item.nodes, item.space, self._place)
             arrays = [self._memory(place) for place in loop.places]
             return [self._elementwise(loop.source, [*arrays, *map(np.float64, loop.numbers)], loop.rows, loop.columns)]
-        (node,) = item.nodes
+        node = item.nodes[0]
+        if node.op == "repeat":
+            return self._repeat(item)
         made: list[Launch] = getattr(self, f"_{node.op}")(node)
         return made
 
@@ -241,20 +263,25 @@ class CupyProgram(Program):
     def _matmul(self, node: Node) -> list[Launch]:
         """Return cuBLAS's product; it counts columns first, so that c = a b is asked for as c' = b' a'."""
         a, b = node.inputs
-        (m, k), n = a.shape, b.shape[1]
+        (m, k), n = a.shape[-2:], b.shape[-1]
         arrays = [self._array(value) for value in (b, a, node)]
         flags = [int(value.op == "transpose") for value in (b, a)]
-        widths = [value.base.shape[1] if value.op == "transpose" else value.shape[1] for value in (b, a)]
-        return [self.libraries.product(node.dtype, flags, (n, m, k), arrays, widths)]
+        widths = [value.shape[-2 if value.op == "transpose" else -1] for value in (b, a)]
+        count = math.prod(node.shape[:-2])
+        steps = [math.prod(value.shape[-2:]) if math.prod(value.shape[:-2]) > 1 else 0 for value in (b, a, node)]
+        return [self.libraries.product(node.dtype, flags, (n, m, k), arrays, widths, count, steps)]
 
     def _total(self, node: Node) -> list[Launch]:
         source, over = cuda_loops.total(node)
         space = node.inputs[0].shape
         rows = space[0] if len(space) > 1 and len(node.detail) < len(space) else 1
+        if over == "axes":
+            rows = node.size
         columns = node.inputs[0].size // rows
         kernel = raw_kernel(self.cupy, source)
         arguments = (self._array(node.inputs[0]), self._array(node), np.int64(rows), np.int64(columns))
-        by_row = (rows,), (cuda_loops.THREADS,)
+        few = over == "axes" and columns <= cuda_loops.FEW
+        by_row = (-(-rows // cuda_loops.THREADS) if few else rows,), (cuda_loops.THREADS,)
         by_column = (-(-columns // cuda_loops.WIDTH),), (cuda_loops.WIDTH, cuda_loops.HEIGHT)
         grid, block = by_column if over == "rows" else by_row
         return [lambda: kernel(grid, block, arguments)]
@@ -263,15 +290,41 @@ class CupyProgram(Program):
 
     def _join(self, node: Node) -> list[Launch]:
         launches, first = [], 0
+        rows = math.prod(node.shape[: node.detail])
         for part in node.inputs:
-            rows, columns = part.shape
+            columns = part.size // rows
             arrays = [self._array(part), self._array(node)]
-            launches.append(self._elementwise(cuda_loops.joined(node), arrays, rows, columns, node.shape[1], first))
+            launches.append(self._elementwise(cuda_loops.joined(node), arrays, rows, columns, node.size // rows, first))
             first += columns
         return launches
 
     def _copy(self, node: Node) -> list[Launch]:
-        return [self._elementwise(cuda_loops.transposed(node), [self._array(node.inputs[0]), self._array(node)], *node.shape)]
+        (value,) = node.inputs
+        if value.op == "transpose" and len(value.shape) == 2:
+            return [self._elementwise(cuda_loops.transposed(node), [self._array(value), self._array(node)], *node.shape)]
+        return [self._picked(node, value)]
+
+    def _slice(self, node: Node) -> list[Launch]:
+        (value,) = node.inputs
+        own = strides_of(value.shape)
+        strides = [step * stride for (_, _, step), stride in zip(node.detail, own, strict=True)]
+        start = sum(first * stride for (first, _, _), stride in zip(node.detail, own, strict=True))
+        source = cuda_loops.picked(node, node.shape, strides, start)
+        return [self._elementwise(source, [self._array(value), self._array(node)], 1, node.size)]
+
+    def _picked(self, place: Node, value: Node) -> Launch:
+        """Return the launch that copies ``value``, a transpose or in order, into ``place``."""
+        order = value.detail if value.op == "transpose" else range(len(value.shape))
+        own = strides_of(value.inputs[0].shape if value.op == "transpose" else value.shape)
+        source = cuda_loops.picked(place, value.shape, [own[axis] for axis in order], 0)
+        return self._elementwise(source, [self._array(value), self._array(place)], 1, value.size)
+
+    def _repeat(self, item: Item) -> list[Launch]:
+        """Return the launches that bring what is carried to its place, and those of every turn: the same kernels each time."""
+        body: Body = item.nodes[0].detail
+        starts = item.nodes[0].inputs[: len(body.carried)]
+        begin = [self._picked(place, start) for place, start in zip(body.carried, starts, strict=True)]
+        return begin + [launch for inner in item.body for launch in self._launches(inner)] * body.times
 
     def _bits(self, node: Node) -> list[Launch]:
         kernel, blocks = raw_kernel(self.cupy, cuda_loops.random_words()), -(-node.size // 4)
@@ -288,10 +341,16 @@ class CupyProgram(Program):
         name, *constants = node.detail
         if name == "positive_inverse":
             return self._inverse(node)
+        if name in ("windows", "unwindows"):
+            return [self._windowed(node.inputs[0], node, name, constants)]
         kernel = raw_kernel(self.cupy, cuda_loops.SOLVE_COLUMNS)
         arrays = [self._array(value) for value in (*node.inputs, node)]
         arguments = (*arrays, np.float64(constants[0]), *map(np.int64, node.shape))
         return [lambda: kernel((node.shape[1],), (cuda_loops.THREADS,), arguments)]
+
+    def _windowed(self, value: Node, node: Node, name: str, numbers: Sequence[int]) -> Launch:
+        source = windowed(name, value, node, numbers)
+        return self._elementwise(source, [self._array(value), self._array(node)], 1, node.size)
 
     def _inverse(self, node: Node) -> list[Launch]:
         """Return the solution of (matrix) x = identity by Cholesky's factor, poisoned where there is none."""
@@ -342,15 +401,23 @@ class _Libraries:
             self.cublas.cublasDestroy_v2(self.handle)
 
     def product(
-        self, dtype: Any, flags: list[int], sizes: tuple[int, int, int], arrays: list[Array], widths: list[int]
-    ) -> Launch:
-        """Return the launch of one product, operands in cuBLAS's order."""
-        function = self.cublas.cublasSgemm_v2 if dtype == np.float32 else self.cublas.cublasDgemm_v2
+        self, dtype: Any, flags: list[int], sizes: tuple[int, int, int], arrays: list[Array], widths: list[int],
+        count: int = 1, steps: Sequence[int] = (),
+    ) -> Launch:  # fmt: skip
+        """Return the launch of one product, or of ``count`` whose operands lie ``steps`` elements apart; all in cuBLAS's order."""
+        letter = "S" if dtype == np.float32 else "D"
+        function = getattr(self.cublas, f"cublas{letter}gemm_v2" if count == 1 else f"cublas{letter}gemmStridedBatched")
         one, zero = (self.numbers[np.dtype(dtype).type](value) for value in (1, 0))
         b, a, out = (ctypes.c_void_p(array.data.ptr) for array in arrays)
         (n, m, k), (width_b, width_a) = map(ctypes.c_int, sizes), map(ctypes.c_int, widths)
         transposed = [ctypes.c_int(flag) for flag in flags]
-        given = (*transposed, n, m, k, ctypes.byref(one), b, width_b, a, width_a, ctypes.byref(zero), out, n)
+        given: tuple[Any, ...] = (*transposed, n, m, k, ctypes.byref(one), b, width_b, a, width_a, ctypes.byref(zero), out, n)
+        if count > 1:
+            first, second, third = map(ctypes.c_longlong, steps)
+            given = (
+                *transposed, n, m, k, ctypes.byref(one), b, width_b, first, a, width_a, second, ctypes.byref(zero), out, n, third,
+                ctypes.c_int(count),
+            )  # fmt: skip
 
         def launch(held: list[Array] = arrays) -> None:  # pointers alone would not keep the arrays alive
             _succeed(function(self.handle, *given))

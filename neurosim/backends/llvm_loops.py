@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,9 +17,9 @@ import numpy as np
 
 from neurosim.backends import philox
 from neurosim.backends.machine_code import compiled
+from neurosim.backends.windows import Pair
 from neurosim.capture.graph import Node, Shape
-from neurosim.capture.plan import loop_shape, spread
-from neurosim.errors import NotCapturableError
+from neurosim.capture.plan import loop_shape, nest_of, spread
 
 # fast flags short of "nnan" and "ninf": a diverged run has to be noticed
 FAST = "reassoc nsz arcp contract afn"
@@ -90,12 +91,17 @@ class _Kernel:
         self.numbers: list[float] = []
         self.names: dict[Any, str] = {}
         self.apart = False  # whether rows have to be told apart; else the loop runs over all elements at once
+        self.nest = nest_of(nodes, space)  # where rows and columns do not do: columns are its innermost axis, rows all others
+        self.offsets: dict[tuple[int, ...], str] = {}  # of a row's first element, by an array's strides
 
     def loop(self) -> Loop:
         for node in self.nodes:
             self._node(node)
         rows, columns = loop_shape(self.space)
-        if not self.apart:
+        if self.nest is not None:
+            columns = self.nest.sizes[-1]
+            rows = math.prod(self.space) // columns
+        elif not self.apart:
             rows, columns = 1, rows * columns
         return Loop(self._text(), list(self.places), self.numbers, rows, columns)
 
@@ -138,18 +144,59 @@ class _Kernel:
 
     def _load(self, node: Node) -> str:
         lies = spread(self.space, node.shape)
-        lines, index = {
-            "full": (self.out.body, "%k"),
-            "row": (self.out.body, "%j"),
-            "column": (self.out.row, "%i"),
-            "one": (self.out.entry, "0"),
-        }[lies]
+        if self.nest is not None and lies not in ("full", "one"):
+            lines, index = self._nested(self.nest.strides[node.shape])
+        else:
+            lines, index = {
+                "full": (self.out.body, "%k"),
+                "row": (self.out.body, "%j"),
+                "column": (self.out.row, "%i"),
+                "one": (self.out.entry, "0"),
+            }[lies]
         kind = TYPES[self._dtype(node)]
         memory = "i8" if kind == "i1" else kind
         self.apart |= lies in ("row", "column")
         pointer = self.out.value(lines, f"getelementptr {memory}, ptr {self._pointer(node)}, i64 {index}")
         loaded = self.out.value(lines, f"load {memory}, ptr {pointer}")
         return self.out.value(lines, f"trunc i8 {loaded} to i1") if kind == "i1" else loaded
+
+    def _nested(self, strides: tuple[int, ...]) -> tuple[list[str], str]:
+        """Return where an element of an array with ``strides`` is loaded, once a row or at each column, and its index."""
+        offset = self._offset(strides)
+        return (self.out.body, self._line(f"add nuw nsw i64 {offset}, %j")) if strides[-1] else (self.out.row, offset)
+
+    def _offset(self, strides: tuple[int, ...]) -> str:
+        """Return the index of a row's first element in an array with ``strides``."""
+        if strides not in self.offsets:
+            add = functools.partial(self.out.value, self.out.row)
+            offset = "0"
+            for axis, stride in enumerate(strides[:-1]):
+                if stride:
+                    along = self._along(axis) if stride == 1 else add(f"mul nuw nsw i64 {self._along(axis)}, {stride}")
+                    offset = along if offset == "0" else add(f"add nuw nsw i64 {offset}, {along}")
+            self.offsets[strides] = offset
+        return self.offsets[strides]
+
+    def _along(self, axis: int) -> str:
+        """Return the index along an outer axis that a row lies at."""
+        key = ("along", axis)
+        if key not in self.names:
+            assert self.nest is not None
+            outer = self.nest.sizes[:-1]
+            after = math.prod(outer[axis + 1 :])
+            at = self.out.value(self.out.row, f"udiv i64 %i, {after}") if after > 1 else "%i"
+            self.names[key] = self.out.value(self.out.row, f"urem i64 {at}, {outer[axis]}") if axis else at
+        return self.names[key]
+
+    def _begun(self, strides: tuple[int, ...]) -> str:
+        """Return whether a row is the first of those that a total with ``strides`` adds up."""
+        add = functools.partial(self.out.value, self.out.row)
+        begun = "true"
+        for axis, stride in enumerate(strides[:-1]):
+            if not stride:
+                first = add(f"icmp eq i64 {self._along(axis)}, 0")
+                begun = first if begun == "true" else add(f"and i1 {begun}, {first}")
+        return begun
 
     def _cast(self, value: str, source: Any, dtype: np.dtype[Any]) -> str:
         if source == dtype:
@@ -242,18 +289,18 @@ class _Kernel:
 
     def _axis(self, node: Node) -> int | None:
         """Return over which axis of the loop a total runs: 0 (over rows), 1 (over columns), None (both)."""
-        space, axes = self.space, node.detail
-        if len(axes) == len(space):
+        if len(node.detail) == len(self.space):
             return None
-        if axes not in ((0,), tuple(range(1, len(space)))):
-            raise NotCapturableError(f"{node.op} of shape {space} over axes {axes}: expected the first, all others, or all")
         self.apart = True
-        return 0 if axes == (0,) else 1
+        return 0 if node.detail == (0,) else 1
 
     def _total(self, node: Node) -> None:
         dtype = self._dtype(node)
         kind, value = TYPES[dtype], self._operand(node.inputs[0], dtype)
         start = "0.0" if node.op == "sum" else "0xFFF0000000000000"
+        if self.nest is not None:
+            self._total_over_axes(node, kind, value, start, self.nest.strides[node.shape])
+            return
         axis = self._axis(node)
         if axis == 0:
             self._total_by_column(node, kind, value, start)
@@ -276,11 +323,31 @@ class _Kernel:
         before = self.out.value(self.out.stores, f"select i1 %first, {kind} {start}, {kind} {held}")
         self.out.stores.append(f"store {kind} {self._accumulated(node.op, kind, before, value)}, ptr {pointer}")
 
-    def _accumulated(self, op: str, kind: str, before: str, value: str) -> str:
+    def _total_over_axes(self, node: Node, kind: str, value: str, start: str, strides: tuple[int, ...]) -> None:
+        """Add to the total's place in memory at each column, or, where columns are added up, at the end of each row."""
+        begun, offset = self._begun(strides), self._offset(strides)
+        if strides[-1]:
+            lines, index = self.out.stores, self.out.value(self.out.stores, f"add nuw nsw i64 {offset}, %j")
+        else:
+            lines, index = self.out.row_end, offset
+            held = self.out.value(self.out.entry, f"alloca {kind}")
+            self.out.row.append(f"store {kind} {start}, ptr {held}")
+            before = self.out.value(self.out.stores, f"load {kind}, ptr {held}")
+            self.out.stores.append(f"store {kind} {self._accumulated(node.op, kind, before, value)}, ptr {held}")
+            value = self.out.value(lines, f"load {kind}, ptr {held}")
+        pointer = self.out.value(lines, f"getelementptr {kind}, ptr {self._pointer(node)}, i64 {index}")
+        if begun != "true":
+            earlier = self.out.value(lines, f"load {kind}, ptr {pointer}")
+            before = self.out.value(lines, f"select i1 {begun}, {kind} {start}, {kind} {earlier}")
+            value = self._accumulated(node.op, kind, before, value, lines)
+        lines.append(f"store {kind} {value}, ptr {pointer}")
+
+    def _accumulated(self, op: str, kind: str, before: str, value: str, lines: list[str] | None = None) -> str:
+        add = functools.partial(self.out.value, self.out.stores if lines is None else lines)
         if op == "sum":
-            return self.out.value(self.out.stores, f"fadd {FAST} {kind} {before}, {value}")
-        larger = self.out.value(self.out.stores, f"fcmp ogt {kind} {value}, {before}")
-        return self.out.value(self.out.stores, f"select i1 {larger}, {kind} {value}, {kind} {before}")
+            return add(f"fadd {FAST} {kind} {before}, {value}")
+        larger = add(f"fcmp ogt {kind} {value}, {before}")
+        return add(f"select i1 {larger}, {kind} {value}, {kind} {before}")
 
     # ------------------------------------------------------------------ text
 
@@ -328,6 +395,86 @@ def random_words() -> str:
     return "\n".join([head, *loop, *out.body, *tail, "exit:", "ret void", "}"])
 
 
+WINDOWS = """define void @NAME(ptr noalias %in, ptr noalias %out, i64 %rows) {{
+entry:
+  br label %row
+row:
+  %i = phi i64 [0, %entry], [%i2, %rowend]
+  %y = urem i64 %i, {down}
+  %i_j = udiv i64 %i, {down}
+  %q = urem i64 %i_j, {kw}
+  %i_p = udiv i64 %i_j, {kw}
+  %p = urem i64 %i_p, {kh}
+  %image = udiv i64 %i_p, {kh}
+  %y_scaled = mul i64 %y, {sh}
+  %y_moved = add i64 %y_scaled, %p
+  %line = sub i64 %y_moved, {ph}
+  %before = sub i64 {pw}, %q
+  %before_up = add i64 %before, {sw_less}
+  %before_windows = sdiv i64 %before_up, {sw}
+  %has_before = icmp sgt i64 %before, 0
+  %first = select i1 %has_before, i64 %before_windows, i64 0
+  %last = sub i64 {last}, %q
+  %last_window = sdiv i64 %last, {sw}
+  %windows = add i64 %last_window, 1
+  %fewer = icmp slt i64 %windows, {across}
+  %end_here = select i1 %fewer, i64 %windows, i64 {across}
+  %has_last = icmp sge i64 %last, 0
+  %inside = icmp ult i64 %line, {height}
+  %has_any = and i1 %has_last, %inside
+  %end = select i1 %has_any, i64 %end_here, i64 0
+  %image_lines = mul i64 %image, {height}
+  %all_lines = add i64 %image_lines, %line
+  %line_start = mul i64 %all_lines, {width}
+  %there = sub i64 %line_start, %before
+  %here = mul i64 %i, {across}
+  %some = icmp slt i64 %first, %end
+  br i1 %some, label %body, label %rowend
+body:
+  %x = phi i64 [%first, %row], [%x2, %body]
+  %x_scaled = mul nsw i64 %x, {sw}
+  %in_image = add nsw i64 %there, %x_scaled
+  %in_windows = add nsw i64 %here, %x
+{body}
+  %x2 = add nsw i64 %x, 1
+  %full = icmp eq i64 %x2, %end
+  br i1 %full, label %rowend, label %body
+rowend:
+  %i2 = add nuw nsw i64 %i, 1
+  %all = icmp eq i64 %i2, %rows
+  br i1 %all, label %exit, label %row
+exit:
+  ret void
+}}"""
+
+
+TAKEN = """  %source = getelementptr {kind}, ptr %in, i64 %in_image
+  %place = getelementptr {kind}, ptr %out, i64 %in_windows
+  %value = load {kind}, ptr %source
+  store {kind} %value, ptr %place"""
+
+ADDED = """  %source = getelementptr {kind}, ptr %in, i64 %in_windows
+  %place = getelementptr {kind}, ptr %out, i64 %in_image
+  %value = load {kind}, ptr %source
+  %held = load {kind}, ptr %place
+  %total = fadd {kind} %held, %value
+  store {kind} %total, ptr %place"""
+
+
+def windowed(back: bool, dtype: np.dtype[Any], images: Shape, windows: Shape, stride: Pair, padding: Pair) -> str:
+    """Return the text of the kernel that takes windows from images, or, ``back``, adds them to images (see ``Backend.windows``).
+
+    Element q of the windows of a row lies at columns ``x * stride + q - padding``, of which the image has ``first <= x < end``.
+    """
+    (height, width), (kh, kw, down, across) = images[2:], windows[2:]
+    (sh, sw), (ph, pw) = stride, padding
+    body = ADDED.format(kind=TYPES[dtype]) if back else TAKEN.format(kind=f"i{8 * dtype.itemsize}")
+    return WINDOWS.format(
+        body=body, height=height, width=width, kh=kh, kw=kw, down=down, across=across, sh=sh, sw=sw, sw_less=sw - 1, ph=ph, pw=pw,
+        last=width - 1 + pw,
+    )  # fmt: skip
+
+
 # ---------------------------------------------------------------------- calling
 
 
@@ -340,6 +487,15 @@ def bound(loop: Loop, address: int, memory: Callable[[Any], np.ndarray]) -> tupl
     function = prototype(address)
     function.numbers = numbers  # type: ignore[attr-defined]  # kept alive as long as the function
     return function, tuple(arguments)
+
+
+@functools.lru_cache(maxsize=256)
+def slider(back: bool, dtype: np.dtype[Any], images: Shape, windows: Shape, stride: Pair, padding: Pair) -> Any:
+    """Return the compiled kernel of ``windowed`` as a function of (values, out); out holds zeros where nothing is written."""
+    text = windowed(back, dtype, images, windows, stride, padding)
+    function = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)(compiled([text])[text])
+    rows = ctypes.c_int64(math.prod(windows[:-1]))
+    return lambda values, out: function(values.ctypes.data, out.ctypes.data, rows)
 
 
 def random_filler(out: np.ndarray, key: tuple[int, int, int], step: ctypes.c_uint32) -> tuple[Any, tuple[Any, ...]]:

@@ -16,9 +16,10 @@ from threadpoolctl import ThreadpoolController
 
 from neurosim.backends import limits, llvm_loops
 from neurosim.backends.base import Array, Backend, Program
-from neurosim.capture import Graph, Item, Node, Plan, Recorded, check_order, planned, scheduled
+from neurosim.capture import Body, Graph, Item, Node, Plan, Recorded, check_order, planned, scheduled
+from neurosim.capture.graph import Shape
 
-OUT_OF_PLACE = frozenset({"matmul", "join", "copy", "bits", "call", "watch"})
+OUT_OF_PLACE = frozenset({"matmul", "join", "copy", "slice", "bits", "call", "watch", "repeat"})
 
 CHOLESKY = {
     np.dtype(np.float32): (lapack.spotrf, lapack.spotri), np.dtype(np.float64): (lapack.dpotrf, lapack.dpotri),
@@ -84,6 +85,19 @@ class NumpyBackend(Backend):
                 solved = np.sign(solved) * np.maximum(np.abs(solved) - sparsity / variance, 0)
             out[j] = solved
 
+    def windows_into(self, x: Array, *numbers: Any) -> None:
+        _, _, sh, sw, ph, pw, out = numbers
+        if ph or pw:
+            out.fill(0)
+        taken = llvm_loops.slider(False, out.dtype, x.shape, out.shape, (sh, sw), (ph, pw))
+        taken(np.ascontiguousarray(x), out)
+
+    def unwindows_into(self, values: Array, *numbers: Any) -> None:
+        sh, sw, ph, pw, out = numbers
+        out.fill(0)
+        added = llvm_loops.slider(True, out.dtype, out.shape, values.shape, (sh, sw), (ph, pw))
+        added(np.ascontiguousarray(values), out)
+
     def describe(self) -> str:
         there, ours = os.cpu_count() or 1, limits.processors()
         return f"CPU {platform.machine()}, {ours} {f'of {there} ' if ours < there else ''}cores"
@@ -133,14 +147,9 @@ class NumpyProgram(Program):
         self.data: Mapping[str, np.ndarray] = {}
         self.rows = np.zeros(0, np.intp)
         self.position = 0
-        loops = {item: llvm_loops.written(item.nodes, item.space, self._place) for item in self.items if item.space is not None}
-        addresses = llvm_loops.compiled([loop.text for loop in loops.values()])
-        self.calls: list[tuple[Item, Call]] = []
-        for item in self.items:
-            if item in loops:
-                self.calls.append((item, llvm_loops.bound(loops[item], addresses[loops[item].text], self._memory)))
-            else:
-                self.calls += [(item, call) for call in self._call(item)]
+        self.loops = {item: llvm_loops.written(item.nodes, space, self._place) for item, space in kernels(self.items)}
+        self.addresses = llvm_loops.compiled([loop.text for loop in self.loops.values()])
+        self.calls = [(item, call) for item in self.items for call in self._call(item)]
 
     def hold(self, data: Mapping[str, np.ndarray]) -> None:
         self.data = {name: np.ascontiguousarray(data[name], values.dtype) for name, values in self.inputs.items()}
@@ -171,8 +180,7 @@ class NumpyProgram(Program):
 
     def _place(self, node: Node) -> Any:
         """Return what stands for a value's memory: a leaf or input itself, a buffer's number, or None."""
-        base = node.base
-        return base if base.op in ("leaf", "input") else self.plan.place.get(base)
+        return self.plan.where(node)
 
     def _memory(self, place: Any) -> np.ndarray:
         if isinstance(place, int):
@@ -185,7 +193,7 @@ class NumpyProgram(Program):
         if node.op == "constant":
             return node.detail
         if node.op == "transpose":
-            return self._array(node.inputs[0]).T
+            return self._array(node.inputs[0]).transpose(node.detail)
         if node.op == "reshape":
             return self._array(node.inputs[0]).reshape(node.shape)
         place = self._place(node)
@@ -196,7 +204,12 @@ class NumpyProgram(Program):
     # ------------------------------------------------------------------ calls
 
     def _call(self, item: Item) -> list[Call]:
-        (node,) = item.nodes
+        if item in self.loops:
+            loop = self.loops[item]
+            return [llvm_loops.bound(loop, self.addresses[loop.text], self._memory)]
+        node = item.nodes[0]
+        if node.op == "repeat":
+            return self._repeat(item)
         if node.op == "watch":
             return [(_check, (self._array(node.inputs[0]), node.detail))]
         out = self._array(node)
@@ -204,15 +217,43 @@ class NumpyProgram(Program):
             return [llvm_loops.random_filler(out, node.detail, self.step)]
         inputs = [self._array(value) for value in node.inputs]
         if node.op == "join":
-            ends = np.cumsum([part.shape[1] for part in inputs])
-            return [(np.copyto, (out[:, end - part.shape[1] : end], part)) for part, end in zip(inputs, ends, strict=True)]
+            ends = np.cumsum([part.shape[node.detail] for part in inputs])
+            places = np.split(out, ends[:-1], node.detail)
+            return [(np.copyto, pair) for pair in zip(places, inputs, strict=True)]
         if node.op == "copy":
             return [(np.copyto, (out, inputs[0]))]
+        if node.op == "slice":
+            return [(np.copyto, (out, inputs[0][tuple(_slice(*bounds) for bounds in node.detail)]))]
         if node.op == "call":
             name, *constants = node.detail
             return [(getattr(self.backend, f"{name}_into"), (*inputs, *constants, out))]
         inputs = [np.asarray(value, node.dtype) if isinstance(value, float) else value for value in inputs]
         return [(getattr(np, node.op), (*inputs, out))]
+
+
+    def _repeat(self, item: Item) -> list[Call]:
+        """Return the calls that bring what is carried to its place, and the one that takes all turns."""
+        body: Body = item.nodes[0].detail
+        starts = [self._array(node) for node in item.nodes[0].inputs[: len(body.carried)]]
+        begin = [(np.copyto, (self._array(node), start)) for node, start in zip(body.carried, starts, strict=True)]
+        return [*begin, (_take_turns, (body.times, [call for inner in item.body for call in self._call(inner)]))]
+
+
+def kernels(items: list[Item]) -> list[tuple[Item, Shape]]:
+    """Return the items that are loops over elements, those of repeated bodies too, and their spaces."""
+    return [found for item in items for found in (kernels(item.body) if item.space is None else [(item, item.space)])]
+
+
+def _take_turns(times: int, calls: list[Call]) -> None:
+    for _ in range(times):
+        for function, arguments in calls:
+            function(*arguments)
+
+
+def _slice(start: int, count: int, step: int) -> slice:
+    """Return the slice that takes ``count`` elements from ``start``."""
+    end = start + count * step
+    return slice(start, None if end < 0 else end, step)
 
 
 def _aligned(size: int) -> np.ndarray:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import math
+import operator
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from neurosim.errors import NotCapturableError
+from neurosim.errors import NotCapturableError, quoted
 
 Array = Any
 Shape = tuple[int, ...]
@@ -22,7 +23,7 @@ COMPARISONS = frozenset({"greater", "greater_equal", "less", "less_equal", "equa
 LOGICAL = frozenset({"logical_and", "logical_or", "logical_not"})
 BITWISE = {"bitwise_and": "logical_and", "bitwise_or": "logical_or", "invert": "logical_not"}  # of truth values: the same
 VIEWS = frozenset({"reshape", "transpose"})
-GIVEN = frozenset({"leaf", "input", "constant"})
+GIVEN = frozenset({"leaf", "input", "constant", "carried"})
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
@@ -31,7 +32,8 @@ class Node:
     """One value.
 
     op : ``leaf`` (an array that lives on between steps), ``input``, ``constant``, ``full``, ``bits``, ``matmul``, ``sum``, ``max``,
-        ``reshape``, ``transpose``, ``join``, ``call``, ``assign``, or the name of an elementwise NumPy function
+        ``reshape``, ``transpose``, ``slice``, ``copy``, ``join``, ``call``, ``assign``, ``repeat`` with its ``repeated`` values, or
+        the name of an elementwise NumPy function
     dtype : None for a Python number, which takes the type of what it meets
     detail : what the op needs beside its inputs: the array, the number, the axes, ...
     """
@@ -60,15 +62,31 @@ class Node:
         return self.inputs[0].base if self.op in VIEWS else self
 
 
+@dataclass(frozen=True)
+class Body:
+    """What a ``repeat`` does: ``assigns`` write into ``carried`` what the next of its ``times`` turns starts from.
+
+    given : the values from outside that a turn reads
+    """
+
+    times: int
+    carried: tuple[Node, ...]
+    assigns: tuple[Node, ...]
+    given: frozenset[Node]
+
+
 class Graph:
     """Nodes, and what a step does with them: arrays to overwrite and totals to watch.
 
     assigned : leaf -> the value it takes at the end of the step
     watched : (what it is, its values), in order; a step in which they are no finite numbers must not change anything
     refused : why what was asked for has no place in a graph; whoever asked may have gone on another way, which is not the step's
+    body : the number of the repeated body that is being recorded; 0 outside of all
+    bodies : how many there have been
     """
 
     def __init__(self) -> None:
+        self.body = self.bodies = 0
         self._known: dict[Any, Node] = {}
         self.refused: list[str] = []
         self.assigned: dict[Node, Node] = {}
@@ -170,21 +188,56 @@ class Graph:
 
     def reduce(self, op: str, value: Node, axis: int | tuple[int, ...] | None, keepdims: bool) -> Node:
         """Return ``sum`` or ``max`` of ``value`` over ``axis`` (None: all)."""
-        axes = tuple(range(len(value.shape))) if axis is None else (axis,) if isinstance(axis, int) else axis
-        axes = tuple(sorted(k % len(value.shape) for k in axes))
+        axes = tuple(sorted(self.axes(axis, len(value.shape))))
         shape = tuple(1 if k in axes else n for k, n in enumerate(value.shape))
         if value.dtype not in FLOATS:
             value = self.cast(value, np.float64)
+        if not axes and value.shape:
+            return value
         found = self.node(op, (self._contiguous(value),), shape, value.dtype, axes)
         if keepdims:
             return found
         return self.reshape(found, tuple(n for k, n in enumerate(value.shape) if k not in axes))
 
+    def axes(self, axis: Any, count: int) -> tuple[int, ...]:
+        """Return which of ``count`` axes a number, several, or None (all) stand for."""
+        if axis is None:
+            return tuple(range(count))
+        try:
+            axes = tuple(operator.index(k) for k in (axis if isinstance(axis, tuple | list) else (axis,)))
+        except TypeError as cause:
+            raise self.refusal(f"axis {quoted(axis)}: expected a whole number") from cause
+        if any(not -count <= k < count for k in axes) or len({k % count for k in axes}) < len(axes):
+            raise self.refusal(f"axis {quoted(axis)}: expected different axes of {count}")
+        return tuple(k % count for k in axes)
+
     def matmul(self, a: Node, b: Node) -> Node:
-        """Return the matrix product of two matrices."""
-        if len(a.shape) != 2 or len(b.shape) != 2 or a.shape[1] != b.shape[0]:
-            raise self.refusal(f"matmul of {a.shape} and {b.shape}: expected two matrices that fit")
-        return self.node("matmul", (a, b), (a.shape[0], b.shape[1]), np.result_type(a.dtype, b.dtype))
+        """Return the matrix product over the last two axes, (..., n, k) times (..., k, m); axes before them are broadcast."""
+        if len(a.shape) < 2 or len(b.shape) < 2 or a.shape[-1] != b.shape[-2]:
+            raise self.refusal(f"matmul of {a.shape} and {b.shape}: expected two matrices that fit, or stacks of them")
+        dtype = np.result_type(a.dtype, b.dtype)
+        a, b = (self.cast(value, dtype) for value in (a, b))
+        (n, k), m = a.shape[-2:], b.shape[-1]
+        stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        if math.prod(b.shape[:-2]) == 1 and math.prod(a.shape[:-2]) > 1 and not _is_turned(a):  # one product instead of many
+            rows, matrix = self.reshape(a, (-1, k)), b if len(b.shape) == 2 else self.reshape(b, (k, m))
+            return self.reshape(self.node("matmul", (rows, matrix), (rows.shape[0], m), dtype), (*stack, n, m))
+        a, b = (self._stacked(value, stack) for value in (a, b))
+        return self.node("matmul", (a, b), (*stack, n, m), dtype)
+
+    def _stacked(self, value: Node, stack: Shape) -> Node:
+        """Return a factor of a product of stacks: one matrix, or as many as the stack has, each in order or transposed."""
+        own = value.shape[:-2]
+        if math.prod(own) != 1 and own != stack:
+            value = self.expand(value, (*stack, *value.shape[-2:]))
+        return value if value.op != "transpose" or _is_turned(value) else self._contiguous(value)
+
+    def expand(self, value: Node, shape: Shape) -> Node:
+        """Return ``value`` broadcast to ``shape``."""
+        own = (1,) * (len(shape) - len(value.shape)) + value.shape
+        if len(own) != len(shape) or any(n not in (1, wanted) for n, wanted in zip(own, shape, strict=True)):
+            raise self.refusal(f"broadcasting {value.shape} to {shape}: expected shapes that fit")
+        return value if value.shape == shape else self.elementwise("add", value, self.full(shape, value.dtype, 0.0))
 
     def reshape(self, value: Node, shape: Shape) -> Node:
         """Return ``value`` in another shape of as many elements, one of which may be -1."""
@@ -196,19 +249,82 @@ class Graph:
         origin = value.inputs[0] if value.op == "reshape" else self._contiguous(value)
         return origin if shape == origin.shape else self.node("reshape", (origin,), shape, value.dtype)
 
-    def transpose(self, value: Node) -> Node:
-        """Return the transpose of a matrix."""
-        if len(value.shape) != 2:
-            raise self.refusal(f"transpose of shape {value.shape}: expected a matrix")
-        return value.inputs[0] if value.op == "transpose" else self.node("transpose", (value,), value.shape[::-1], value.dtype)
+    def transpose(self, value: Node, axes: Sequence[int] | None = None) -> Node:
+        """Return ``value`` with its axes in the order ``axes``; None: reversed."""
+        count = len(value.shape)
+        order = tuple(range(count))[::-1] if axes is None else self.axes(tuple(axes), count)
+        if len(order) != count:
+            raise self.refusal(f"transpose of shape {value.shape} by {tuple(order)}: expected {count} axes")
+        if value.op == "transpose":
+            value, order = value.inputs[0], tuple(value.detail[k] for k in order)
+        if order == tuple(range(count)):
+            return value
+        return self.node("transpose", (value,), tuple(value.shape[k] for k in order), value.dtype, order)
 
-    def join(self, parts: Sequence[Node]) -> Node:
-        """Return matrices side by side."""
-        rows = {part.shape[0] for part in parts}
-        if len(rows) != 1 or any(len(part.shape) != 2 for part in parts):
-            raise self.refusal(f"joining {[part.shape for part in parts]}: expected matrices of as many rows")
-        shape = (rows.pop(), sum(part.shape[1] for part in parts))
-        return self.node("join", (self._contiguous(p) for p in parts), shape, np.result_type(*(p.dtype for p in parts)))
+    def slice(self, value: Node, bounds: Sequence[tuple[int, int, int]]) -> Node:
+        """Return the part of ``value`` that lies at (start, count, step) of each axis."""
+        shape = tuple(count for _, count, _ in bounds)
+        if shape == value.shape and all(step == 1 for (_, count, step) in bounds if count > 1):
+            return value
+        if 0 in shape:
+            raise self.refusal(f"a slice of shape {shape}: expected at least one element")
+        return self.node("slice", (self._contiguous(value),), shape, value.dtype, tuple(bounds))
+
+    def replaced(self, value: Node, bounds: Sequence[tuple[int, int, int]], part: Node) -> Node:
+        """Return ``value`` with ``part`` where ``slice`` would read."""
+        start = [(0, n, 1) for n in value.shape]
+        for axis, ((first, count, step), n) in enumerate(zip(bounds, value.shape, strict=True)):
+            if (first, count) == (0, n) and (step == 1 or n == 1):
+                continue
+            if step != 1 and count > 1:
+                raise self.refusal(f"writing at every {step}th of an axis: expected neighbours, such as [2:5]")
+            before, here, after = (
+                self.slice(value, [*start[:axis], (at, many, 1), *start[axis + 1 :]]) if many else None
+                for at, many in ((0, first), (first, count), (first + count, n - first - count))
+            )
+            assert here is not None
+            inner = self.replaced(here, [*((0, k, 1) for k in here.shape[: axis + 1]), *bounds[axis + 1 :]], part)
+            return self.join([node for node in (before, inner, after) if node is not None], axis)
+        return part
+
+    def join(self, parts: Sequence[Node], axis: int) -> Node:
+        """Return arrays one after the other along ``axis``."""
+        if not parts or any(len(part.shape) != len(parts[0].shape) for part in parts):
+            raise self.refusal(f"joining {[part.shape for part in parts]}: expected arrays of as many axes")
+        (axis,) = self.axes(axis, len(parts[0].shape))
+        shapes = [part.shape for part in parts]
+        rests = {(shape[:axis], shape[axis + 1 :]) for shape in shapes}
+        if len(rests) != 1:
+            raise self.refusal(f"joining {shapes} along axis {axis}: expected equal shapes but for that axis")
+        ((before, after),) = rests
+        if len(parts) == 1:
+            return parts[0]
+        shape, dtype = (*before, sum(part.shape[axis] for part in parts), *after), np.result_type(*(part.dtype for part in parts))
+        return self.node("join", (self._contiguous(self.cast(part, dtype)) for part in parts), shape, dtype, axis)
+
+    def repeat(self, times: int, starts: Sequence[Node], carried: Sequence[Node], results: Sequence[Node]) -> list[Node]:
+        """Return what ``starts`` become after ``times`` turns, of which each makes ``results`` of ``carried``."""
+        again = frozenset(carried)
+        turning: set[Node] = set()  # what a turn computes anew; the rest is computed once, before
+        results = [self._contiguous(value) for value in results]
+        nodes = reached(results)
+        for node in nodes:
+            if node in again or any(value in turning for value in node.inputs):
+                turning.add(node)
+        made = turning - again
+        # one that is moved from place to place is read before its place is written
+        ends = [self.node("copy", (value,), value.shape, value.dtype) if value.base in again else value for value in results]
+        ends = [place if value is place else end for place, value, end in zip(carried, results, ends, strict=True)]
+        kept = [(end, place) for end, place in zip(ends, carried, strict=True) if end is not place]
+        assigns = tuple(self.node("assign", pair, pair[1].shape, pair[1].dtype) for pair in kept)
+        made |= {end for end, _ in kept if end.op == "copy"}
+        given = {value for node in made for value in node.inputs} | {value for value in results if value not in turning}
+        given = {node for node in given - made - again if node.op != "constant"}
+        full = {node for node in given if node.op == "full"}  # cheaper written in each loop than kept
+        body = Body(times, tuple(carried), assigns, frozenset(given - full))
+        order = sorted(body.given, key=lambda node: node.number)
+        turns = self.node("repeat", (*(self._contiguous(node) for node in starts), *order), (), None, body)
+        return [self.node("repeated", (turns,), node.shape, node.dtype, k) for k, node in enumerate(carried)]
 
     def call(self, name: str, inputs: Sequence[Node], shape: Shape, dtype: Any, *constants: float) -> Node:
         """Return what the backend's own routine ``name`` makes of ``inputs``."""
@@ -224,7 +340,7 @@ class Graph:
         if value is leaf:
             self.assigned.pop(leaf, None)
         else:
-            self.assigned[leaf] = value
+            self.assigned[leaf] = self._contiguous(value)
 
     def roots(self) -> tuple[list[Node], list[Node]]:
         """Return what is watched and what is assigned, each a node."""
@@ -237,17 +353,23 @@ class Graph:
         self.watched = [(label, self.reduce("sum", value, None, False)) for label, value in self.watched]
 
     def needed(self) -> list[Node]:
-        """Return every node that a root needs, in the order in which they were written down."""
+        """Return every node that a root needs, in the order in which they were written down; not what is repeated."""
         watches, assigns = self.roots()
-        found: set[Node] = set()
-        pending = [*watches, *assigns]
-        while pending:
-            node = pending.pop()
-            if node not in found:
-                found.add(node)
-                pending.extend(node.inputs)
-        return sorted(found, key=lambda node: node.number)
+        return reached([*watches, *assigns])
 
+    def counted(self) -> list[tuple[Node, int]]:
+        """Return every node that a root needs, those of repeated bodies too, and how often a step computes it."""
+        watches, assigns = self.roots()
+        found: list[tuple[Node, int]] = []
+        pending = [(node, 1) for node in reached([*watches, *assigns])]
+        while pending:
+            node, times = pending.pop()
+            found.append((node, times))
+            if node.op == "repeat":
+                body = node.detail
+                inside = (value for value in reached(body.assigns, body.given) if value not in body.given)
+                pending += [(value, times * body.times) for value in inside]
+        return sorted(found, key=lambda pair: pair[0].number)
 
     # ------------------------------------------------------------------ is it sound, is it the same
 
@@ -255,6 +377,8 @@ class Graph:
         """Raise NotCapturableError where something was refused, or arrays that a step writes to lie in each other's memory."""
         if self.refused:
             raise NotCapturableError(self.refused[0])
+        if any(node.op == "carried" for node in self.needed()):
+            raise self.refusal("a value of a repeated body is used outside of it: carry it, and use what repeat returns")
         for leaf in self.assigned:
             if not writeable(leaf.detail):
                 raise self.refusal(f"it writes into an array of shape {leaf.shape} that is read-only: hold one that is not")
@@ -274,14 +398,33 @@ class Graph:
         read : brings an array to the host
         """
         marks: dict[Node, bytes] = {}
-        for node in self.needed():  # inputs come before what needs them
+        for node in dict.fromkeys(node for node, _ in self.counted()):  # inputs come before what needs them
             detail = node.detail
+            if node.op == "repeat":
+                detail = (detail.times, [marks[value] for value in detail.assigns])
             if node.op == "leaf":
                 detail = id(detail) if id(detail) in known else _digest(np.ascontiguousarray(read(detail)).tobytes())
             own = repr((node.op, node.shape, node.dtype, detail)).encode()
             marks[node] = _digest(own + b"".join(marks[value] for value in node.inputs))
         watches, assigns = self.roots()
         return [marks[node] for node in watches] + sorted(marks[node] for node in assigns)
+
+
+def reached(roots: Iterable[Node], given: Collection[Node] = ()) -> list[Node]:
+    """Return all that ``roots`` are made of, they included, in the order in which it was written down; no more than ``given``."""
+    found: set[Node] = set()
+    pending = list(roots)
+    while pending:
+        node = pending.pop()
+        if node not in found:
+            found.add(node)
+            pending += () if node in given else node.inputs
+    return sorted(found, key=lambda node: node.number)
+
+
+def _is_turned(node: Node) -> bool:
+    """Return whether a value is a stack of matrices, each transposed, which a product reads as it lies."""
+    return node.op == "transpose" and node.detail == (*range(len(node.shape) - 2), len(node.shape) - 1, len(node.shape) - 2)
 
 
 def _start(array: Array) -> int:

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.capture.graph import BITWISE, COMPARISONS, LOGICAL, Array, Graph, Node, Shape
+from neurosim.capture.graph import BITWISE, COMPARISONS, FLOATS, LOGICAL, Array, Graph, Node, Shape
 from neurosim.errors import quoted
 
 TRUTHS = COMPARISONS | LOGICAL | frozenset(BITWISE)
+FIXED = -1  # in place of the number of a body: written into in none
 UFUNCS = {"true_divide": "divide"}  # by NumPy's older name
 KERNEL_FUNCTIONS = {"sqrt": np.sqrt, "exp": np.exp, "log": np.log, "tanh": np.tanh, "abs": np.abs}
 
@@ -24,6 +25,8 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
     """An array to be: a shape, a dtype, and the node that will compute it.  What is written into it, it becomes.
 
     base : the array whose memory it shows, with the way from that one's values to its own and back, or None
+    dense : whether NumPy's own would lie in memory without gaps and in order, so that reshaping it copies nothing
+    body : the number of the repeated body that made it
 
     Raises
     ------
@@ -31,7 +34,7 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         Its values are asked for (``float(...)``, ``if ...``), or something is done to it that has no node.
     """
 
-    __slots__ = ("_back", "_base", "_node", "_there", "graph")
+    __slots__ = ("_back", "_base", "_body", "_dense", "_node", "_there", "graph")
 
     def __init__(self, graph: Graph, node: Node) -> None:
         self.graph = graph
@@ -39,6 +42,22 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         self._base: Recorded | None = None
         self._there: Callable[[Node], Node] = _itself
         self._back: Callable[[Node], Node] = _itself
+        self._dense = True
+        self._body = graph.body
+
+    def fixed(self, reason: str) -> Recorded:
+        """Return an array of the same values; writing into it is refused for ``reason``."""
+
+        def back(_: Node) -> Node:
+            raise self.graph.refusal(reason)
+
+        view = self._view(_itself, back)
+        view._body = FIXED
+        return view
+
+    def made_in(self, body: int) -> bool:
+        """Return whether its memory was made in the repeated body of that number, and may be written into."""
+        return self._body == body and (self._base is None or self._base.made_in(body))
 
     @property
     def node(self) -> Node:
@@ -47,14 +66,17 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
 
     def _write(self, node: Node) -> None:
         if self._base is None:
+            if self._body != self.graph.body:
+                raise self.graph.refusal("a repeated body writes into an array from outside: carry it, and return what it becomes")
             self._node = node
         else:
             self._base._write(self._back(node))
 
-    def _view(self, there: Callable[[Node], Node], back: Callable[[Node], Node]) -> Recorded:
+    def _view(self, there: Callable[[Node], Node], back: Callable[[Node], Node], dense: bool = True) -> Recorded:
         """Return an array that shows this one's memory: what is written into either is written into both."""
         view = self._new(there(self.node))
         view._base, view._there, view._back = self, there, back
+        view._dense = dense and self._dense
         return view
 
     # ------------------------------------------------------------------ what it looks like
@@ -122,31 +144,77 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         return FUNCTIONS[function](self.graph, *args, **kwargs)
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        if not (index is Ellipsis or isinstance(index, slice) and index == slice(None)):
-            raise self.graph.refusal(f"writing at [{_shown(index)}]: expected the whole array, array[...] = value")
-        node = self.graph.cast(self._node_of(value), self.dtype)
-        if node.shape != self.shape:
-            node = self.graph.elementwise("add", node, self.graph.full(self.shape, self.dtype, 0.0))
-        self._write(node)
+        whole = index is Ellipsis or isinstance(index, slice) and index == slice(None)
+        part = self if whole else self._part(index, "writing")
+        node = self._node_of(value)
+        if node.op == "constant" and part.dtype in FLOATS:
+            part._write(self.graph.full(part.shape, part.dtype, node.detail))
+            return
+        node = self.graph.cast(node, part.dtype)
+        if len(node.shape) > len(part.shape):  # NumPy leaves out leading axes of one element
+            node = self.graph.reshape(node, node.shape[len(node.shape) - len(part.shape) :])
+        part._write(self.graph.expand(node, part.shape))
 
     def __getitem__(self, index: Any) -> Recorded:
-        index = index if isinstance(index, tuple) else (index,)
-        if not all(k is None or isinstance(k, slice) and k == slice(None) for k in index):
-            shown = ", ".join(map(_shown, index))
-            raise self.graph.refusal(f"reading at [{shown}]: expected whole axes and new ones, such as [:, None]")
-        rest = iter(self.shape)
-        shape = tuple(1 if k is None else next(rest) for k in index)
-        return self.reshape((*shape, *rest))
+        return self._part(index, "reading")
+
+    def _part(self, index: Any, doing: str) -> Recorded:
+        """Return the view at an index of numbers, slices, new axes and an ellipsis."""
+        items = list(index) if isinstance(index, tuple) else [index]
+        known = all(item is None or item is Ellipsis or isinstance(item, slice) or _is_whole(item) for item in items)
+        if not known or sum(item is Ellipsis for item in items) > 1:
+            shown = ", ".join(map(_shown, items))
+            raise self.graph.refusal(f"{doing} at [{shown}]: expected whole numbers, slices and new axes, such as [:, None, 2:5]")
+        taken = sum(item is not None and item is not Ellipsis for item in items)
+        at = next((k for k, item in enumerate(items) if item is Ellipsis), len(items))
+        items[at : at + 1] = [slice(None)] * (self.ndim - taken)
+        if taken > self.ndim:
+            raise self.graph.refusal(f"{doing} at {taken} axes of shape {self.shape}: expected no more than there are")
+        bounds, shape, axes = [], [], iter(self.shape)
+        for item in items:
+            if item is None:
+                shape.append(1)
+            elif isinstance(item, slice):
+                chosen = range(next(axes))[item]
+                bounds.append((chosen.start, len(chosen), chosen.step))
+                shape.append(len(chosen))
+            else:
+                n = next(axes)
+                if not -n <= item < n:
+                    raise self.graph.refusal(f"{doing} at {item} of an axis of {n}: expected a number in it")
+                bounds.append((int(item) % n, 1, 1))
+        graph, cut, final = self.graph, tuple(count for _, count, _ in bounds), tuple(shape)
+        dense = cut[1:] == self.shape[1:] and all(step == 1 for _, _, step in bounds)
+        return self._view(
+            lambda node: graph.reshape(graph.slice(node, bounds), final),
+            lambda node: graph.replaced(self.node, bounds, graph.reshape(node, cut)),
+            dense,
+        )
 
     @property
     def T(self) -> Recorded:  # noqa: N802 the name arrays give it
-        return self._view(self.graph.transpose, self.graph.transpose)
+        return self.transpose()
+
+    def transpose(self, *axes: Any) -> Recorded:
+        given: Any = axes[0] if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], tuple | list)) else axes or None
+        graph, count = self.graph, self.ndim
+        order = range(count)[::-1] if given is None else [k % count for k in given]
+        graph.transpose(self.node, given)  # refuses what is no order of the axes
+        back = sorted(range(count), key=lambda k: order[k])
+        return self._view(lambda node: graph.transpose(node, order), lambda node: graph.transpose(node, back), count < 2)
+
+    def swapaxes(self, one: int, other: int) -> Recorded:
+        order = list(range(self.ndim))
+        order[one], order[other] = order[other], order[one]
+        return self.transpose(order)
 
     def reshape(self, *shape: Any) -> Recorded:
-        wanted = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple) else shape
-        if self.node.op == "transpose":  # NumPy's, too, is a copy
-            return self._new(self.graph.reshape(self.node, wanted))
+        wanted = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple | list) else shape
+        wanted = tuple(wanted)
         graph, own = self.graph, self.shape
+        if not self._dense:  # whether NumPy copies it depends on the axes
+            reason = "writing into a reshaped view of an array in another order: write into the array, or into a copy"
+            return self._new(graph.reshape(self.node, wanted)).fixed(reason)
         return self._view(lambda node: graph.reshape(node, wanted), lambda node: graph.reshape(node, own))
 
     def astype(self, dtype: Any) -> Recorded:
@@ -165,9 +233,9 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         total = self.sum(axis, keepdims)
         return total * (total.size / self.size)
 
-    def var(self, axis: Any = None) -> Any:
+    def var(self, axis: Any = None, keepdims: bool = False) -> Any:
         distance = self - self.mean(axis, keepdims=True)
-        return (distance * distance).mean(axis)
+        return (distance * distance).mean(axis, keepdims)
 
     # ------------------------------------------------------------------ what it cannot tell
 
@@ -256,9 +324,14 @@ def run_kernel(source: str, arrays: Mapping[str, Any], constants: Mapping[str, A
             arrays[name][...] = scope[name]
 
 
+def _is_whole(index: Any) -> bool:
+    """Return whether an index is a plain whole number."""
+    return isinstance(index, int | np.integer) and not isinstance(index, bool)
+
+
 def _shown(index: Any) -> str:
     """Return an index as a message shows it."""
-    return "an array" if hasattr(index, "shape") else quoted(index)
+    return "an array" if hasattr(index, "shape") else "..." if index is Ellipsis else quoted(index)
 
 
 # ---------------------------------------------------------------------- NumPy's functions that are no ufuncs
@@ -281,18 +354,39 @@ def _full(graph: Graph, like: Any, value: float, dtype: Any = None) -> Recorded:
 
 
 def _concatenate(graph: Graph, parts: Any, axis: int = 0) -> Recorded:
-    if axis not in (1, -1):
-        raise graph.refusal(f"np.concatenate along axis {axis}: expected axis 1, side by side")
-    return Recorded(graph, graph.join([node_of(graph, part) for part in parts]))
+    return Recorded(graph, graph.join([node_of(graph, part) for part in parts], axis))
+
+
+def _stack(graph: Graph, parts: Any, axis: int = 0) -> Recorded:
+    nodes = [node_of(graph, part) for part in parts]
+    (axis,) = graph.axes(axis, len(nodes[0].shape) + 1)
+    apart = [graph.reshape(node, (*node.shape[:axis], 1, *node.shape[axis:])) for node in nodes]
+    return Recorded(graph, graph.join(apart, axis))
+
+
+def _moveaxis(graph: Graph, value: Recorded, source: Any, destination: Any) -> Recorded:
+    moved, places = (graph.axes(axes, value.ndim) for axes in (source, destination))
+    order = [k for k in range(value.ndim) if k not in moved]
+    for place, axis in sorted(zip(places, moved, strict=True)):
+        order.insert(place, axis)
+    return value.transpose(order)
 
 
 FUNCTIONS: dict[Any, Callable[..., Recorded]] = {
     np.where: lambda graph, condition, a, b: _elementwise(graph, "where", condition, a, b),
     np.clip: _clip,
     np.concatenate: _concatenate,
+    np.stack: _stack,
+    np.reshape: lambda graph, value, shape: value.reshape(shape),
+    np.transpose: lambda graph, value, axes=None: value.transpose(axes),
+    np.swapaxes: lambda graph, value, one, other: value.swapaxes(one, other),
+    np.moveaxis: _moveaxis,
+    np.broadcast_to: lambda graph, value, shape: Recorded(graph, graph.expand(value.node, tuple(shape))),
     np.zeros_like: lambda graph, like, dtype=None: _full(graph, like, 0.0, dtype),
     np.ones_like: lambda graph, like, dtype=None: _full(graph, like, 1.0, dtype),
     np.full_like: _full,
     np.sum: lambda graph, value, axis=None, keepdims=False: value.sum(axis, keepdims),
+    np.max: lambda graph, value, axis=None, keepdims=False: value.max(axis, keepdims),
+    np.var: lambda graph, value, axis=None, keepdims=False: value.var(axis, keepdims=keepdims),
     np.mean: lambda graph, value, axis=None, keepdims=False: value.mean(axis, keepdims),
 }

@@ -7,10 +7,10 @@ run over the same elements are merged into kernels: a value that only its kernel
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
-from neurosim.capture.graph import GIVEN, VIEWS, Graph, Node, Shape
+from neurosim.capture.graph import GIVEN, VIEWS, Body, Graph, Node, Shape, reached
 from neurosim.errors import NotCapturableError
 
 REACH = 64  # how many items apart two operations may stand and still be merged
@@ -22,10 +22,12 @@ class Item:
     """What one call does: a kernel (all its nodes in one loop over ``space``), or a single operation.
 
     space : the shape of the loop; None for whatever is no kernel
+    body : what a ``repeat`` does at each turn, in order
     """
 
     nodes: list[Node]
     space: Shape | None
+    body: list[Item] = field(default_factory=list)
     made: set[Node] = field(default_factory=set)
     reads: set[Node] = field(default_factory=set)  # values made by others, views resolved
     writes: set[Node] = field(default_factory=set)  # leaves
@@ -51,8 +53,21 @@ class Item:
 
 def scheduled(graph: Graph, fused: Callable[[Node], bool]) -> list[Item]:
     """Return the items of a graph in order; ``fused`` says which operations may share a kernel."""
-    order = _ordered(graph, fused)
-    items = [Item([node], _space(node) if fused(node) else None) for node in order]
+    watches, assigns = graph.roots()
+    return _scheduled([*watches], [*assigns], frozenset(), fused)
+
+
+def _scheduled(watches: list[Node], assigns: list[Node], given: frozenset[Node], fused: Callable[[Node], bool]) -> list[Item]:
+    """Return the items that make ``watches`` and ``assigns`` from what is ``given``, and from what needs nothing."""
+    order = _ordered(watches, assigns, given, fused)
+    items = []
+    for node in order:
+        if node.op == "repeat":
+            values = [value for value in order if value.op == "repeated" and value.inputs[0] is node]
+            body: Body = node.detail
+            items.append(Item([node, *values], None, _scheduled([], list(body.assigns), body.given, fused)))
+        elif node.op != "repeated":
+            items.append(Item([node], _space(node) if fused(node) else None))
     while True:  # two kernels that had nothing in common may each have grown toward the other
         merged: list[Item] = []
         for item in items:
@@ -67,19 +82,19 @@ def _space(node: Node) -> Shape:
     return node.inputs[0].shape if node.op in ("sum", "max") else node.shape
 
 
-def _ordered(graph: Graph, fused: Callable[[Node], bool]) -> list[Node]:
+def _ordered(watches: list[Node], assigns: list[Node], given: frozenset[Node], fused: Callable[[Node], bool]) -> list[Node]:
     """Return all operations, each after what it needs, depth first.
 
     First the watched sums; then whatever reads a weight that will change, its products with rates and errors; then each change
     beside the product that proposes it, so that one array of the weights' size is alive at a time, and warm.
     """
-    watches, assigns = graph.roots()
     readers: dict[Node, list[Node]] = {}
-    for node in graph.needed():
+    for node in reached([*watches, *assigns], given):
         for value in node.inputs[:1] if node.op == "assign" else node.inputs:
             if node.op not in VIEWS:
                 readers.setdefault(value.base, []).append(node)
-    products = [r for leaf in graph.assigned for r in readers.get(leaf, []) if not fused(r)]
+    leaves = [node.inputs[1] for node in assigns]
+    products = [r for leaf in leaves for r in readers.get(leaf, []) if not fused(r)]
     done: set[Node] = set()
     order: list[Node] = []
     for root in [*watches, *sorted(products, key=lambda node: node.number), *assigns]:
@@ -88,7 +103,7 @@ def _ordered(graph: Graph, fused: Callable[[Node], bool]) -> list[Node]:
             node, ready = pending.pop()
             if ready:
                 order += [] if node.op in VIEWS else [node]
-            elif node not in done and node.op not in GIVEN:
+            elif node not in done and node.op not in GIVEN and node not in given:
                 done.add(node)
                 pending.append((node, True))
                 pending += [(need, False) for need in reversed(_needs(node, readers))]
@@ -137,11 +152,12 @@ def _loops_fit(first: Item, second: Item) -> bool:
     return True
 
 
-def check_order(items: list[Item]) -> None:
+def check_order(items: list[Item], given: Collection[Node] = ()) -> None:
     """Raise NotCapturableError unless every value is made before it is read, and no leaf is read after it was written."""
-    made: set[Node] = set()
+    made: set[Node] = set(given)
     written: set[Node] = set()
     for item in items:
+        check_order(item.body, made)
         late = {node for node in item.reads if node.op not in GIVEN} - made | item.reads & written
         if late:
             raise NotCapturableError(f"the step's order is broken at {item.op}: {[node.op for node in late]}")

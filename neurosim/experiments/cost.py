@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -44,11 +45,11 @@ class Cost:
 
     @staticmethod
     def of(graph: Graph) -> Cost:
-        """Return what the step of ``graph`` needs, each equal product once."""
-        nodes = graph.needed()
+        """Return what the step of ``graph`` needs, each equal product once; what is repeated, as often as it is."""
+        nodes = [node for node, times in graph.counted() for _ in range(times)]
         calls = [node for node in nodes if node.op == "call"]
         return Cost(
-            [_product(node) for node in nodes if node.op == "matmul"],
+            [_product(node) for node in nodes if node.op == "matmul" for _ in range(math.prod(node.shape[:-2]))],
             [(node.shape[0], _dtype(node)) for node in calls if node.detail[0] == "positive_inverse"],
             [(node.shape[0], node.shape[1]) for node in calls if node.detail[0] == "solve_columns"],
         )
@@ -72,7 +73,7 @@ def _product(node: Node) -> Product:
     a, b = node.inputs
     transposed = (a.op == "transpose", b.op == "transpose")
     symmetric = a.base is b.base and transposed[0] != transposed[1]
-    return Product(a.shape[0], a.shape[1], b.shape[1], transposed, _dtype(node), symmetric)
+    return Product(a.shape[-2], a.shape[-1], b.shape[-1], transposed, _dtype(node), symmetric)
 
 
 def _dtype(node: Node) -> np.dtype[Any]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from neurosim.backends import Draws
+from neurosim.capture import repeat
 from neurosim.errors import quoted, require
 from neurosim.feedback.pathway import Claims, FeedbackPathway
 from neurosim.network import Activity, Sweep, Teaching
@@ -119,11 +120,13 @@ class AlternatingMinimization(FeedbackPathway):
     def _relax(self, name: str, above: str, wanted: Any, sweep: Sweep, draws: Draws) -> Activity:
         """Return the population after ``iterations`` steps of its code down the gradient, toward what ``above`` wants."""
         start = sweep[name].potential
-        code, velocity = start.copy(), 0
-        for _ in range(self.iterations):
+
+        def turn(code: Any, velocity: Any) -> tuple[Any, Any]:
             descent = self._descent(name, above, wanted, self._coded(name, code, sweep), start, sweep, draws)
             velocity = self.momentum * velocity + descent
-            code = code + self.step * (descent + self.momentum * velocity)
+            return code + self.step * (descent + self.momentum * velocity), velocity
+
+        code, _ = repeat(self.iterations, turn, start.copy(), 0)
         return self._coded(name, code, sweep)
 
     def _descent(

@@ -25,7 +25,7 @@ from neurosim.feedback import FeedbackPathway, pathways
 from neurosim.modelfile.alike import alike, plain_attributes, replaced
 from neurosim.modelfile.reading import Contents
 from neurosim.network import Clock, Network, Population, Projection
-from neurosim.neurons import BatchNormalisation, transfers
+from neurosim.neurons import BatchNormalisation, Transfer, neurons_by_name
 from neurosim.plasticity import PlasticityRule, Rule, Update, rules, updates
 from neurosim.tasks import Sizes, default, tasks
 from neurosim.training import Trainer
@@ -118,7 +118,8 @@ class _Describer:
         where = f"population {population.name}"
         self._own(where, population, Population)
         table: Contents = {"name": population.name, "shape": [int(n) for n in population.shape]}
-        table["transfer"] = self._named(f"{where}: transfer", population.transfer, transfers())
+        kind = "transfer" if isinstance(population.neurons, Transfer) else "neurons"
+        table[kind] = self._named(f"{where}: {kind}", population.neurons, neurons_by_name())
         if population.normalisation is not None:
             table["normalisation"] = self._options(f"{where}: normalisation", population.normalisation, BatchNormalisation)
         return table | {key: getattr(population, key) for key in ("dropout", "noise") if getattr(population, key)}

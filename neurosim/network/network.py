@@ -15,9 +15,6 @@ from neurosim.network.projection import Projection
 from neurosim.network.sweep import Activity, Sweep, Teaching
 from neurosim.neurons import BatchNormalisation
 
-PRE_VARIABLES = frozenset({"rate", "drive", "potential"})
-POST_VARIABLES = PRE_VARIABLES | {"error"}
-
 
 class Network:
     """A graph of populations with inputs and outputs.
@@ -150,11 +147,12 @@ class Network:
         for p in self.projections.values():
             if p.rule is None:
                 continue
-            sent = PRE_VARIABLES if not p.delay else frozenset({"rate"})  # what travels
-            for side, wanted, known in (("pre", p.rule.pre, sent), ("post", p.rule.post, POST_VARIABLES)):
+            pre, post = self.populations[p.pre].neurons, self.populations[p.post].neurons
+            sent = set(pre.variables) if not p.delay else {pre.emits}  # what travels
+            for side, wanted, known in (("pre", p.rule.pre, sent), ("post", p.rule.post, {*post.variables, "error"})):
                 for name in sorted(wanted - known):
                     raise EquationError(
-                        f"projection {p.name!r}: {name}_{side} is no variable of a rate population: expected one of "
+                        f"projection {p.name!r}: {name}_{side} is no variable of population {getattr(p, side)!r}: expected one of "
                         f"{', '.join(f'{k}_{side}' for k in sorted(known))}; change the equation {quoted(p.rule.describe())}"
                     )
 
@@ -189,13 +187,21 @@ class Network:
 
     # ------------------------------------------------------------------ activity
 
-    def fresh(self, batch: int) -> dict[str, Any]:
-        """Return the state in which a trial begins: rates on their way, all 0; empty where no projection has a delay.
+    def fresh(self, x: Any) -> dict[str, Any]:
+        """Return the state in which a trial of the inputs ``x``, (batch, ...), begins.
 
-        ``population@k`` -> what the population sent k ticks ago, (batch, *shape)
+        It is empty where no neurons have a state and no projection has a delay.
+
+        ``population.variable`` -> the neurons' own, (batch, *shape)
+        ``population@k`` -> what the population sent k ticks ago, (batch, *shape), at first 0
         """
-        shapes = {f"{name}@{k}": self.populations[name].shape for name, n in self.delays.items() for k in range(1, n + 1)}
-        return {key: self.backend.zeros((batch, *shape), self.dtype) for key, shape in shapes.items()}
+        starts = {
+            f"{name}.{variable}": (population.shape, start)
+            for name, population in self.populations.items()
+            for variable, start in population.neurons.state().items()
+        }
+        starts |= {f"{name}@{k}": (self.populations[name].shape, 0.0) for name, n in self.delays.items() for k in range(1, n + 1)}
+        return {key: self.backend.full((len(x), *shape), self.dtype, start, x) for key, (shape, start) in starts.items()}
 
     def sweep(
         self, x: Any, state: Mapping[str, Any] | None = None, *, training: bool = False, draws: Draws | None = None
@@ -209,18 +215,23 @@ class Network:
         if tuple(x.shape[1:]) != shape:
             raise ShapeError(f"input of shape {tuple(x.shape)}: expected (batch, {', '.join(map(str, shape))}); reshape the data")
         x = self.backend.asarray(x, self.dtype)
-        given = self.fresh(len(x)) if state is None else state
+        given = self.fresh(x) if state is None else state
         arrived = {p.name: given[f"{p.pre}@{p.delay}"] for p in self.projections.values() if p.delay}
         activity: dict[str, Activity] = {}
         for name, part in self._parts(x).items():
-            activity[name] = self.populations[name].respond(part, training=training, draws=draws)
+            activity[name] = self.populations[name].respond(part, self._own(name, given), training=training, draws=draws)
         for name in self.order:
             if name not in activity:
                 sent = {p.name: arrived[p.name] if p.delay else activity[p.pre].transmitted for p in self.incoming(name)}
-                activity[name] = self._respond(name, sent, training=training, draws=draws)
-        on_the_way = {f"{name}@1": activity[name].transmitted for name in self.delays}
+                activity[name] = self._respond(name, sent, self._own(name, given), training=training, draws=draws)
+        on_the_way = {f"{name}.{key}": value for name, own in activity.items() for key, value in own.state.items()}
+        on_the_way |= {f"{name}@1": activity[name].transmitted for name in self.delays}
         on_the_way |= {f"{name}@{k}": given[f"{name}@{k - 1}"] for name, n in self.delays.items() for k in range(2, n + 1)}
         return Sweep.of(activity, training, arrived, on_the_way)
+
+    def _own(self, population: str, state: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the part of a state that is a population's own, by variable."""
+        return {variable: state[f"{population}.{variable}"] for variable in self.populations[population].neurons.state()}
 
     def _parts(self, x: Any) -> dict[str, Any]:
         """Return the input of each input population."""
@@ -236,14 +247,16 @@ class Network:
     def respond(self, population: str, rates: Mapping[str, Any], *, training: bool = False, draws: Draws | None = None) -> Activity:
         """Return the activity of one ``population`` for given presynaptic ``rates``: name -> (batch, *shape)."""
         sent = {p.name: rates[p.pre] for p in self.incoming(population)}
-        return self._respond(population, sent, training=training, draws=draws)
+        return self._respond(population, sent, None, training=training, draws=draws)
 
-    def _respond(self, population: str, sent: Mapping[str, Any], *, training: bool, draws: Draws | None) -> Activity:
+    def _respond(
+        self, population: str, sent: Mapping[str, Any], state: Mapping[str, Any] | None, *, training: bool, draws: Draws | None
+    ) -> Activity:
         drive: Any = None
         for projection in self.incoming(population):
             part = projection.drive(sent[projection.name])
             drive = part if drive is None else drive + part
-        return self.populations[population].respond(drive, training=training, draws=draws)
+        return self.populations[population].respond(drive, state, training=training, draws=draws)
 
     def errors_back(
         self, sweep: Sweep, at_output: Teaching, feedback: Mapping[str, Any] | None = None
@@ -288,15 +301,20 @@ class Network:
         horizon : ticks in one segment, at whose ends no error goes back (default: none are cut)
         """
         teaching: list[dict[str, Teaching]] = [{} for _ in sweeps]
+        on_state: dict[str, dict[str, Any]] = {}
         for tick in reversed(range(len(sweeps))):
+            if horizon is not None and (tick + 1) % horizon == 0:
+                on_state = {}
             for name in reversed(self.order):
                 if name in self.inputs:
                     continue
                 population, activity, asked = self.populations[name], sweeps[tick][name], at_output[tick]
                 total = self._error_from_later(name, tick, teaching, horizon)
-                error = None
+                error, later = None, on_state.get(name, {})
+                if total is None and later:
+                    total = self.backend.xp.zeros_like(activity.rate)
                 if total is not None:
-                    error = population.error_on_potential(population.error_on_rate(total, activity), activity)
+                    error, on_state[name] = population.errors_back(population.error_on_rate(total, activity), later, activity)
                 if name == self.output and asked is not None:
                     error = asked.error_on_potential if error is None else error + asked.error_on_potential
                 if error is not None:
@@ -343,12 +361,13 @@ class Network:
         clamped = teaching[projection.pre].rate if projection.pre in teaching else None
         if projection.delay:
             return {"rate": sweep.arrived[projection.name]}
-        rate = activity.transmitted if clamped is None else clamped
-        return {"rate": rate, "drive": activity.drive, "potential": activity.potential}
+        values = {name: activity.value(name) for name in self.populations[projection.pre].neurons.variables}
+        return values | {"rate": activity.transmitted if clamped is None else clamped}
 
     def _post(self, projection: Projection, sweep: Sweep, taught: Teaching) -> dict[str, Any]:
         activity = taught.activity or sweep[projection.post]
-        return {"rate": activity.rate, "drive": activity.drive, "potential": activity.potential, "error": taught.error}
+        values = {name: activity.value(name) for name in self.populations[projection.post].neurons.variables}
+        return values | {"error": taught.error}
 
     def remember(self, sweep: Sweep) -> None:
         """Take the sweep's statistics into the populations' running ones."""

@@ -1,17 +1,17 @@
-"""A group of like rate neurons."""
+"""A group of like neurons."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from neurosim.backends import Backend, Draws
-from neurosim.errors import quoted, require, require_number
+from neurosim.errors import InputError, quoted, require, require_number
 from neurosim.network.sweep import Activity, Teaching
-from neurosim.neurons import BatchNormalisation, Transfer, transfer
+from neurosim.neurons import BatchNormalisation, Neurons, Transfer, neurons, transfer
 
 MOST_AXES = 16  # of a population's shape; arrays of NumPy and HDF5 have up to 32, and recordings add some
 MOST_NEURONS = 2**31  # times a batch and the bytes of a number, it can still be counted
@@ -23,7 +23,8 @@ class Population:
 
     name : its name in the network
     shape : (n,) or (channels, height, width)
-    transfer : a name (see ``neurosim.neurons.transfers()``) or a Transfer
+    neurons : what it is made of: a name (see ``neurosim.neurons.neurons_by_name()``) or Neurons
+    transfer : the same for rate neurons without state: a name (see ``neurosim.neurons.transfers()``) or a Transfer
     normalisation : ``BatchNormalisation`` or None
     dropout : the probability in [0, 1) with which a neuron's transmission is silenced in training (the rest is scaled up)
     noise : standard deviation of the Gaussian added to the drive in training
@@ -39,7 +40,8 @@ class Population:
         name: str,
         shape: int | tuple[int, ...],
         *,
-        transfer: str | Transfer = "linear",  # noqa: A002 the field's word, and the vocabulary's
+        neurons: str | Neurons | None = None,
+        transfer: str | Transfer | None = None,
         normalisation: BatchNormalisation | None = None,
         dropout: float = 0.0,
         noise: float = 0.0,
@@ -61,7 +63,8 @@ class Population:
         require_number(label, "noise", noise, 0.3)
         require(0 <= dropout < 1, f"{label}: dropout {quoted(dropout)} is not in [0, 1); give a probability such as 0.1")
         require(noise >= 0, f"{label}: noise {quoted(noise)} is negative; give a standard deviation such as 0.3")
-        self.transfer = _transfer(transfer)
+        require(neurons is None or transfer is None, f"{label}: neurons beside a transfer: expected one of the two; drop one")
+        self.neurons: Neurons = _neurons(neurons) if neurons is not None else _transfer(transfer or "linear")
         self.normalisation = normalisation
         self.dropout = dropout
         self.noise = noise
@@ -73,6 +76,15 @@ class Population:
     def size(self) -> int:
         """The number of neurons."""
         return math.prod(map(int, self.shape))
+
+    @property
+    def transfer(self) -> Transfer:
+        """The curve of rate neurons without state; raise InputError where it is made of others."""
+        made = self.neurons
+        if not isinstance(made, Transfer):
+            where = f"population {self.name!r}: made of neurons {made.name!r}"
+            raise InputError(f"{where}, which have a state: expected rate neurons without, as this is defined for; use a transfer")
+        return made
 
     def build(self, backend: Backend, dtype: Any) -> None:
         """Make the population's own parameters: gain 1, shift 0, running mean 0 and variance 1.
@@ -89,8 +101,15 @@ class Population:
             self.parameters = {"gain": backend.asarray(ones.copy()), "shift": backend.asarray(zeros.copy())}
         self.statistics = {"mean": backend.asarray(zeros.copy()), "variance": backend.asarray(ones.copy())}
 
-    def respond(self, drive: Any, *, training: bool = False, draws: Draws | None = None) -> Activity:
-        """Return the activity that ``drive``, (batch, *shape), causes."""
+    def respond(
+        self, drive: Any, state: Mapping[str, Any] | None = None, *, training: bool = False, draws: Draws | None = None
+    ) -> Activity:
+        """Return the activity that ``drive``, (batch, *shape), causes in one tick.
+
+        state : the neurons' own after the tick before (default: a trial begins)
+        """
+        if state is None:
+            state = {name: self.backend.xp.full_like(drive, start) for name, start in self.neurons.state().items()}
         if training and self.noise and draws is not None:
             drive = drive + drive.dtype.type(self.noise) * draws.normal(f"{self.name}/noise", drive.shape, drive.dtype)
         normalised, potential, fields = drive, drive, {}
@@ -101,10 +120,10 @@ class Population:
             if self.parameters:
                 potential = normalised * self.parameters["gain"] + self.parameters["shift"]
             fields = {"mean": mean, "variance": variance, "inverse_std": inverse_std}
-        rate = self.transfer.rate(self.backend, potential, draws if training else None, self.name)
+        rate, after = self.neurons.advance(self.backend, potential, state, draws if training else None, self.name)
         mask = self._mask(rate, draws) if training else None
         transmitted = rate if mask is None else rate * mask
-        return Activity(drive, normalised, potential, rate, transmitted, mask, training=training, **fields)
+        return Activity(drive, normalised, potential, rate, transmitted, mask, training=training, state=after, **fields)
 
     def _moments(self, drive: Any, training: bool) -> tuple[Any, Any]:
         if not training:
@@ -122,8 +141,14 @@ class Population:
         return error_on_transmitted if activity.mask is None else error_on_transmitted * activity.mask
 
     def error_on_potential(self, error_on_rate: Any, activity: Activity) -> Any:
-        """Return the error on the potential: the error on the rate times the transfer's own slope."""
-        return self.transfer.through_slope(self.backend, error_on_rate, activity.potential, activity.rate)
+        """Return the error on the potential: the error on the rate times the neurons' own slope, within this tick."""
+        return self.errors_back(error_on_rate, {}, activity)[0]
+
+    def errors_back(
+        self, error_on_rate: Any, error_on_state: Mapping[str, Any], activity: Activity
+    ) -> tuple[Any, dict[str, Any]]:
+        """Return the errors on the potential and on the state before this tick (see ``Neurons.errors_back``)."""
+        return self.neurons.errors_back(self.backend, error_on_rate, error_on_state, activity)
 
     def teach(self, error_on_rate: Any, activity: Activity) -> Teaching:
         """Return the teaching signal of an error on the rate, (batch, *shape)."""
@@ -159,7 +184,7 @@ class Population:
         extras = [f"normalised{' with gain and shift' if self.normalisation.affine else ''}"] if self.normalisation else []
         extras += [f"dropout {self.dropout}"] if self.dropout else []
         extras += [f"noise {self.noise}"] if self.noise else []
-        return ", ".join([f"{self.name} {self.shape} {self.transfer.name}", *extras])
+        return ", ".join([f"{self.name} {self.shape} {self.neurons.name}", *extras])
 
 
-_transfer = transfer  # the constructor's argument of the same name hides it there
+_neurons, _transfer = neurons, transfer  # the constructor's arguments of the same names hide them there

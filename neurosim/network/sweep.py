@@ -20,6 +20,7 @@ class Activity:
     mask : what dropout multiplied the rate by, or None
     mean, variance, inverse_std : the statistics that normalised the drive, (*shape), or None
     training : whether these were the batch's own statistics
+    state : variables that outlive the tick, by name, as they are at its end
     """
 
     drive: Any
@@ -32,6 +33,11 @@ class Activity:
     variance: Any = None
     inverse_std: Any = None
     training: bool = False
+    state: Mapping[str, Any] = field(default_factory=dict)
+
+    def value(self, variable: str) -> Any:
+        """Return a variable of the population by name, (batch, *shape)."""
+        return self.state[variable] if variable in self.state else getattr(self, variable)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Drive -> rate: one transfer function a file, and batch normalisation."""
+"""What populations are made of: rate neurons, one kind a file, and batch normalisation of their drive."""
 
 from __future__ import annotations
 
@@ -7,14 +7,26 @@ from typing import Any
 
 from neurosim.catalogue import concrete, make
 from neurosim.neurons.batch_normalisation import BatchNormalisation
+from neurosim.neurons.leaky import Leaky
+from neurosim.neurons.neurons import Neurons
 from neurosim.neurons.transfer import Transfer
 
-__all__ = ["BatchNormalisation", "Transfer", "transfer", "transfers"]
+__all__ = ["BatchNormalisation", "Leaky", "Neurons", "Transfer", "neurons", "neurons_by_name", "transfer", "transfers"]
 
 
 def transfers() -> dict[str, type[Transfer]]:
     """Return every transfer by name."""
     return concrete(sys.modules[__name__], Transfer)  # type: ignore[type-abstract]
+
+
+def neurons_by_name() -> dict[str, type[Neurons]]:
+    """Return all kinds of neurons by name, transfers included."""
+    return concrete(sys.modules[__name__], Neurons)  # type: ignore[type-abstract]
+
+
+def neurons(name: str | Neurons, **options: Any) -> Neurons:
+    """Return the neurons called ``name`` (or ``name`` itself when it is made already)."""
+    return name if isinstance(name, Neurons) else make("neurons", neurons_by_name(), name, options)
 
 
 def transfer(name: str | Transfer, **options: Any) -> Transfer:

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import abc
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from neurosim.backends import Backend, Draws
-from neurosim.catalogue import Stated
+from neurosim.neurons.neurons import Neurons
+
+if TYPE_CHECKING:
+    from neurosim.network import Activity
 
 
-class Transfer(Stated, abc.ABC):
-    """Turns a population's potential into its rate.
+class Transfer(Neurons):
+    """Rate neurons without state, given by a curve: the potential becomes the rate at once.
 
-    A transfer is stateless; it knows nothing of normalisation, dropout or learning.
-
-    stochastic : whether the rate is drawn
-    straight_through : whether an error passes as through another curve than the rate's own, which has no slope of use
+    It knows nothing of normalisation, dropout or learning.
     """
-
-    name: ClassVar[str]
-    stochastic: ClassVar[bool] = False
-    straight_through: ClassVar[bool] = False
 
     @abc.abstractmethod
     def rate(self, backend: Backend, potential: Any, draws: Draws | None, stream: str) -> Any:
@@ -29,3 +26,13 @@ class Transfer(Stated, abc.ABC):
     @abc.abstractmethod
     def through_slope(self, backend: Backend, error_on_rate: Any, potential: Any, rate: Any) -> Any:
         """Return the error on the potential: ``error_on_rate`` times the transfer's own derivative (batch, *shape)."""
+
+    def advance(
+        self, backend: Backend, potential: Any, state: Mapping[str, Any], draws: Draws | None, stream: str
+    ) -> tuple[Any, dict[str, Any]]:
+        return self.rate(backend, potential, draws, stream), {}
+
+    def errors_back(
+        self, backend: Backend, error_on_rate: Any, error_on_state: Mapping[str, Any], activity: Activity
+    ) -> tuple[Any, dict[str, Any]]:
+        return self.through_slope(backend, error_on_rate, activity.potential, activity.rate), {}

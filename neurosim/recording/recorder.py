@@ -23,7 +23,7 @@ from neurosim.modelfile.model_file import validated
 from neurosim.modelfile.reading import Contents, parsed
 from neurosim.modelfile.schema import Record
 from neurosim.recording.plan import Chosen, RecordingPlan
-from neurosim.recording.variables import SWEPT, signals
+from neurosim.recording.variables import signals
 from neurosim.runfile import Background, Run, RunFile, provenance, warn_of_other_arithmetic
 from neurosim.runfile.background import Work
 from neurosim.training import Evaluation, Observer, Trainer
@@ -261,7 +261,8 @@ class Recorder(Observer):
         if shown:
             x, target = self._shown(trainer)
             sweep = trainer.show(x)
-            found |= {f"{name}.{key}": getattr(sweep[name], key) for name in network.order for key in SWEPT}
+            for name, population in network.populations.items():
+                found |= {f"{name}.{key}": sweep[name].value(key) for key in population.neurons.variables}
             if shown - set(found):
                 found |= signals(network, pathway, sweep, target, trainer.seed, trainer.steps)
         return found

@@ -13,11 +13,6 @@ from neurosim.feedback import FeedbackPathway
 from neurosim.network import Network, Sweep
 from neurosim.runfile import Request
 
-SWEPT = {  # of every population
-    "drive": "summed synaptic input",
-    "potential": "drive after normalisation, what the transfer is applied to",
-    "rate": "output activity",
-}
 TAUGHT = {  # of those populations that a pathway teaches
     "error": "where the drive should go: the teaching signal on it",
     "target": "where the rate should go",
@@ -41,6 +36,7 @@ class Variable:
 
     name : ``hidden1.rate``; group : the run file's group it lies in
     shape : of one recording, or of one sample's where it is ``shown``, that is, answers to a sample of the probe
+    words : what it is, where its owner says so
     """
 
     name: str
@@ -48,6 +44,7 @@ class Variable:
     shape: tuple[int, ...]
     shown: bool
     dtype: np.dtype[Any]
+    words: str = ""
 
     @property
     def key(self) -> str:
@@ -57,7 +54,7 @@ class Variable:
     @property
     def description(self) -> str:
         """What it is, in words."""
-        return (SWEPT | TAUGHT | LEARNED).get(self.key, "memory of a rule or pathway")
+        return self.words or (TAUGHT | LEARNED).get(self.key, "memory of a rule or pathway")
 
     def layout(self, request: Request, samples: int) -> tuple[tuple[int, ...], str, np.ndarray | None]:
         """Return shape and dimensions of one recording as ``request`` asks for it, and which neurons that are (None: all).
@@ -100,8 +97,8 @@ def recordable(network: Network, pathways: Iterable[FeedbackPathway]) -> dict[st
     """
     found = {}
     for population in network.populations.values():
-        for key in SWEPT:
-            found[f"{population.name}.{key}"] = _swept(network, population.name, key)
+        for key, words in population.neurons.variables.items():
+            found[f"{population.name}.{key}"] = _swept(network, population.name, key, words)
     found |= _held(network, network.parameters() | network.memory())
     for pathway in pathways:
         own = _taught(network, pathway) | _held(network, pathway.parameters() | pathway.memory())
@@ -112,9 +109,9 @@ def recordable(network: Network, pathways: Iterable[FeedbackPathway]) -> dict[st
     return found
 
 
-def _swept(network: Network, population: str, key: str) -> Variable:
+def _swept(network: Network, population: str, key: str, words: str = "") -> Variable:
     shape = network.populations[population].shape
-    return Variable(f"{population}.{key}", f"populations/{population}", shape, True, network.dtype)
+    return Variable(f"{population}.{key}", f"populations/{population}", shape, True, network.dtype, words)
 
 
 def _taught(network: Network, pathway: FeedbackPathway) -> dict[str, Variable]:

@@ -35,8 +35,8 @@ class Classification(Task):
 
     def check(self, owner: str, output: Population) -> None:
         require(
-            output.transfer.name == "softmax" and output.normalisation is None,
-            f"{owner}: output population {output.name!r} has transfer {output.transfer.name!r}"
+            output.neurons.name == "softmax" and output.normalisation is None,
+            f"{owner}: output population {output.name!r} has transfer {output.neurons.name!r}"
             f"{' with normalisation' if output.normalisation else ''}: expected a plain 'softmax'; change the model",
         )
         require(

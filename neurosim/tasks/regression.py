@@ -34,8 +34,8 @@ class Regression(Task):
         return np.ascontiguousarray(y.reshape(len(y), -1), dtype=np.float32)
 
     def check(self, owner: str, output: Population) -> None:
-        curve = output.transfer
-        usable = not curve.stochastic and not curve.straight_through and curve.name != "softmax"
+        curve = output.neurons
+        usable = not curve.state() and not curve.stochastic and not curve.straight_through and curve.name != "softmax"
         found = f"{owner}: output population {output.name!r} has transfer {curve.name!r}"
         require(usable, f"{found}: expected one that reaches every target, with a slope of its own; use 'linear'")
         require(

@@ -151,6 +151,25 @@ class Blas:
         self.cupy.launch(self._product, (np.float64, *arguments))
         return 0
 
+    def cublasSgemmStridedBatched(self, *arguments):
+        self.cupy.launch(self._products, (np.float32, *arguments))
+        return 0
+
+    def cublasDgemmStridedBatched(self, *arguments):
+        self.cupy.launch(self._products, (np.float64, *arguments))
+        return 0
+
+    def _products(
+        self, dtype, handle, flip_a, flip_b, m, n, k, one, a, wide_a, step_a, b, wide_b, step_b, zero, c, wide_c, step_c, count
+    ):
+        size = np.dtype(dtype).itemsize
+        for number in range(count.value):
+            places = [
+                ctypes.c_void_p(place.value + number * step.value * size) for place, step in ((a, step_a), (b, step_b), (c, step_c))
+            ]
+            first, second, out = places
+            self._product(dtype, handle, flip_a, flip_b, m, n, k, one, first, wide_a, second, wide_b, zero, out, wide_c)
+
     def _product(self, dtype, handle, flip_a, flip_b, m, n, k, one, a, wide_a, b, wide_b, zero, c, wide_c):
         assert self.workspace, "a product without a workspace allocates inside the capture"
         assert (one._obj.value, zero._obj.value) == (1, 0)
@@ -262,9 +281,13 @@ class Cupy(types.ModuleType):
         self._noted("memory")
         return np.zeros(shape, dtype).view(Array)
 
-    def empty_like(self, values):
+    def empty(self, shape, dtype):
         self._noted("memory")
-        return np.empty_like(values)
+        return np.empty(shape, dtype).view(Array)
+
+    def ascontiguousarray(self, values):
+        self._noted("memory")
+        return np.ascontiguousarray(values).view(Array)
 
     def get_default_memory_pool(self):
         return types.SimpleNamespace(free_bytes=lambda: self.pooled)

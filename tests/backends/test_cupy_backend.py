@@ -171,7 +171,7 @@ def test_an_evaluation_asks_the_device_once(cupy, monkeypatch):
     host = trainer(pathways()["backprop"], {}, NumpyBackend())
     kept = cupy.asnumpy
     monkeypatch.setattr(cupy, "asnumpy", lambda values: asked.append(values.shape) or kept(values))
-    found, expected = made.evaluate(data().test, 4), host.evaluate(data().test, 4)
+    found, expected = made.evaluate(data().test), host.evaluate(data().test)
     assert asked == [(6,)]  # loss, wrong answers, four populations
     assert found.error == expected.error
     assert found.loss == pytest.approx(expected.loss, rel=1e-12)
@@ -191,10 +191,10 @@ def test_a_capture_that_fails_says_so_once_and_launches_one_by_one(cupy, caplog)
         raise RuntimeError("no capture today")
 
     cupy.cuda.Stream = lambda: type("Stubborn", (standin.Stream,), {"begin_capture": refuse})(cupy)
-    made.run_epoch(data())
-    made.run_epoch(data())
-    host.run_epoch(data())
-    host.run_epoch(data())
+    shown = data()
+    for _ in range(2):
+        made.run_epoch(shown)
+        host.run_epoch(shown)
     assert [record.message for record in caplog.records].count(caplog.records[0].message) == 1
     assert "no capture today" in caplog.records[0].message
     assert_same(host, made, 1e-9)
@@ -280,4 +280,11 @@ def other_kernels(dtype):
     texts = [cuda_loops.written([node], node.shape, lambda node: node).source for node in nodes]
     totals = [graph.node(op, (a,), (), dtype, axes) for op in ("sum", "max") for axes in ((0,), (1,), (0, 1))]
     texts += [cuda_loops.total(node)[0] for node in totals] + [cuda_loops.SOLVE_COLUMNS]
+    images, channels = graph.input("images", (8, 2, 5, 9), dtype), graph.input("channels", (2, 1, 1), dtype)
+    spread = graph.elementwise("multiply", images, channels)
+    texts += [cuda_loops.written([spread], spread.shape, lambda node: node).source]
+    texts += [cuda_loops.total(graph.reduce("sum", images, axes, True))[0] for axes in ((0, 2, 3), 1)]
+    texts += [cuda_loops.picked(images, (9, 2), (-1, 45), 8)]
+    shapes = (8, 2, 5, 9), (8, 2, 3, 2, 3, 10)
+    texts += [cuda_loops.windowed(back, dtype, *shapes, (2, 1), (1, 1)) for back in (False, True)]
     return [text.replace("NAME", f"{np.dtype(dtype).name}_{number}") for number, text in enumerate(texts)]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from neurosim.backends import NumpyBackend, RecordedDraws
 from neurosim.capture import Graph, Recorded, recording
-from neurosim.capture.plan import spread
+from neurosim.capture.plan import nest, spread
 from neurosim.errors import NotCapturableError
 
 ROWS, COLUMNS, INNER = 5, 7, 3
@@ -204,15 +204,29 @@ def keeps(holder, x):
         (lambda h, x: float(x.sum()), "asks for a value"),
         (lambda h, x: h.w if x.sum() > 0 else None, "asks for a value"),
         (lambda h, x: [row for row in x], "asks for a value"),
-        (lambda h, x: x[0], r"reading at \[0\]"),
-        (lambda h, x: x.__setitem__(0, 1), r"writing at \[0\]"),
+        (lambda h, x: x[[0, 1]], r"reading at \[\[0, 1\]\]"),
+        (lambda h, x: x[x > 0], r"reading at \[an array\]"),
+        (lambda h, x: x[True], r"reading at \[True\]"),
+        (lambda h, x: x[2], "reading at 2 of an axis of 2"),
+        (lambda h, x: x[0, 0, 0], "reading at 3 axes of shape"),
+        (lambda h, x: x[1:1], "expected at least one element"),
+        (lambda h, x: x.__setitem__(np.array([0]), 1), r"writing at \[an array\]"),
+        (lambda h, x: x.__setitem__((slice(None), slice(None, None, 2)), 1), "writing at every 2th"),
+        (lambda h, x: x.__setitem__(0, np.zeros(2)), "expected shapes that fit"),
+        (lambda h, x: x.T.reshape(6).__iadd__(1), "writing into a reshaped view"),
+        (lambda h, x: x.sum(axis=2), "axis 2: expected different axes of 2"),
+        (lambda h, x: x.sum(axis=(0, -2)), "expected different axes of 2"),
+        (lambda h, x: x.max(axis=0.5), "axis 0.5: expected a whole number"),
+        (lambda h, x: x.transpose(0), "expected 2 axes"),
+        (lambda h, x: np.broadcast_to(x, (3, 2)), "could not be broadcast|expected shapes that fit"),
         (lambda h, x: np.linalg.inv(x), "np.inv has no place"),
         (lambda h, x: np.add.reduce(x), "np.add.reduce"),
         (lambda h, x: np.add(x, 1, out=np.zeros((2, 3))), "an array the step does not know"),
         (lambda h, x: x + "a", "expected an array or a number"),
-        (lambda h, x: x @ x, "expected two matrices that fit"),
+        (lambda h, x: x @ x, "expected two matrices that fit, or stacks of them"),
         (lambda h, x: x.reshape(5), "expected as many elements"),
-        (lambda h, x: np.concatenate([x, x], axis=0), "expected axis 1"),
+        (lambda h, x: np.concatenate([x, x.T], axis=0), "expected equal shapes but for that axis"),
+        (lambda h, x: np.concatenate([x, x[0]], axis=0), "expected arrays of as many axes"),
         (lambda h, x: x + np.zeros((3, 2)).T, "a view in another order"),
         (lambda h, x: (x > 0) + (x > 1), "expected float32 or float64"),
         (keeps, "kept in 'kept'"),
@@ -226,12 +240,17 @@ def test_what_has_no_place_in_a_step_is_refused_in_one_line(step, said):
     np.testing.assert_array_equal(holder.w, np.ones((2, 3)))
 
 
-def test_shapes_a_loop_of_rows_and_columns_does_not_know_are_refused():
+def test_a_transpose_is_assigned_as_it_is_meant():
+    holder = held(w=np.zeros((3, 3)), m=np.arange(9.0).reshape(3, 3))
+    one, other = both(lambda h, x: h.w.__setitem__(..., h.m.T), holder, np.ones(1))
+    assert_same(one, other, 0)
+
+
+def test_a_loop_of_rows_and_columns_is_kept_where_the_shapes_allow_it():
     assert spread((4, 3, 2), (3, 2)) == "row"
     assert spread((4, 3, 2), (4, 1, 1)) == "column"
     assert spread((4, 3, 2), (4, 3, 2)) == "full"
     assert spread((4, 3, 2), ()) == spread((4, 3), (1, 1)) == "one"
-    with pytest.raises(NotCapturableError, match="one row, one column"):
-        spread((4, 3, 2), (4, 3, 1))
-    with pytest.raises(NotCapturableError, match="over axes"):
-        program_of(lambda h, x: h.w.__iadd__(x.sum(axis=1).sum()), held(w=np.ones(())), np.ones((2, 3, 4)))
+    assert spread((4, 3, 2), (4, 3, 1)) == spread((4, 3, 2), (3, 1)) == "axes"
+    assert nest((4, 3, 2), [(4, 3, 2), (3, 2)]).sizes == (4, 6)
+    assert nest((4, 3, 2), [(4, 3, 2), (4, 1, 2)]).strides == {(4, 3, 2): (6, 2, 1), (4, 1, 2): (2, 0, 1)}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from neurosim.equations import FUNCTIONS, compile_expression, parse, separate
 from neurosim.equations.language import USUAL
 from neurosim.errors import EquationError
-from neurosim.network.network import POST_VARIABLES, PRE_VARIABLES
+from neurosim.neurons.neurons import RATE_VARIABLES
 
 
 def refused(text, constants=None):
@@ -94,7 +94,7 @@ def test_advice_for_unknown_names():
 
 
 def test_the_variables_that_advice_knows_are_the_populations():
-    assert {f"{name}_pre" for name in PRE_VARIABLES} | {f"{name}_post" for name in POST_VARIABLES} == set(USUAL)
+    assert {f"{name}_pre" for name in RATE_VARIABLES} | {f"{name}_post" for name in (*RATE_VARIABLES, "error")} == set(USUAL)
 
 
 # ---------------------------------------------------------------------- what may be written

@@ -47,8 +47,8 @@ def test_weights_depend_on_seed_and_name_only():
         (["x", "x", "y"], [("x", "y")], InputError, "'x' is there twice"),
         (["x", "y"], [("x", "z")], UnknownNameError, "'z' is unknown"),
         (["x", "a", "b", "y"], [("x", "a"), ("a", "b"), ("b", "a"), ("b", "y")], InputError, "cycle"),
-        (["x", "z", "y"], [("x", "y"), ("z", "y")], ShapeError, r"input populations \['x', 'z'\]"),
-        (["x", "y", "z"], [("x", "y"), ("x", "z")], ShapeError, "output populations"),
+        (["x", "a", "y"], [("x", "y"), ("y", "x"), ("a", "y")], InputError, "expected a delay in every cycle"),
+        (["x", "y", "z"], [("x", "y"), ("x", "z")], ShapeError, r"outputs \['y', 'z'\]: expected one"),
     ],
 )
 def test_a_wrong_graph_is_named(populations, projections, error, named):

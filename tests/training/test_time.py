@@ -8,10 +8,13 @@ from autograd.tracer import getval
 
 from neurosim.datasets import DataSet, Split
 from neurosim.encoders import Constant, Sequence
-from neurosim.errors import InputError, ShapeError
+from neurosim.errors import EquationError, InputError, ShapeError
 from neurosim.feedback import pathway, pathways
 from neurosim.network import Clock, Network, Population, Projection
-from neurosim.plasticity import SGD, Adam
+from neurosim.neurons import Leaky
+from neurosim.neurons.linear import Linear
+from neurosim.neurons.sign import Sign
+from neurosim.plasticity import SGD, Adam, PlasticityRule
 from neurosim.tasks import Classification
 from neurosim.training import Trainer
 from neurosim.training.captured import CapturedStep
@@ -61,7 +64,7 @@ def loss_of(parameters, x, target, asked, horizon, delay, skip):
 @pytest.mark.parametrize("asked", [1, 3, TICKS])
 @pytest.mark.parametrize(("delay", "skip"), [(1, 2), (3, 1)])
 @pytest.mark.parametrize("captured", [True, False])
-def test_a_trial_s_change_is_minus_the_gradient(horizon, asked, delay, skip, captured, monkeypatch):
+def test_a_trial_s_change_is_minus_the_gradient(horizon, asked, delay, skip, captured, monkeypatch, caplog):
     """One step of plain gradient descent, full and truncated, against automatic differentiation."""
     network = recurrent(delay=delay, skip=skip)
     before = {name: value.copy() for name, value in network.parameters().items()}
@@ -72,6 +75,7 @@ def test_a_trial_s_change_is_minus_the_gradient(horizon, asked, delay, skip, cap
     clock = Clock(TICKS, asked)
     trainer = Trainer(network, scheme, SGD(1.0), clock=clock, encoder=Sequence(axis=1), epochs=1, batch=40, shuffle=False)
     trainer.fit(DATA)
+    assert not [r for r in caplog.records if "not captured" in r.getMessage()]
     gradients = grad(loss_of)(before, x, target, asked, horizon, delay, skip)
     assert set(gradients) == set(before)
     for name, value in network.parameters().items():
@@ -175,7 +179,7 @@ def test_delays_out_of_range(delay):
 
 
 @pytest.mark.parametrize("captured", [True, False])
-def test_two_inputs(captured, monkeypatch):
+def test_two_inputs(captured, monkeypatch, caplog):
     """Each takes its part of a sample; gradients against automatic differentiation."""
     x = X[:, 0, 0].astype(float)
     populations = [Population("left", 3), Population("right", 1), Population("hidden", 4, transfer="tanh")]
@@ -197,6 +201,7 @@ def test_two_inputs(captured, monkeypatch):
     part = X[:, 0, 0].copy()
     data = DataSet("two", Split(part, Y), Split(part[:0], Y[:0]), Split(part[:10], Y[:10]), 2, (4,))
     Trainer(network, pathway("backprop"), SGD(1.0), epochs=1, batch=40, shuffle=False).fit(data)
+    assert not [r for r in caplog.records if "not captured" in r.getMessage()]
     for name, gradient in grad(loss)(before).items():
         np.testing.assert_allclose(network.parameters()[name] - before[name], -gradient, rtol=1e-6, atol=1e-9)
 
@@ -233,3 +238,89 @@ def test_samples_that_do_not_fit_the_trial(clock, encoder, message):
 def test_clocks_out_of_range(options):
     with pytest.raises(InputError, match="clock: (ticks|asked) .*: expected 1 to"):
         Clock(**options)
+
+
+# ---------------------------------------------------------------------- neurons with a state
+
+
+def leaky(seed=1, loop=True):
+    """Return x -> leaky -> output, the leaky population with a loop."""
+    populations = [Population("x", (1, 4)), Population("hidden", 5, neurons=Leaky(tau=3.0))]
+    populations.append(Population("output", 2, transfer="softmax"))
+    links = [Projection("x", "hidden"), Projection("hidden", "output")]
+    links += [Projection("hidden", "hidden", name="loop", delay=1, bias=False)] if loop else []
+    return Network(populations, links, dtype="float64", seed=seed)
+
+
+@pytest.mark.parametrize("horizon", [None, 1, 2, 4])
+@pytest.mark.parametrize("captured", [True, False])
+def test_the_gradient_through_a_state_is_exact(horizon, captured, monkeypatch, caplog):
+    network = leaky()
+    before = {name: value.copy() for name, value in network.parameters().items()}
+    x, target = X.astype(float), np.eye(2)[Y]
+
+    def loss(p):
+        u, rate, total = np.zeros((40, 5)), np.zeros((40, 5)), 0.0
+        for tick in range(TICKS):
+            if horizon is not None and tick % horizon == 0:
+                u, rate = getval(u), getval(rate)
+            a = x[:, 0, tick] @ p["x__hidden.w"] + p["x__hidden.b"] + rate @ p["loop.w"]
+            u = u + (a - u) / 3.0
+            rate = anp.tanh(u)
+            if tick >= TICKS - 2:
+                out = rate @ p["hidden__output.w"] + p["hidden__output.b"]
+                log_p = out - anp.log(anp.sum(anp.exp(out), axis=1, keepdims=True))
+                total = total - anp.mean(anp.sum(target * log_p, axis=1)) / 2
+        return total
+
+    if not captured:
+        monkeypatch.setattr(CapturedStep, "prepared", lambda *_: None)
+    scheme = pathway("backprop_through_time", horizon=horizon)
+    options = {"clock": Clock(TICKS, 2), "encoder": Sequence(axis=1), "epochs": 1, "batch": 40, "shuffle": False}
+    Trainer(network, scheme, SGD(1.0), **options).fit(DATA)
+    assert not [r for r in caplog.records if "not captured" in r.getMessage()]
+    for name, gradient in grad(loss)(before).items():
+        np.testing.assert_allclose(network.parameters()[name] - before[name], -gradient, rtol=1e-6, atol=1e-9, err_msg=name)
+
+
+def test_leaky_neurons_approach_a_constant_input_exponentially():
+    """u(t) = a (1 - (1 - 1 / tau)**t), the solution of Euler's scheme."""
+    populations = [Population("x", 1), Population("output", 1, neurons=Leaky(tau=4.0, transfer=Linear()))]
+    network = Network(populations, [Projection("x", "output", initial=1.0, bias=False)], dtype="float64")
+    sweeps = Trial(Clock(6)).sweeps(network, np.array([[2.0]]))
+    found = [float(sweep["output"].value("u")[0, 0]) for sweep in sweeps]
+    np.testing.assert_allclose(found, 2 * (1 - 0.75 ** np.arange(1, 7)), rtol=1e-12)
+    assert [float(sweep.rate["output"][0, 0]) for sweep in sweeps] == found
+
+
+def test_with_tau_of_one_tick_leaky_neurons_are_rate_neurons():
+    x = X[:, 0, 0].astype(float)
+    ends = []
+    for made in ({"neurons": Leaky(tau=1.0)}, {"transfer": "tanh"}):
+        populations = [Population("x", 4), Population("hidden", 5, **made), Population("output", 2, transfer="softmax")]
+        ends.append(Network(populations, [Projection("x", "hidden"), Projection("hidden", "output")], dtype="float64", seed=1))
+    one, other = (network.sweep(x).rate["output"] for network in ends)
+    np.testing.assert_allclose(one, other, rtol=1e-12)
+
+
+def test_a_rule_reads_the_membrane_and_a_curve_has_none():
+    rule = PlasticityRule("dw = u_post * rate_pre")
+    populations = [Population("x", 1), Population("output", 1, neurons=Leaky(tau=2.0))]
+    network = Network(populations, [Projection("x", "output", rule=rule, initial=1.0, bias=False)], dtype="float64")
+    sweep = network.sweep(np.array([[2.0]]))
+    proposed, _ = network.propose(sweep, {})
+    assert float(proposed["x__output.w"][0, 0]) == 2.0  # u = 1, rate = 2
+    with pytest.raises(EquationError, match="u_post is no variable of population 'output': expected one of drive_post"):
+        Network([Population("x", 1), Population("output", 1)], [Projection("x", "output", rule=rule)])
+
+
+@pytest.mark.parametrize("name", ["difference_target_propagation", "alternating_minimization"])
+def test_schemes_of_curves_refuse_a_state(name):
+    with pytest.raises(InputError, match="made of neurons 'leaky', which have a state"):
+        pathway(name).attach(leaky(loop=False), Classification(2), seed=0)
+
+
+@pytest.mark.parametrize("options", [{"tau": 0.5}, {"tau": "3"}, {"tau": float("nan")}, {"transfer": "tanh"}, {"transfer": Sign()}])
+def test_leaky_neurons_out_of_range(options):
+    with pytest.raises(InputError, match="neurons 'leaky': (tau|transfer)"):
+        Leaky(**options)
