@@ -58,7 +58,8 @@ def written_out(table: NetworkTable) -> tuple[list[PopulationTable], list[Projec
     populations = [PopulationTable(name="x", noise=table.input.noise, dropout=table.input.dropout)]
     for name, size in zip(hidden, table.hidden, strict=True):
         own = PopulationTable(name=name, shape=[size], dropout=layer.dropout, noise=layer.noise)
-        populations.append(own.model_copy(update={"transfer": layer.transfer, "normalisation": layer.normalisation}))
+        made = {"transfer": layer.transfer, "neurons": layer.neurons, "normalisation": layer.normalisation}
+        populations.append(own.model_copy(update=made))
     own = PopulationTable(name="output")
     populations.append(own.model_copy(update={"transfer": last.transfer, "normalisation": last.normalisation}))
     ends = zip(["x", *hidden], [*hidden, "output"], [layer] * len(hidden) + [last], strict=True)
@@ -74,7 +75,7 @@ def _population(table: PopulationTable, shape: Any) -> Population:
     return Population(
         table.name,
         shape,
-        transfer=table.transfer,
+        neurons=table.neurons or table.transfer,
         normalisation=table.normalisation,
         dropout=table.dropout,
         noise=table.noise,

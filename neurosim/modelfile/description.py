@@ -25,7 +25,7 @@ from neurosim.feedback import FeedbackPathway, pathways
 from neurosim.modelfile.alike import alike, plain_attributes, replaced
 from neurosim.modelfile.reading import Contents
 from neurosim.network import Clock, Network, Population, Projection
-from neurosim.neurons import BatchNormalisation, Transfer, neurons_by_name
+from neurosim.neurons import BatchNormalisation, Transfer, neurons_by_name, transfers
 from neurosim.plasticity import PlasticityRule, Rule, Update, rules, updates
 from neurosim.tasks import Sizes, default, tasks
 from neurosim.training import Trainer
@@ -172,15 +172,17 @@ class _Describer:
 
     def _options(self, what: str, made: Stated, maker: Callable[..., Stated]) -> Contents:
         """Return the options that make ``made`` again; what they do not bring back is unstated."""
-        options: Contents = _as_toml(made.options())
+        given = made.options()
+        parts = {name: one for name, one in given.items() if isinstance(one, Transfer)}
+        options: Contents = _as_toml({name: one for name, one in given.items() if name not in parts})
         try:
-            again = maker(**options)
+            again = maker(**options, **parts)
         except (NeurosimError, TypeError):  # a constant has the name of an option
             self.unstated.append(f"{what}: {quoted(options)} does not make it again")
             return options
         self.unstated += [f"{what}: {name} is not as it was made" for name in _differences(again, made)]
         self.unstated += [f"{what}: {name} is not its class's own" for name in replaced(made) if name not in vars(again)]
-        return options
+        return options | {name: self._named(f"{what}: {name}", one, transfers()) for name, one in parts.items()}
 
 
 def _equation(equation: str, **options: Any) -> PlasticityRule:

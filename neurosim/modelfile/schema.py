@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
@@ -12,7 +13,7 @@ from neurosim.errors import UnknownNameError, quoted, require
 from neurosim.feedback import FeedbackPathway, pathways
 from neurosim.modelfile.options import construct
 from neurosim.network import Clock
-from neurosim.neurons import BatchNormalisation, Transfer, transfers
+from neurosim.neurons import BatchNormalisation, Neurons, Transfer, neurons_by_name, transfers
 from neurosim.plasticity import Chain, PlasticityRule, Rule, chain, rules, updates
 from neurosim.runfile import Interval, Request, Some
 from neurosim.tasks import Sizes, Task, default, task, tasks
@@ -30,6 +31,15 @@ def _named(kind: str, value: Any) -> tuple[str, dict[str, Any]]:
 
 def _transfer(value: Any) -> Transfer:
     made: Transfer = construct("transfer", transfers(), *_named("transfer", value))
+    return made
+
+
+def _neurons(value: Any) -> Neurons:
+    """A name, or a table with ``name`` and options, of which ``transfer`` is a name or a table again."""
+    name, options = _named("neurons", value)
+    parts = {"transfer": _transfer(options.pop("transfer"))} if "transfer" in options else {}
+    makers = {known: functools.partial(kind, **parts) for known, kind in neurons_by_name().items()}
+    made: Neurons = construct("neurons", makers, name, options)
     return made
 
 
@@ -94,6 +104,7 @@ def _encoder(value: Any) -> Encoder:
 TaskField = Annotated[TaskChoice, PlainValidator(_task)]
 EncoderField = Annotated[Encoder, PlainValidator(_encoder)]
 TransferField = Annotated[Transfer, PlainValidator(_transfer)]
+NeuronsField = Annotated[Neurons | None, PlainValidator(_neurons)]
 NormalisationField = Annotated[BatchNormalisation | None, PlainValidator(_normalisation)]
 RuleField = Annotated[Rule | None, PlainValidator(_rule)]
 OptimiserField = Annotated[Chain, PlainValidator(_optimiser)]
@@ -177,9 +188,16 @@ class Input(Section):
 
 class _Neurons(Section):
     transfer: TransferField = _transfer("linear")
+    neurons: NeuronsField = None
     normalisation: NormalisationField = None
     dropout: float = 0.0
     noise: float = 0.0
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        both = self.neurons is not None and "transfer" in self.model_fields_set
+        require(not both, "neurons beside a transfer: expected one of the two; leave one out")
+        return self
 
 
 class _Synapses(Section):
