@@ -1,4 +1,7 @@
-"""What a run writes as it goes: metrics, chosen variables, alignment with back-propagation, checkpoints."""
+"""What a run writes as it goes: metrics, chosen variables, alignment with back-propagation, checkpoints.
+
+Of a trial of several ticks, what the populations show is that of the last tick.
+"""
 
 from __future__ import annotations
 
