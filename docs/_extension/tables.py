@@ -219,7 +219,7 @@ def _entry(name: str) -> str:
     from neurosim.datasets.registry import find
 
     entry = find(name)
-    return f"{entry.title}; {entry.train:,} training and {entry.test:,} test images of shape {entry.shape}"
+    return f"{entry.title}; {entry.train:,} training and {entry.test:,} test samples of shape {entry.shape}"
 
 
 def _options(value: Any) -> str:

@@ -55,6 +55,11 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         view._body = FIXED
         return view
 
+    @property
+    def memory(self) -> Recorded:
+        """The array whose memory it shows."""
+        return self if self._base is None else self._base.memory
+
     def made_in(self, body: int) -> bool:
         """Return whether its memory was made in the repeated body of that number, and may be written into."""
         return self._body == body and (self._base is None or self._base.made_in(body))
@@ -196,7 +201,9 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         return self.transpose()
 
     def transpose(self, *axes: Any) -> Recorded:
-        given: Any = axes[0] if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], tuple | list)) else axes or None
+        given: Any = axes or None
+        if len(axes) == 1 and not _is_whole(axes[0]):
+            given = None if axes[0] is None else tuple(axes[0])
         graph, count = self.graph, self.ndim
         order = range(count)[::-1] if given is None else [k % count for k in given]
         graph.transpose(self.node, given)  # refuses what is no order of the axes

@@ -66,14 +66,18 @@ def _recorded(graph: Graph, times: int, body: Body, carried: tuple[Any, ...]) ->
             was, became = f"{start.shape} {start.dtype}", f"{result.shape} {result.dtype}"
             raise graph.refusal(f"value {k} of a repeated body is {was} and becomes {became}: expected the same from turn to turn")
     ends = [Recorded(graph, node) for node in graph.repeat(times, starts, places, [node for node, _ in once])]
-    shared = "writing into what a repeated body returned as it was given: write into a copy"  # in array code one array by two names
+    shared = "writing into what a repeated body returned by two names, or as it was: write into a copy"  # in array code one array
     return tuple(end if fresh else end.fixed(shared) for end, (_, fresh) in zip(ends, once, strict=True))
 
 
 def _results(graph: Graph, number: int, body: Body, places: list[Node]) -> list[tuple[Node, bool]]:
-    """Return what one turn makes of ``places``, and of each value whether its memory is new."""
-    graph.body = number - 1
-    carried = tuple(Recorded(graph, place) for place in places)
+    """Return what one turn makes of ``places``, and of each value whether its memory is new and no other value's."""
     graph.body = graph.bodies = number  # bodies within this one get the same numbers each time
-    results = _turned(body, carried)
-    return [(node_of(graph, value), isinstance(value, Recorded) and value.made_in(number)) for value in results]
+    changed = "a repeated body writes into an array it is given: return a new one"
+    results = _turned(body, tuple(Recorded(graph, place).fixed(changed) for place in places))
+    memories = [id(value.memory) if isinstance(value, Recorded) else None for value in results]
+    fresh = [
+        isinstance(value, Recorded) and value.made_in(number) and memories.count(memory) == 1
+        for value, memory in zip(results, memories, strict=True)
+    ]
+    return [(node_of(graph, value), new) for value, new in zip(results, fresh, strict=True)]

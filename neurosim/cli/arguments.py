@@ -14,7 +14,8 @@ import typer
 
 from neurosim.errors import NeurosimError, RunFileError, pasteable
 
-Data = Annotated[str | None, typer.Option("--data", help="Data set: digits, mnist, fashion-mnist, kuzushiji-mnist, cifar-10.")]
+DATA = "Data set: digits, mnist, fashion-mnist, kuzushiji-mnist, cifar-10, diabetes, or the path of yours, as mine.npz."
+Data = Annotated[str | None, typer.Option("--data", help=DATA)]
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder that holds the data set's files.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key, as data.limit=1000.")]
 Backend = Annotated[str, typer.Option("--backend", help="auto, numpy, cupy, or cupy-tf32.")]

@@ -76,13 +76,13 @@ def _print_recordable(network: Network, trainers: list[Trainer]) -> None:
 
 def _times(table: ModelTable) -> list[str]:
     """Return how long an epoch takes on each backend of this machine, and which to take."""
-    from neurosim.datasets.registry import find
     from neurosim.experiments.estimate import batches, timings, whole_run
+    from neurosim.modelfile.building import describe_data
 
     found = timings(table)
     lines = []
     for number, stage in enumerate(table.stages):
-        count = batches(find(table.data.name), table, stage.batch)
+        count = batches(describe_data(table.data), table, stage.batch)
         for name, seconds in found.items():
             where = f"stage {number + 1}, {name}" if len(table.stages) > 1 else name
             each = f"{1000 * seconds[number]:.3g} ms a batch, {count * seconds[number]:.3g} s an epoch of {count} batches"

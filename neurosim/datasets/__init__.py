@@ -1,11 +1,11 @@
-"""Labelled images: the bundled digits, MNIST and its kin, CIFAR-10, and the user's own arrays."""
+"""Data: the bundled digits, MNIST and its kin, CIFAR-10, a regression task, and the user's own arrays and files."""
 
 from __future__ import annotations
 
 from neurosim.datasets.arrays import from_arrays
 from neurosim.datasets.augment import Augmentation
 from neurosim.datasets.dataset import DataSet, Split
-from neurosim.datasets.loading import load
-from neurosim.datasets.registry import names
+from neurosim.datasets.loading import describe, load
+from neurosim.datasets.registry import Entry, names
 
-__all__ = ["Augmentation", "DataSet", "Split", "from_arrays", "load", "names"]
+__all__ = ["Augmentation", "DataSet", "Entry", "Split", "describe", "from_arrays", "load", "names"]

@@ -1,18 +1,24 @@
-"""From arrays, of whatever type and layout, to a data set: convert, reshape, set validation images apart."""
+"""From arrays, of whatever type and layout, to a data set: convert, reshape, set validation and test samples apart."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosim.datasets.dataset import DataSet, Split
+from neurosim.datasets.dataset import DataSet, Split, check_values
+from neurosim.datasets.splitting import count_held_out, even_order
+from neurosim.datasets.targets import Targets, as_labels, as_targets
 from neurosim.errors import DataError, quoted, require
 
 Shape = tuple[int, ...]
 MOST_CHANNELS = 4  # red, green, blue, and how opaque
+TEST_SHARE = 0.2  # of samples that are not split yet, where nothing else is asked for
+NO_IMAGE = "0 images: expected at least 1; check the files or arrays"
+PARTS = ("train", "validation", "test")
 
 
 class Arrays(NamedTuple):
@@ -27,41 +33,151 @@ class Arrays(NamedTuple):
 def from_arrays(
     x_train: Any,
     y_train: Any,
-    x_test: Any,
-    y_test: Any,
+    x_test: Any = None,
+    y_test: Any = None,
     *,
+    x_validation: Any = None,
+    y_validation: Any = None,
     name: str = "arrays",
     validation: float = 0,
+    test: float | None = None,
+    seed: int = 0,
     classes: int | None = None,
+    targets: str | None = None,
+    labels: Sequence[Any] | None = None,
 ) -> DataSet:
     """Return a data set made of the user's own arrays; values are taken as they are, unscaled.
+
+    ``from_arrays(x, y)`` splits the samples itself: they are shuffled, the last ones become the test split, and the last of the
+    others the validation split.  Where targets are labels, the splits are stratified: each class is shuffled, then spread evenly,
+    so that every split, and every stretch of the training samples, has the classes in their overall proportions.
 
     Images whose channels come last, (n, height, width, 1 to 4) with sides longer than 4, are rearranged.  What is float32,
     C-contiguous and in order already is not copied.
 
     Parameters
     ----------
-    x_train, x_test : (n, n_features), (n, height, width) or (n, channels, height, width), real numbers
-    y_train, y_test : (n,) whole numbers from 0
-    validation : how many of the last training images become the validation split, or a float below 1: the share of them
+    x_train, x_test, x_validation : (n, n_features), (n, height, width) or (n, channels, height, width), real numbers
+    y_train, y_test, y_validation : labels, (n,) or (n, 1): texts, truth values, or whole numbers from 0; or real targets, (n,),
+        which become (n, 1), or (n, ...).  Without ``targets``, floating-point numbers are real targets where one of them, in any
+        split, has a fraction, and labels where all are whole
+    validation : without ``x_validation``: how many of the last training samples, or a float below 1: the share of them
+    test : without ``x_test``: how many of all samples, or a float below 1: the share of them; 0.2 by default
+    seed : decides the shuffle, without ``x_test``; the same seed is the same split in every version
     classes : how many there are; by default the labels tell, and then each from 0 to the largest has to occur
+    targets : "labels" or "real", where the arrays do not tell, or tell something else
+    labels : the classes in order: those that occur in the arrays, texts or whole numbers (labels=range(1, 11) takes 1 for class 0);
+        or, where the arrays hold 0, 1, ..., texts as names for them.  By default texts are sorted
 
     Raises
     ------
     DataError
-        Empty, masked, NaN, infinite or non-numeric arrays, shapes that do not match, labels that are not classes.
+        Empty, masked, NaN, infinite or non-numeric arrays, shapes that do not match, labels that are not classes, arrays of a split
+        that is asked for by its size as well.
+    UnknownNameError
+        Another word for ``targets``.
     """
-    given = {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
-    arrays = Arrays(*(_plain(value, f"{name}, {key}") for key, value in given.items()))
-    shape = arrays.x_train.shape[1:]
+    given = {"x_train": x_train, "y_train": y_train, "x_validation": x_validation, "y_validation": y_validation}
+    given |= {"x_test": x_test, "y_test": y_test}
+    arrays = {key: to_array(value, f"{name}, {key}") for key, value in given.items() if value is not None or "train" in key}
+    return build(name, arrays, validation, test, seed, classes=classes, targets=targets, labels=labels)
+
+
+def build(
+    name: str, arrays: Mapping[str, NDArray[Any]], validation: float, test: float | None, seed: int = 0, **kinds: Any
+) -> DataSet:
+    """Return a checked data set made of ``arrays``: x_train, y_train, and by the same names those of other splits there are.
+
+    validation, test, seed : as in ``from_arrays``; kinds : its classes, targets and labels
+    """
+    check_parts(name, arrays, validation, test)
+    shape = check_samples(name, arrays)
+    given = [part for part in PARTS if f"x_{part}" in arrays]
+    found = as_targets(name, {part: arrays[f"y_{part}"] for part in given}, **kinds)
+    splits = {part: Split(as_images(arrays[f"x_{part}"], shape, f"{name}, {part}"), found.parts[part]) for part in given}
+    train = splits["train"]
+    if "test" not in splits:
+        check_values(f"data set {name}", train, found.classes)  # before the shuffle: a message names the user's own sample
+        order = even_order(train.y if found.classes else np.zeros(len(train), np.int64), seed)
+        kept = len(train) - count_held_out(name, "test", TEST_SHARE if test is None else test, len(train))
+        splits["test"] = Split(train.x[order[kept:]], train.y[order[kept:]])
+        train = Split(train.x[order[:kept]], train.y[order[:kept]])
+    return _data_set(name, train, splits.get("validation"), splits["test"], validation, shape, found)
+
+
+def check_parts(name: str, arrays: Mapping[str, Any], validation: float, test: float | None) -> None:
+    """Raise DataError where a split lacks its samples or targets, or is given as arrays and as a size."""
+    for part in PARTS[1:]:
+        require(
+            (f"x_{part}" in arrays) == (f"y_{part}" in arrays),
+            f"data set {name}: x_{part} or y_{part} alone: expected both or neither; give the other",
+            DataError,
+        )
+    require(
+        "x_validation" not in arrays or "x_test" in arrays,
+        f"data set {name}: x_validation without x_test: expected all three splits; give the test split, or validation= as a share",
+        DataError,
+    )
+    for part, size in (("validation", validation or None), ("test", test)):
+        require(
+            f"x_{part}" not in arrays or size is None,
+            f"data set {name}: {part} {quoted(size)}: its samples are given as arrays: expected one or the other; leave {part} out",
+            DataError,
+        )
+
+
+def check_samples(name: str, arrays: Mapping[str, NDArray[Any]]) -> Shape:
+    """Return the data set's shape; raise DataError where samples are no images or features, or not as many as targets."""
+    shape = sample_shape(arrays["x_train"].shape[1:])
+    for part in (part for part in PARTS if f"x_{part}" in arrays):
+        arranged(arrays[f"x_{part}"], shape, f"{name}, {part}")
+        check_lengths(arrays[f"x_{part}"], arrays[f"y_{part}"], f"{name}, {part}")
+    require(len(arrays["x_train"]) > 0, f"data set {name}, train: {NO_IMAGE}", DataError)
+    return shape
+
+
+def check_lengths(x: NDArray[Any], y: NDArray[Any], where: str) -> None:
+    """Raise DataError where there are more or fewer targets than samples; targets without a first axis are found by their kind."""
+    require(
+        y.ndim == 0 or len(x) == len(y),
+        f"data set {where}: {len(x)} images but {len(y) if y.ndim else 0} labels: expected one label per image; match them",
+        DataError,
+    )
+
+
+def _data_set(
+    name: str, train: Split, held_out: Split | None, test: Split, validation: float, shape: Shape, found: Targets
+) -> DataSet:
+    """Return the data set of these splits; without ``held_out``, the last of ``train`` are set apart for validation."""
+    if held_out is None:
+        kept = len(train) - count_held_out(name, "validation", validation, len(train))
+        train, held_out = Split(train.x[:kept], train.y[:kept]), Split(train.x[kept:], train.y[kept:])
+    return DataSet(name, train, held_out, test, found.classes, shape, target_shape=found.shape, labels=found.labels)
+
+
+def assemble(name: str, arrays: Arrays, shape: Shape, classes: int, validation: float = 0, target_shape: Shape = ()) -> DataSet:
+    """Return ``arrays`` as a checked data set whose last ``validation`` training images, or share of them, are set apart.
+
+    classes : of labels; 0 where targets are real, of ``target_shape``
+    """
+    splits = []
+    for part, x, y in (("train", arrays.x_train, arrays.y_train), ("test", arrays.x_test, arrays.y_test)):
+        where = f"{name}, {part}"
+        images = as_images(x, shape, where)
+        splits.append(Split(images, y.astype(np.float32) if target_shape else as_labels(y, where)))
+        check_lengths(images, splits[-1].y, where)
+    require(len(splits[0]) > 0, f"data set {name}, train: {NO_IMAGE}", DataError)
+    return _data_set(name, splits[0], None, splits[1], validation, shape, Targets({}, classes, target_shape))
+
+
+def sample_shape(shape: Shape) -> Shape:
+    """Return the data set's shape for samples that come in ``shape``: images get their channels, and get them first."""
     if len(shape) == 2:
-        shape = (1, *shape)
-    elif channels_last(shape):
-        shape = (shape[-1], *shape[:-1])
-    return assemble(name, arrays, shape, _classes(name, arrays) if classes is None else classes, validation)
+        return (1, *shape)
+    return (shape[-1], *shape[:-1]) if channels_last(shape) else shape
 
 
-def _plain(values: Any, where: str) -> NDArray[Any]:
+def to_array(values: Any, where: str) -> NDArray[Any]:
     """Return ``values`` as an array, or say in one line why it is none."""
     if isinstance(values, np.ma.MaskedArray):
         masked = int(np.ma.count_masked(values))
@@ -90,70 +206,15 @@ def channels_last(shape: Shape) -> bool:
     return len(shape) == 3 and shape[-1] <= MOST_CHANNELS < min(shape[:-1])
 
 
-def _classes(name: str, arrays: Arrays) -> int:
-    """Return how many classes the labels of both splits tell of; each has to occur, or they are no numbers of classes."""
-    train, test = as_labels(arrays.y_train, f"{name}, train"), as_labels(arrays.y_test, f"{name}, test")
-    occur = np.unique(np.concatenate([train, test]))
-    if not occur.size or occur[0] < 0:
-        return 1  # DataSet says what is wrong
-    largest = int(occur[-1])
-    if len(occur) <= largest:
-        first = int(np.flatnonzero(occur != np.arange(len(occur)))[0])
-        advice = "subtract 1" if len(occur) == largest and occur[0] == 1 else "number the classes from 0"
-        raise DataError(
-            f"data set {name}: labels {occur[0]} to {largest} of {len(occur)} kinds, none is {first}: expected every class from 0 "
-            f"to the largest; {advice}, or give classes={largest + 1} if some never occur"
-        )
-    return largest + 1
-
-
-def assemble(name: str, arrays: Arrays, shape: Shape, classes: int, validation: float = 0) -> DataSet:
-    """Return ``arrays`` as a checked data set whose last ``validation`` training images, or share of them, are set apart."""
-    check_whole("classes", classes)
-    require(classes >= 1, f"data set {name}: classes {classes}: expected 1 or more; correct it", DataError)
-    x = as_images(arrays.x_train, shape, f"{name}, train")
-    y = as_labels(arrays.y_train, f"{name}, train")
-    test = Split(as_images(arrays.x_test, shape, f"{name}, test"), as_labels(arrays.y_test, f"{name}, test"))
-    require(len(x) > 0, f"data set {name}, train: 0 images: expected at least 1; check the files or arrays", DataError)
-    require(
-        len(x) == len(y),
-        f"data set {name}, train: {len(x)} images but {len(y)} labels: expected one label per image",
-        DataError,
-    )
-    kept = len(x) - _held_out(name, validation, len(x))
-    return DataSet(name, Split(x[:kept], y[:kept]), Split(x[kept:], y[kept:]), test, classes, shape)
-
-
-def _held_out(name: str, validation: float, size: int) -> int:
-    """Return how many of ``size`` training images become the validation split."""
-    count = validation
-    if isinstance(validation, float) and 0 <= validation < 1:
-        count = round(validation * size)
-        require(
-            0 < count < size or validation == 0,
-            f"data set {name}: validation {validation}: {count} of {size} training images: expected at least one in either part; "
-            "correct it",
-            DataError,
-        )
-    else:
-        check_whole(f"data set {name}: validation", validation)
-    require(
-        0 <= count < size,
-        f"data set {name}: validation {validation}: expected 0 to {size - 1}, since {size} training images are to be split; "
-        "lower it",
-        DataError,
-    )
-    return int(count)
-
-
-def check_whole(what: str, value: Any) -> None:
-    """Raise DataError where ``value`` is no whole number."""
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    require(whole, f"{what} {quoted(value)}: expected a whole number; correct it", DataError)
-
-
 def as_images(x: NDArray[Any], shape: Shape, where: str) -> NDArray[np.float32]:
-    """Return ``x`` as (n, *shape) float32, C-contiguous.
+    """Return ``x``, see ``arranged``, as (n, *shape) float32, C-contiguous."""
+    x = arranged(x, shape, where)
+    with np.errstate(over="ignore"):  # a number too large for float32 becomes infinity, which DataSet reports
+        return np.ascontiguousarray(x, dtype=np.float32).reshape(len(x), *shape)
+
+
+def arranged(x: NDArray[Any], shape: Shape, where: str) -> NDArray[Any]:
+    """Return a view of ``x`` whose values are in the order of (n, *shape); raise DataError where it can be none.
 
     Flat images, images without their single channel, and images whose channels come last (Keras' files) are rearranged.
     """
@@ -164,28 +225,10 @@ def as_images(x: NDArray[Any], shape: Shape, where: str) -> NDArray[np.float32]:
     )
     if x.shape[1:] != shape and len(shape) == 3 and x.shape[1:] == (*shape[1:], shape[0]):
         x = np.moveaxis(x, -1, 1)
-    rearrangeable = (shape, shape[1:], (math.prod(shape),)) if shape[0] == 1 else (shape, (math.prod(shape),))
+    flat = (math.prod(shape),)
     require(
-        x.shape[1:] in rearrangeable,
+        x.shape[1:] in ((shape, shape[1:], flat) if shape[0] == 1 else (shape, flat)),
         f"data set {where}: images of shape {x.shape[1:]}: expected {shape}; reshape them or name another data set",
         DataError,
     )
-    with np.errstate(over="ignore"):  # a number too large for float32 becomes infinity, which DataSet reports
-        return np.ascontiguousarray(x, dtype=np.float32).reshape(len(x), *shape)
-
-
-def as_labels(y: NDArray[Any], where: str) -> NDArray[np.int64]:
-    """Return ``y``, (n,) or (n, 1) whole numbers of any numeric type, as (n,) int64."""
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]  # Keras stores CIFAR's labels so
-    advice = "give y.argmax(1) if they are one-hot" if y.ndim == 2 else "give each image's class number"
-    require(
-        y.ndim == 1 and y.dtype.kind in "uif",
-        f"data set {where}: labels {y.dtype} {y.shape}: expected whole numbers of shape (n,); {advice}",
-        DataError,
-    )
-    whole = np.isfinite(y) & (np.trunc(y) == y) & (np.abs(y.astype(np.float64)) < 2.0**53)
-    if not whole.all():
-        at = int(np.flatnonzero(~whole)[0])
-        raise DataError(f"data set {where}: label {y[at]} of image {at}: expected a whole number from 0; check the labels")
-    return y.astype(np.int64)
+    return x

@@ -1,4 +1,4 @@
-"""What a data set is once it is in memory: three splits that fit one shape and one set of classes."""
+"""What a data set is once it is in memory: three splits that fit one shape and one kind of target."""
 
 from __future__ import annotations
 
@@ -11,21 +11,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosim.errors import DataError, require
+from neurosim.errors import DataError, quoted, require
+
+MOST_CLASSES = 2**20  # each has a name, and a column of the one-hot targets
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Images and their labels.
+    """Samples (images, as a rule) and their targets.
 
     Attributes
     ----------
     x : (n, *shape) float32, C-contiguous
-    y : (n,) int64, the class of each image
+    y : (n,) int64, the class of each sample; or (n, *target_shape) float32, its real target
     """
 
     x: NDArray[np.float32]
-    y: NDArray[np.int64]
+    y: NDArray[Any]
+    _checked_for: int | None = field(default=None, init=False, repr=False)  # how many classes its values were checked for
 
     def __len__(self) -> int:
         return len(self.x)
@@ -33,23 +36,30 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
-    """Training, validation and test images of one task, checked when it is built.
+    """Training, validation and test samples of one task.
+
+    Shapes and types are checked whenever one is built.  Values are checked once for each Split: ``dataclasses.replace`` does not
+    read again those that it takes over, and so does not see what was written into their arrays since.
 
     Attributes
     ----------
-    train, validation, test : Split; ``validation`` may hold no image, the other two may not
-    classes : how many classes; labels run from 0 to ``classes - 1``
-    shape : of one image, ``(n_features,)`` or ``(channels, height, width)``
+    train, validation, test : Split; ``validation`` may hold no sample, the other two may not
+    classes : how many classes; labels run from 0 to ``classes - 1``; 0 where targets are real
+    shape : of one sample, ``(n_features,)`` or ``(channels, height, width)``
     black : per channel, the value a black pixel has here (0 before normalisation); the ``fill`` of a crop
     scale : what the pixels were written in, and what was done to them before normalisation
-    content : how the images and labels compare with those published under this name
+    content : how the samples and targets compare with those published under this name; of the user's own file, its digest
     folder : where the files lay, or ""
-    loaded : what ``load`` was asked for: name, validation (a share), normalise, limit; empty for the caller's own arrays
+    loaded : what ``load`` was asked for: name, validation (a share), normalise, limit, and of the user's own file test (a share)
+        and targets; empty for the caller's own arrays
+    target_shape : of one real target; () where targets are labels
+    labels : what the classes are called, one text for each; by default their numbers
 
     Raises
     ------
     DataError
-        A split is empty, holds NaN, infinity or a label outside the classes, or its arrays do not fit each other.
+        A split is empty, holds NaN, infinity or a label outside the classes, or its arrays do not fit each other; or there are
+        neither classes nor a shape of targets, or both, or more or fewer names than classes.
     """
 
     name: str
@@ -63,6 +73,8 @@ class DataSet:
     content: str = "the user's own"
     folder: str = ""
     loaded: Mapping[str, Any] = field(default_factory=dict)
+    target_shape: tuple[int, ...] = ()
+    labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         require(
@@ -71,16 +83,46 @@ class DataSet:
             f"each at least 1; reshape the images",
             DataError,
         )
+        self._check_kind()
+        if not self.labels:
+            object.__setattr__(self, "labels", tuple(map(str, range(self.classes))))
+        self._check_labels()
         for part in ("train", "validation", "test"):
             split: Split = getattr(self, part)
             where = f"data set {self.name}, {part}"
             if part != "validation":
                 require(len(split) > 0, f"{where}: 0 images: expected at least 1; check the files or arrays", DataError)
-            _check_arrays(where, split, self.shape)
-            _check_values(where, split, self.classes)
+            _check_arrays(where, split, self.shape, self.target_shape)
+            if split._checked_for != self.classes:
+                check_values(where, split, self.classes)
+                object.__setattr__(split, "_checked_for", self.classes)
+
+    def _check_kind(self) -> None:
+        """Raise DataError unless targets are either labels or real."""
+        require(
+            0 <= self.classes <= MOST_CLASSES,
+            f"data set {self.name}: classes {quoted(self.classes)}: expected 1 to {MOST_CLASSES:,}; correct it",
+            DataError,
+        )
+        require(
+            bool(self.classes) != bool(self.target_shape) and math.prod(self.target_shape) > 0,
+            f"data set {self.name}: {self.classes} classes, targets of shape {self.target_shape}: expected 1 class or more for "
+            "labels, or 0 classes and a shape such as (1,) for real targets; correct one",
+            DataError,
+        )
+
+    def _check_labels(self) -> None:
+        """Raise DataError unless each class has a name, and another one than the others."""
+        names = self.labels
+        require(
+            len(set(names)) == len(names) == self.classes and all(isinstance(name, str) for name in names),
+            f"data set {self.name}: labels {quoted(names)}: expected {self.classes} different texts, one for each class; "
+            "correct them, or leave them out to name classes by their numbers",
+            DataError,
+        )
 
     def digest(self) -> str:
-        """Return a fingerprint of all images and labels."""
+        """Return a fingerprint of all samples and targets; the names of classes have no part in it."""
         total = hashlib.blake2b(digest_size=16)
         for split in (self.train, self.validation, self.test):
             total.update(split.x.data)
@@ -88,30 +130,29 @@ class DataSet:
         return total.hexdigest()
 
 
-def _check_arrays(where: str, split: Split, shape: tuple[int, ...]) -> None:
+def _check_arrays(where: str, split: Split, shape: tuple[int, ...], target_shape: tuple[int, ...]) -> None:
     x, y = split.x, split.y
-    require(
-        x.shape[1:] == shape, f"{where}: images {x.shape[1:]}: expected {shape}, the data set's shape; reshape them", DataError
-    )
+    require(x.shape[1:] == shape, f"{where}: images {x.shape[1:]}: expected {shape}, the data set's shape; reshape them", DataError)
     require(
         x.dtype == np.float32 and x.flags.c_contiguous,
         f"{where}: images {x.dtype}: expected float32, C-contiguous; build the data set with from_arrays",
         DataError,
     )
-    require(
-        y.dtype == np.int64 and y.ndim == 1,
-        f"{where}: labels {y.dtype} {y.shape}: expected int64 (n,); build the data set with from_arrays",
-        DataError,
-    )
-    require(len(x) == len(y), f"{where}: {len(x)} images but {len(y)} labels: expected one label per image", DataError)
+    if target_shape:
+        what, expected = "target", f"float32, C-contiguous, (n, {', '.join(map(str, target_shape))})"
+        fits = y.dtype == np.float32 and y.flags.c_contiguous and y.ndim > 0 and y.shape[1:] == target_shape
+    else:
+        what, expected, fits = "label", "int64 (n,)", y.dtype == np.int64 and y.ndim == 1
+    require(fits, f"{where}: {what}s {y.dtype} {y.shape}: expected {expected}; build the data set with from_arrays", DataError)
+    require(len(x) == len(y), f"{where}: {len(x)} images but {len(y)} {what}s: expected one {what} per image", DataError)
 
 
-def _check_values(where: str, split: Split, classes: int) -> None:
-    finite = np.isfinite(split.x)
-    if not finite.all():
-        at = np.argwhere(~finite)[0]
-        found = split.x[tuple(at)]
-        raise DataError(f"{where}: image {at[0]} holds {found}: expected finite numbers; remove or repair that image")
+def check_values(where: str, split: Split, classes: int) -> None:
+    """Raise DataError, naming the sample, where a value is not finite or a label is no class; ``classes`` 0: targets are real."""
+    _check_finite(where, "image", split.x)
+    if not classes:
+        _check_finite(where, "target of image", split.y)
+        return
     outside = np.flatnonzero((split.y < 0) | (split.y >= classes))
     if outside.size:
         at, low, high = outside[0], split.y.min(), split.y.max()
@@ -119,3 +160,10 @@ def _check_values(where: str, split: Split, classes: int) -> None:
         found = f"label {split.y[at]} of image {at}"
         raise DataError(f"{where}: {found}: expected 0 to {classes - 1}, and labels run from {low} to {high}; {advice}")
 
+
+def _check_finite(where: str, what: str, values: NDArray[Any]) -> None:
+    finite = np.isfinite(values)
+    if not finite.all():
+        at = np.argwhere(~finite)[0]
+        found = values[tuple(at)]
+        raise DataError(f"{where}: {what} {at[0]} holds {found}: expected finite numbers; remove or repair that image")

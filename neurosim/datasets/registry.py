@@ -21,7 +21,8 @@ class Entry:
 
     Attributes
     ----------
-    shape : of one image, (channels, height, width)
+    shape : of one image, (channels, height, width); of one sample that is none, (n_features,)
+    classes : how many; 0 where targets are real, of ``target_shape``
     train, test : images in each split as published
     files : per format (see ``folder.FORMATS``), the files that hold the data set, training files first
     folders : names that a folder of it has in the wild, beside its own (torchvision's ``FashionMNIST``)
@@ -29,11 +30,12 @@ class Entry:
     openml : (name, version) there, or None when the data set needs no download
     mean, std : per channel or one for all; None means: computed from the training split
     normalisation : where ``mean`` and ``std`` come from
+    bytes_a_value : what each value of its samples takes, at most, while they are loaded
     """
 
     name: str
     title: str
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     classes: int
     train: int
     test: int
@@ -47,11 +49,13 @@ class Entry:
     files: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     folders: tuple[str, ...] = ()
     md5: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    target_shape: tuple[int, ...] = ()
+    bytes_a_value: int = 6  # a byte as stored, 4 as float32, and one that says whether it is finite
 
     @property
     def values(self) -> int:
-        """The most values its arrays hold together: all images, and labels that may be one-hot."""
-        return (self.train + self.test) * (math.prod(self.shape) + self.classes)
+        """The most values its arrays hold together: all images, and labels that may be one-hot, or real targets."""
+        return (self.train + self.test) * (math.prod(self.shape) + (self.classes or math.prod(self.target_shape)))
 
     def checksum(self, file: str) -> str:
         """Return the md5 of the uncompressed ``file``, or ``"not recorded"``."""
@@ -72,6 +76,20 @@ DIGITS = Entry(
     licence="CC BY 4.0 (UCI Machine Learning Repository)",
     citation="E. Alpaydin, C. Kaynak: Optical Recognition of Handwritten Digits. UCI Machine Learning Repository, 1998",
     normalisation="computed from the training split",
+)
+
+DIABETES = Entry(
+    name="diabetes",
+    title="Diabetes progression: ten measurements of patients, and one real target",
+    shape=(10,),
+    classes=0,
+    target_shape=(1,),
+    train=342,
+    test=100,
+    source="bundled with scikit-learn (sklearn.datasets.load_diabetes); https://www4.stat.ncsu.edu/~boos/var.select/diabetes.html",
+    licence="none stated by its authors",
+    citation="B. Efron, T. Hastie, I. Johnstone, R. Tibshirani: Least angle regression. Annals of Statistics 32, 2004",
+    normalisation="features and target are standardised by the training samples as they are loaded",
 )
 
 MNIST = Entry(
@@ -169,12 +187,12 @@ CIFAR_10 = Entry(
 )
 
 REGISTRY: Mapping[str, Entry] = MappingProxyType(
-    {entry.name: entry for entry in (DIGITS, MNIST, FASHION_MNIST, KUZUSHIJI_MNIST, CIFAR_10)}
+    {entry.name: entry for entry in (DIGITS, MNIST, FASHION_MNIST, KUZUSHIJI_MNIST, CIFAR_10, DIABETES)}
 )
 
 
 def names() -> tuple[str, ...]:
-    """Return the names that ``load`` takes, smallest data set first."""
+    """Return the names that ``load`` takes: labelled images, smallest data set first, then real targets."""
     return tuple(REGISTRY)
 
 

@@ -15,9 +15,9 @@ import numpy as np
 import psutil
 
 from neurosim.backends import Backend, DraftBackend, NumpyBackend, limits, select
-from neurosim.datasets.registry import Entry, find
+from neurosim.datasets import Entry
 from neurosim.errors import InputError, NotCapturableError, quoted, require
-from neurosim.modelfile.building import build_network
+from neurosim.modelfile.building import build_network, describe_data
 from neurosim.modelfile.schema import ModelTable, Record
 from neurosim.network import Network
 from neurosim.recording.recorder import BUFFER
@@ -86,13 +86,13 @@ def _addresses(table: ModelTable) -> Iterator[None]:
 
 
 def task_of(table: ModelTable) -> Task:
-    """Return the task of a model file, by what is registered of its data set."""
-    entry = find(table.data.name)
-    return table.task.on(Sizes(entry.shape, entry.classes))
+    """Return the task of a model file, by what is known of its data set before it is loaded."""
+    entry = describe_data(table.data)
+    return table.task.on(Sizes(entry.shape, entry.classes, entry.target_shape))
 
 
 def _drafted(table: ModelTable, backend: Backend) -> tuple[Network, list[Trainer]]:
-    entry = find(table.data.name)
+    entry = describe_data(table.data)
     task = task_of(table)
     network = build_network(table.network, table.shown(entry.shape), task.size, seed=table.seed, backend=backend)
     trainers = []
@@ -111,7 +111,7 @@ def memory(table: ModelTable, data_dir: str | os.PathLike[str] | None = None) ->
 
     data_dir : where the data would be read from; what is not read from a folder comes with, or through, scikit-learn
     """
-    if find(table.data.name).openml is None or not (data_dir or os.environ.get("NEUROSIM_DATA")):
+    if describe_data(table.data).openml is None or not (data_dir or os.environ.get("NEUROSIM_DATA")):
         import sklearn.datasets  # noqa: F401 some 90 MiB, which the run will hold
     available()  # CuPy, where it is installed, is another 150
     with _addresses(table):
@@ -157,7 +157,7 @@ def _recording(table: ModelTable, network: Network, trainers: list[Trainer]) -> 
     for name, request in chosen(requests, known).items():
         shape, *_ = known[name].layout(request, samples(table.record))
         size = math.prod(shape) * known[name].dtype.itemsize
-        steps = max(batches(find(table.data.name), table, trainer.batch) * len(trainer.pathway.phases) for trainer in trainers)
+        steps = max(batches(describe_data(table.data), table, trainer.batch) * len(trainer.pathway.phases) for trainer in trainers)
         moment += size
         epoch += size * (max(1, steps // request.interval.every) if request.interval.unit == "steps" else 1)
     return moment + min(epoch, max(BUFFER, moment))
@@ -179,11 +179,11 @@ def _activity(table: ModelTable, network: Network, batch: int) -> int:
 
 
 def _data(table: ModelTable, network: Network) -> int:
-    """Return the bytes of all images, as bytes, as float32 and as whether they are finite; a float64 network keeps another copy."""
-    entry = find(table.data.name)
+    """Return the bytes of all samples while they are loaded, and of targets; a float64 network keeps another copy of both."""
+    entry = describe_data(table.data)
     pixels = (entry.train + entry.test) * math.prod(entry.shape)
     copy = entry.train * math.prod(entry.shape) * 8 if network.dtype == np.float64 else 0
-    return 6 * pixels + copy + entry.train * task_of(table).size * (4 + network.dtype.itemsize)
+    return entry.bytes_a_value * pixels + copy + entry.train * task_of(table).size * (4 + network.dtype.itemsize)
 
 
 def check_fits(
@@ -277,7 +277,7 @@ def roomy(table: ModelTable) -> list[Backend]:
 
 def whole_run(table: ModelTable, found: Mapping[str, list[float]]) -> dict[str, float]:
     """Return the seconds of all epochs of all stages on each backend, from the seconds of a batch as ``timings`` finds them."""
-    entry = find(table.data.name)
+    entry = describe_data(table.data)
     counts = [stage.epochs * batches(entry, table, stage.batch) for stage in table.stages]
     return {name: sum(n * each for n, each in zip(counts, seconds, strict=True)) for name, seconds in found.items()}
 

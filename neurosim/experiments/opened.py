@@ -8,6 +8,7 @@ import numpy as np
 
 from neurosim.backends import Backend, DraftBackend, NumpyBackend
 from neurosim.datasets.registry import find
+from neurosim.datasets.user_files import is_path
 from neurosim.errors import InputError, RunFileError, quoted, require
 from neurosim.modelfile.building import build_network
 from neurosim.modelfile.model_file import ModelFile, validated
@@ -16,6 +17,8 @@ from neurosim.modelfile.schema import Data, NetworkTable, Trained
 from neurosim.network import Network
 from neurosim.runfile import Run
 from neurosim.tasks import Sizes
+
+DIGITS = 9  # of a number of neurons
 
 
 class OpenRun(Run):
@@ -42,9 +45,11 @@ class OpenRun(Run):
         source = f"run file {self.path}"
         data = validated(Data, contents.get("data", {}), f"{source}: data")
         table = validated(NetworkTable, contents.get("network", {}), f"{source}: network")
-        trained = validated(Trained, {key: contents[key] for key in Trained.model_fields if key in contents}, source)
-        shape, targets = ((), 0) if data.arrays else _sizes(data.name, trained)
-        seed = int(self.attributes["seed"])
+        shape, targets = (), 0
+        if table.hidden is not None or any(population.shape is None for population in table.populations or ()):
+            trained = validated(Trained, {key: contents[key] for key in Trained.model_fields if key in contents}, source)
+            shape, targets = self._sizes(data, trained)
+        seed = int(self.attributes["seed"])  # a trainer made in Python states every shape, whatever its data, task and encoder
 
         def built(backend: Backend) -> tuple[Network, dict[str, np.ndarray]]:
             network = build_network(table, shape, targets, seed=seed, backend=backend)
@@ -60,11 +65,17 @@ class OpenRun(Run):
             raise RunFileError(f"run file {self.path}: {cause}") from cause
         return network
 
-
-def _sizes(name: str, trained: Trained) -> tuple[tuple[int, ...], int]:
-    """Return the shape of an input and the size of a target, by what is registered of the data set."""
-    entry = find(name)
-    return trained.shown(entry.shape), trained.task.on(Sizes(entry.shape, entry.classes)).size
+    def _sizes(self, data: Data, trained: Trained) -> tuple[tuple[int, ...], int]:
+        """Return the shape of an input and the size of a target; a user's path in a stranger's file is never looked at."""
+        if not is_path(data.name):
+            entry = find(data.name)
+            return trained.shown(entry.shape), trained.task.on(Sizes(entry.shape, entry.classes, entry.target_shape)).size
+        noted = [str(self.attributes.get(key, "")).split() for key in ("data_shape", "data_classes", "data_target_shape")]
+        known = all(number.isdecimal() and len(number) <= DIGITS for numbers in noted for number in numbers)
+        found = f"run file {self.path}: shape, classes and shape of targets of its data: {quoted(noted)}"
+        require(known and len(noted[1]) == 1, f"{found}: expected whole numbers; it is damaged", RunFileError)
+        shape, (classes,), target_shape = (tuple(map(int, numbers)) for numbers in noted)
+        return trained.shown(shape), trained.task.on(Sizes(shape, classes, target_shape)).size
 
 
 def _fitting(name: str, array: np.ndarray, state: dict[str, np.ndarray]) -> np.ndarray:

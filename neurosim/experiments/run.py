@@ -13,6 +13,7 @@ import numpy as np
 from neurosim.backends import select
 from neurosim.datasets import DataSet
 from neurosim.datasets.registry import find
+from neurosim.datasets.user_files import find_user_file, is_path
 from neurosim.errors import DataError, InputError, RunFileError, quoted, require, utf8
 from neurosim.experiments.estimate import check_fits, fastest
 from neurosim.modelfile.building import build_network, build_trainer, load_data
@@ -61,6 +62,9 @@ class Job:
             "data_digest": self.data.digest(),
             "data_scale": self.data.scale,
             "data_content": self.data.content,
+            "data_shape": " ".join(map(str, self.data.shape)),
+            "data_classes": self.data.classes,
+            "data_target_shape": " ".join(map(str, self.data.target_shape)),
             "score": utf8(self.trainers[0].task.score),
             **provenance(),
         }
@@ -87,8 +91,9 @@ def prepare(
     seed = table.seed if seed is None else seed
     data_dir = data_dir or by_environment(table)
     chosen = None if backend == "auto" else select(backend)
-    check_fits(table, model.name, data_dir, chosen)
-    device = chosen or select(fastest(table))
+    located = _located(table, data_dir)
+    check_fits(located, model.name, data_dir, chosen)
+    device = chosen or select(fastest(located))
     data = data or load_data(table.data, data_dir)
     task = table.task.on(Sizes.of(data))
     network = build_network(table.network, table.shown(tuple(data.shape)), task.size, seed=seed, backend=device)
@@ -99,7 +104,16 @@ def prepare(
 
 def by_environment(table: ModelTable) -> str | None:
     """Return the folder of data files that the environment names, for a data set that has any; the run file notes it."""
-    return os.environ.get("NEUROSIM_DATA") if find(table.data.name).openml is not None else None
+    published = not is_path(table.data.name) and find(table.data.name).openml is not None
+    return os.environ.get("NEUROSIM_DATA") if published else None
+
+
+def _located(table: ModelTable, data_dir: str | os.PathLike[str] | None) -> ModelTable:
+    """Return ``table`` with the path of a user's own data set as it is found, for what does not know ``data_dir``."""
+    if not is_path(table.data.name):
+        return table
+    path = str(find_user_file(table.data.name, data_dir).path)
+    return table.model_copy(update={"data": table.data.model_copy(update={"name": path})})
 
 
 def _check_stated(model: ModelFile) -> None:

@@ -17,7 +17,13 @@ from neurosim.training import Trainer
 def load_data(table: Data, data_dir: str | os.PathLike[str] | None = None) -> datasets.DataSet:
     """Return the data set of a model file."""
     normalise = tuple(table.normalise) if isinstance(table.normalise, list) else table.normalise
-    return datasets.load(table.name, data_dir=data_dir, validation=table.validation, normalise=normalise, limit=table.limit)
+    options: dict[str, Any] = {"test": table.test, "targets": table.targets, "limit": table.limit}
+    return datasets.load(table.name, data_dir=data_dir, validation=table.validation, normalise=normalise, **options)
+
+
+def describe_data(table: Data, data_dir: str | os.PathLike[str] | None = None) -> datasets.Entry:
+    """Return what is known of the data set of a model file before it is loaded: sizes and shapes."""
+    return datasets.describe(table.name, data_dir=data_dir, test=table.test, targets=table.targets)
 
 
 def build_network(table: NetworkTable, shape: tuple[int, ...], targets: int, *, seed: int, backend: Backend) -> Network:

@@ -82,7 +82,7 @@ class _Describer:
 
     def _task(self, trainer: Trainer, data: DataSet) -> Contents:
         """Return the task, where it is not what the data are made for."""
-        table = self._named("task", trainer.task, tasks())
+        table = self._named("task", trainer.task_on(data), tasks())
         table.pop("size", None)
         return {} if table == {"name": default(Sizes.of(data))} else {"task": table}
 

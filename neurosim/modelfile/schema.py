@@ -169,6 +169,8 @@ class Data(Section):
 
     validation : the share of the training images, the last ones, that is held out
     arrays : the images are the caller's own, given in Python; no file holds them
+    test, targets : of a user's own file, ``name`` its path: the share of the samples that are tested on, where the file does not
+        split them (0.2 by default); "labels" or "real" where the file does not tell
     """
 
     name: str
@@ -176,6 +178,8 @@ class Data(Section):
     validation: float = Field(default=0.0, ge=0, lt=1)
     normalise: Any = None
     limit: int | None = None
+    test: float | None = Field(default=None, gt=0, lt=1)
+    targets: Literal["labels", "real"] | None = None
     augment: Augment | None = None
 
 

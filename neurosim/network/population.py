@@ -86,6 +86,10 @@ class Population:
             raise InputError(f"{where}, which have a state: expected rate neurons without, as this is defined for; use a transfer")
         return made
 
+    @transfer.setter
+    def transfer(self, curve: Transfer) -> None:
+        self.neurons = curve
+
     def build(self, backend: Backend, dtype: Any) -> None:
         """Make the population's own parameters: gain 1, shift 0, running mean 0 and variance 1.
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from neurosim.backends import Backend, Draws
 from neurosim.errors import quoted, require
 from neurosim.neurons.neurons import RATE_VARIABLES, Neurons
 from neurosim.neurons.tanh import Tanh
 from neurosim.neurons.transfer import Transfer
-
-if TYPE_CHECKING:
-    from neurosim.network import Activity
 
 
 class Leaky(Neurons):
@@ -49,7 +46,7 @@ class Leaky(Neurons):
         return self.transfer.rate(backend, u, None, stream), {"u": u}
 
     def errors_back(
-        self, backend: Backend, error_on_rate: Any, error_on_state: Mapping[str, Any], activity: Activity
+        self, backend: Backend, error_on_rate: Any, error_on_state: Mapping[str, Any], activity: Any
     ) -> tuple[Any, dict[str, Any]]:
         error = self.transfer.through_slope(backend, error_on_rate, activity.state["u"], activity.rate)
         if "u" in error_on_state:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from neurosim.backends import Backend, Draws
 from neurosim.catalogue import Stated
-
-if TYPE_CHECKING:
-    from neurosim.network import Activity
 
 RATE_VARIABLES = {
     "drive": "summed synaptic input",
@@ -49,9 +46,10 @@ class Neurons(Stated, abc.ABC):
 
     @abc.abstractmethod
     def errors_back(
-        self, backend: Backend, error_on_rate: Any, error_on_state: Mapping[str, Any], activity: Activity
+        self, backend: Backend, error_on_rate: Any, error_on_state: Mapping[str, Any], activity: Any
     ) -> tuple[Any, dict[str, Any]]:
         """Return the error on the input and the errors on the state before this tick, (batch, *shape) each.
 
+        activity : what the population did in this tick (``network.Activity``)
         error_on_state : what the next tick sends back to the state after this one; empty at the end of a trial or a segment
         """

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from neurosim.backends import Backend, Draws
 from neurosim.neurons.neurons import Neurons
-
-if TYPE_CHECKING:
-    from neurosim.network import Activity
 
 
 class Transfer(Neurons):
@@ -33,6 +30,6 @@ class Transfer(Neurons):
         return self.rate(backend, potential, draws, stream), {}
 
     def errors_back(
-        self, backend: Backend, error_on_rate: Any, error_on_state: Mapping[str, Any], activity: Activity
+        self, backend: Backend, error_on_rate: Any, error_on_state: Mapping[str, Any], activity: Any
     ) -> tuple[Any, dict[str, Any]]:
         return self.through_slope(backend, error_on_rate, activity.potential, activity.rate), {}

@@ -89,7 +89,8 @@ class RecordingPlan:
         """Return what is written once: the probe, and the chosen neurons' numbers."""
         found = {f"{c.variable.group}/{c.variable.key}.neurons": c.numbers for c in self.variables if c.numbers is not None}
         if any(c.variable.shown for c in self.variables):
-            found |= {"probe/sample": self.probe, "probe/label": getattr(self.data, self.record.split).y[self.probe]}
+            what = "label" if self.data.classes else "target"
+            found |= {"probe/sample": self.probe, f"probe/{what}": getattr(self.data, self.record.split).y[self.probe]}
         return found
 
     def layout(self) -> Layout:

@@ -187,7 +187,10 @@ class Run:
 
     @cached_property
     def probe(self) -> Mapping[str, np.ndarray]:
-        """The fixed samples that were shown to record populations: ``sample``, (samples,) their numbers in the split, ``label``."""
+        """The fixed samples that were shown to record populations.
+
+        ``sample``, (samples,) their numbers in the split; and ``label``, (samples,), or of real targets ``target``, (samples, ...).
+        """
         with self._damage_told():
             if PROBE not in self._file:
                 return {}
@@ -222,7 +225,7 @@ class Run:
         dims = str(attributes.pop("dims", "")).split() or _first_dims(table.path.split("/")[0], values.ndim)
         coordinates: dict[str, Any] = {key: ("recording", column) for key, column in table.numbers(*tables.CLOCK).items()}
         if "sample" in dims and self.probe:
-            coordinates |= {key: ("sample", numbers) for key, numbers in self.probe.items()}
+            coordinates |= {key: ("sample", numbers) for key, numbers in self.probe.items() if key != "target"}
         numbers = f"{table.path}/{table.variable}.neurons"
         if numbers in self._file:
             coordinates[dims[-1]] = (dims[-1], whole(direct(self._file, numbers)))

@@ -38,7 +38,7 @@ class Sizes:
     @staticmethod
     def of(data: DataSet) -> Sizes:
         """Return the sizes of a data set."""
-        return Sizes(tuple(data.shape), data.classes, tuple(getattr(data, "target_shape", ())))
+        return Sizes(tuple(data.shape), data.classes, tuple(data.target_shape))
 
     @property
     def inputs(self) -> int:

@@ -186,7 +186,7 @@ class Trainer:
         self.trial.check(self.network, tuple(data.shape), data.name)
         self.sample = tuple(data.shape)
         scheme = self.pathway
-        task = self._task or of_data(data)
+        task = self.task_on(data)
         if not scheme.attached:
             scheme.attach(self.network, task, self.seed)
         require(
@@ -207,6 +207,10 @@ class Trainer:
     def task(self) -> Task:
         """What the output should do; known once the trainer is joined to its data."""
         return self.pathway.task
+
+    def task_on(self, data: DataSet) -> Task:
+        """Return the task that the trainer was given, or else what ``data`` are made for."""
+        return self._task or of_data(data)
 
     def targets(self, split: Split) -> np.ndarray:
         """Return the target vectors of a split, (n, task.size), on the host."""

@@ -19,7 +19,7 @@ from neurosim.analysis.exports import FORMATS, export
 from neurosim.errors import InputError, RunFileError, UnknownNameError
 from neurosim.runfile import Run
 
-OLD = Path(__file__).parents[1] / "recording" / "files" / "schema-1.h5"
+OLD = Path(__file__).parents[1] / "runfile" / "files" / "schema-1.h5"
 NEURONS = {"dims": "recording sample neuron"}
 WEIGHTS = {"dims": "recording pre post"}
 

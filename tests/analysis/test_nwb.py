@@ -16,7 +16,7 @@ from neurosim.runfile import Run
 
 pynwb = pytest.importorskip("pynwb")
 
-OLD = Path(__file__).parents[1] / "recording" / "files" / "schema-1.h5"
+OLD = Path(__file__).parents[1] / "runfile" / "files" / "schema-1.h5"
 NEURONS = {"dims": "recording sample neuron"}
 SUGGESTED = {  # what no simulation has, or Neo cannot read
     "check_experimenter_exists", "check_institution", "check_keywords", "check_processing_module_name",

@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, basic_indices
 
 from neurosim.backends import NumpyBackend
 from neurosim.backends.cupy_backend import CupyBackend
 from neurosim.capture import Graph, Recorded, recording, repeat
+from neurosim.errors import NotCapturableError
+from neurosim.experiments.cost import Cost
 
 spec = importlib.util.spec_from_file_location("standin", Path(__file__).with_name("standin.py"))
 standin = importlib.util.module_from_spec(spec)
@@ -73,6 +76,7 @@ CASES = {
     "one at the left": lambda a: a.flat @ a.right,
     "transposed": lambda a: np.swapaxes(a.right, 1, 2) @ np.swapaxes(a.left, 1, 2),
     "both ways": lambda a: np.swapaxes(a.left, -1, -2) @ np.tanh(a.left) + (a.matrix @ a.matrix.T)[None],
+    "turned by one": lambda a: np.swapaxes(a.left, 1, 2) @ a.flat - a.flat.T @ np.swapaxes(a.left, 1, 2).transpose(0, 2, 1),
     "grams": lambda a: a.left @ np.swapaxes(a.left, 1, 2),
     "broadcast stacks": lambda a: a.stacks @ a.right,
     "from another order": lambda a: np.transpose(a.left, (2, 0, 1)) @ a.images[0, 0][:, :3],
@@ -179,6 +183,16 @@ def test_a_warm_step_asks_for_no_memory():
     assert min(peaks[1:]) < 8 * 6 * 16 * 16 * 8 / 4
 
 
+def test_the_cost_counts_every_product_of_a_stack_and_every_turn():
+    h = types.SimpleNamespace(out=np.zeros((3, 4, 4)), left=np.ones((3, 4, 6)), right=np.ones((3, 6, 4)))
+    graph = Graph()
+    with recording(graph, [h], np.ndarray):
+        h.out[...] = repeat(6, lambda value: (np.tanh(value @ value),), h.left @ h.right)[0]
+    cost = Cost.of(graph)
+    assert len(cost.products) == 3 * (1 + 6)
+    assert cost.operations == 3 * 2 * (4 * 6 * 4 + 6 * 4 * 4 * 4)
+
+
 @st.composite
 def spaces(draw):
     """Return a shape, three shapes that broadcast to it, and the axes of a total."""
@@ -205,3 +219,67 @@ def test_any_shapes_that_broadcast_and_any_axes(case, keepdims, seed):
         "both": lambda h: h.x * h.c - (h.x + h.c).sum(axis=axes, keepdims=True) + h.x.max(axis=axes[:1], keepdims=True),
     }
     assert_same(*replayed(NumpyBackend(), functions, given), 1e-11)
+
+
+@st.composite
+def indices(draw):
+    """Return a shape and two indices, one of what the other leaves, none of them empty; and the order of its axes."""
+    shape = draw(array_shapes(min_dims=1, max_dims=4, max_side=4))
+    first = draw(basic_indices(shape, allow_newaxis=True, max_dims=5))
+    left = np.zeros(shape)[first]
+    second = draw(basic_indices(left.shape)) if isinstance(left, np.ndarray) and left.ndim else ...
+    return shape, first, second, draw(st.permutations(range(np.ndim(left))))
+
+
+@given(indices(), st.sampled_from(["read", "number", "array", "add", "transposed", "reshaped"]))
+@settings(max_examples=150, deadline=None)
+def test_any_index_reads_and_writes_what_numpy_does_or_is_refused(case, doing):
+    shape, first, second, order = case
+    given = types.SimpleNamespace(x=np.random.default_rng(0).normal(size=shape), y=np.random.default_rng(1).normal(size=shape))
+    if not np.size(given.x[first]) or not np.size(np.asarray(given.x[first])[second]):
+        return
+
+    def step(h):
+        y = h.y * 1.0
+        part = y[first]
+        if doing == "read":
+            return part[second] * 2.0
+        if doing == "number":
+            part[second] = 3.0
+        elif doing == "array":
+            part[second] = (h.x * 2.0)[first][second]
+        elif doing == "add":
+            part += 1.0
+        elif doing == "transposed":
+            np.transpose(part, order)[...] *= 2.0
+        else:
+            part.reshape(-1)[...] += 1.0
+        return y
+
+    if not isinstance(given.x[first], np.ndarray):  # of one element NumPy gives a number, which shows no memory
+        return
+    try:
+        plain, found = replayed(NumpyBackend(), {"step": step}, given)
+    except NotCapturableError as refused:
+        assert "\n" not in str(refused)
+        assert doing != "read"
+        return
+    assert_same(plain, found, 1e-12)
+
+
+@given(array_shapes(min_dims=1, max_dims=5, max_side=4), st.data())
+@settings(max_examples=60, deadline=None)
+def test_any_order_and_any_shape(shape, data):
+    order = data.draw(st.permutations(range(len(shape))))
+    again = data.draw(st.permutations(range(len(shape))))
+    axis = data.draw(st.integers(-len(shape), len(shape) - 1))
+    given = types.SimpleNamespace(x=np.random.default_rng(0).normal(size=shape))
+    functions = {
+        "twice": lambda h: np.transpose(np.transpose(h.x, order) * 2.0, again),
+        "views": lambda h: np.transpose(np.transpose(h.x, order), again) + 1.0,
+        "flat": lambda h: np.transpose(h.x, order).reshape(-1) * 2.0,
+        "moved": lambda h: np.moveaxis(h.x, axis, order[0]) + np.swapaxes(h.x, axis, order[0]).sum(),
+        "joined": lambda h: np.concatenate([h.x, np.tanh(h.x)], axis=axis),
+        "stacked": lambda h: np.stack([h.x, h.x * 2.0, np.transpose(np.transpose(h.x, order), np.argsort(order))], axis=axis),
+    }
+    assert_same(*replayed(NumpyBackend(), functions, given), 1e-12)

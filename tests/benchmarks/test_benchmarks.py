@@ -19,12 +19,18 @@ from neurosim.feedback import pathways  # noqa: E402
 NETWORK = "12-9-8-4@16"
 
 
+def products_of(items):
+    """Return how many matrix products items do, those of repeated bodies at every turn."""
+    turns = sum(item.nodes[0].detail.times * products_of(item.body) for item in items if item.op == "repeat")
+    return turns + sum(item.op == "matmul" for item in items)
+
+
 @pytest.mark.parametrize("scheme", sorted(pathways()))
 def test_the_floor_does_the_step_s_products_and_no_others(scheme, monkeypatch):
     made = steps.trainer(scheme, (12, 9, 8, 4), 16)
     asked = Cost.of(made.recorded(steps.LEARN))
     program = made.network.backend.capture(made.recorded(steps.LEARN))
-    assert len(asked.products) == sum(item.op == "matmul" for item in program.items)
+    assert len(asked.products) == products_of(program.items)
     done, product = [], np.matmul
     monkeypatch.setattr(np, "matmul", lambda a, b, out: done.append((a.shape, b.shape)) or product(a, b, out=out))
     steps.floor_step(asked, NumpyBackend())()

@@ -220,6 +220,11 @@ def leaking(h, x):
     return kept[-1]
 
 
+def twice(value, turned):
+    value = value + turned.T
+    return value, value.T
+
+
 def nested_alias(h, x):
     """In array code, both values that the outer loop returns are one array."""
 
@@ -239,12 +244,14 @@ def nested_alias(h, x):
         (lambda h, x: repeat(5, lambda v: (h.square[0].__iadd__(v[0]) * v,), x)[0], "writes into an array from outside"),
         (lambda h, x: repeat(5, counting(), x)[0], "another one each time"),
         (leaking, "used outside of it"),
-        (nested_alias, "returned as it was given"),
-        (lambda h, x: repeat(5, lambda v: (v.__iadd__(1),), x)[0], "writes into an array from outside"),
-        (lambda h, x: repeat(5, lambda v, w: (v.T.__imul__(w).T, w), x, x.T)[0], "writes into an array from outside"),
-        (lambda h, x: repeat(5, lambda v, w: (v + w, w), x, x)[1].__iadd__(1), "returned as it was given"),
-        (lambda h, x: repeat(5, lambda v, w: (v + w, v[:]), x, x)[1].__iadd__(1), "returned as it was given"),
-        (lambda h, x: repeat(5, lambda v, w: (v + w.sum(), h.target), x, x)[1].__iadd__(1), "returned as it was given"),
+        (nested_alias, "by two names, or as it was"),
+        (lambda h, x: repeat(5, lambda v: (v.__iadd__(1),), x)[0], "writes into an array it is given"),
+        (lambda h, x: repeat(5, lambda v, w: (v.T.__imul__(w).T, w), x, x.T)[0], "writes into an array it is given"),
+        (lambda h, x: repeat(5, lambda v, w: (v + 1,) * 2, x, x)[1].__iadd__(1), "returned by two names"),
+        (lambda h, x: repeat(5, twice, x, x.T)[1].__iadd__(1), "returned by two names"),
+        (lambda h, x: repeat(5, lambda v, w: (v + w, w), x, x)[1].__iadd__(1), "by two names, or as it was"),
+        (lambda h, x: repeat(5, lambda v, w: (v + w, v[:]), x, x)[1].__iadd__(1), "by two names, or as it was"),
+        (lambda h, x: repeat(5, lambda v, w: (v + w.sum(), h.target), x, x)[1].__iadd__(1), "by two names, or as it was"),
         (lambda h, x: repeat(5, lambda v, k: (v * k, k + 1), x, 1)[0], "carries a number"),
         (lambda h, x: repeat(5, lambda v: (np.concatenate([v, v]),), x)[0][:5], "expected the same from turn to turn"),
         (lambda h, x: repeat(5, lambda v: (v if v.sum() > 0 else -v,), x)[0], "asks for a value"),

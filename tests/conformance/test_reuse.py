@@ -76,7 +76,8 @@ def test_a_second_trainer_goes_on_with_network_and_pathway(scheme, options):
         other[...] = value
     before = {name: value.copy() for name, value in first.network.parameters().items()}
     again.fit(DATA), elsewhere.fit(DATA)
-    assert any(not np.array_equal(value, before[name]) for name, value in first.network.parameters().items())
+    learned = any(not np.array_equal(value, before[name]) for name, value in first.network.parameters().items())
+    assert learned == scheme.needs_error
     state, other = again.state(), elsewhere.state()
     assert state.keys() == other.keys()
     for name, value in state.items():
@@ -95,13 +96,15 @@ def test_a_copied_network_is_another_network(made_again):
 def test_data_of_other_classes_are_refused():
     own, pathway = network(), pathways()["hsic_bottleneck"](output="units")
     pathway.attach(own, 3, seed=0)
-    with pytest.raises(InputError, match=r"joined to data of 3 classes: data set .* has 2; make a new one"):
+    with pytest.raises(InputError, match=r"joined to task 'classification' of size 3: data set .* of size 2; make a new one"):
         trainer(own, pathway).check(from_arrays(X, Y % 2, X, Y % 2))
 
 
 @pytest.mark.parametrize(("scheme", "options"), CASES)
 def test_a_pathway_that_did_not_fit_is_free_for_a_network_that_does(scheme, options):
     pathway = scheme(**options)
+    if not pathway.needs_error:
+        pytest.skip("every network will do")
     wrong = Network([Population("x", 6), Population("hidden1", 3), Population("output", 2)], [Projection("x", "hidden1"),
                     Projection("hidden1", "output")])  # fmt: skip
     with pytest.raises(InputError):

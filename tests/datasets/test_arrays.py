@@ -180,7 +180,7 @@ def test_validation_leaves_at_least_one_training_image(validation: int) -> None:
 @pytest.mark.parametrize("labels", [[0, 0.5, 1, 1], [0, np.nan, 1, 1], [0, np.inf, 1, 1]])
 def test_labels_must_be_whole_numbers(labels: list[float]) -> None:
     with pytest.raises(DataError, match=f"arrays, train: label {labels[1]} of image 1: expected a whole number"):
-        from_arrays(images(4, 5), labels, images(4, 5), LABELS)
+        from_arrays(images(4, 5), labels, images(4, 5), LABELS, targets="labels")
 
 
 def test_whole_labels_of_other_types_and_in_one_column_are_taken() -> None:
@@ -188,7 +188,7 @@ def test_whole_labels_of_other_types_and_in_one_column_are_taken() -> None:
     assert data.train.y.tolist() == data.test.y.tolist() == LABELS.tolist()
 
 
-@pytest.mark.parametrize("labels", [np.eye(4), np.array(["a"] * 4), np.array(0)], ids=["one-hot", "text", "scalar"])
+@pytest.mark.parametrize("labels", [np.eye(4), np.array([None] * 4), np.array(0)], ids=["one-hot", "objects", "scalar"])
 def test_other_labels_are_refused(labels: Any) -> None:
     with pytest.raises(DataError, match="expected whole numbers of shape"):
         from_arrays(images(4, 5), labels, images(4, 5), LABELS)

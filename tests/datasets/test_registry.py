@@ -18,8 +18,8 @@ def section(name: str) -> str:
     return README.read_text().split(f"\n## `{name}`\n")[1].split("\n## ")[0]
 
 
-def test_the_names_are_the_five_promised() -> None:
-    assert names() == ("digits", "mnist", "fashion-mnist", "kuzushiji-mnist", "cifar-10")
+def test_the_names_are_the_six_promised() -> None:
+    assert names() == ("digits", "mnist", "fashion-mnist", "kuzushiji-mnist", "cifar-10", "diabetes")
     assert all(find(name).name == name for name in names())
 
 
@@ -34,7 +34,9 @@ def test_the_readme_describes_every_entry(name: str) -> None:
     for fact in (entry.title, entry.source, entry.licence, entry.citation, entry.normalisation):
         assert fact in text
     assert f"{entry.train:,} train, {entry.test:,} test" in text
-    assert f"{' x '.join(map(str, entry.shape))} (channels, height, width); {entry.classes} classes" in text
+    shape = f"{' x '.join(map(str, entry.shape))} ({'channels, height, width' if len(entry.shape) == 3 else 'features'})"
+    targets = f"{entry.classes} classes" if entry.classes else f"real targets of shape {entry.target_shape}"
+    assert f"{shape}; {targets}" in text
     if entry.openml:
         assert f"`{entry.openml[0]}`, version {entry.openml[1]}" in text
     if entry.mean and entry.std:
@@ -55,6 +57,7 @@ def test_entries_are_consistent(name: str) -> None:
     assert set(entry.files) <= set(FORMATS)
     assert set(entry.md5) <= {file for files in entry.files.values() for file in files}
     assert bool(entry.files) == bool(entry.openml)
+    assert bool(entry.classes) != bool(entry.target_shape)
     for numbers in (entry.mean, entry.std):
         assert numbers is None or len(numbers) == entry.shape[0]
 

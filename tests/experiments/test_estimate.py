@@ -120,7 +120,7 @@ def test_without_a_gpu_nothing_is_tried(small, monkeypatch):
 
 def test_batches_are_those_an_epoch_has(small):
     table = model(small(), data={"name": "digits", "limit": 200, "validation": 0.1}).table
-    assert estimate.batches(estimate.find("digits"), table, 50) == 4
+    assert estimate.batches(estimate.describe_data(table.data), table, 50) == 4
     data = prepare(model(small())).data
     assert len(data.train) // 50 == 4
 

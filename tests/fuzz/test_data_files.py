@@ -30,8 +30,9 @@ MEBIBYTES = 700  # of addresses, for all cases: Python and its libraries take so
 READER = """
 import logging, resource, signal, sys
 from pathlib import Path
-import sklearn.datasets
+import pandas, sklearn.datasets
 from neurosim import load
+from neurosim.datasets import describe
 from neurosim.errors import DataError
 logging.disable()
 resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[1]) * 2**20,) * 2)
@@ -40,8 +41,11 @@ sys.addaudithook(lambda event, _: event in doors and sys.exit(f"{event}, asked f
 for case in sorted(Path(sys.argv[2]).iterdir()):
     print(case.name, end=": ", flush=True)
     signal.alarm(int(sys.argv[3]))
+    name = case.name.split("@")[1]
     try:
-        print("loaded", len(load(case.name.split("@")[1], data_dir=case).train))
+        if name.startswith("mine"):
+            describe(name if "." in name else "./mine", data_dir=case)
+        print("loaded", len(load(name if name != "mine" else "./mine", data_dir=case).train))
     except DataError as error:
         assert "\\n" not in str(error) and len(str(error)) < 2000, error
         print("refused", error)
@@ -76,7 +80,29 @@ def sound() -> list[Case]:
         cases.append(("cifar-10", {name: batch for name in CIFAR_BATCHES}))
     records = b"".join(bytes([k]) + photo.tobytes() for k, photo in enumerate(PHOTOS))
     cases.append(("cifar-10", {f"{name}.bin": records for name in CIFAR_BATCHES}))
+    return cases + users()
+
+
+def users() -> list[Case]:
+    """Return small data sets as users have them: named by a path, with every kind of target."""
+    x, targets = X[:, :3, 0].astype(np.float64) / 7, (Y % 3, np.array(["a", "bc", "d"])[Y % 3], Y / 3, Y > 4)
+    cases: list[Case] = []
+    for y in targets:
+        for save in (np.savez, np.savez_compressed):
+            with io.BytesIO() as buffer:
+                save(buffer, x=x, y=y)
+                cases.append(("mine.npz", {"mine.npz": buffer.getvalue()}))
+        arrays = {"train/x": x[:8], "train/y": y[:8], "test/x": x[8:], "test/y": y[8:]}
+        cases.append(("mine", {f"mine/{key}.npy": npy(values) for key, values in arrays.items()}))
+        lines = [f"{','.join(map(str, row))},{target}" for row, target in zip(x.tolist(), y.tolist(), strict=True)]
+        cases.append(("mine.csv", {"mine.csv": "\n".join(["a,b,c,label", *lines, ""]).encode()}))
     return cases
+
+
+def npy(values: Any) -> bytes:
+    with io.BytesIO() as buffer:
+        np.save(buffer, values)
+        return buffer.getvalue()
 
 
 def damaged(content: bytes, random: Random) -> bytes:
@@ -125,6 +151,7 @@ def write_cases(folder: Path, seed: int, count: int) -> None:
         place = folder / f"{number:05}@{name}"
         place.mkdir()
         for file, content in files.items():
+            (place / file).parent.mkdir(parents=True, exist_ok=True)
             (place / file).write_bytes(damage(content, random) if file == victim else content)
 
 
@@ -146,6 +173,7 @@ def test_undamaged_files_load(tmp_path: Path) -> None:
         place = tmp_path / f"{number:05}@{name}"
         place.mkdir()
         for file, content in files.items():
+            (place / file).parent.mkdir(parents=True, exist_ok=True)
             (place / file).write_bytes(content)
     assert all(": loaded " in line for line in read_cases(tmp_path, 0))
 

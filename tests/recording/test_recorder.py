@@ -296,7 +296,7 @@ HOSTILE = "__import__('os').system('touch owned')"
         ('scheme = "backprop"', f'scheme = "{HOSTILE}"'),
         ("[network.layer]", f'[network.layer]\nrule = "dw = {HOSTILE} * rate_pre"'),
         ("[network.layer]", f'[network.layer]\ntransfer = "{HOSTILE}"'),
-        ('name = "digits"', 'name = "../../etc/passwd"'),
+        ('name = "digits"', 'name = "passwd"'),
         ("title", "title = ["),
     ],
 )

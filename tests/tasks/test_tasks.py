@@ -30,7 +30,7 @@ def test_one_hot_refuses_labels_outside_the_classes(label: int) -> None:
 DRAW = np.random.default_rng(5)
 X = DRAW.normal(size=(60, 6)).astype(np.float32)
 LABELS = X[:, :3].argmax(axis=1)
-REAL = np.stack([X[:, 0] - X[:, 1], X[:, 2] * 0.5], axis=1).astype(np.float32)
+REAL = np.stack([0.2 * (X[:, 0] - X[:, 1]), 0.2 * X[:, 2]], axis=1).astype(np.float32)
 
 
 def network_for(name, dtype="float64", hidden=(7, 5), seed=1, normalised=False):
@@ -50,9 +50,10 @@ def network_for(name, dtype="float64", hidden=(7, 5), seed=1, normalised=False):
 
 
 def data_for(name):
-    y = REAL if name == "regression" else LABELS
-    part = Split(X, np.ascontiguousarray(y) if y is REAL else y.astype(np.int64))
-    return DataSet("made", part, Split(X[:0], part.y[:0]), Split(X[:30], part.y[:30]), 0 if y is REAL else 3, (6,))
+    real = name == "regression"
+    part = Split(X, REAL if real else LABELS.astype(np.int64))
+    splits = part, Split(X[:0], part.y[:0]), Split(X[:30], part.y[:30])
+    return DataSet("made", *splits, 0 if real else 3, (6,), target_shape=(2,) if real else ())
 
 
 def test_every_task_is_here():

@@ -302,8 +302,7 @@ def rate(sweep):
 STEPS: list = []
 REFUSED = {
     "argmax": (weighs, ".argmax"),
-    "an index": (lambda own, sweep, target: 0.1 * rate(sweep)[0], "reading at"),
-    "a slice": (lambda own, sweep, target: 0.1 * rate(sweep)[:, :1], "reading at"),
+    "an index by a list": (lambda own, sweep, target: 0.1 * rate(sweep)[[0]], "reading at"),
     "a mask": (lambda own, sweep, target: 0.1 * rate(sweep)[rate(sweep) > 0.3].sum(), "reading at"),
     "an int64 array": (lambda own, sweep, target: 0.1 * (own.labels * target).sum(), "int64"),
     "compared with an int64 array": (lambda own, sweep, target: 0.1 * (own.labels == own.labels[:]) * rate(sweep), ""),
