@@ -45,7 +45,8 @@ class OpenRun(Run):
         source = f"run file {self.path}"
         data = validated(Data, contents.get("data", {}), f"{source}: data")
         table = validated(NetworkTable, contents.get("network", {}), f"{source}: network")
-        shape, targets = (), 0
+        shape: tuple[int, ...] = ()
+        targets = 0
         if table.hidden is not None or any(population.shape is None for population in table.populations or ()):
             trained = validated(Trained, {key: contents[key] for key in Trained.model_fields if key in contents}, source)
             shape, targets = self._sizes(data, trained)
