@@ -11,6 +11,7 @@ from neurosim.analysis import plots
 from neurosim.analysis.courses import Curve, angles, course, curve, rasters
 from neurosim.analysis.grouping import Group, baselines, seed
 from neurosim.analysis.plots import clean
+from neurosim.analysis.summary import error_words
 from neurosim.runfile import Run
 
 VARIABLES = 24  # recorded ones that are shown
@@ -48,8 +49,7 @@ class Figure:
 def figures(groups: Sequence[Group]) -> Iterator[Figure]:
     """Yield every figure that the runs have something for."""
     split = next((name for name in ("test", "validation") if any(_has(group, name, "error") for group in groups)), "train")
-    names = {run.error_name for group in groups for run in group.runs}
-    error = names.pop() if len(names) == 1 else "error of the task"
+    error = error_words(groups)
     yield from _learning(groups, split, "error", error, "%")
     yield from _learning(groups, "train", "loss", "loss", "nats" if error == "error" else "")
     yield from _alignment(groups)

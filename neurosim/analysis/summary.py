@@ -71,10 +71,15 @@ def table(groups: Sequence[Group]) -> dict[str, list[Cell]]:
     return {heading: cells for heading, cells in columns.items() if any(cell.text for cell in cells)}
 
 
+def error_words(groups: Sequence[Group]) -> str:
+    """Return what the error of these runs is, in words; of runs of different tasks something that fits them all."""
+    names = {run.error_name for group in groups for run in group.runs}
+    return names.pop() if len(names) == 1 else "error of the task"
+
+
 def accuracy_name(groups: Sequence[Group]) -> str:
     """Return the heading of the column of accuracies: what 100 is less, where the runs do not count wrong answers."""
-    names = {run.error_name for group in groups for run in group.runs}
-    name = names.pop() if len(names) == 1 else "the task's error"
+    name = error_words(groups)
     return "Test accuracy (%)" if name == "error" else f"Test: 100 - {name} (%)"
 
 

@@ -3,6 +3,7 @@
 import csv
 import importlib.util
 import json
+import math
 import re
 import statistics
 from collections import defaultdict
@@ -70,7 +71,8 @@ def test_every_run_is_whole_and_says_where_it_comes_from(name):
     assert len({run["seed"] for run in found["runs"]}) == len(found["runs"]) > 0
     for run in found["runs"]:
         assert re.fullmatch("[0-9a-f]{40}", run["git_commit"]) and run["data_digest"] and run["versions"]["numpy"]
-        assert len(run["error"]["test"]) == epochs + 1 and all(0 <= error <= 100 for error in run["error"]["test"])
+        most = math.inf if found.get("task") else 100  # an answer may be worse than the one that knows nothing
+        assert len(run["error"]["test"]) == epochs + 1 and all(0 <= error <= most for error in run["error"]["test"])
 
 
 # ---------------------------------------------------------------------- pages
