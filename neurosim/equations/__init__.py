@@ -2,8 +2,11 @@
 
 from neurosim.equations.evaluation import compile_expression
 from neurosim.equations.functions import FUNCTIONS
-from neurosim.equations.language import PlasticityEquation, parse
-from neurosim.equations.scanning import names_in
+from neurosim.equations.language import DEFAULT_MODULATORS, PlasticityEquation, Scope, parse
+from neurosim.equations.scanning import name_error, names_in
 from neurosim.equations.separable import Term, separate
 
-__all__ = ["FUNCTIONS", "PlasticityEquation", "Term", "compile_expression", "names_in", "parse", "separate"]
+__all__ = [
+    "DEFAULT_MODULATORS", "FUNCTIONS", "PlasticityEquation", "Scope", "Term", "compile_expression", "name_error", "names_in",
+    "parse", "separate",
+]  # fmt: skip

@@ -18,7 +18,7 @@ from neurosim.errors import EquationError, quoted, require
 LONGEST = 1000  # characters of an equation
 DEEPEST = 50  # parentheses, signs, calls or powers within one another
 
-FORM = re.compile(r"\s*d(?P<target>[A-Za-z]\w*)\s*=\s*(?P<expression>[^=].*)", re.DOTALL)
+FORM = re.compile(r"\s*d(?P<target>[A-Za-z]\w*?)(?P<in_time>\s*/\s*dt)?\s*=\s*(?P<expression>[^=].*)", re.DOTALL)
 TOKEN = re.compile(
     r"(?P<blank>\s+|\#[^\n]*)"
     r"|(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
@@ -29,8 +29,8 @@ WORDS = frozenset({"and", "or", "not", "True", "False"})  # of Python's, those t
 INSTEAD = {"^": "write ** for a power", "&": "write 'and'", "|": "write 'or'", "=": "write == to compare"}
 
 
-def split(text: object) -> tuple[str, str]:
-    """Return the target and the right side of ``d<target> = expression``."""
+def split(text: object) -> tuple[str, bool, str]:
+    """Return of ``d<target> = expression`` the target, whether ``/dt`` stands behind it, and the right side."""
     require(isinstance(text, str), "expected text such as 'dw = eta * error_post * rate_pre'", EquationError)
     assert isinstance(text, str)
     length = f"is {len(text):,} characters long: expected at most {LONGEST:,}; write it shorter, or as a class derived from Rule"
@@ -38,7 +38,7 @@ def split(text: object) -> tuple[str, str]:
     match = FORM.fullmatch(text)
     if match is None:
         raise EquationError("expected the form 'dw = expression', such as 'dw = eta * error_post * rate_pre'")
-    return match["target"], match["expression"]
+    return match["target"], match["in_time"] is not None, match["expression"]
 
 
 def tree_of(expression: str) -> ast.expr:
@@ -77,7 +77,7 @@ def too_deep() -> str:
 def names_in(text: str) -> set[str]:
     """Return every name in an equation's right side, functions too; of what cannot be read, none."""
     try:
-        return {token for kind, token in _tokens(split(text)[1]) if kind == "name"}
+        return {token for kind, token in _tokens(split(text)[2]) if kind == "name"}
     except EquationError:
         return set()
 

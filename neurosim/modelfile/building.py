@@ -74,7 +74,8 @@ def written_out(table: NetworkTable) -> tuple[list[PopulationTable], list[Projec
 
 def _synapses(pre: str, post: str, common: Layer | Output) -> ProjectionTable:
     table = ProjectionTable(pre=pre, post=post, initial=common.initial, bias=common.bias)
-    return table.model_copy(update={"rule": common.rule})  # copied, not given: a rule is checked text only once
+    made = {"rule": common.rule, "optimiser": common.optimiser}
+    return table.model_copy(update=made)  # copied, not given: a rule is checked text only once
 
 
 def _population(table: PopulationTable, shape: Any) -> Population:
@@ -98,6 +99,7 @@ def _projection(table: ProjectionTable) -> Projection:
         initial=table.initial,
         bias=table.bias,
         rule=table.rule,
+        optimiser=table.optimiser,
     )
 
 

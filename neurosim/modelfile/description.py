@@ -26,7 +26,7 @@ from neurosim.modelfile.alike import alike, plain_attributes, replaced
 from neurosim.modelfile.reading import Contents
 from neurosim.network import Clock, Network, Population, Projection
 from neurosim.neurons import BatchNormalisation, Transfer, neurons_by_name, transfers
-from neurosim.plasticity import PlasticityRule, Rule, Update, rules, updates
+from neurosim.plasticity import PlasticityRule, Rule, Update, chain, rules, updates
 from neurosim.tasks import Sizes, default, tasks
 from neurosim.training import Trainer
 
@@ -131,6 +131,8 @@ class _Describer:
         table: Contents = {"pre": projection.pre, "post": projection.post, "connectivity": connectivity.name}
         table |= {"name": projection.name} if projection.name != f"{projection.pre}__{projection.post}" else {}
         table |= {"delay": projection.delay} if projection.delay else {}
+        if projection.optimiser is not None:
+            table["optimiser"] = self._optimiser(chain(projection.optimiser).links)
         return table | {"initial": projection.initial, "bias": projection.bias, "rule": self._rule(where, projection.rule)}
 
     def _rule(self, where: str, rule: Rule | None) -> Any:

@@ -68,8 +68,22 @@ def _rule(value: Any) -> Rule | None:
     return made
 
 
-def _equation(equation: str, *, bias: str | None = None, method: str = "separable", **constants: float) -> PlasticityRule:
-    return PlasticityRule(equation, bias=bias, method=method, **constants)
+States = dict[str, str | tuple[str, float]]  # name -> equation, or [equation, start value]
+
+
+def _equation(
+    equation: str,
+    *,
+    bias: str | None = None,
+    pre: States | None = None,
+    post: States | None = None,
+    synapse: States | None = None,
+    modulators: tuple[str, ...] = ("reward",),
+    method: str = "separable",
+    **constants: float,
+) -> PlasticityRule:
+    options: dict[str, Any] = {"pre": pre, "post": post, "synapse": synapse, "modulators": modulators, **constants}
+    return PlasticityRule(equation, bias=bias, method=method, **options)
 
 
 def _optimiser(value: Any) -> Chain:
@@ -208,6 +222,7 @@ class _Synapses(Section):
     initial: str | float = "glorot"
     bias: bool = True
     rule: RuleField = _rule("error_driven")
+    optimiser: OptimiserField | None = None  # the stage's by default
 
 
 class Layer(_Neurons, _Synapses):

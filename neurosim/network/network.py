@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import graphlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from neurosim.network.population import Population
 from neurosim.network.projection import Projection
 from neurosim.network.sweep import Activity, Sweep, Teaching
 from neurosim.neurons import BatchNormalisation
+from neurosim.plasticity import PlasticityRule
 
 
 class Network:
@@ -147,6 +148,7 @@ class Network:
         for p in self.projections.values():
             if p.rule is None:
                 continue
+            remembered = {state.name for state in p.rule.states} if isinstance(p.rule, PlasticityRule) else set()
             pre, post = self.populations[p.pre].neurons, self.populations[p.post].neurons
             sent = set(pre.variables) if not p.delay else {pre.emits}  # what travels
             for side, wanted, known in (("pre", p.rule.pre, sent), ("post", p.rule.post, {*post.variables, "error"})):
@@ -155,6 +157,23 @@ class Network:
                         f"projection {p.name!r}: {name}_{side} is no variable of population {getattr(p, side)!r}: expected one of "
                         f"{', '.join(f'{k}_{side}' for k in sorted(known))}; change the equation {quoted(p.rule.describe())}"
                     )
+                for name in sorted(name for name in known if f"{name}_{side}" in remembered):
+                    raise EquationError(
+                        f"projection {p.name!r}: state {name}_{side} has the name of a variable of its population; give it another"
+                    )
+
+    def check_modulators(self, delivered: Collection[str], source: str = "the step") -> None:
+        """Raise InputError where a rule reads a modulator that is not ``delivered``.
+
+        source : what delivers them, as the message calls it
+        """
+        for p in self.projections.values():
+            for name in sorted(set() if p.rule is None else set(p.rule.modulators) - set(delivered)):
+                known = ", ".join(sorted(delivered)) or "none"
+                raise InputError(
+                    f"projection {p.name!r}: rule {quoted(p.rule.describe())} reads the modulator {quoted(name)}: {source} "
+                    f"delivers {known}; use a task that delivers it, such as Reward, or give a constant of that name"
+                )
 
     def incoming(self, population: str) -> list[Projection]:
         """Return the projections into ``population``."""
@@ -334,11 +353,22 @@ class Network:
 
     # ------------------------------------------------------------------ learning
 
-    def propose(self, sweep: Sweep, teaching: Mapping[str, Teaching]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return (proposed change of each parameter, next synaptic state), both by name; nothing is changed.
+    def propose(
+        self, sweep: Sweep, teaching: Mapping[str, Teaching], modulators: Mapping[str, Any] | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return (proposed change of each parameter, next state of each rule), both by name; nothing is changed.
+
+        modulators : what reaches all synapses alike: name -> a number, or (batch,)
 
         A rule that needs ``error_post`` rests where the pathway gave its population no error.
+
+        Raises InputError where a rule reads a modulator that is not there, ShapeError where one is of another shape.
         """
+        shared: dict[str, Any] = {}
+        if needed := {name for p in self.projections.values() if p.rule is not None for name in p.rule.modulators}:
+            given = modulators or {}
+            self.check_modulators(given)
+            shared = {name: self._modulator(name, given[name], sweep) for name in sorted(needed)}
         deltas: dict[str, Any] = {}
         states: dict[str, Any] = {}
         for projection in self.projections.values():
@@ -346,7 +376,8 @@ class Network:
             rule = projection.rule
             if rule is None or ("error" in rule.post and taught.error is None):
                 continue
-            proposal = projection.delta(self._pre(projection, sweep, teaching), self._post(projection, sweep, taught))
+            pre, post = self._pre(projection, sweep, teaching), self._post(projection, sweep, taught)
+            proposal = projection.delta(pre, post, {name: shared[name] for name in rule.modulators})
             own = f"{self.prefix}{projection.name}"
             deltas[f"{own}.w"] = proposal.dw
             if proposal.db is not None:
@@ -355,6 +386,17 @@ class Network:
         for name, taught in teaching.items():
             deltas |= {f"{self.prefix}{name}.{k}": v for k, v in self.populations[name].delta(taught).items()}
         return deltas, states
+
+    def _modulator(self, name: str, value: Any, sweep: Sweep) -> Any:
+        """Return a modulator as one value a sample, (batch,)."""
+        value = value if hasattr(value, "astype") else self.backend.asarray(value)
+        batch = len(next(iter(sweep.rate.values())))
+        require(
+            value.shape in ((), (batch,)),
+            f"modulator {quoted(name)}: shape {tuple(value.shape)}: expected () or ({batch},), one value a sample; reshape it",
+            ShapeError,
+        )
+        return self.backend.zeros((batch,), self.dtype) + value.astype(self.dtype)
 
     def _pre(self, projection: Projection, sweep: Sweep, teaching: Mapping[str, Teaching]) -> dict[str, Any]:
         activity = sweep[projection.pre]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +14,7 @@ from neurosim.backends.base import generator
 from neurosim.connectivity import Connectivity, connectivity, initialiser
 from neurosim.errors import ShapeError, quoted, require
 from neurosim.network.population import LONGEST_NAME, Population
-from neurosim.plasticity import Proposal, Rule, Synapses, error_driven
+from neurosim.plasticity import Proposal, Rule, Shapes, Start, Synapses, Update, chain, error_driven
 
 MOST_BYTES = 2**62  # of weights: what can be counted
 LONGEST_DELAY = 1000  # ticks; each is an array of rates to keep
@@ -28,7 +29,8 @@ class Projection:
     connectivity : ``all_to_all`` or ``one_to_one``
     initial : ``glorot``, ``lecun`` (draws the bias too), ``orthogonal``, ``zeros``, or a number for all weights
     bias : whether the postsynaptic neurons have a bias
-    rule : a plasticity rule; ``None`` keeps the weights fixed
+    rule : a plasticity rule; ``None`` keeps the weights fixed.  Another rule given later starts with its state as it starts.
+    optimiser : for this projection's weights and bias instead of the trainer's, where one is given
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Projection:
         initial: str | float = "glorot",
         bias: bool = True,
         rule: Rule | None | str = "error_driven",
+        optimiser: Update | None = None,
     ) -> None:
         self.pre = pre
         self.post = post
@@ -60,10 +63,22 @@ class Projection:
             said = f"projection {pre}__{post}: rule {quoted(rule)}"
             require(rule == "error_driven", f"{said}: expected 'error_driven', a Rule or None")
             rule = error_driven()
-        self.rule: Rule | None = rule
+        self._rule: Rule | None = rule
+        self.optimiser = None if optimiser is None else chain(optimiser)
         self.joined = False  # whether it is part of a network
         self.parameters: dict[str, Any] = {}  # w (shaped by the connectivity) and b (*post)
-        self.state: dict[str, Any] = {}  # the rule's synaptic state
+        self.state: dict[str, Any] = {}  # what the rule remembers
+
+    @property
+    def rule(self) -> Rule | None:
+        """What changes the weights; None keeps them fixed."""
+        return self._rule
+
+    @rule.setter
+    def rule(self, rule: Rule | None) -> None:
+        self._rule = rule
+        if self.parameters:
+            self._start()
 
     def build(self, backend: Backend, pre: Population, post: Population, seed: int, prefix: str, dtype: Any) -> None:
         """Draw the weights from a generator that only the seed and the projection's own name decide.
@@ -87,8 +102,17 @@ class Projection:
         if self.bias:
             bound = 1 / np.sqrt(fan_in) if self.initial == "lecun" else 0.0
             self.parameters["b"] = backend.asarray(draw.uniform(-bound, bound, post.shape).astype(dtype))
-        if self.rule is not None:
-            self.state = {k: backend.asarray(np.zeros(s, dtype)) for k, s in self.rule.initial_state(shape).items()}
+        self._start()
+
+    def _start(self) -> None:
+        """Let the rule begin with nothing remembered."""
+        shapes = Shapes(tuple(self.w.shape), self.pre_shape, self.post_shape)
+        starts = {} if self.rule is None else self.rule.initial_state(shapes)
+        for name, start in starts.items():
+            what = f"projection {self.name!r}: start of the rule's state {quoted(name)}: {quoted(start)}"
+            require(isinstance(start, Start), f"{what}: expected a Start; give one such as Start(shapes.pre)")
+        make, dtype = self.backend.initial, self.w.dtype
+        self.state = {name: make(functools.partial(np.full, *start), start.shape, dtype) for name, start in starts.items()}
 
     def _drawn(self, draw: np.random.Generator, shape: tuple[int, ...], fan_in: int) -> np.ndarray:
         if isinstance(self.initial, str):
@@ -111,15 +135,17 @@ class Projection:
         """Return ``error``, (batch, *post), sent back through the transpose of ``w`` (default: its own): (batch, *pre)."""
         return self.connectivity.back(self.backend, error, self.w if w is None else w, self.pre_shape)
 
-    def delta(self, pre: Mapping[str, Any], post: Mapping[str, Any]) -> Proposal:
-        """Return what the rule proposes for one batch."""
+    def delta(self, pre: Mapping[str, Any], post: Mapping[str, Any], modulators: Mapping[str, Any]) -> Proposal:
+        """Return what the rule proposes for one batch; modulators : name -> (batch,), those that the rule reads."""
         assert self.rule is not None
-        synapses = Synapses(self.backend, self.connectivity, self.w, self.parameters.get("b"), self.state)
+        synapses = Synapses(self.backend, self.connectivity, self.w, self.parameters.get("b"), self.state, modulators)
         return self.rule.delta(pre, post, synapses)
 
     def describe(self) -> str:
         """Return the projection as one line of text."""
         rule = self.rule.describe() if self.rule else "fixed"
+        if self.optimiser is not None:
+            rule += f", by {' then '.join(link.name for link in self.optimiser.links)}"
         name = "" if self.name == f"{self.pre}__{self.post}" else f"{self.name}: "
         delay = f", delay {self.delay}" if self.delay else ""
         return f"{name}{self.pre} -> {self.post} {self.connectivity.name}{', bias' if self.bias else ''}{delay}: {rule}"

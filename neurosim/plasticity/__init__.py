@@ -6,24 +6,42 @@ from collections.abc import Callable
 
 from neurosim.catalogue import make
 from neurosim.plasticity import optimisers, transforms
+from neurosim.plasticity.bcm import bcm
 from neurosim.plasticity.co_activation import CoActivationMemory
+from neurosim.plasticity.covariance import covariance
 from neurosim.plasticity.error_driven import error_driven
 from neurosim.plasticity.hebbian import hebbian
 from neurosim.plasticity.oja import oja
-from neurosim.plasticity.optimisers import SGD, Adam, CentredRMSProp, Chain, Momentum, Nesterov, RMSProp, Time, Update, chain
+from neurosim.plasticity.optimisers import (
+    SGD,
+    Adam,
+    CentredRMSProp,
+    Chain,
+    Constraint,
+    Momentum,
+    Nesterov,
+    RMSProp,
+    Time,
+    Update,
+    chain,
+)
 from neurosim.plasticity.rule import PlasticityRule, Proposal, Rule, Synapses
-from neurosim.plasticity.transforms import Bounds, Clip, Decay, Milestones, Sparsity, StepDecay
+from neurosim.plasticity.state import Shapes, Start
+from neurosim.plasticity.three_factor import three_factor
+from neurosim.plasticity.transforms import Bounds, Clip, Decay, Milestones, NormaliseIncoming, OneSign, Sparsity, StepDecay
 
 __all__ = [
-    "SGD", "Adam", "Bounds", "CentredRMSProp", "Chain", "Clip", "CoActivationMemory", "Decay", "Milestones", "Momentum", "Nesterov",
-    "PlasticityRule", "Proposal", "RMSProp", "Rule", "Sparsity", "StepDecay", "Synapses", "Time", "Update", "chain", "error_driven",
-    "hebbian", "oja", "rules", "update", "updates",
+    "SGD", "Adam", "Bounds", "CentredRMSProp", "Chain", "Clip", "CoActivationMemory", "Constraint", "Decay", "Milestones",
+    "Momentum", "Nesterov", "NormaliseIncoming", "OneSign", "PlasticityRule", "Proposal", "RMSProp", "Rule", "Shapes", "Sparsity",
+    "Start", "StepDecay", "Synapses", "Time", "Update", "bcm", "chain", "covariance", "error_driven", "hebbian", "oja", "rules",
+    "three_factor", "update", "updates",
 ]  # fmt: skip
 
 
 def rules() -> dict[str, Callable[..., Rule]]:
     """Return every named plasticity rule."""
-    return {"error_driven": error_driven, "hebbian": hebbian, "oja": oja, "co_activation_memory": CoActivationMemory}
+    made = error_driven, hebbian, oja, bcm, covariance, three_factor
+    return {make.__name__: make for make in made} | {"co_activation_memory": CoActivationMemory}
 
 
 def updates() -> dict[str, type[Update]]:

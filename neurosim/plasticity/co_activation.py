@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from neurosim.errors import quoted, require
 from neurosim.plasticity.rule import Proposal, Rule, Synapses, Variables
+from neurosim.plasticity.state import Shapes, Start
 
 
 class CoActivationMemory(Rule):
@@ -39,9 +40,9 @@ class CoActivationMemory(Rule):
         self.forgetting = forgetting
         self.sparsity = sparsity
 
-    def initial_state(self, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
-        n_pre, n_post = shape
-        return {"A": (n_pre, n_pre), "B": (n_pre, n_post)}
+    def initial_state(self, shapes: Shapes) -> dict[str, Start]:
+        n_pre, n_post = shapes.w
+        return {"A": Start((n_pre, n_pre)), "B": Start((n_pre, n_post))}
 
     def delta(self, pre: Variables, post: Variables, synapses: Synapses) -> Proposal:
         require(synapses.all_to_all, "co-activation memory needs an all_to_all projection; use one")

@@ -1,4 +1,4 @@
-"""The delta rule: a synapse changes by its presynaptic rate times the error its postsynaptic neuron is told."""
+"""The delta rule: a synapse changes by its presynaptic rate times the error of its postsynaptic neuron."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Every optimiser and transform is one object: ``memory`` names the arrays it keeps for each parameter, ``apply`` replaces the
 proposed change in place by the next one.  A proposed change points where the weight should go, so its sign is that of minus the
-gradient.  ``chain`` strings them together; the network adds what comes out at the end.
+gradient.  ``chain`` strings them together; what comes out at the end is added to the weight, and then constraints have their say.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import abc
 import math
 import numbers
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, ClassVar
 
 from neurosim.backends import Backend
@@ -21,14 +21,34 @@ State = dict[str, Any]
 
 
 class Update(Stated, abc.ABC):
-    """One link of a chain from proposed change to weight change."""
+    """One link of a chain from proposed change to weight change.
+
+    memory : the names of the arrays that it keeps for each parameter
+    rescales : it scales the change of each weight by that weight's own history, so that the size of a proposal means little
+    weights_only : it leaves biases, gains and shifts alone
+    all_to_all_only : it needs to know which weights end on one neuron
+    """
 
     name: ClassVar[str]
     memory: ClassVar[tuple[str, ...]] = ()
+    rescales: ClassVar[bool] = False
+    weights_only: ClassVar[bool] = False
+    all_to_all_only: ClassVar[bool] = False
 
     @abc.abstractmethod
     def apply(self, backend: Backend, change: Any, weight: Any, state: State, time: Time) -> None:
         """Replace ``change`` in place; ``weight`` is read only, ``state`` holds this link's memory (same shape as both)."""
+
+
+class Constraint(Update):
+    """A link that says what a weight may be: it changes the new weight itself, so that what it promises holds to the last bit."""
+
+    def apply(self, backend: Backend, change: Any, weight: Any, state: State, time: Time) -> None:
+        """Leave the change as it is; look at the weight before it, where that is needed."""
+
+    @abc.abstractmethod
+    def constrain(self, backend: Backend, weight: Any, state: State) -> None:
+        """Replace the changed ``weight`` in place by one that is allowed."""
 
 
 class Time:
@@ -113,6 +133,7 @@ class RMSProp(Optimiser):
     """v <- decay v + (1 - decay) g**2; change = learning_rate * g / sqrt(v + epsilon) (Tieleman and Hinton 2012)."""
 
     name = "rmsprop"
+    rescales = True
     memory = ("v",)
 
     def __init__(self, learning_rate: float, *, decay: float = 0.9, epsilon: float = 1e-8) -> None:
@@ -138,6 +159,7 @@ class CentredRMSProp(Optimiser):
     """
 
     name = "centred_rmsprop"
+    rescales = True
     memory = ("m", "v", "u")
 
     def __init__(self, learning_rate: float, *, decay: float = 0.95, momentum: float = 0.9, epsilon: float = 1e-3) -> None:
@@ -165,6 +187,7 @@ class Adam(Optimiser):
     """
 
     name = "adam"
+    rescales = True
     memory = ("m", "v")
 
     def __init__(self, learning_rate: float, *, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8) -> None:
@@ -189,21 +212,49 @@ class Adam(Optimiser):
 
 
 class Chain(Update):
-    """Links applied in order; the memory of link k is kept under ``k.name``."""
+    """Links applied in order; the memory of link k is kept under ``k.name``.
+
+    left_out : the numbers of those that rest
+    """
 
     name = "chain"
 
-    def __init__(self, links: Sequence[Update]) -> None:
+    def __init__(self, links: Sequence[Update], left_out: Collection[int] = ()) -> None:
         self.links = tuple(links)
+        self.left_out = frozenset(left_out)
+
+    def on(self, parameter: str, solved: bool = False) -> Chain:
+        """Return the chain as it works on ``parameter``, such as ``x__hidden1.b``.
+
+        solved : the proposal is the weight change itself; only constraints are left of the chain
+        """
+        is_weight = parameter.rpartition(".")[2] == "w"
+        rest = [link.weights_only and not is_weight or solved and not isinstance(link, Constraint) for link in self.links]
+        return Chain(self.links, [k for k, rests in enumerate(rest) if rests]) if any(rest) else self
+
+    @property
+    def working(self) -> list[tuple[int, Update]]:
+        """The links that do not rest, with their numbers."""
+        return [(k, link) for k, link in enumerate(self.links) if k not in self.left_out]
 
     @property
     def state_names(self) -> tuple[str, ...]:
         """The names of all memory, each of the parameter's shape."""
-        return tuple(f"{k}.{name}" for k, link in enumerate(self.links) for name in link.memory)
+        return tuple(f"{k}.{name}" for k, link in self.working for name in link.memory)
 
     def apply(self, backend: Backend, change: Any, weight: Any, state: State, time: Time) -> None:
-        for k, link in enumerate(self.links):
-            link.apply(backend, change, weight, {name: state[f"{k}.{name}"] for name in link.memory}, time)
+        for k, link in self.working:
+            link.apply(backend, change, weight, _memory(k, link, state), time)
+
+    def constrain(self, backend: Backend, weight: Any, state: State) -> None:
+        """Let the constraints, in order, replace the changed ``weight`` in place."""
+        for k, link in self.working:
+            if isinstance(link, Constraint):
+                link.constrain(backend, weight, _memory(k, link, state))
+
+
+def _memory(k: int, link: Update, state: State) -> State:
+    return {name: state[f"{k}.{name}"] for name in link.memory}
 
 
 def chain(*links: Update) -> Chain:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import abc
 import functools
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
 
 from neurosim.backends import Backend
+from neurosim.capture import Recorded
 from neurosim.catalogue import Stated
-from neurosim.equations import Term, compile_expression, names_in, parse, separate
-from neurosim.errors import EquationError, quoted, require
+from neurosim.equations import DEFAULT_MODULATORS, PlasticityEquation, names_in, parse, separate
+from neurosim.errors import EquationError, NotCapturableError, quoted, require
+from neurosim.plasticity.products import Compiled, Program, Values, compile_term, mean_bias_change, mean_change
+from neurosim.plasticity.state import Given, Shapes, Start, StateEquation, States
 
 Variables = Mapping[str, Any]
 
@@ -30,9 +33,10 @@ class Wiring(Protocol):
 
 @dataclass(frozen=True)
 class Synapses:
-    """All a rule may see of one projection.
+    """All a rule may see of one projection, beside the variables of its two populations.
 
-    w : the weights, shaped by ``connectivity``; b : the bias, (*post), or None; state : the rule's own synaptic state.
+    w : the weights, shaped by ``connectivity``; b : the bias, (*post), or None; state : what the rule remembers, by name
+    modulators : what reaches all synapses alike, such as ``reward``: name -> (batch,)
     """
 
     backend: Backend
@@ -40,6 +44,7 @@ class Synapses:
     w: Any
     b: Any
     state: Mapping[str, Any]
+    modulators: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def all_to_all(self) -> bool:
@@ -62,16 +67,21 @@ class Rule(Stated, abc.ABC):
     ``delta`` is pure: it changes nothing, and given the same arguments answers the same.  It is handed the variables that
     ``pre`` and ``post`` name and nothing else.
 
-    solves : the proposal is the weight change itself, not a direction for an optimiser to scale.
+    solves : the proposal is the weight change itself, not a direction for an optimiser to scale
+    scale_matters : terms of its change balance one another, so that an optimiser which rescales each weight's change, such as
+        Adam, turns it into another rule
+    modulators : the names of those that it reads
     """
 
     solves = False
+    scale_matters = False
     pre: frozenset[str]
     post: frozenset[str]
+    modulators: frozenset[str] = frozenset()
 
     @abc.abstractmethod
-    def initial_state(self, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
-        """Return the shape of each variable of synaptic state, all starting at zero, for weights of ``shape``."""
+    def initial_state(self, shapes: Shapes) -> dict[str, Start]:
+        """Return what each variable of the rule's state starts as, by name; {} for a rule that remembers nothing."""
 
     @abc.abstractmethod
     def delta(self, pre: Variables, post: Variables, synapses: Synapses) -> Proposal:
@@ -89,21 +99,40 @@ class PlasticityRule(Rule):
     """A rule given by its equation, averaged over the batch.
 
     PlasticityRule("dw = eta * rate_post * (rate_pre - rate_post * w)", eta=0.01)
+    PlasticityRule("dw = eta * rate_post * (rate_post - theta_post) * rate_pre",
+                   post={"theta": "dtheta/dt = (rate_post**2 - theta) / tau"}, eta=0.01, tau=100)
 
-    equation : ``dw = ...``, written as in Brian2 (see ``neurosim.equations.language``).
-    bias : ``db = ...`` for the postsynaptic neurons' bias; without it the bias stays as it is.
-    method : ``separable`` (matrix products) or ``explicit`` (synapse by synapse; only for all-to-all projections).
-    constants : the equation's bare names, finite numbers each.
+    equation : ``dw = ...``, written as in Brian2 (see ``neurosim.equations.language``)
+    bias : ``db = ...`` for the postsynaptic neurons' bias; without it the bias stays as it is
+    pre, post, synapse : what the rule remembers of each neuron of either side, and of each synapse: name -> its equation, or its
+        equation and its start value (0 without one)
+    modulators : names that stand for what the pathway delivers to all synapses alike, one value a sample
+    method : ``separable`` (matrix products) or ``explicit`` (synapse by synapse; only for all-to-all projections)
+    constants : the equations' bare names, finite numbers each
+
+    All states go on by one explicit Euler step of dt = 1 a batch, by the mean of their right sides over it, and all from their old
+    values; then the changes of weight and bias are worked out with the new ones.
 
     Raises
     ------
     EquationError
         A name that is not local, a function that is not in the table, a syntax error, a constant or a part that is no finite
-        number, an equation beyond the limits, an inseparable expression (with the sub-expression's text).
+        number, an equation beyond the limits, an inseparable expression (with the sub-expression's text), a state that is not of
+        the form.
     """
 
     def __init__(
-        self, equation: str, /, *, bias: str | None = None, method: str = "separable", **constants: float
+        self,
+        equation: str,
+        /,
+        *,
+        bias: str | None = None,
+        pre: Given | None = None,
+        post: Given | None = None,
+        synapse: Given | None = None,
+        modulators: Sequence[str] = tuple(DEFAULT_MODULATORS),
+        method: str = "separable",
+        **constants: float,
     ) -> None:
         require(
             isinstance(method, str) and method in ("separable", "explicit"),
@@ -113,18 +142,28 @@ class PlasticityRule(Rule):
             bias is None or isinstance(bias, str),
             f"rule bias {quoted(bias)}: expected an equation such as 'db = eta * error_post' (no constant can have this name)",
         )
-        self._rebuilt = functools.partial(type(self), bias=bias, method=method, **constants)
+        self._rebuilt = functools.partial(
+            type(self), bias=bias, pre=pre, post=post, synapse=synapse, modulators=modulators, method=method, **constants
+        )
+        states = States.of({"pre": pre, "post": post, "synapse": synapse}, modulators)
+        others = [text for _, _, text, _ in states.given] + ([bias] if bias else [])
+        elsewhere = {name for text in others for name in names_in(text)}
+        # a constant in none of the equations goes to the first, whose parser reports it
+        for_weight = {name: value for name, value in constants.items() if name not in elsewhere or name in names_in(equation)}
+        self.equation = parse(equation, for_weight, states.scope())
         for_bias = {name: constants[name] for name in constants.keys() & (names_in(bias) if bias else set())}
-        # a constant in neither equation goes to the first, whose parser reports it
-        for_weight = {name: value for name, value in constants.items() if name not in for_bias or name in names_in(equation)}
-        self.equation = parse(equation, for_weight)
-        self.bias_equation = parse(bias, for_bias) if bias else None
+        self.bias_equation = parse(bias, for_bias, states.scope("bias")) if bias else None
         self._check_targets()
+        self.states = states.equations(constants, method == "separable")
         self.method = method
         self.terms = separate(self.equation) if method == "separable" else ()
         self.bias_terms = separate(self.bias_equation) if self.bias_equation else ()
-        self.pre = self.equation.pre
-        self.post = self.equation.post | (self.bias_equation.post if self.bias_equation else frozenset())
+        equations = [self.equation, *([self.bias_equation] if self.bias_equation else []), *(one.equation for one in self.states)]
+        remembered = {state.name for state in self.states}
+        self.pre = frozenset(name for one in equations for name in one.pre if f"{name}_pre" not in remembered)
+        self.post = frozenset(name for one in equations for name in one.post if f"{name}_post" not in remembered)
+        self.modulators = frozenset(name for one in equations for name in one.modulators)
+        self.scale_matters = _balances(self.equation)
         self._programs: dict[str, Program] = {}
         self._announced = False
 
@@ -133,99 +172,71 @@ class PlasticityRule(Rule):
         return self._rebuilt, (self.equation.text,)
 
     def _check_targets(self) -> None:
-        if self.equation.target != "w":
+        if self.equation.target != "w" or self.equation.in_time:
             raise EquationError(f"equation {quoted(self.equation.text)}: expected 'dw = ...'")
-        if self.bias_equation and (self.bias_equation.target != "b" or self.bias_equation.pre):
-            text = quoted(self.bias_equation.text)
+        bias = self.bias_equation
+        if bias and (bias.target != "b" or bias.in_time or bias.pre):
+            text = quoted(bias.text)
             raise EquationError(f"bias equation {text}: expected 'db = ...' of postsynaptic variables and b only")
 
-    def initial_state(self, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
-        return {}
+    def initial_state(self, shapes: Shapes) -> dict[str, Start]:
+        return {state.name: state.first(shapes) for state in self.states}
 
     def delta(self, pre: Variables, post: Variables, synapses: Synapses) -> Proposal:
-        values = {f"{name}_pre": pre[name] for name in self.pre} | {f"{name}_post": post[name] for name in self.post}
-        change = self._separable if self.method == "separable" else self._explicit
-        dw = change(values, synapses)
-        db = self._bias(values, synapses) if self.bias_terms and synapses.b is not None else None
-        return Proposal(dw, db, {})
+        program = self._program(synapses)
+        pre, post = {name: pre[name] for name in self.pre}, {name: post[name] for name in self.post}
+        before = {state.name: synapses.state[state.name] for state in self.states}
+        values, state = Values.of(pre, post, synapses, before), {}
+        if self.states:
+            state = {one.name: self._advanced(one, program, values) for one in self.states}
+            values = Values.of(pre, post, synapses, state)
+        dw = self._change(program.weight, values)
+        db = mean_bias_change(program.bias_terms, values) if program.bias_terms and synapses.b is not None else None
+        return Proposal(dw, db, state)
 
     def describe(self) -> str:
-        return self.equation.text + (f"; {self.bias_equation.text}" if self.bias_equation else "")
+        texts = [self.equation.text, *([self.bias_equation.text] if self.bias_equation else [])]
+        return "; ".join(texts + [state.describe() for state in self.states])
 
-    def _program(self, xp: Any) -> Program:
+    def _program(self, synapses: Synapses) -> Program:
         """Return the equations as functions of variables; compiled once, since sympy is slow to ask anything of in a step."""
+        xp = synapses.backend.xp
         if xp.__name__ not in self._programs:
             self._programs[xp.__name__] = Program(
-                [_compiled(term, xp) for term in self.terms],
-                [_compiled(term, xp) for term in self.bias_terms],
-                compile_expression(self.equation.expression, xp),
+                Compiled.of(self.equation, self.terms, xp),
+                [compile_term(term, xp) for term in self.bias_terms],
+                {state.name: Compiled.of(state.equation, state.terms, xp) for state in self.states},
             )
         return self._programs[xp.__name__]
 
-    def _separable(self, values: Variables, synapses: Synapses) -> Any:
-        own = {"w": synapses.w}
-        total: Any = 0.0
-        batch = _batch(values)
-        for number, (factor, pre, post) in enumerate(self._program(synapses.backend.xp).terms):
-            part = factor(own)
-            if pre or post:
-                product = _summed(pre and pre(values), post and post(values), synapses)
-                product *= product.dtype.type(1 / batch)
-                part = product if isinstance(part, int | float) and part == 1 else part * product
-            total = part if number == 0 else total + part
-        if isinstance(total, int | float):
-            return synapses.backend.xp.full_like(synapses.w, total)
-        # one side alone is one row or column of the weights; and optimisers write into what is proposed
-        whole = total.shape == synapses.w.shape and total is not synapses.w
-        return total if whole else synapses.backend.xp.zeros_like(synapses.w) + total
+    def _advanced(self, state: StateEquation, program: Program, values: Values) -> Any:
+        """Return a state's next value: one explicit Euler step of dt = 1, by the batch's mean."""
+        equation, before = program.states[state.name], values.state[state.name]
+        if state.side == "synapse":
+            return before + self._change(equation, values)
+        change = equation.whole(values.pre if state.side == "pre" else values.post)
+        return before + (change.mean(axis=0) if state.reads_samples else change)
 
-    def _explicit(self, values: Variables, synapses: Synapses) -> Any:
-        """Evaluate the equation for every synapse, one sample at a time."""
+    def _change(self, equation: Compiled, values: Values) -> Any:
+        return mean_change(equation.terms, values) if self.method == "separable" else self._explicit(equation.whole, values)
+
+    def _explicit(self, function: Any, values: Values) -> Any:
+        """Evaluate an equation for every synapse, one sample at a time."""
+        synapses = values.synapses
         require(synapses.all_to_all, "rule method 'explicit' needs an all_to_all projection; use one")
-        function = self._program(synapses.backend.xp).whole
-        batch = _batch(values)
+        if isinstance(synapses.w, Recorded):  # a program would hold the equation once for every sample
+            raise NotCapturableError(f"rule {quoted(self.describe())} is evaluated synapse by synapse, one sample after another")
         total = synapses.backend.xp.zeros_like(synapses.w)
-        for k in range(batch):
-            sample = {n: (v[k].reshape(-1, 1) if n.endswith("_pre") else v[k].reshape(1, -1)) for n, v in values.items()}
-            total += function({"w": synapses.w, **sample})
-        if not self._announced:  # at the end, which a step that is only being recorded does not reach
+        for k in range(values.batch):
+            total += function(values.of_sample(k))
+        if not self._announced:
             self._announced = True
             size = 3 * synapses.w.nbytes / 2**20  # the sum, the sample's values, one intermediate
-            log.warning("rule %r, synapse by synapse: about %.1f MiB and %d passes a batch", self.describe(), size, batch)
-        return total / total.dtype.type(batch)
-
-    def _bias(self, values: Variables, synapses: Synapses) -> Any:
-        xp, total = synapses.backend.xp, synapses.backend.xp.zeros_like(synapses.b)
-        for factor, _, post in self._program(xp).bias_terms:
-            own = factor({"b": synapses.b})
-            total += own * post(values).mean(axis=0) if post else own
-        return total
+            log.warning("rule %r, synapse by synapse: about %.1f MiB and %d passes a batch", self.describe(), size, values.batch)
+        return total / total.dtype.type(values.batch)
 
 
-def _summed(pre: Any, post: Any, synapses: Synapses) -> Any:
-    """Return the sum over the batch of pre times post, shaped to go with the weights; None is a side that does not occur."""
-    if pre is not None and post is not None:
-        return synapses.connectivity.correlate(synapses.backend, pre, post)
-    total = (post if pre is None else pre).sum(axis=0)
-    if not synapses.all_to_all:
-        return total
-    return total.reshape(-1, 1) if post is None else total.reshape(1, -1)
-
-
-def _batch(values: Variables) -> int:
-    """Return how many samples there are; a rule that reads no population has one."""
-    return len(next(iter(values.values()))) if values else 1
-
-
-class Program(NamedTuple):
-    """A rule's equations for one array module: terms as (factor of own values, pre side, post side), and the expression whole."""
-
-    terms: list[tuple[Any, Any, Any]]
-    bias_terms: list[tuple[Any, Any, Any]]
-    whole: Any
-
-
-def _compiled(term: Term, xp: Any) -> tuple[Any, Any, Any]:
-    """Return a term's three functions of a mapping name -> array; None for a side that does not occur."""
-    pre, post = (None if side.is_number else compile_expression(side, xp) for side in (term.pre, term.post))
-    return compile_expression(term.own, xp), pre, post
+def _balances(equation: PlasticityEquation) -> bool:
+    """Return whether a change reads the weight or a state of the rule, and so comes to rest where its terms balance."""
+    read = {f"{name}_pre" for name in equation.pre} | {f"{name}_post" for name in equation.post}
+    return bool(equation.synapse or read & equation.states)

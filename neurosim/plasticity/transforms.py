@@ -1,4 +1,4 @@
-"""Decay, clipping, bounds and schedules: links chained before or after an optimiser, so that none of them enters its file."""
+"""Decay, clipping, schedules and constraints: links chained before or after an optimiser, so that none of them enters its file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from neurosim.backends import Backend
 from neurosim.errors import quoted, require
-from neurosim.plasticity.optimisers import State, Time, Update, is_number
+from neurosim.plasticity.optimisers import Constraint, State, Time, Update, is_number
 
 
 class Decay(Update):
@@ -50,8 +50,8 @@ class Clip(Update):
         backend.xp.clip(change, -self.limit, self.limit, out=change)
 
 
-class Bounds(Update):
-    """The weight kept within [w_min, w_max]; put it last."""
+class Bounds(Constraint):
+    """The weight kept within [w_min, w_max].  Biases, gains and shifts, too, where it is in a stage's optimiser."""
 
     name = "bounds"
 
@@ -62,10 +62,54 @@ class Bounds(Update):
         self.w_min = w_min
         self.w_max = w_max
 
+    def constrain(self, backend: Backend, weight: Any, state: State) -> None:
+        backend.xp.clip(weight, self.w_min, self.w_max, out=weight)
+
+
+class OneSign(Constraint):
+    """Every weight keeps the sign it starts with, as a synapse of one transmitter does (Dale's law).
+
+    A weight that would change its sign becomes 0, and goes on from there.  One that starts at 0 keeps the sign of its first change.
+    Biases, gains and shifts are left alone.
+    """
+
+    name = "one_sign"
+    memory = ("sign",)
+    weights_only = True
+
     def apply(self, backend: Backend, change: Any, weight: Any, state: State, time: Time) -> None:
-        change += weight
-        backend.xp.clip(change, self.w_min, self.w_max, out=change)
-        change -= weight
+        sign = state["sign"]
+        sign += (1 - abs(sign)) * backend.xp.sign(weight)  # those that have none yet take the weight's
+
+    def constrain(self, backend: Backend, weight: Any, state: State) -> None:
+        weight[...] = backend.xp.where(weight * state["sign"] < 0, backend.xp.zeros_like(weight), weight)
+
+
+class NormaliseIncoming(Constraint):
+    """The weights that end on one neuron scaled together, so that their size stays what it is given as.
+
+    to : the size; of : ``sum`` of the absolute values, or ``norm``, the root of the sum of squares
+    A neuron all of whose weights are 0 keeps them.  Biases, gains and shifts are left alone.
+
+    Source: von der Malsburg 1973 (the sum).
+    """
+
+    name = "normalise_incoming"
+    weights_only = True
+    all_to_all_only = True
+
+    def __init__(self, to: float, *, of: str = "sum") -> None:
+        _check(self, "to", to, is_number(to) and to > 0, "a positive number; give one such as 1")
+        _check(self, "of", of, isinstance(of, str) and of in ("sum", "norm"), "'sum' or 'norm'; pick one")
+        self.to = to
+        self.of = of
+
+    def constrain(self, backend: Backend, weight: Any, state: State) -> None:
+        largest = abs(weight).max(axis=0, keepdims=True)
+        shares = weight / (largest + (largest == 0))  # neither their sum nor their squares can overflow, or vanish
+        size = (abs(shares) if self.of == "sum" else shares * shares).sum(axis=0, keepdims=True)
+        size = size if self.of == "sum" else backend.xp.sqrt(size)
+        weight[...] = shares * (weight.dtype.type(self.to) / (size + (size == 0)))
 
 
 class Milestones(Update):

@@ -71,7 +71,7 @@ class Variable:
             size = self.shape[-1] if self.shape else 1
             numbers = request.neurons.numbers(size)
             shape = self.shape if numbers is None else (*self.shape[:-1], len(numbers))
-            return shape, _dims(len(shape)), numbers
+            return shape, _dims(len(shape), self.key), numbers
         numbers = request.neurons.numbers(int(np.prod(self.shape)))
         if numbers is not None:
             return (samples, len(numbers)), "recording sample neuron", numbers
@@ -87,8 +87,9 @@ class Variable:
         return np.ascontiguousarray(flat[..., numbers])
 
 
-def _dims(count: int) -> str:
-    return " ".join(["recording", *{0: [], 1: ["post"], 2: ["pre", "post"]}.get(count, [f"axis{k}" for k in range(count)])])
+def _dims(count: int, key: str) -> str:
+    names: list[str] | None = {0: [], 1: ["pre" if key.endswith("_pre") else "post"], 2: ["pre", "post"]}.get(count)
+    return " ".join(["recording", *(names or [f"axis{k}" for k in range(count)])])
 
 
 def recordable(network: Network, pathways: Iterable[FeedbackPathway]) -> dict[str, Variable]:

@@ -73,7 +73,7 @@ def proposed_changes(
 
     outcomes : of each tick, None where the output is not asked
     """
-    network = pathway.network
+    network, task = pathway.network, pathway.task
     taught = pathway.teach_trial(sweeps, outcomes, draws) if pathway.answers == "trial" else None
     total: dict[str, Any] = {}
     for tick, (sweep, outcome) in enumerate(zip(sweeps, outcomes, strict=True)):
@@ -81,7 +81,9 @@ def proposed_changes(
             teaching = taught[tick]
         else:
             teaching = {} if outcome is None else pathway.teach(sweep, outcome, draws.at(tick))
-        for name, change in network.propose(sweep, teaching)[0].items():
+        nothing = dict.fromkeys(task.modulators, 0.0)  # as in the step
+        modulators = nothing if outcome is None else task.broadcast(outcome)
+        for name, change in network.propose(sweep, teaching, modulators)[0].items():
             total[name] = total[name] + change if name in total else change
     return total
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,36 +11,48 @@ import numpy as np
 
 from neurosim.backends import Backend, Draws
 from neurosim.capture import writeable
-from neurosim.errors import DivergedError, require
+from neurosim.errors import DivergedError, quoted, require
 from neurosim.feedback import FeedbackPathway, Phase
-from neurosim.network import Network, Sweep, Teaching
-from neurosim.plasticity import Time, Update, chain
+from neurosim.network import Network, Projection, Sweep, Teaching
+from neurosim.plasticity import Chain, Rule, Time, Update, chain
 from neurosim.training.trial import Trial
 
+log = logging.getLogger(__name__)
+
 STATIC = Trial()
+
+_warned_of: weakref.WeakSet[Rule] = weakref.WeakSet()
 
 
 class Commit:
     """Applies proposed changes to parameters, through an optimiser with memory for each of them.
 
+    optimiser : of all parameters but those of projections of ``network`` that have one of their own
     memory : parameter name -> the optimiser's arrays; updates : parameter name -> how often it was changed, a float64 array of one
     number, so that a captured step can count on
+
+    Raises InputError where a transform cannot work on a projection's synapses.
     """
 
-    def __init__(self, optimiser: Update, backend: Backend) -> None:
+    def __init__(self, optimiser: Update, backend: Backend, network: Network | None = None) -> None:
         self.chain = chain(optimiser)
         self.backend = backend
+        self.network = network
         self.memory: dict[str, dict[str, Any]] = {}
         self.updates: dict[str, Any] = {}
+        for name in {} if network is None else network.parameters():
+            self.chain_of(name)
+        self._warn_of_rescaling()
 
     def apply(self, parameters: Mapping[str, Any], deltas: Mapping[str, Any], time: Time, solved: set[str]) -> None:
         """Add to each parameter what the optimiser makes of its proposed change; ``solved`` ones take theirs as it is."""
         for name, change in deltas.items():
-            weight = parameters[name]
-            if name not in solved:
-                memory = self._memory(name, weight)
+            weight, links = parameters[name], self.chain_of(name, name in solved)
+            works = bool(links.working)
+            if works:
+                memory = self._memory(name, weight, self.chain_of(name) if name in solved else links)
                 time.updates = self.updates[name]
-                self.chain.apply(self.backend, change, weight, memory, time)
+                links.apply(self.backend, change, weight, memory, time)
                 self.updates[name] += 1
             require(
                 writeable(weight),
@@ -46,11 +60,47 @@ class Commit:
                 "give its projection rule=None to keep it as it is",
             )
             weight += change
+            if works:
+                links.constrain(self.backend, weight, memory)
 
-    def _memory(self, name: str, weight: Any) -> dict[str, Any]:
-        kept = self.memory.get(name, {})  # nothing yet, or another optimiser's
-        if name not in self.updates or kept.keys() != set(self.chain.state_names):
-            self.memory[name] = {key: self.backend.lasting(weight.shape, weight.dtype, weight) for key in self.chain.state_names}
+    def chain_of(self, parameter: str, solved: bool = False) -> Chain:
+        """Return the optimiser of ``parameter``, as it works on it."""
+        projection = self._projection(parameter)
+        own = None if projection is None else projection.optimiser
+        links = (self.chain if own is None else chain(own)).on(parameter, solved)
+        if projection is not None and projection.connectivity.name != "all_to_all":
+            for _, link in links.working:
+                said = f"projection {projection.name!r}: transform {link.name!r} needs all_to_all synapses"
+                require(not link.all_to_all_only, f"{said}; give the projection an optimiser of its own without it")
+        return links
+
+    def state_names(self, parameter: str) -> tuple[str, ...]:
+        """Return the names of all memory that there may be of ``parameter``."""
+        return self.chain_of(parameter).state_names
+
+    def _projection(self, parameter: str) -> Projection | None:
+        """Return the projection that ``parameter`` is of, if it is of one."""
+        owner = parameter.rpartition(".")[0]
+        return None if self.network is None else self.network.projections.get(owner.removeprefix(self.network.prefix))
+
+    def _warn_of_rescaling(self) -> None:
+        """Warn, once for each rule, where an optimiser undoes the balance of its terms."""
+        if self.network is None:
+            return
+        for p in self.network.projections.values():
+            rescaling = [link.name for _, link in self.chain_of(f"{self.network.prefix}{p.name}.w").working if link.rescales]
+            if p.rule is not None and p.rule.scale_matters and rescaling and p.rule not in _warned_of:
+                _warned_of.add(p.rule)
+                log.warning(
+                    "projection %r: %s rescales every weight's change, and the terms of %s balance by their size; use SGD for it: "
+                    "Projection(..., optimiser=SGD(1.0))",
+                    p.name, " then ".join(rescaling), quoted(p.rule.describe()),
+                )  # fmt: skip
+
+    def _memory(self, name: str, weight: Any, links: Chain) -> dict[str, Any]:
+        kept, names = self.memory.get(name, {}), links.state_names  # nothing yet, or another optimiser's
+        if name not in self.updates or kept.keys() != set(names):
+            self.memory[name] = {key: self.backend.lasting(weight.shape, weight.dtype, weight) for key in names}
             self.updates[name] = self.backend.lasting((), np.float64, weight)
         return self.memory[name]
 
@@ -91,7 +141,9 @@ def step(
     check_finite(network, sweep, draws.step)
     outcome = pathway.task.outcome(network.backend, sweep[network.output], target, draws)
     teaching = pathway.teach(sweep, outcome, draws) if phase.forward else {}  # teach: never touches a forward weight
-    deltas, states = network.propose(sweep, teaching) if phase.forward else ({}, {})  # learn: each rule sees its own synapses
+    modulators = pathway.task.broadcast(outcome)
+    # learn: each rule sees its own synapses, and what reaches all of them alike
+    deltas, states = network.propose(sweep, teaching, modulators) if phase.forward else ({}, {})
     own = pathway.adapt(sweep, outcome, teaching, draws) if phase.feedback else {}  # all proposals come from the one frozen sweep
     commit(deltas, states, own)
     network.remember(sweep)
@@ -122,7 +174,9 @@ def _trial_step(
         if phase.forward and pathway.answers == "tick" and outcome is not None:
             teaching[tick] = pathway.teach(sweep, outcome, draws.at(tick))
         if phase.forward:
-            proposed, states = network.propose(sweep, teaching[tick])
+            nothing = dict.fromkeys(pathway.task.modulators, 0.0)  # what a tick brings in which the output is not asked
+            modulators = nothing if outcome is None else pathway.task.broadcast(outcome)
+            proposed, states = network.propose(sweep, teaching[tick], modulators)
             deltas = _sum(deltas, proposed)
             commit({}, states, {})
         if phase.feedback and outcome is not None:

@@ -117,7 +117,7 @@ class Trainer:
         self.trial = Trial(clock or Clock(), encoder or Constant())
         self.epochs, self.batch, self.shuffle, self.augment, self.name = epochs, batch, shuffle, augment, name
         self.seed = as_seed(seed)
-        self.commit = Commit(optimiser, network.backend)
+        self.commit = Commit(optimiser, network.backend, network)
         self.feedback_commit = Commit(feedback_optimiser or optimiser, network.backend)
         self.sample: tuple[int, ...] = tuple(network.input_shape)  # until the data say otherwise
         self.epoch = 0
@@ -202,6 +202,7 @@ class Trainer:
         size = type(task).of(Sizes.of(data), **{k: v for k, v in task.options().items() if k != "size"}).size
         said = f"task {task.name!r} of size {task.size}: data set {data.name!r}"
         require(task.size == size, f"{said} has targets of size {size}; make a task for it")
+        self.network.check_modulators(task.modulators, f"task {task.name!r}")
 
     @property
     def task(self) -> Task:
@@ -430,7 +431,7 @@ class Trainer:
         for group, commit, parameters in (("optimiser", self.commit, own), ("feedback_optimiser", self.feedback_commit, others)):
             for name, value in parameters.items():
                 layout[f"{group}|{name}:updates"] = (), np.dtype(np.int64)
-                layout |= {f"{group}|{name}:{key}": (value.shape, np.dtype(value.dtype)) for key in commit.chain.state_names}
+                layout |= {f"{group}|{name}:{key}": (value.shape, np.dtype(value.dtype)) for key in commit.state_names(name)}
         return layout | {name: ((), np.dtype(np.int64)) for name in ("position|epoch", "position|steps")}
 
     def restore(self, state: Mapping[str, Any]) -> None:

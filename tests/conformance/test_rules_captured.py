@@ -1,12 +1,29 @@
 """Every named rule, and a spread of equations: a captured step does what array code does, and is in fact captured."""
 
+import copy
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from neurosim.datasets import from_arrays
 from neurosim.feedback import pathway
 from neurosim.network import Network, Population, Projection
-from neurosim.plasticity import SGD, PlasticityRule, rules
+from neurosim.plasticity import (
+    SGD,
+    Adam,
+    Bounds,
+    Momentum,
+    NormaliseIncoming,
+    OneSign,
+    PlasticityRule,
+    bcm,
+    chain,
+    covariance,
+    rules,
+    three_factor,
+)
+from neurosim.tasks import Classification
 from neurosim.training import Trainer
 from neurosim.training.captured import CapturedStep
 
@@ -32,6 +49,16 @@ EQUATIONS = [
     ("dw = log10(9 + rate_pre) * cosh(rate_post) + sinh(rate_pre) * arcsin(0.3 * tanh(rate_post)) * tan(w)", {}),
     ("dw = arccos(0.3 * tanh(rate_pre)) * abs(rate_post)**1.5 + 2**rate_pre", {}),
 ]
+STATES = [
+    ("dw = c_pre * rate_post - 0.1 * w", {"pre": {"c": ("dc/dt = (rate_pre - c) / tau", 0.5)}, "tau": 3.0}),
+    ("dw = rate_pre * c_post * (1 - 0.3 * c_post)", {"post": {"c": "dc/dt = abs(rate_post) - 0.2 * c"}}),
+    ("dw = 0.1 * c_pre * c_post - 0.1 * w", {"pre": {"c": "dc/dt = 0.1 - 0.5 * c"}, "post": {"c": "dc/dt = rate_post"}}),
+    ("dw = e * w - f", {"synapse": {"e": "de/dt = rate_pre * rate_post - 0.5 * e * w", "f": ("df/dt = -0.1 * f + 0.1 * e", 0.2)}}),
+    ("dw = e", {"synapse": {"e": "de/dt = c_pre * error_post * reward"}, "pre": {"c": "dc/dt = rate_pre * reward - 0.5 * c"}}),
+    ("dw = reward * rate_pre * tanh(c_post * reward) + 0.1 * reward", {"post": {"c": "dc/dt = reward - c"}}),
+    ("dw = rate_pre", {"bias": "db = reward * (rate_post - c_post) + 0.1 * c_post", "post": {"c": "dc/dt = 0.1 * rate_post"}}),
+    ("dw = int(e > c_post) * rate_pre + 0.01", {"synapse": {"e": "de/dt = rate_pre"}, "post": {"c": "dc/dt = int(rate_post > 0)"}}),
+]
 BIASES = [
     ("dw = error_post * rate_pre", {"bias": "db = eta * error_post", "eta": 0.3}),
     ("dw = -0.1 * w", {"bias": "db = -0.1 * b + eta * int(rate_post > 0) - 0.01", "eta": 0.3}),
@@ -39,8 +66,17 @@ BIASES = [
 ]
 CASES = [pytest.param(make, id=name) for name, make in rules().items()] + [
     pytest.param(lambda text=text, options=options: PlasticityRule(text, **options), id="; ".join([text, options.get("bias", "")]))
-    for text, options in EQUATIONS + BIASES
+    for text, options in EQUATIONS + BIASES + STATES
 ]
+
+
+class Praise(Classification):
+    """Rewards each class differently, whatever the network did."""
+
+    modulators = ("reward",)
+
+    def broadcast(self, outcome):
+        return {"reward": (outcome * np.linspace(-0.5, 1.0, 4, dtype=outcome.dtype)).sum(axis=1)}
 
 
 def data():
@@ -55,7 +91,7 @@ def trained(rule, dtype="float64", connectivity="all_to_all"):
     initial = 0.3 if connectivity == "one_to_one" else "glorot"
     hidden = Projection("x", "hidden", rule=rule, connectivity=connectivity, initial=initial)
     network = Network(populations, [hidden, Projection("hidden", "output")], seed=3, dtype=dtype)
-    trainer = Trainer(network, pathway("backprop"), SGD(0.05), epochs=1, batch=16, seed=1)
+    trainer = Trainer(network, pathway("backprop"), SGD(0.05), epochs=1, batch=16, seed=1, task=Praise(4))
     trainer.check(data())
     network.projections["x__hidden"].parameters["b"] += 0.1  # a bias of zero hides what multiplies it
     before = {name: np.array(value) for name, value in network.parameters().items()}
@@ -68,7 +104,7 @@ def compared(make, monkeypatch, **options):
     assert all(step.program is not None for step in captured._programs.values()), "the step was not captured"
     monkeypatch.setattr(CapturedStep, "prepared", lambda self, epoch, epochs: None)
     plain, _ = trained(make(), **options)
-    return captured.network.parameters(), plain.network.parameters(), before
+    return *(made.network.parameters() | made.network.memory() for made in (captured, plain)), before
 
 
 @pytest.mark.parametrize("make", CASES)
@@ -79,10 +115,11 @@ def test_captured_and_array_code_agree(make, monkeypatch):
     assert np.abs(plain["x__hidden.w"] - before["x__hidden.w"]).max() > 1e-4
 
 
-@pytest.mark.parametrize(("text", "constants"), EQUATIONS[::3])
+@pytest.mark.parametrize(("text", "constants"), EQUATIONS[::3] + STATES)
 def test_captured_and_array_code_agree_one_to_one(text, constants, monkeypatch):
     captured, plain, before = compared(lambda: PlasticityRule(text, **constants), monkeypatch, connectivity="one_to_one")
-    np.testing.assert_allclose(captured["x__hidden.w"], plain["x__hidden.w"], rtol=1e-7, atol=1e-11)
+    for name, value in plain.items():
+        np.testing.assert_allclose(captured[name], value, rtol=1e-7, atol=1e-11, err_msg=name)
     assert np.abs(plain["x__hidden.w"] - before["x__hidden.w"]).max() > 1e-4
 
 
@@ -104,3 +141,66 @@ def test_a_rule_synapse_by_synapse_runs_as_array_code_and_says_why(caplog):
     found = again.network.parameters()["x__hidden.w"]
     np.testing.assert_allclose(found, separable.network.parameters()["x__hidden.w"], rtol=1e-7, atol=1e-11)
     assert np.abs(found - before["x__hidden.w"]).max() > 1e-4
+
+
+@pytest.mark.parametrize("make", [bcm, covariance, three_factor])
+def test_a_state_has_the_network_s_type(make, monkeypatch):
+    captured, plain, _ = compared(make, monkeypatch, dtype="float32")
+    for name, value in plain.items():
+        assert value.dtype == captured[name].dtype == np.float32
+        np.testing.assert_allclose(captured[name], value, rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("make", [bcm, covariance, three_factor])
+def test_a_warm_step_of_a_rule_with_state_asks_for_no_memory(make):
+    n = 200
+    populations = [Population("x", 12), Population("hidden", n, transfer="tanh"), Population("output", 4, transfer="softmax")]
+    optimiser = chain(SGD(0.05), Bounds(-1, 1), OneSign(), NormaliseIncoming(1.0))
+    projections = [Projection("x", "hidden", rule=make(), optimiser=optimiser), Projection("hidden", "output")]
+    made = Trainer(Network(populations, projections), pathway("backprop"), SGD(0.05), epochs=1, batch=48, task=Praise(4))
+    made.check(data())
+    (phase,) = made.pathway.phases
+    program = made.network.backend.capture(made.recorded(phase))
+    program.hold({"x": data().train.x, "target": np.eye(4, dtype=np.float32)[data().train.y]})
+    program.order(np.arange(48))
+    program.run(0)
+    asked = []
+    for step in range(1, 6):
+        program.order(np.arange(48))
+        tracemalloc.start()
+        program.run(step)
+        asked.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert min(asked) < 4 * 12 * n, "bytes of the weights"  # the interpreter itself takes 2 to 9 kB
+
+
+def test_a_run_with_states_and_constraints_is_restored_and_copied_bit_by_bit():
+    def made():
+        populations = [Population("x", 12), Population("hidden", 7, transfer="tanh"), Population("output", 4, transfer="softmax")]
+        optimiser = chain(Momentum(0.05), OneSign(), NormaliseIncoming(1.0, of="norm"))
+        hidden = Projection("x", "hidden", rule=three_factor(), optimiser=optimiser)
+        network = Network(populations, [hidden, Projection("hidden", "output", rule=bcm())], seed=3)
+        trainer = Trainer(network, pathway("backprop"), Adam(0.01), epochs=4, batch=16, seed=1, task=Praise(4))
+        trainer.check(data())
+        return trainer
+
+    whole, stopped, resumed = made(), made(), made()
+    for _ in range(4):
+        whole.run_epoch(data())
+    for _ in range(2):
+        stopped.run_epoch(data())
+    state, layout = stopped.state(), stopped.state_layout()
+    assert state.keys() <= layout.keys()
+    assert {(name, value.shape) for name, value in state.items()} <= {(name, shape) for name, (shape, _) in layout.items()}
+    assert "optimiser|x__hidden.b:1.sign" not in layout, "a bias has no sign to keep"
+    resumed.restore(state)
+    copied = copy.deepcopy(stopped)
+    for _ in range(2):
+        resumed.run_epoch(data())
+        copied.run_epoch(data())
+    assert any("eligibility" in name for name in state) and any("1.sign" in name for name in state)
+    for name, value in whole.state().items():
+        np.testing.assert_array_equal(resumed.state()[name], value, err_msg=name)
+        np.testing.assert_array_equal(copied.state()[name], value, err_msg=name)
+    for name, value in stopped.state().items():  # nothing is shared with the copy
+        np.testing.assert_array_equal(value, state[name], err_msg=name)

@@ -29,7 +29,7 @@ def value(text, constants=None, **variables):
 
 def test_names_are_sorted_by_where_they_come_from():
     equation = parse("dw = eta * error_post * rate_pre - w * rate_post**2", {"eta": 0.1})
-    assert (equation.pre, equation.post, equation.own) == ({"rate"}, {"error", "rate"}, {"w"})
+    assert (equation.pre, equation.post, equation.synapse) == ({"rate"}, {"error", "rate"}, {"w"})
     assert equation.target == "w"
 
 

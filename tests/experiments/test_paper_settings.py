@@ -168,12 +168,14 @@ EPOCHS = {  # Lee et al.: 100 (the control stops no earlier); Ma et al.: 5, and 
 DEFAULTS = {
     "alternating_minimization": CODES,
     "backprop": {},
+    "backprop_through_time": {"horizon": None},
     "difference_target_propagation": {"step": 0.1, "noise": 0.36, "difference": True, "alternate": True},
     "direct_feedback_alignment": {},
     "feedback_alignment": {},
     "frozen": {"settled": False},
     "hsic_bottleneck": hsic(50.0, 5.0, "softmax"),
     "local_errors": {"loss": "predsim", "beta": None, "backprop_free": False},
+    "none": {},
     "synthetic_gradients": MODULES,
 }
 

@@ -1,5 +1,6 @@
 """From tables to networks: the chain and the graph are one thing, and what does not fit is told."""
 
+import re
 import tomllib
 
 import numpy as np
@@ -44,6 +45,49 @@ def test_the_chain_is_short_for_the_graph():
     assert chain.parameters().keys() == graph.parameters().keys()
     for name, value in chain.parameters().items():
         np.testing.assert_array_equal(value, graph.parameters()[name])
+
+
+REMEMBERING = """
+rule.equation = "dw = (rate_pre - m_pre) * (rate_post - m_post) - s / tau"
+rule.pre.m = "dm/dt = (rate_pre - m) / tau"
+rule.post.m = ["dm/dt = (rate_post - m) / tau", 0.5]
+rule.synapse.s = "ds/dt = dopamine * rate_pre * rate_post - s / tau"
+rule.modulators = ["dopamine"]
+rule.tau = 9
+optimiser = [{ name = "sgd", learning_rate = 1 }, { name = "one_sign" }]
+"""
+
+
+def test_a_layer_and_a_projection_take_states_of_a_rule_and_an_optimiser():
+    chain = build(f"hidden = [5, 4]\n[layer]\n{REMEMBERING}")
+    ends = [("x", "hidden1"), ("hidden1", "hidden2"), ("hidden2", "output")]
+    hidden = [f'{{ name = "hidden{k}", shape = {n}, transfer = "tanh" }}' for k, n in ((1, 5), (2, 4))]
+    populations = f'populations = [{{ name = "x" }}, {", ".join(hidden)}, {{ name = "output", transfer = "softmax" }}]'
+    tables = [f'[[projections]]\npre = "{pre}"\npost = "{post}"\n' for pre, post in ends]
+    tables[:2] = [table + REMEMBERING for table in tables[:2]]
+    graph = build("\n".join([populations, *tables]))
+    assert chain.summary() == graph.summary()
+    assert [p.optimiser is None for p in chain.projections.values()] == [False, False, True]
+    assert {name: value.shape for name, value in chain.memory().items() if name.startswith("x__")} == {
+        "x__hidden1.m_pre": (1, 2, 3), "x__hidden1.m_post": (5,), "x__hidden1.s": (6, 5),
+    }  # fmt: skip
+    np.testing.assert_array_equal(chain.memory()["x__hidden1.m_post"], 0.5)
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ('rule = { equation = "dw = m_post", post = { m = "dm = 1" } }', "expected 'dm/dt = ...'"),
+        ('rule = { equation = "dw = m_post", post = { m = ["dm/dt = 1"] } }', "rule 'equation': post"),
+        ('rule = { equation = "dw = m_post", post = { m = ["dm/dt = 1", "0"] } }', "rule 'equation': post"),
+        ('rule = { equation = "dw = m_post", post = "dm/dt = 1" }', "rule 'equation': post 'dm/dt = 1': expected a table"),
+        ('optimiser = [{ name = "one_sgn" }]', "did you mean 'one_sign'"),
+        ('optimiser = [{ name = "normalise_incoming", to = 1, of = "max" }]', "of 'max' is not 'sum' or 'norm'"),
+    ],
+)
+def test_what_is_wrong_with_them_is_said_in_one_line(rule, said):
+    with pytest.raises((InputError, ValueError), match=re.escape(said)):
+        build(f"hidden = [5]\n[layer]\n{rule}")
 
 
 @pytest.mark.parametrize(

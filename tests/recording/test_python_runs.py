@@ -21,7 +21,18 @@ from neurosim.modelfile.description import describe
 from neurosim.modelfile.model_file import ModelFile
 from neurosim.neurons import BatchNormalisation, transfers
 from neurosim.neurons.tanh import Tanh
-from neurosim.plasticity import SGD, Adam, CoActivationMemory, Decay, Milestones, PlasticityRule, chain, oja, updates
+from neurosim.plasticity import (
+    SGD,
+    Adam,
+    CoActivationMemory,
+    Decay,
+    Milestones,
+    NormaliseIncoming,
+    OneSign,
+    PlasticityRule,
+    chain,
+    updates,
+)
 from neurosim.training import Observer
 
 SCHEMES = [(name, dict(options)) for name, scheme in pathways().items() for options in scheme.variants]
@@ -74,6 +85,10 @@ def test_the_described_model_trains_to_the_same_weights(scheme, options, tmp_pat
 def test_a_network_with_everything_is_described(tmp_path):
     data = datasets.load("digits", limit=100, normalise=(0.3, 0.5), validation=50)
     decaying = PlasticityRule("dw = k * error_post * rate_pre - d * w", bias="db = k * error_post", k=2, d=1e-4)
+    trace = {"trace": ("dtrace/dt = (rate_pre - trace) / tau", 0.5)}
+    remembering = PlasticityRule(
+        "dw = trace_pre * rate_post - level * w", pre=trace, synapse={"level": "dlevel/dt = w - level / tau"}, tau=7
+    )
     network = Network(
         [
             Population("x", data.shape, noise=0.1),
@@ -82,9 +97,9 @@ def test_a_network_with_everything_is_described(tmp_path):
             Population("output", 10, transfer="softmax"),
         ],
         [
-            Projection("x", "a", rule=decaying),
+            Projection("x", "a", rule=decaying, optimiser=chain(SGD(1e-3), OneSign(), NormaliseIncoming(2.0, of="norm"))),
             Projection("a", "b", connectivity="one_to_one", initial=0.5, bias=False, rule=None),
-            Projection("x", "b", initial="lecun", rule=oja(eta=0.01)),
+            Projection("x", "b", initial="lecun", rule=remembering, optimiser=SGD(0.1)),
             Projection("b", "output", rule=CoActivationMemory(forgetting=0.1)),
         ],
         seed=5,
@@ -106,7 +121,8 @@ def test_a_network_with_everything_is_described(tmp_path):
 
 @pytest.mark.parametrize("name", sorted(updates()))
 def test_every_optimiser_and_transform_remembers_its_options(name):
-    given = {"learning_rate": 0.1, "rate": 0.1, "limit": 2.0, "w_min": -1.0, "w_max": 1.0, "at": [0.5], "factor": 0.3, "every": 2}
+    given = {"learning_rate": 0.1, "rate": 0.1, "limit": 2.0, "w_min": -1.0, "w_max": 1.0, "at": [0.5], "factor": 0.3, "every": 2,
+             "to": 2.0, "of": "norm"}  # fmt: skip
     import inspect
 
     needed = {key: value for key, value in given.items() if key in inspect.signature(updates()[name]).parameters}

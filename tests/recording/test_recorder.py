@@ -68,6 +68,28 @@ def test_every_step_and_every_epoch_as_the_network_has_it(small, tmp_path):
         assert (weights[0] != weights[-1]).any()
 
 
+def test_what_a_rule_remembers_is_recorded(small, tmp_path):
+    """States of both sides and of the synapse, as the network has them, along the axes of their side."""
+    rule = {
+        "equation": "dw = 0.01 * trace * (rate_pre - mean_pre) * (rate_post - mean_post)",
+        "pre": {"mean": ["dmean/dt = 0.1 * (rate_pre - mean)", 0.25]},
+        "post": {"mean": "dmean/dt = 0.1 * (rate_post - mean)"},
+        "synapse": {"trace": "dtrace/dt = rate_pre * rate_post - 0.1 * trace"},
+    }
+    contents = small()
+    contents["network"]["layer"]["rule"] = rule
+    names = [f"hidden1__hidden2.{name}" for name in ("mean_pre", "mean_post", "trace")]
+    prepared = job(contents, variables=[f"{name} every 2 steps" for name in names])
+    seen = Onlooker(lambda trainer: {name: trainer.network.memory()[name].copy() for name in names})
+    with run(prepared, tmp_path / "run.h5", seen) as said:
+        for name, dims in zip(names, [("pre",), ("post",), ("pre", "post")], strict=True):
+            found = said.recording(name)
+            assert found.dims == ("recording", *dims) and len(found) > 4
+            for step, values in zip(found.step.values, found.values, strict=True):
+                np.testing.assert_array_equal(values, seen.steps[step][name])
+            assert not np.array_equal(found.values[0], found.values[-1])
+
+
 def test_chosen_neurons_and_samples(small, tmp_path):
     prepared = job(
         small(),

@@ -12,7 +12,7 @@ from neurosim.backends import NumpyBackend
 from neurosim.connectivity import Dense
 from neurosim.equations import FUNCTIONS, compile_expression, names_in, parse
 from neurosim.errors import EquationError
-from neurosim.plasticity import PlasticityRule, Synapses
+from neurosim.plasticity import PlasticityRule, Shapes, Synapses, rules
 
 EQUATIONS = [
     ("dw = eta * rate_post * rate_pre", {"eta": 0.3}),
@@ -48,6 +48,53 @@ def test_rule_equals_brian2(text, constants):
     network.run(1 * brian2.ms)
     theirs = np.asarray(synapses.w).reshape(5, 3) - w
     np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
+
+
+# ---------------------------------------------------------------------- rules that remember, over fifty steps of 1 ms
+
+STEPS = 50
+REMEMBERING = {  # rule -> what Brian2's two groups, its synapses and their change at the end of a step are written as
+    "bcm": ("", "dtheta/dt = (rate**2 - theta) / tau : 1", "", "eta * rate_post * (rate_post - theta_post) * rate_pre"),
+    "covariance": (
+        "dmean/dt = (rate - mean) / tau : 1", "dmean/dt = (rate - mean) / tau : 1", "",
+        "eta * (rate_post - mean_post) * (rate_pre - mean_pre)",
+    ),
+    "three_factor": (
+        "", "", "deligibility/dt = rate_pre * rate_post / ms - eligibility / tau : 1 (clock-driven)",
+        "eta * reward(t) * eligibility",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REMEMBERING)
+def test_a_rule_with_state_equals_brian2(name):
+    """Brian2 advances the states of groups and synapses by explicit Euler, and then runs what is set for the end of its step."""
+    draw = np.random.default_rng(4)
+    pre, post, reward, w = (draw.normal(size=shape) for shape in ((STEPS, 5), (STEPS, 3), STEPS, (5, 3)))
+    rule = rules()[name](eta=0.3, tau=7.0)
+    ours = w.copy()
+    state = {key: np.full(*start) for key, start in rule.initial_state(Shapes((5, 3), (5,), (3,))).items()}
+    for k in range(STEPS):
+        synapses = Synapses(NumpyBackend(), Dense(), ours, None, state, {"reward": reward[k : k + 1]})
+        proposal = rule.delta({"rate": pre[k : k + 1]}, {"rate": post[k : k + 1]}, synapses)
+        ours, state = ours + proposal.dw, proposal.state
+
+    brian2.prefs.codegen.target = "numpy"
+    step, (of_pre, of_post, of_synapse, change) = 1 * brian2.ms, REMEMBERING[name]
+    timed = {name: brian2.TimedArray(values, dt=step) for name, values in (("pre", pre), ("post", post), ("reward", reward))}
+    options = {"method": "euler", "dt": step, "namespace": {"eta": 0.3, "tau": 7 * brian2.ms} | timed}
+    source = brian2.NeuronGroup(5, f"rate = pre(t, i) : 1\n{of_pre}", **options)
+    sink = brian2.NeuronGroup(3, f"rate = post(t, i) : 1\n{of_post}", **options)
+    theirs = brian2.Synapses(source, sink, f"w : 1\n{of_synapse}", **options)
+    theirs.connect()
+    theirs.w = w.reshape(-1)
+    theirs.run_regularly(f"w += {change}", dt=step, when="end")
+    brian2.Network(source, sink, theirs).run(STEPS * step)
+    np.testing.assert_allclose(ours, np.asarray(theirs.w).reshape(5, 3), rtol=1e-9, atol=1e-12)
+    held = {"theta_post": lambda: sink.theta, "mean_pre": lambda: source.mean, "mean_post": lambda: sink.mean,
+            "eligibility": lambda: np.asarray(theirs.eligibility).reshape(5, 3)}  # fmt: skip
+    for key, value in state.items():
+        np.testing.assert_allclose(value, np.asarray(held[key]()), rtol=1e-9, atol=1e-12, err_msg=key)
 
 
 # ---------------------------------------------------------------------- random expressions of the whole language

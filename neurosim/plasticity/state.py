@@ -1,0 +1,148 @@
+"""What a rule remembers from step to step: of each presynaptic neuron, of each postsynaptic neuron, or of each synapse.
+
+A sample of a static network has no time within it, so that a state is one for all samples of a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from neurosim.equations import PlasticityEquation, Scope, Term, name_error, names_in, parse, separate
+from neurosim.errors import EquationError, quoted, require
+from neurosim.plasticity.optimisers import is_number
+
+FORMS = {
+    "pre": "{'trace': 'dtrace/dt = rate_pre - trace / tau'}",
+    "post": "{'theta': 'dtheta/dt = (rate_post**2 - theta) / tau'}",
+    "synapse": "{'eligibility': 'deligibility/dt = rate_pre * rate_post - eligibility / tau'}",
+}
+
+Given = Mapping[str, str | tuple[str, float]]  # state's name -> its equation, or its equation and its start value
+
+
+class Shapes(NamedTuple):
+    """The shapes of a projection: of its weights and of the two populations, without a batch."""
+
+    w: tuple[int, ...]
+    pre: tuple[int, ...]
+    post: tuple[int, ...]
+
+
+class Start(NamedTuple):
+    """What one variable of a rule's state starts as: the same ``value`` everywhere."""
+
+    shape: tuple[int, ...]
+    value: float = 0.0
+
+
+@dataclass(frozen=True)
+class StateEquation:
+    """One variable of a rule's state, and how it goes on: ``d<name>/dt = ...``, where ``dt`` is one step.
+
+    name : as other equations write it: ``theta_post``, ``trace_pre``, ``eligibility``
+    side : ``pre``, ``post`` or ``synapse``
+    terms : of a synapse's state, its equation as matrix products; empty where it is evaluated synapse by synapse
+    """
+
+    name: str
+    side: str
+    start: float
+    equation: PlasticityEquation
+    terms: tuple[Term, ...]
+
+    def first(self, shapes: Shapes) -> Start:
+        """Return what it starts as."""
+        return Start(shapes.w if self.side == "synapse" else getattr(shapes, self.side), self.start)
+
+    @property
+    def reads_samples(self) -> bool:
+        """Whether its equation reads anything that differs from sample to sample."""
+        read = {f"{name}_pre" for name in self.equation.pre} | {f"{name}_post" for name in self.equation.post}
+        return bool(read - self.equation.states or self.equation.modulators)
+
+    def describe(self) -> str:
+        """Return its equation as text, with what the text does not tell."""
+        return f"{self.equation.text} ({self.side}{f', from {self.start:g}' if self.start else ''})"
+
+
+@dataclass(frozen=True)
+class States:
+    """The state equations of one rule as they were given, checked in their form; ``equations`` parses them.
+
+    given : (side, name, text, start) of each
+    """
+
+    given: tuple[tuple[str, str, str, float], ...]
+    modulators: frozenset[str]
+
+    @staticmethod
+    def of(sides: Mapping[str, Given | None], modulators: Sequence[str]) -> States:
+        """Return the states of ``sides``: ``pre``, ``post`` and ``synapse`` -> what was given for it.
+
+        Raises EquationError where one is not of the form, or a name cannot be that of a state or a modulator.
+        """
+        given = tuple(one for side, states in sides.items() for one in _checked(side, states))
+        listed = isinstance(modulators, Sequence) and not isinstance(modulators, str)
+        hint = "expected a list of names such as ('reward',) (no constant can have this name)"
+        require(listed, f"rule modulators {quoted(modulators)}: {hint}", EquationError)
+        for name in modulators:
+            _check_name("modulator", name)
+            taken = any(side == "synapse" and name == other for side, other, *_ in given)
+            said = f"rule modulator {quoted(name)}: a state of the synapse has that name, too; rename one of the two"
+            require(not taken, said, EquationError)
+        return States(given, frozenset(modulators))
+
+    def scope(self, side: str | None = None) -> Scope:
+        """Return what an equation may read: the rule's own, or that of a state of ``side``."""
+        names = {name: _full(of, name) for of, name, *_ in self.given if of == (side or "synapse")}
+        if side == "synapse":
+            names["w"] = "w"
+        sides = frozenset({side} if side in ("pre", "post") else {"pre", "post"})
+        steady = frozenset(_full(of, name) for of, name, *_ in self.given if of != "synapse")
+        return Scope(sides, names, steady, self.modulators)
+
+    def equations(self, constants: Mapping[str, float], separable: bool) -> tuple[StateEquation, ...]:
+        """Return the equations parsed, each with those of ``constants`` that it names."""
+        return tuple(self._parsed(*one, constants, separable) for one in self.given)
+
+    def _parsed(
+        self, side: str, name: str, text: str, start: float, constants: Mapping[str, float], separable: bool
+    ) -> StateEquation:
+        equation = parse(text, {key: constants[key] for key in constants.keys() & names_in(text)}, self.scope(side))
+        fits = equation.target == name and equation.in_time
+        require(fits, f"rule {side} state {quoted(name)}: {quoted(text)}: expected 'd{name}/dt = ...'; write it so", EquationError)
+        terms = separate(equation) if side == "synapse" and separable else ()
+        return StateEquation(_full(side, name), side, float(start), equation, terms)
+
+
+def _full(side: str, name: str) -> str:
+    return name if side == "synapse" else f"{name}_{side}"
+
+
+def _checked(side: str, states: Given | None) -> Iterator[tuple[str, str, str, float]]:
+    """Yield (side, name, text, start) of every state given for one side."""
+    form = f"expected equations by name, such as {FORMS[side]}"
+    fits = states is None or isinstance(states, Mapping)
+    require(fits, f"rule {side} {quoted(states)}: {form} (no constant can have this name)", EquationError)
+    for name, value in (states or {}).items():
+        _check_name(f"{side} state", name)
+        text, start = (value, 0.0) if isinstance(value, str) else _pair(side, name, value)
+        yield side, name, text, start
+
+
+def _pair(side: str, name: str, value: Any) -> tuple[str, float]:
+    fits = isinstance(value, tuple | list) and len(value) == 2 and isinstance(value[0], str) and is_number(value[1])
+    form = f"expected an equation, or an equation and a finite start value, such as ('d{name}/dt = ...', 0.5)"
+    require(fits, f"rule {side} state {quoted(name)}: {quoted(value)}: {form}; change it", EquationError)
+    return value[0], value[1]
+
+
+def _check_name(kind: str, name: object) -> None:
+    what = f"rule {kind} {quoted(name)}"
+    wrong = name_error(name) if isinstance(name, str) else "expected a text"
+    require(not wrong, f"{what}: {wrong}", EquationError)
+    assert isinstance(name, str)
+    free = name not in ("w", "b") and not name.endswith(("_pre", "_post"))
+    require(free, f"{what}: expected a name that is not 'w' or 'b' and does not end in _pre or _post; rename it", EquationError)
