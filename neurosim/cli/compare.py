@@ -129,7 +129,7 @@ OTHER = ("test 100\n- error %", "epochs\nto 5 %")  # in place of accuracies, whe
 CLAIMS = ("weight\ntransport", "update\nlocking", "backward\nlocking", "feedback\nlearns from")
 
 
-def _print_table(results: Sequence[Result], title: str, error: str) -> None:
+def _print_table(results: Sequence[Result], title: str, error: str = "error") -> None:
     """Print numbers and claims in one table, or below each other where the terminal is narrow.  error : what the accuracy lacks."""
     from neurosim.cli.progress import console
     from neurosim.cli.tables import fitted, show
