@@ -1,20 +1,27 @@
-"""Finding classes by walking the package, so that a new one needs no list of names to be extended elsewhere; and their options."""
+"""Finding classes: the package's by walking it, a user's in modules that the user named; and the options they were made with."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import importlib
+import importlib.util
 import inspect
 import numbers
+import os
 import pkgutil
-from collections.abc import Callable, Iterable, Mapping
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
 import numpy as np
 
-from neurosim.errors import InputError, UnknownNameError, quoted, require_number
+from neurosim.errors import InputError, UnknownNameError, quoted, require, require_number
 
 T = TypeVar("T")
 
@@ -113,3 +120,171 @@ def make(kind: str, classes: dict[str, type[T]], name: str, options: dict[str, A
         if option not in known:
             raise UnknownNameError(f"{kind} {name}: option", option, known or ["(none)"])
     return classes[name](**options)
+
+
+# ---------------------------------------------------------------------- a user's own
+
+WORD = "[A-Za-z_][A-Za-z0-9_]*"
+MODULE = re.compile(rf"{WORD}(?:\.{WORD})*")
+OUTSIDE = re.compile(rf"({WORD}(?:\.{WORD})*):({WORD})")  # module:name, the name at the top of its module
+Module = str | os.PathLike[str] | ModuleType
+Named = Module | Iterable[Module]
+NOT_A_USERS = sys.stdlib_module_names | {"neurosim", "__main__"}  # no file needs one of these
+
+
+class Imports:
+    """The modules that the user named: they, and no others, give what a file calls ``module:name``.
+
+    The text of a file may be a stranger's.  A module that nobody named is not imported, and is not looked at where it is loaded
+    already.  Of a module that was named only what it defines itself can be had, by its name at the top of the module.
+
+    named : names of modules, paths of ``.py`` files, or modules; their code runs here, once
+
+    Raises InputError where one cannot be imported, or is a part of Python or of this package.
+    """
+
+    def __init__(self, named: Named = ()) -> None:
+        given = [named] if isinstance(named, str | os.PathLike | ModuleType) else named
+        self.modules = {_name_of(module): module for module in map(_imported, given)}
+        self.objects: dict[str, Any] = {}
+
+    def state(self, made: Any) -> str:
+        """Return ``module:name`` of a class or function that the user gave itself, in Python; ``find`` finds it from now on."""
+        name = outside_name(made)
+        same = self.objects.setdefault(name, made) is made
+        require(same, f"{name}: two different objects have this name: expected one of each name; rename one")
+        return name
+
+    def find(self, kind: str, name: str) -> Any:
+        """Return what ``name``, ``module:name``, stands for.
+
+        Raises InputError where it is no such text, its module was not named by the user, or does not define it.
+        """
+        if name in self.objects:
+            return self.objects[name]
+        parts = OUTSIDE.fullmatch(name)
+        label = f"{kind} {quoted(name)}"
+        if parts is None:
+            raise InputError(f"{label}: expected module:Class, of a class at the top of a module; change it")
+        module = parts[1]
+        where = f"{label}: made in a notebook or a console: expected a class of a module; put it into a .py file, and compare again"
+        require(module != "__main__", where)
+        ours = module.partition(".")[0] in NOT_A_USERS
+        require(not ours, f"{label}: of a module of Python's or of this package: expected a user's; do not trust the file")
+        require(
+            module in self.modules,
+            f"{label}: needs module {module!r}, which was not named: expected --import {module} (or the path of its file), "
+            f"in Python imports=[{module!r}]; name it if you trust its code, which will run",
+        )
+        value = vars(self.modules[module]).get(parts[2])
+        place = str(getattr(value, "__module__", ""))
+        defined = place == self.modules[module].__name__ or place.startswith(f"{module}.")
+        what = f"{label}: module {module!r} has none of this name"
+        require(callable(value) and defined, f"{what}: expected a class or function that it defines; correct the name")
+        return value
+
+    def needed(self, contents: Any) -> dict[str, str]:
+        """Return the modules that the texts in ``contents`` name, each with a digest of its file's text ("" without a file)."""
+        names = {parts[1] for text in _texts(contents) if text in self.objects or OUTSIDE.fullmatch(text)
+                 if (parts := re.fullmatch("(.*?):.*", text))}  # fmt: skip
+        places = {name.partition(":")[0]: sys.modules.get(made.__module__) for name, made in self.objects.items()} | self.modules
+        return {name: _digest(places[name]) for name in sorted(names) if name in places}
+
+
+def is_outside(name: object) -> bool:
+    """Return whether ``name`` is written as ``module:name``."""
+    return isinstance(name, str) and OUTSIDE.fullmatch(name) is not None
+
+
+def outside_name(made: Any) -> str:
+    """Return ``module:name`` of a class or a function; a script's module is called as its file is."""
+    module = sys.modules.get(made.__module__)
+    return f"{_name_of(module) if module is not None else made.__module__}:{made.__qualname__}"
+
+
+def _name_of(module: ModuleType) -> str:
+    script = getattr(module, "__file__", None)
+    return Path(script).stem if module.__name__ == "__main__" and script else module.__name__
+
+
+def _imported(named: Module) -> ModuleType:
+    if isinstance(named, ModuleType):
+        _check_users(named.__name__ if named.__name__ != "__main__" else _name_of(named), quoted(named.__name__))
+        return named
+    text = os.fspath(named)
+    if text.endswith(".py") or os.sep in text:
+        return _from_file(Path(text))
+    label = f"module {quoted(text)}"
+    require(MODULE.fullmatch(text) is not None, f"{label}: expected a name such as mine, or a path such as mine.py; change it")
+    _check_users(text, label)
+    with _beside(Path.cwd()), _code_of_others(label):
+        return importlib.import_module(text)
+
+
+def _check_users(name: str, label: str) -> None:
+    theirs = name.partition(".")[0] not in NOT_A_USERS
+    require(theirs, f"{label}: Python's or this package's own: expected a module of yours; name that, or rename it")
+
+
+def _from_file(path: Path) -> ModuleType:
+    """Return the module of a ``.py`` file, called as the file is."""
+    name, label = path.stem, f"module {quoted(str(path))}"
+    require(path.is_file(), f"{label}: no such file: expected a .py file, or a module's name; check the path")
+    fits = path.suffix == ".py" and re.fullmatch(WORD, name) is not None
+    require(fits, f"{label}: expected a .py file whose name is a word of letters, digits and underscores; rename it")
+    path = path.resolve()
+    for known in (sys.modules.get("__main__"), sys.modules.get(name)):
+        if known is not None and Path(getattr(known, "__file__", None) or os.devnull).resolve() == path:
+            return known
+    _check_users(name, label)
+    with _beside(path.parent), _code_of_others(label):
+        other = sys.modules.get(name) or importlib.util.find_spec(name)
+        where = getattr(other, "__file__", None) or getattr(other, "origin", None) or name
+        free = other is None or Path(where).resolve() == path
+        require(free, f"{label}: another module is called {name!r} ({where}): expected a name of its own; rename the file")
+        return importlib.import_module(name)
+
+
+@contextmanager
+def _beside(folder: Path) -> Iterator[None]:
+    """Let modules of ``folder`` be found too, after all others, so that none of them hides a library."""
+    sys.path.append(str(folder))
+    importlib.invalidate_caches()  # the file may have been written a moment ago
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+
+
+@contextmanager
+def _code_of_others(label: str) -> Iterator[None]:
+    """Turn whatever a user's module raises into one line."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (Exception, SystemExit) as cause:
+        why = f"{type(cause).__name__}: {quoted(str(cause))[1:-1]}"
+        raise InputError(f"{label}: cannot be imported ({why}): expected a module that can be; correct it") from cause
+
+
+def _digest(module: ModuleType | None) -> str:
+    file = getattr(module, "__file__", None)
+    try:
+        return hashlib.blake2b(Path(file).read_bytes(), digest_size=8).hexdigest() if file else ""
+    except OSError:
+        return ""
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for one in value.values():
+            yield from _texts(one)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _texts(one)
+
+
+NO_IMPORTS = Imports()

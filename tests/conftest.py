@@ -1,6 +1,7 @@
 """What several tests share."""
 
 import importlib.util
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -93,3 +94,26 @@ def same_content():
             np.testing.assert_array_equal(value, b[name], err_msg=name)
 
     return compare
+
+
+@pytest.fixture
+def users_module(tmp_path):
+    """Return a function that writes a user's module; what was imported of it is forgotten after the test."""
+    written = []
+
+    def write(text, name="a_users_own", folder=tmp_path):
+        written.append(name)
+        sys.modules.pop(name, None)
+        path = folder / f"{name}.py"
+        path.write_text(text)
+        return path
+
+    yield write
+    for name in written:
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def users_classes(users_module):
+    """The path of a user's module with one class or function of each kind."""
+    return users_module((Path(__file__).with_name("users_own.txt")).read_text())

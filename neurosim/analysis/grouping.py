@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from neurosim.catalogue import is_outside
 from neurosim.feedback import Claims, FeedbackPathway, pathway, pathways
+from neurosim.plasticity import error_driven
 from neurosim.runfile import Run
 
 BASELINE = "backprop"
-TRAINED = ("data", "task", "clock", "encoder", "network", "stages")  # what decides a run's numbers, its seed aside
+TRAINED = ("data", "task", "clock", "encoder", "network", "stages", "modules")  # what decides a run's numbers, its seed aside
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,12 @@ class Group:
 
     @cached_property
     def claims(self) -> Claims | None:
-        """What the first stage's scheme claims to need on these runs' network; None where scheme or network is not known."""
+        """What the first stage's scheme claims to need on these runs' network; None where scheme or network is not known.
+
+        Of a user's own scheme, whose code is not run here, it is what the run file says.
+        """
+        if is_outside(self.schemes[0]):
+            return _noted_claims(self.runs[0])
         if self.pathway is None:
             return None
         try:
@@ -66,9 +73,43 @@ class Group:
 
     @cached_property
     def setting(self) -> tuple[str, str]:
-        """Fingerprint of the images, and all that is trained but the stages: results are compared where these agree."""
-        shared = [self.contents.get(key) for key in TRAINED if key != "stages"]
+        """Fingerprint of the images, and data, task, trial and network, its rules aside: results are compared where these agree."""
+        shared = [self.contents.get(key) for key in ("data", "task", "clock", "encoder")]
+        shared.append(_without_rules(self.contents.get("network")))
         return str(self.runs[0].attributes.get("data_digest", "")), _text(shared)
+
+    @cached_property
+    def is_baseline(self) -> bool:
+        """Whether these are runs of back-propagation: errors by that in all stages, and no rule but the error-driven one."""
+        return set(self.schemes) == {BASELINE} and all(map(_is_error_driven, _rules(self.contents.get("network"))))
+
+
+def _noted_claims(run: Run) -> Claims | None:
+    """Return the claims that a run file holds; None where it holds none."""
+    try:
+        noted: dict[str, Any] = json.loads(str(run.attributes.get("claims", "")))
+        return Claims(**noted | {"feedback_learns_from": tuple(noted.get("feedback_learns_from", ()))})
+    except Exception:  # a stranger's text
+        return None
+
+
+def _without_rules(network: Any) -> Any:
+    if isinstance(network, Mapping):
+        return {key: _without_rules(value) for key, value in network.items() if key != "rule"}
+    return [_without_rules(one) for one in network] if isinstance(network, list) else network
+
+
+def _rules(network: Any) -> Iterator[Any]:
+    """Yield the rules that a network's tables give."""
+    for value in network.values() if isinstance(network, Mapping) else network if isinstance(network, list) else ():
+        yield from _rules(value)
+    if isinstance(network, Mapping) and "rule" in network:
+        yield network["rule"]
+
+
+def _is_error_driven(rule: Any) -> bool:
+    given = [rule.get("name"), rule.get("equation")] if isinstance(rule, Mapping) else [rule]
+    return "error_driven" in given or error_driven().equation.text in given
 
 
 def contents(run: Run) -> dict[str, Any]:
@@ -113,7 +154,7 @@ def grouped(runs: Sequence[Run]) -> list[Group]:
         for number, members in enumerate(settings.values(), start=1):
             label = f"{name} ({number})" if len(settings) > 1 else name
             groups.append(Group(label, tuple(sorted(members, key=seed))))
-    return sorted(groups, key=lambda group: set(group.schemes) != {BASELINE})
+    return sorted(groups, key=lambda group: not group.is_baseline)
 
 
 def baselines(groups: Sequence[Group]) -> dict[str, Group]:
@@ -123,7 +164,7 @@ def baselines(groups: Sequence[Group]) -> dict[str, Group]:
     """
     found: dict[tuple[str, str], Group] = {}
     for group in groups:
-        if set(group.schemes) == {BASELINE} and (group.setting not in found or group.label == BASELINE):
+        if group.is_baseline and (group.setting not in found or group.label == BASELINE):
             found[group.setting] = group
     return {group.label: found[group.setting] for group in groups if group.setting in found}
 

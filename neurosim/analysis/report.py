@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from neurosim.analysis.courses import metric
 from neurosim.analysis.figures import figures
-from neurosim.analysis.grouping import BASELINE, Group, baselines, contents, differences, grouped, seed
+from neurosim.analysis.grouping import Group, baselines, contents, differences, grouped, seed
 from neurosim.analysis.summary import CLAIMS, accuracy, accuracy_name, claim, error_words, table
 from neurosim.errors import RunFileError, require
 from neurosim.runfile import Run
@@ -103,7 +103,7 @@ def _own(name: str) -> Markup:
 def _best_first(group: Group) -> tuple[bool, float]:
     """Order by test accuracy, back-propagation before all."""
     reached = accuracy(group)
-    return set(group.schemes) != {BASELINE}, -reached.mean if reached else 0.0
+    return not group.is_baseline, -reached.mean if reached else 0.0
 
 
 # ---------------------------------------------------------------------- what the page says first
@@ -240,6 +240,9 @@ def file_name(label: str) -> str:
 def _command(name: str, run: Run) -> str:
     backend, folder = (str(run.attributes.get(key) or "") for key in ("backend", "data_dir"))
     options = ["--seed", str(seed(run))] + (["--backend", backend] if backend else []) + (["--data-dir", folder] if folder else [])
+    modules = contents(run).get("modules")
+    for module in modules if isinstance(modules, dict) else ():
+        options += ["--import", module]
     return shlex.join(["neurosim", "run", name, *options])
 
 

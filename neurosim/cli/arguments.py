@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from neurosim.errors import NeurosimError, RunFileError, pasteable
+from neurosim.errors import NeurosimError, pasteable
 
-DATA = "Data set: digits, mnist, fashion-mnist, kuzushiji-mnist, cifar-10, diabetes, or the path of yours, as mine.npz."
+DATA = "Data set: digits, mnist, fashion-mnist, kuzushiji-mnist, cifar-10, diabetes, a path as mine.npz, or module:function."
 Data = Annotated[str | None, typer.Option("--data", help=DATA)]
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder that holds the data set's files.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key, as data.limit=1000.")]
@@ -31,6 +29,12 @@ Record = Annotated[
 Align = Annotated[
     str | None, typer.Option("--alignment", metavar="WHEN", help="Compare updates with backprop's, as 'every 1 epoch'.")
 ]
+Import = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--import", metavar="MODULE", help="A module, or the path of a .py file, that module:Class may be of; its code runs."
+    ),
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback with an error.")]
 
 
@@ -38,38 +42,6 @@ class Interrupted(NeurosimError):
     """Ctrl-C, or a signal that asks a process to end."""
 
     exit_status = 130
-
-
-RUNS = Path("neurosim-runs")
-
-
-@contextmanager
-def made_folder(what: str) -> Iterator[Path]:
-    """Make ``neurosim-runs/<what>-<time>``, which nobody else has: commands of the same second add a number.
-
-    It goes again where nothing was written into it.  Raises RunFileError where it cannot be made.
-    """
-    name, first = f"{what}-{datetime.now():%Y%m%d-%H%M%S}", not RUNS.exists()
-    try:
-        folder = next(filter(_made, (RUNS / (name if k == 1 else f"{name}-{k}") for k in itertools.count(1))))
-    except OSError as cause:
-        raise RunFileError(f"folder {RUNS / name}: cannot be made ({cause.strerror}); name another place with --out") from cause
-    try:
-        yield folder
-    finally:
-        with suppress(OSError):  # it is not empty
-            folder.rmdir()
-            if first:
-                RUNS.rmdir()
-
-
-def _made(folder: Path) -> bool:
-    """Make a folder; return whether it was not there."""
-    try:
-        folder.mkdir(parents=True)
-    except FileExistsError:
-        return False
-    return True
 
 
 def settings(given: list[str] | None, data: str | None, epochs: int | None = None) -> list[str]:
@@ -82,6 +54,11 @@ def settings(given: list[str] | None, data: str | None, epochs: int | None = Non
 def pasted(*words: object) -> str:
     """Return a command's words as a shell takes them."""
     return " ".join(map(pasteable, words))
+
+
+def imported(modules: Iterable[str] | None) -> list[str]:
+    """Return the words of a command that name modules again."""
+    return [word for module in modules or () for word in ("--import", module)]
 
 
 def file(text: str) -> Path:

@@ -1,4 +1,4 @@
-"""``neurosim compare``: one network under many schemes, and the table."""
+"""``neurosim compare``: one network under many schemes and rules, and the table."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from neurosim.cli import arguments as args
 from neurosim.errors import DivergedError, require
 
 if TYPE_CHECKING:
+    from neurosim.experiments.compare import Comparison
     from neurosim.experiments.comparison import Watch
     from neurosim.experiments.comparison_table import Result
-    from neurosim.modelfile.schema import ModelTable
 
 Rows = Annotated[str | None, typer.Option("--schemes", help="Rows to run, separated by commas.  [default: all]")]
 Seeds = Annotated[int | None, typer.Option("--seeds", min=1, help="How many seeds, counted from --seed.  [default: 1]")]
@@ -41,69 +41,82 @@ def compare(
     record: args.Record = None,
     alignment: args.Align = None,
     backend: args.Backend = "auto",
+    imports: args.Import = None,
     resume: Resume = False,
     overwrite: args.Overwrite = False,
     quiet: args.Quiet = False,
     debug: args.Debug = False,
 ) -> None:
-    """Train one network under every scheme, from the same weights and on the same order of data, and print the table."""
+    """Train one network under every row (scheme, rule), from the same weights and on the same order of data; print the table."""
+    from neurosim.catalogue import Imports
     from neurosim.experiments import comparison
+    from neurosim.experiments.compare import conclude
+    from neurosim.experiments.comparison_plan import USUAL, Plan
+    from neurosim.experiments.folders import made_folder
 
     require(not (resume and overwrite), "--resume with --overwrite: expected one of the two; leave one out")
-    chosen = args.settings(settings, data) + ([f"training.epochs={epochs}"] if epochs is not None else [])
+    chosen = args.settings(settings, data if resume else None) + ([f"training.epochs={epochs}"] if epochs is not None else [])
     rows = list(dict.fromkeys(name.strip() for name in schemes.split(","))) if schemes is not None else None
+    named = Imports(imports or ())
     with ExitStack() as stack:
         if resume:
-            told = record or alignment is not None or file is not None
-            require(not told, "--resume with --record, --alignment or --file: a comparison goes on as it began; leave them out")
+            changes = record or alignment is not None or file is not None
+            require(not changes, "--resume with --record, --alignment or --file: a comparison goes on as it began; leave them out")
             require(out is not None, "compare: no folder to resume: expected --out FOLDER; add it")
             assert out is not None
-            started = comparison.reopen(out, rows=rows, settings=chosen, first=seed, count=seeds, backend=backend)
-            models = started.models
-            going = functools.partial(comparison.resume, started, data_dir=data_dir)
+            started = comparison.reopen(out, rows=rows, settings=chosen, first=seed, count=seeds, backend=backend, imports=named)
+            plan, counted = started.plan, started.seeds
+            going = functools.partial(comparison.resume, started, data_dir=data_dir, imports=named)
         else:
-            name = file or "compare"
-            models = comparison.comparison_models(name, rows=rows, settings=chosen, record=record or (), alignment=alignment)
-            out = out or stack.enter_context(args.made_folder(Path(name).stem))
-            counted = range(first := 1 if seed is None else seed, first + (seeds or 1))
-            options: dict[str, Any] = {"seeds": counted, "backend": backend, "data_dir": data_dir, "overwrite": overwrite}
-            going = functools.partial(comparison.compare, models, **options)
-        with args.interruptible(functools.partial(_advice, out)):
+            name = file or USUAL
+            options: dict[str, Any] = {"rows": rows, "settings": chosen, "record": record or (), "alignment": alignment}
+            plan = Plan.load(name, data=data, imports=named, **options)
+            out = out or stack.enter_context(made_folder(Path(name).stem))
+            counted = list(range(first := 1 if seed is None else seed, first + (seeds or 1)))
+            options = {"seeds": counted, "backend": backend, "data_dir": data_dir, "overwrite": overwrite}
+            going = functools.partial(comparison.run_all, plan, **options)
+        with args.interruptible(functools.partial(_advice, out, imports)):
             with _watching(quiet) as watch:
                 results = list(going(out, watch=watch))
-            _finish(results, out, next(iter(models.values())).table, overwrite or resume)
+            # the report is written before anything is printed, which may go wrong
+            _finish(conclude(plan, counted, results, out), plan.contents["data"]["name"])
 
 
-def _advice(out: Path) -> str:
+def _advice(out: Path, imports: list[str] | None) -> str:
     """Return how to go on."""
     from neurosim.experiments.comparison_folder import NAME
 
-    command = args.pasted("neurosim", "compare", "--resume", "--out", out)
+    command = args.pasted("neurosim", "compare", "--resume", "--out", out, *args.imported(imports))
     return f"continue with: {command}" if (out / NAME).exists() else "nothing was written"
 
 
-def _finish(results: Sequence[Result], out: Path, table: ModelTable, overwrite: bool) -> None:
-    """Write the report, before anything is printed, which may go wrong; print the table, and say what else did."""
-    from neurosim.experiments.estimate import task_of
-    from neurosim.runfile import error_name
-
-    _write_report(results, out, overwrite)
-    _print_table(results, table.title.partition(": ")[2], error_name(task_of(table).score))
-    _print_after(results, out, table.data.name)
-    diverged = [f"{result.scheme} (seed {result.seed})" for result in results if result.failure]
+def _finish(reached: Comparison, data: str) -> None:
+    """Print the table, and say what else there is."""
+    _print_price(reached)
+    _print_table(reached.results, reached.title, _error_of(reached))
+    _print_after(reached.results, reached.out, data)
+    diverged = [f"{result.scheme} (seed {result.seed})" for result in reached.results if result.failure]
     if diverged:
         raise DivergedError(f"{', '.join(diverged)} diverged; the run files say where")
 
 
-def _write_report(results: Sequence[Result], out: Path, overwrite: bool) -> None:
-    from neurosim.analysis.report import check_free, write_report
+def _error_of(reached: Comparison) -> str:
+    """Return what the error of the runs is, in words."""
     from neurosim.experiments.comparison_folder import path_of
     from neurosim.runfile import Run
 
-    check_free(out / "report.html", overwrite)
+    first = reached.results[0]
+    with Run(path_of(reached.out, first.scheme, first.seed)) as run:
+        return run.error_name
+
+
+def _print_price(reached: Comparison) -> None:
+    """Say what the comparison of updates with backprop's cost."""
+    from neurosim.experiments.comparison_folder import path_of
+    from neurosim.runfile import Run
+
     with ExitStack() as stack:
-        runs = [stack.enter_context(Run(path_of(out, result.scheme, result.seed))) for result in results]
-        write_report(runs, out / "report.html", overwrite=overwrite)
+        runs = [stack.enter_context(Run(path_of(reached.out, result.scheme, result.seed))) for result in reached.results]
         spent = [run.metrics["alignment_seconds"].sum() for run in runs if "alignment_seconds" in run.metrics]
         if spent:
             steps = sum(run.metrics["seconds"].sum() for run in runs)

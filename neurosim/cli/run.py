@@ -37,32 +37,37 @@ def run(
     record: args.Record = None,
     alignment: args.Align = None,
     backend: args.Backend = "auto",
+    imports: args.Import = None,
     resume: Resume = False,
     overwrite: args.Overwrite = False,
     quiet: args.Quiet = False,
     debug: args.Debug = False,
 ) -> None:
     """Train one model file; the last line printed is the test error, or what the task calls it."""
+    from neurosim.catalogue import Imports
     from neurosim.cli.progress import progress_of
     from neurosim.experiments import run as engine
+    from neurosim.experiments.folders import made_folder
     from neurosim.modelfile.model_file import ModelFile
 
     require(not (resume and overwrite), "--resume with --overwrite: expected one of the two; leave one out")
     chosen = args.settings(settings, data, epochs)
     options: dict[str, Any] = {"seed": seed, "backend": backend, "data_dir": data_dir}
+    named = Imports(imports or ())
     with ExitStack() as stack:
         with args.interruptible("nothing was written"):
             if resume:
                 told = record or alignment is not None
                 require(not told, "--resume with --record or --alignment: a run goes on as it began; leave them out")
                 out = _given(out, "run: no file to resume: expected --out FILE.h5; add it")
-                job = engine.reopen(out, model=model, settings=chosen, **options)
+                job = engine.reopen(out, model=model, settings=chosen, imports=named, **options)
             else:
                 name = _given(model, "run: no model given: expected a name that neurosim models lists, or a path; add it")
-                job = _fresh(ModelFile.load(name, chosen, record=record or (), alignment=alignment), out, overwrite, **options)
+                found = ModelFile.load(name, chosen, record=record or (), alignment=alignment, imports=named)
+                job = _fresh(found, out, overwrite, **options)
             _check_epochs(job, epochs)
-        out = out or stack.enter_context(args.made_folder(job.model.name)) / f"{job.model.name}.h5"
-        with args.interruptible(functools.partial(_advice, out)):
+        out = out or stack.enter_context(made_folder(job.model.name)) / f"{job.model.name}.h5"
+        with args.interruptible(functools.partial(_advice, out, imports)):
             if not quiet:
                 typer.echo(_introduction(job, out))
             with progress_of(job, quiet) as observers:
@@ -94,9 +99,10 @@ def _check_epochs(job: Job, epochs: int | None) -> None:
     )
 
 
-def _advice(out: Path) -> str:
+def _advice(out: Path, imports: list[str] | None) -> str:
     """Return how to go on."""
-    return f"continue with: {args.pasted('neurosim', 'run', '--resume', '--out', out)}" if out.exists() else "nothing was written"
+    command = args.pasted("neurosim", "run", "--resume", "--out", out, *args.imported(imports))
+    return f"continue with: {command}" if out.exists() else "nothing was written"
 
 
 def _price(result: Run) -> str:

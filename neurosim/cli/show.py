@@ -1,4 +1,4 @@
-"""``neurosim show MODEL``: what a model file describes, without its data."""
+"""``neurosim show MODEL``: what a model file describes; only a user's own data are loaded for it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import typer
 from neurosim.cli import arguments as args
 
 if TYPE_CHECKING:
+    from neurosim.datasets.registry import Entry
     from neurosim.feedback import Phase
     from neurosim.modelfile.schema import ModelTable, Stage
     from neurosim.network import Network
+    from neurosim.tasks import Task
     from neurosim.training import Trainer
 
 Model = Annotated[str, typer.Argument(help="A name that `neurosim models` lists, or the path of a model file.")]
@@ -26,26 +28,29 @@ def show(
     settings: args.Settings = None,
     data: args.Data = None,
     recordable: Recordable = False,
+    imports: args.Import = None,
     debug: args.Debug = False,
 ) -> None:
     """Print populations, projections, rules, the steps of training, memory and time here, and what each scheme claims to need."""
-    from neurosim.experiments.estimate import drafted, memory, refuse_unless_free
+    from neurosim.catalogue import Imports
+    from neurosim.experiments.estimate import about, drafted, memory, refuse_unless_free, task_of
     from neurosim.modelfile.model_file import ModelFile
 
-    found = ModelFile.load(model, args.settings(settings, data))
+    found = ModelFile.load(model, args.settings(settings, data), imports=Imports(imports or ()))
     table = found.table
-    network, trainers = drafted(table)
+    entry = about(table.data)
+    network, trainers = drafted(table, entry=entry)
     if recordable:
         _print_recordable(network, trainers)
         return
-    typer.echo("\n".join([*_origin(table), "", network.summary(), f"weights     {_size(network.parameters())}"]))
+    typer.echo("\n".join([*_origin(table, task_of(table, entry)), "", network.summary(), f"weights     {_size(network.parameters())}"]))
     for number, (stage, trainer) in enumerate(zip(table.stages, trainers, strict=True), start=1):
         typer.echo("\n".join(["", f"stage {number} of {len(table.stages)}", *_stage(stage, trainer)]))
-    needed = memory(table)
+    needed = memory(table, entry=entry)
     typer.echo(f"\nmemory      {needed.describe()}")
     typer.echo("\n".join(_machine()))
     refuse_unless_free(needed, found.name)
-    typer.echo("\n".join(_times(table)))
+    typer.echo("\n".join(_times(table, entry)))
 
 
 def _machine() -> list[str]:
@@ -74,34 +79,32 @@ def _print_recordable(network: Network, trainers: list[Trainer]) -> None:
     console.print(table)
 
 
-def _times(table: ModelTable) -> list[str]:
+def _times(table: ModelTable, entry: Entry) -> list[str]:
     """Return how long an epoch takes on each backend of this machine, and which to take."""
     from neurosim.experiments.estimate import batches, timings, whole_run
-    from neurosim.modelfile.building import describe_data
 
-    found = timings(table)
+    found = timings(table, entry=entry)
     lines = []
     for number, stage in enumerate(table.stages):
-        count = batches(describe_data(table.data), table, stage.batch)
+        count = batches(entry, table, stage.batch)
         for name, seconds in found.items():
             where = f"stage {number + 1}, {name}" if len(table.stages) > 1 else name
             each = f"{1000 * seconds[number]:.3g} ms a batch, {count * seconds[number]:.3g} s an epoch of {count} batches"
             lines.append(f"time        {where}: {each}, evaluation apart")
     if len(found) == 1:
         return [*lines, "advice      --backend numpy: no GPU that could hold it answers on this machine"]
-    whole = whole_run(table, found)
+    whole = whole_run(table, found, entry)
     best, other = sorted(whole, key=lambda name: whole[name])[:2]
     return [*lines, f"advice      --backend {best}: {whole[other] / whole[best]:.1f} times as fast as {other} here"]
 
 
-def _origin(table: ModelTable) -> list[str]:
-    from neurosim.experiments.estimate import task_of
+def _origin(table: ModelTable, task: Task) -> list[str]:
     from neurosim.modelfile import published
     from neurosim.runfile import error_name
 
     found, own = table.paper, table.measured
     said = {"paper": found.model_dump(), "measured": own.model_dump(), "stages": [{"epochs": s.epochs} for s in table.stages]}
-    error = f"test {error_name(task_of(table).score)}"
+    error = f"test {error_name(task.score)}"
     lines = [table.title, *([f"paper       {found.citation}"] if found.citation else [])]
     source = f", {found.source}" if found.source else ""
     lines.append(f"paper       {error} {published.paper(said)}{source}")
@@ -112,7 +115,7 @@ def _origin(table: ModelTable) -> list[str]:
     lines += [f"note        {note}" for note in (found.note, own.note) if note]
     held_out = f", {table.data.validation:.1%} of the training images held out" if table.data.validation else ""
     lines.append(f"data        {table.data.name}{held_out}")
-    lines.append(f"task        {task_of(table).name}: {task_of(table).score}, in per cent")
+    lines.append(f"task        {task.name}: {task.score}, in per cent")
     if table.clock.ticks > 1:
         asked = "the last one" if table.clock.asked == 1 else f"the last {table.clock.asked}"
         lines.append(f"trial       {table.clock.ticks} ticks, the output asked in {asked}; encoder {table.encoder.name}")

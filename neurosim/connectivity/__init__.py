@@ -19,9 +19,9 @@ def connectivities() -> dict[str, type[Connectivity]]:
     return concrete(sys.modules[__name__], Connectivity)  # type: ignore[type-abstract]
 
 
-def connectivity(name: str) -> Connectivity:
-    """Return the connectivity called ``name``."""
-    return make("connectivity", connectivities(), name)
+def connectivity(name: str | Connectivity) -> Connectivity:
+    """Return the connectivity called ``name`` (or ``name`` itself when it is one already)."""
+    return name if isinstance(name, Connectivity) else make("connectivity", connectivities(), name)
 
 
 def initialiser(name: str) -> Initialiser:

@@ -6,11 +6,12 @@ import abc
 from typing import Any, ClassVar
 
 from neurosim.backends import Backend
+from neurosim.catalogue import Stated
 
 Shape = tuple[int, ...]
 
 
-class Connectivity(abc.ABC):
+class Connectivity(Stated, abc.ABC):
     """A pattern of synapses between a population of shape ``pre`` and one of shape ``post``."""
 
     name: ClassVar[str]

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neurosim.catalogue import NO_IMPORTS, Imports
 from neurosim.datasets import DataSet
-from neurosim.errors import DivergedError, RunFileError, UnknownNameError, pasteable, require, utf8
+from neurosim.errors import DivergedError, RunFileError, quoted, require, utf8
 from neurosim.experiments.comparison_folder import Started, alone, begun, check_free, path_of
+from neurosim.experiments.comparison_plan import Plan
 from neurosim.experiments.comparison_table import Result, write_table
 from neurosim.experiments.run import Job, by_environment, found_again, prepare, run
 from neurosim.experiments.run import reopen as reopen_run
 from neurosim.experiments.run import resume as run_on
 from neurosim.modelfile import reading
 from neurosim.modelfile.building import load_data
-from neurosim.modelfile.model_file import ModelFile, validated
-from neurosim.modelfile.schema import ComparisonTable
 from neurosim.runfile import Run
 from neurosim.runfile.writer_lock import WriterLock
 from neurosim.training import Observer
@@ -28,39 +28,17 @@ if TYPE_CHECKING:
     import pandas
 
 Watch = Callable[[Job], Sequence[Observer]]
+Place = str | os.PathLike[str] | None
 
 
-def comparison_models(
-    name: str | Path = "compare",
-    *,
-    rows: Sequence[str] | None = None,
-    settings: Iterable[str] = (),
-    record: Iterable[str] = (),
-    alignment: str | None = None,
-) -> dict[str, ModelFile]:
-    """Return a comparison file as one model file for each of its rows (``rows``: only these), by row name.
-
-    settings, record, alignment : as in ``ModelFile.load``
-    """
-    path = reading.locate(name)
-    contents = reading.recording(reading.override(reading.contents(path), settings), record, alignment)
-    require("stages" not in contents, f"{path.stem}: a model file, not a comparison; use neurosim run {pasteable(name)}")
-    table = validated(ComparisonTable, contents, path.stem)
-    for row in rows or ():
-        if row not in table.rows:
-            raise UnknownNameError(f"{path.stem}: row", row, table.rows)
-    shared = {key: contents[key] for key in ("data", "task", "clock", "encoder", "network", "record") if key in contents}
-    stages = {row: contents["rows"][row] | contents["training"] for row in rows or table.rows}
-    return {row: ModelFile.of(row, shared | {"title": f"{row}: {table.title}", "stages": [s]}) for row, s in stages.items()}
-
-
-def compare(
-    models: Mapping[str, ModelFile],
+def run_all(
+    plan: Plan,
     out: str | os.PathLike[str],
     *,
     seeds: Sequence[int] = (1,),
     backend: str = "auto",
     data_dir: str | os.PathLike[str] | None = None,
+    data: DataSet | None = None,
     overwrite: bool = False,
     watch: Watch = lambda job: (),
 ) -> Iterator[Result]:
@@ -70,16 +48,16 @@ def compare(
     which has to be new or empty (or ``overwrite``).  Rows of one seed start from the same initial weights and see the data in the
     same order.  A row that diverges ends alone.
 
-    watch : returns the observers of a job that is about to start
+    data : the data set, where it is loaded already; watch : returns the observers of a job that is about to start
     """
     folder = Path(out)
     check_free(folder, overwrite)
-    table = next(iter(models.values())).table
+    table = next(iter(plan.models.values())).table
     data_dir = data_dir or by_environment(table)
-    data = load_data(table.data, data_dir)
+    data = data or load_data(table.data, data_dir)
     options: dict[str, Any] = {"seed": seeds[0], "backend": backend, "data_dir": data_dir, "data": data}
-    checked = {row: prepare(model, **options).network.backend.name for row, model in models.items()}
-    started = Started(dict(models), list(seeds), checked, utf8(data.folder), data.digest())
+    checked = {row: prepare(model, **options).network.backend.name for row, model in plan.models.items()}
+    started = Started(plan, list(seeds), checked, utf8(data.folder), data.digest())
 
     def made(row: str, seed: int, path: Path) -> Job:
         return _prepared(started, row, seed, data, data_dir)
@@ -99,15 +77,17 @@ def reopen(
     first: int | None = None,
     count: int | None = None,
     backend: str = "auto",
+    imports: Imports = NO_IMPORTS,
 ) -> Started:
     """Return what the comparison in the folder ``out`` was started with, to ``resume`` it.
 
     rows, settings, backend, the first seed, and the count of seeds have to agree with that.
+    imports : the modules that ``module:Class`` in it may be of
 
     Raises RunFileError where one of them does not, where there is no comparison, or another process is going on with it.
     """
-    started = begun(Path(out))
-    contents = started.contents()
+    started = begun(Path(out), imports)
+    contents = started.plan.contents
     conflicts = [f"--set {setting}" for setting in settings if reading.override(contents, [setting]) != contents]
     conflicts += [f"--schemes {','.join(rows)}"] if rows is not None and set(rows) != set(started.models) else []
     conflicts += [f"--seed {first}"] if first not in (None, started.seeds[0]) else []
@@ -126,23 +106,35 @@ def resume(
     out: str | os.PathLike[str],
     *,
     data_dir: str | os.PathLike[str] | None = None,
+    data: DataSet | None = None,
     watch: Watch = lambda job: (),
+    imports: Imports = NO_IMPORTS,
 ) -> Iterator[Result]:
     """Go on with a comparison: what is complete stays as it is, what was stopped goes on from its checkpoint, what is missing runs.
 
-    The results, yielded as by ``compare``, are those of a comparison that was never interrupted.
+    The results, yielded as by ``run_all``, are those of a comparison that was never interrupted.
 
-    data_dir : where the same data lie, if they have moved
+    data_dir : where the same data lie, if they have moved; data : the data set, where it is loaded already
+    imports : the modules that ``module:Class`` in the folder's files may be of
 
     Raises RunFileError where the data have changed, a run file is not of this comparison, or another process goes on with it.
     """
     folder = Path(out)
-    place, data = found_again(next(iter(started.models.values())).table, data_dir, started.data_dir, started.data_digest)
+    table = next(iter(started.models.values())).table
+    arrays = f"folder {out}: its data set {quoted(table.data.name)} was arrays given in Python"
+    there = data is not None or not table.data.arrays
+    require(there, f"{arrays}; go on there, with neurosim.compare(..., resume=True)", RunFileError)
+    place: Place = data_dir
+    if data is None:
+        place, data = found_again(table, data_dir, started.data_dir, started.data_digest)
+    loaded = data
     same = data.digest() == started.data_digest
     require(same, f"folder {out}: its data set {data.name!r} has changed since; give the same files", RunFileError)
 
     def made(row: str, seed: int, path: Path) -> Job:
-        return _reopened(started, row, seed, data, place, path) if path.exists() else _prepared(started, row, seed, data, place)
+        if path.exists():
+            return _reopened(started, row, seed, loaded, place, path, imports)
+        return _prepared(started, row, seed, loaded, place)
 
     def train(job: Job, path: Path) -> None:
         if not path.exists():
@@ -154,16 +146,13 @@ def resume(
         yield from _results(started, folder, lock, made, train)
 
 
-Place = str | os.PathLike[str] | None
-
-
 def _prepared(started: Started, row: str, seed: int, data: DataSet, place: Place) -> Job:
     return prepare(started.models[row], seed=seed, backend=started.backends[row], data_dir=place, data=data)
 
 
-def _reopened(started: Started, row: str, seed: int, data: DataSet, place: Place, path: Path) -> Job:
+def _reopened(started: Started, row: str, seed: int, data: DataSet, place: Place, path: Path, imports: Imports) -> Job:
     """Return the job of a run file that is there; raise RunFileError where it is of something else."""
-    job = reopen_run(path, data_dir=place, data=data)
+    job = reopen_run(path, data_dir=place, data=data, imports=imports)
     same = job.model.contents == started.models[row].contents and (job.model.name, job.seed) == (row, seed)
     require(same, f"run file {path}: of another model than the comparison's row, or of another seed; move it away", RunFileError)
     return job

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import tomli_w
 
+from neurosim.catalogue import NO_IMPORTS, Imports
 from neurosim.errors import RunFileError, quoted, require
+from neurosim.experiments.comparison_plan import Plan
 from neurosim.modelfile import reading
 from neurosim.modelfile.model_file import ModelFile, validated
-from neurosim.modelfile.schema import StartedTable, Training
+from neurosim.modelfile.schema import StartedTable
 from neurosim.runfile import being_written
 from neurosim.runfile.disk import replacing
 from neurosim.runfile.writer_lock import WriterLock
@@ -24,11 +26,11 @@ NAME = "comparison.toml"
 class Started:
     """What a comparison was started with.
 
-    models : by row, every override filled in; backends : by row, the one that ``auto`` chose
+    plan : what it runs; backends : by row, the one that ``auto`` chose
     data_dir : where the data came from, "" for the default; data_digest : what they were
     """
 
-    models: dict[str, ModelFile]
+    plan: Plan
     seeds: list[int]
     backends: dict[str, str]
     data_dir: str
@@ -39,18 +41,15 @@ class Started:
         """Row and seed of every run, in order."""
         return [(row, seed) for seed in self.seeds for row in self.models]
 
-    def contents(self) -> reading.Contents:
-        """Return the comparison file that the models are the rows of."""
-        first = next(iter(self.models.values())).contents
-        stages = {row: model.contents["stages"][0] for row, model in self.models.items()}
-        rows = {row: {key: stage[key] for key in stage if key not in Training.model_fields} for row, stage in stages.items()}
-        training = {key: value for key, value in first["stages"][0].items() if key in Training.model_fields}
-        return first | {"title": first["title"].partition(": ")[2], "training": training, "rows": rows}
+    @property
+    def models(self) -> dict[str, ModelFile]:
+        """The model file of each row."""
+        return self.plan.models
 
     def text(self) -> str:
         """Return what ``comparison.toml`` holds."""
-        models = {row: model.contents for row, model in self.models.items()}
-        return tomli_w.dumps(vars(self) | {"models": models})
+        facts = {key: value for key, value in vars(self).items() if key != "plan"}
+        return tomli_w.dumps(facts | {"comparison": self.plan.contents})
 
 
 def path_of(folder: Path, row: str, seed: int) -> Path:
@@ -96,7 +95,7 @@ def alone(folder: Path, started: Started | None = None, overwrite: bool = False)
         yield lock
 
 
-def begun(folder: Path) -> Started:
+def begun(folder: Path, imports: Imports = NO_IMPORTS) -> Started:
     """Return what the comparison in ``folder`` was started with; raise RunFileError where there is none, or it is going on."""
     path = folder / NAME
     require(folder.is_dir(), f"folder {folder}: no such folder; check --out, or leave --resume out", RunFileError)
@@ -106,10 +105,10 @@ def begun(folder: Path) -> Started:
     except (OSError, UnicodeDecodeError) as cause:
         raise RunFileError(f"{path}: cannot be read ({quoted(str(cause))}); restore it from a copy, or compare again") from cause
     table = validated(StartedTable, contents, str(path))
-    models = {row: ModelFile.of(row, model) for row, model in table.models.items()}
-    whole = set(models) == set(table.backends)
-    require(whole, f"{path}: backends of {quoted(sorted(table.backends))}: expected one for each model; restore it", RunFileError)
-    started = Started(models, table.seeds, table.backends, table.data_dir, table.data_digest)
+    plan = Plan.of(table.comparison, str(path), imports)
+    whole = set(plan.models) == set(table.backends)
+    require(whole, f"{path}: backends of {quoted(sorted(table.backends))}: expected one for each row; restore it", RunFileError)
+    started = Started(plan, table.seeds, table.backends, table.data_dir, table.data_digest)
     for file in (*(path_of(folder, row, seed) for row, seed in started.jobs), path):
         going = being_written(file)
         require(not going, f"folder {folder}: another process is writing {file.name}; wait until that has ended", RunFileError)

@@ -6,13 +6,17 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neurosim.experiments.comparison_plan import BASELINE
 from neurosim.feedback import Claims
 from neurosim.runfile.disk import replacing
 
-BASELINE = "backprop"
+if TYPE_CHECKING:
+    import pandas
+
 COLUMNS = (
     "scheme", "seed", "test_accuracy", "train_loss", "epochs_to_95", "step_ms", "step_relative_to_backprop", "angle_to_backprop",
     "weight_transport", "update_locking", "backward_locking", "feedback_learns_from",
@@ -95,12 +99,29 @@ def _shown(value: float | None, form: str) -> str:
     return "" if value is None else format(value, form)
 
 
+def as_rows(results: Sequence[Result]) -> list[list[Any]]:
+    """Return one row of COLUMNS for each scheme and seed; None where a number is not there, as after divergence."""
+    rows = []
+    for result, relative in zip(results, relative_steps(results), strict=True):
+        numbers = (result.test_accuracy, result.train_loss, result.epochs_to_95, result.step_ms, relative, result.angle)
+        known = [None if number is None or np.isnan(number) or result.failure else round(number, 6) for number in numbers]
+        rows.append([result.scheme, result.seed, *known, *(result.claims.words(name) for name in CLAIMED)])
+    return rows
+
+
+def as_frame(results: Sequence[Result]) -> pandas.DataFrame:
+    """Return the table as a data frame, a number that is not there as NaN."""
+    import pandas as pd
+
+    frame = pd.DataFrame(as_rows(results), columns=list(COLUMNS))
+    numbers = list(COLUMNS[2:8])
+    frame[numbers] = frame[numbers].astype(float)
+    return frame
+
+
 def write_table(results: Sequence[Result], path: Path) -> None:
-    """Write one line for each scheme and seed; a number that is not there, as after divergence, is left blank."""
+    """Write one line for each scheme and seed; a number that is not there is left blank."""
     with replacing(path) as fresh, fresh.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(COLUMNS)
-        for result, relative in zip(results, relative_steps(results), strict=True):
-            numbers = (result.test_accuracy, result.train_loss, result.epochs_to_95, result.step_ms, relative, result.angle)
-            shown = ["" if number is None or np.isnan(number) or result.failure else round(number, 6) for number in numbers]
-            table.writerow([result.scheme, result.seed, *shown, *(result.claims.words(name) for name in CLAIMED)])
+        table.writerows(as_rows(results))

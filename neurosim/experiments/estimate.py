@@ -15,15 +15,15 @@ import numpy as np
 import psutil
 
 from neurosim.backends import Backend, DraftBackend, NumpyBackend, limits, select
-from neurosim.datasets import Entry
+from neurosim.datasets import DataSet, Entry
 from neurosim.errors import InputError, NotCapturableError, quoted, require
-from neurosim.modelfile.building import build_network, describe_data
-from neurosim.modelfile.schema import ModelTable, Record
+from neurosim.modelfile.building import build_network, describe_data, load_data
+from neurosim.modelfile.schema import Data, ModelTable, Record
 from neurosim.network import Network
 from neurosim.recording.recorder import BUFFER
 from neurosim.recording.variables import recordable
 from neurosim.runfile import chosen
-from neurosim.tasks import Sizes, Task, one_hot
+from neurosim.tasks import Classification, Sizes, Task, one_hot
 from neurosim.training import EVALUATION_BATCH, Trainer
 
 MEBIBYTE = 2**20
@@ -65,13 +65,25 @@ class Memory:
         return f"at most about {self.total / MEBIBYTE:,.0f} MiB ({parts})"
 
 
-def drafted(table: ModelTable, backend: Backend | None = None) -> tuple[Network, list[Trainer]]:
+def about(table: Data, data: DataSet | None = None, data_dir: str | os.PathLike[str] | None = None) -> Entry:
+    """Return the sizes of a model's data set: as they are known before it is loaded, or of ``data`` that are made."""
+    if not table.is_made:
+        return describe_data(table, data_dir)
+    data = data or load_data(table)
+    train = len(data.train) + len(data.validation)
+    sizes: dict[str, Any] = {"shape": data.shape, "classes": data.classes, "target_shape": data.target_shape}
+    return Entry(data.name, "", train=train, test=len(data.test), source="", licence="", citation="", normalisation="", **sizes)
+
+
+def drafted(table: ModelTable, backend: Backend | None = None, entry: Entry | None = None) -> tuple[Network, list[Trainer]]:
     """Return a model's network and its stages' trainers without data; by default with weights that are never drawn.
+
+    entry : the sizes of the data set, where they are known already
 
     Raises InputError where not even the addresses for them are to be had.
     """
     with _addresses(table):
-        return _drafted(table, backend or DraftBackend())
+        return _drafted(table, backend or DraftBackend(), entry or about(table.data))
 
 
 @contextmanager
@@ -85,16 +97,21 @@ def _addresses(table: ModelTable) -> Iterator[None]:
         raise InputError(f"model {quoted(table.title)}: {cause} within {limit}: {expected}") from cause
 
 
-def task_of(table: ModelTable) -> Task:
-    """Return the task of a model file, by what is known of its data set before it is loaded."""
-    entry = describe_data(table.data)
+def task_of(table: ModelTable, entry: Entry) -> Task:
+    """Return the task of a model file, by the sizes of its data set."""
     return table.task.on(Sizes(entry.shape, entry.classes, entry.target_shape))
 
 
-def _drafted(table: ModelTable, backend: Backend) -> tuple[Network, list[Trainer]]:
-    entry = describe_data(table.data)
-    task = task_of(table)
-    network = build_network(table.network, table.shown(entry.shape), task.size, seed=table.seed, backend=backend)
+def readout_of(task: Task) -> str:
+    """Return the transfer of an output that does a task; of one that teaches nothing, that of classes."""
+    return getattr(task, "readout", Classification.readout)
+
+
+def _drafted(table: ModelTable, backend: Backend, entry: Entry) -> tuple[Network, list[Trainer]]:
+    task = task_of(table, entry)
+    network = build_network(
+        table.network, table.shown(entry.shape), task.size, seed=table.seed, backend=backend, readout=readout_of(task)
+    )
     trainers = []
     for stage in table.stages:
         options: dict[str, Any] = {"feedback_optimiser": stage.feedback_optimiser, "epochs": stage.epochs, "batch": stage.batch}
@@ -106,20 +123,22 @@ def _drafted(table: ModelTable, backend: Backend) -> tuple[Network, list[Trainer
     return network, trainers
 
 
-def memory(table: ModelTable, data_dir: str | os.PathLike[str] | None = None) -> Memory:
+def memory(table: ModelTable, data_dir: str | os.PathLike[str] | None = None, entry: Entry | None = None) -> Memory:
     """Return what a run of the model holds at its peak on the CPU; nothing of it is taken to find out.
 
+    entry : the sizes of the data set, where they are known already
     data_dir : where the data would be read from; what is not read from a folder comes with, or through, scikit-learn
     """
-    if describe_data(table.data).openml is None or not (data_dir or os.environ.get("NEUROSIM_DATA")):
+    entry = entry or about(table.data)
+    if entry.openml is None or not (data_dir or os.environ.get("NEUROSIM_DATA")):
         import sklearn.datasets  # noqa: F401 some 90 MiB, which the run will hold
     available()  # CuPy, where it is installed, is another 150
     with _addresses(table):
-        return _memory(table)
+        return _memory(table, entry)
 
 
-def _memory(table: ModelTable) -> Memory:
-    network, trainers = drafted(table)
+def _memory(table: ModelTable, entry: Entry) -> Memory:
+    network, trainers = drafted(table, entry=entry)
     buffers = 0
     for trainer in trainers:
         for phase in trainer.pathway.phases:
@@ -135,10 +154,10 @@ def _memory(table: ModelTable) -> Memory:
         weights=learned,
         optimiser=kept,
         buffers=buffers,
-        data=_data(table, network),
+        data=_data(entry, network, task_of(table, entry).size),
         evaluation=3 * _activity(table, network, max(EVALUATION_BATCH, samples(table.record))),
         checkpoint=learned + kept,
-        recording=_recording(table, network, trainers),
+        recording=_recording(table, network, trainers, entry),
         process=psutil.Process().memory_info().rss,
     )
 
@@ -147,7 +166,7 @@ def _bytes(arrays: Iterable[Any]) -> int:
     return sum(array.nbytes for array in arrays)
 
 
-def _recording(table: ModelTable, network: Network, trainers: list[Trainer]) -> int:
+def _recording(table: ModelTable, network: Network, trainers: list[Trainer], entry: Entry) -> int:
     """Return the bytes of recordings at one moment, and of those that may wait, which are no more than an epoch's."""
     requests = table.record.requests()
     if not requests:
@@ -157,7 +176,7 @@ def _recording(table: ModelTable, network: Network, trainers: list[Trainer]) -> 
     for name, request in chosen(requests, known).items():
         shape, *_ = known[name].layout(request, samples(table.record))
         size = math.prod(shape) * known[name].dtype.itemsize
-        steps = max(batches(describe_data(table.data), table, trainer.batch) * len(trainer.pathway.phases) for trainer in trainers)
+        steps = max(batches(entry, table, trainer.batch) * len(trainer.pathway.phases) for trainer in trainers)
         moment += size
         epoch += size * (max(1, steps // request.interval.every) if request.interval.unit == "steps" else 1)
     return moment + min(epoch, max(BUFFER, moment))
@@ -178,23 +197,27 @@ def _activity(table: ModelTable, network: Network, batch: int) -> int:
     return batch * (table.clock.ticks * neurons + begun) * network.dtype.itemsize
 
 
-def _data(table: ModelTable, network: Network) -> int:
+def _data(entry: Entry, network: Network, targets: int) -> int:
     """Return the bytes of all samples while they are loaded, and of targets; a float64 network keeps another copy of both."""
-    entry = describe_data(table.data)
     pixels = (entry.train + entry.test) * math.prod(entry.shape)
     copy = entry.train * math.prod(entry.shape) * 8 if network.dtype == np.float64 else 0
-    return entry.bytes_a_value * pixels + copy + entry.train * task_of(table).size * (4 + network.dtype.itemsize)
+    return entry.bytes_a_value * pixels + copy + entry.train * targets * (4 + network.dtype.itemsize)
 
 
 def check_fits(
-    table: ModelTable, name: str, data_dir: str | os.PathLike[str] | None = None, backend: Backend | None = None
+    table: ModelTable,
+    name: str,
+    data_dir: str | os.PathLike[str] | None = None,
+    backend: Backend | None = None,
+    entry: Entry | None = None,
 ) -> None:
     """Raise InputError, with the numbers, where the model would not fit into the memory that is free, here or on ``backend``."""
-    network, _ = drafted(table)
+    entry = entry or about(table.data)
+    network, _ = drafted(table, entry=entry)
     weights = _bytes(network.parameters().values())
     asked = {each.name: each for each in (NumpyBackend(), backend) if each is not None}.values()
     if any(weights >= WORTH_ASKING * each.free_bytes() for each in asked):
-        needed = memory(table, data_dir)
+        needed = memory(table, data_dir, entry)
         for each in asked:
             refuse_unless_free(needed, name, each)
 
@@ -254,11 +277,11 @@ def _median(run: Any, budget: float) -> float:
     return statistics.median(times[2:])
 
 
-def timings(table: ModelTable, budget: float = 2.0) -> dict[str, list[float]]:
+def timings(table: ModelTable, budget: float = 2.0, entry: Entry | None = None) -> dict[str, list[float]]:
     """Return for every backend that could hold the model the seconds of a batch in each stage, from ``budget`` seconds of each."""
-    found = {}
-    for backend in roomy(table):
-        _, trainers = drafted(table, backend)
+    found, entry = {}, entry or about(table.data)
+    for backend in roomy(table, entry):
+        _, trainers = drafted(table, backend, entry)
         found[backend.name] = [seconds_a_step(trainer, budget / len(trainers)) for trainer in trainers]
     return found
 
@@ -269,24 +292,25 @@ def available() -> list[Backend]:
     return [best] if best.name == "numpy" else [NumpyBackend(), best]
 
 
-def roomy(table: ModelTable) -> list[Backend]:
+def roomy(table: ModelTable, entry: Entry | None = None) -> list[Backend]:
     """Return the CPU, which was asked before, and the GPU where the model fits there."""
     cpu, *others = available()
-    return [cpu, *(backend for backend in others if memory(table).on(backend) <= backend.free_bytes())]
+    return [cpu, *(backend for backend in others if memory(table, entry=entry).on(backend) <= backend.free_bytes())]
 
 
-def whole_run(table: ModelTable, found: Mapping[str, list[float]]) -> dict[str, float]:
+def whole_run(table: ModelTable, found: Mapping[str, list[float]], entry: Entry | None = None) -> dict[str, float]:
     """Return the seconds of all epochs of all stages on each backend, from the seconds of a batch as ``timings`` finds them."""
-    entry = describe_data(table.data)
+    entry = entry or about(table.data)
     counts = [stage.epochs * batches(entry, table, stage.batch) for stage in table.stages]
     return {name: sum(n * each for n, each in zip(counts, seconds, strict=True)) for name, seconds in found.items()}
 
 
-def fastest(table: ModelTable) -> str:
+def fastest(table: ModelTable, entry: Entry | None = None) -> str:
     """Return the backend on which the model takes least; without a GPU that is known without trying."""
     if len(available()) == 1:
         return "numpy"
-    found = whole_run(table, timings(table))
+    entry = entry or about(table.data)
+    found = whole_run(table, timings(table, entry=entry), entry)
     return min(found, key=lambda name: found[name])
 
 

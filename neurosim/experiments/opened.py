@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
+from typing import Self
 
 import numpy as np
 
 from neurosim.backends import Backend, DraftBackend, NumpyBackend
-from neurosim.datasets.registry import find
-from neurosim.datasets.user_files import is_path
+from neurosim.catalogue import NO_IMPORTS, Imports, Named
+from neurosim.datasets.registry import REGISTRY, find
 from neurosim.errors import InputError, RunFileError, quoted, require
+from neurosim.experiments.estimate import readout_of
 from neurosim.modelfile.building import build_network
 from neurosim.modelfile.model_file import ModelFile, validated
 from neurosim.modelfile.reading import Contents, parsed
 from neurosim.modelfile.schema import Data, NetworkTable, Trained
 from neurosim.network import Network
 from neurosim.runfile import Run
-from neurosim.tasks import Sizes
+from neurosim.tasks import Classification, Sizes
 
 DIGITS = 9  # of a number of neurons
 
@@ -24,13 +26,22 @@ DIGITS = 9  # of a number of neurons
 class OpenRun(Run):
     """A run file, and the model that it holds."""
 
+    def __init__(self, path: str | os.PathLike[str], imports: Imports = NO_IMPORTS) -> None:
+        super().__init__(path)
+        self._imports = imports
+
+    def refresh(self) -> Self:
+        """Return the run as the file says it now."""
+        self.close()
+        return type(self)(self.path, self._imports)
+
     def model_file(self) -> ModelFile:
         """Return the model as run.
 
-        Raises RunFileError where the file holds none (a trainer made in Python, by an earlier version), InputError where it names
-        classes from outside the package.
+        Raises RunFileError where the file holds none (a trainer made in Python, by an earlier version), InputError where it needs
+        classes of a module that was not named.
         """
-        return ModelFile.of(str(self.attributes["model_name"]), self._contents())
+        return ModelFile.of(str(self.attributes["model_name"]), self._contents(), self._imports)
 
     def _contents(self) -> Contents:
         require(bool(self.model), f"run file {self.path}: of a trainer made in Python; it holds no model", RunFileError)
@@ -39,21 +50,20 @@ class OpenRun(Run):
     def network(self, epoch: int | None = None) -> Network:
         """Return the network with the weights it had after ``epoch`` epochs of the whole run (None: the last there are).
 
-        Raises RunFileError where there is no such checkpoint, or it does not fit the model.
+        Raises RunFileError where there is no such checkpoint, or it does not fit the model; InputError where it needs classes of a
+        module that was not named.
         """
         contents, state = self._contents(), self.checkpoint(epoch)
         source = f"run file {self.path}"
-        data = validated(Data, contents.get("data", {}), f"{source}: data")
-        table = validated(NetworkTable, contents.get("network", {}), f"{source}: network")
+        table = validated(NetworkTable, contents.get("network", {}), f"{source}: network", self._imports)
         shape: tuple[int, ...] = ()
-        targets = 0
+        targets, readout = 0, Classification.readout
         if table.hidden is not None or any(population.shape is None for population in table.populations or ()):
-            trained = validated(Trained, {key: contents[key] for key in Trained.model_fields if key in contents}, source)
-            shape, targets = self._sizes(data, trained)
+            shape, targets, readout = self._sizes(contents)
         seed = int(self.attributes["seed"])  # a trainer made in Python states every shape, whatever its data, task and encoder
 
         def built(backend: Backend) -> tuple[Network, dict[str, np.ndarray]]:
-            network = build_network(table, shape, targets, seed=seed, backend=backend)
+            network = build_network(table, shape, targets, seed=seed, backend=backend, readout=readout)
             arrays = network.parameters() | network.memory()
             return network, {name: _fitting(name, array, state) for name, array in arrays.items()}
 
@@ -66,17 +76,30 @@ class OpenRun(Run):
             raise RunFileError(f"run file {self.path}: {cause}") from cause
         return network
 
-    def _sizes(self, data: Data, trained: Trained) -> tuple[tuple[int, ...], int]:
-        """Return the shape of an input and the size of a target; a user's path in a stranger's file is never looked at."""
-        if not is_path(data.name):
-            entry = find(data.name)
-            return trained.shown(entry.shape), trained.task.on(Sizes(entry.shape, entry.classes, entry.target_shape)).size
+    def _sizes(self, contents: Contents) -> tuple[tuple[int, ...], int, str]:
+        """Return the shape of an input, the size of a target, and the transfer of an output that states none.
+
+        A user's path in a stranger's file is never looked at.
+        """
+        source, given = f"run file {self.path}", contents.get("data")
+        chosen = {key: contents[key] for key in Trained.model_fields if key in contents}
+        trained = validated(Trained, chosen, source, self._imports)
+        if isinstance(given, dict) and (str(given.get("name")) not in REGISTRY or given.get("arrays")):
+            return self._noted_sizes(trained)
+        data = validated(Data, contents.get("data", {}), f"{source}: data")
+        entry = find(data.name)
+        made = trained.task.on(Sizes(entry.shape, entry.classes, entry.target_shape))
+        return trained.shown(entry.shape), made.size, readout_of(made)
+
+    def _noted_sizes(self, trained: Trained) -> tuple[tuple[int, ...], int, str]:
+        """Return what the file notes of data that are no published ones."""
         noted = [str(self.attributes.get(key, "")).split() for key in ("data_shape", "data_classes", "data_target_shape")]
         known = all(number.isdecimal() and len(number) <= DIGITS for numbers in noted for number in numbers)
         found = f"run file {self.path}: shape, classes and shape of targets of its data: {quoted(noted)}"
         require(known and len(noted[1]) == 1, f"{found}: expected whole numbers; it is damaged", RunFileError)
         shape, (classes,), target_shape = (tuple(map(int, numbers)) for numbers in noted)
-        return trained.shown(shape), trained.task.on(Sizes(shape, classes, target_shape)).size
+        made = trained.task.on(Sizes(shape, classes, target_shape))
+        return trained.shown(shape), made.size, readout_of(made)
 
 
 def _fitting(name: str, array: np.ndarray, state: dict[str, np.ndarray]) -> np.ndarray:
@@ -89,9 +112,11 @@ def _fitting(name: str, array: np.ndarray, state: dict[str, np.ndarray]) -> np.n
     return found
 
 
-def open_run(path: str | os.PathLike[str]) -> OpenRun:
+def open_run(path: str | os.PathLike[str], *, imports: Named = ()) -> OpenRun:
     """Return the run file at ``path``, opened for reading; see ``recording.Run``, and close it or use it in a ``with`` statement.
+
+    imports : names or paths of modules, or modules, of which its network may have classes; their code runs
 
     Raises RunFileError where it is missing, no run file, damaged, or of a newer schema.
     """
-    return OpenRun(path)
+    return OpenRun(path, Imports(imports))

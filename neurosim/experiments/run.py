@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from neurosim.backends import select
+from neurosim.catalogue import NO_IMPORTS, Imports
 from neurosim.datasets import DataSet
-from neurosim.datasets.registry import find
-from neurosim.datasets.user_files import find_user_file, is_path
+from neurosim.datasets.registry import REGISTRY, find
 from neurosim.errors import DataError, InputError, RunFileError, quoted, require, utf8
-from neurosim.experiments.estimate import check_fits, fastest
+from neurosim.experiments.estimate import about, check_fits, fastest, readout_of
+from neurosim.feedback import FeedbackPathway, pathways
 from neurosim.modelfile.building import build_network, build_trainer, load_data
 from neurosim.modelfile.model_file import ModelFile
 from neurosim.modelfile.reading import Contents, locate, override, parsed
@@ -62,12 +64,18 @@ class Job:
             "data_digest": self.data.digest(),
             "data_scale": self.data.scale,
             "data_content": self.data.content,
+            "score": utf8(self.trainers[0].task.score),
+            **claims_of(self.trainers[0].pathway),
             "data_shape": " ".join(map(str, self.data.shape)),
             "data_classes": self.data.classes,
             "data_target_shape": " ".join(map(str, self.data.target_shape)),
-            "score": utf8(self.trainers[0].task.score),
             **provenance(),
         }
+
+
+def claims_of(pathway: FeedbackPathway) -> dict[str, str]:
+    """Return what a user's scheme claims to need; of a shipped one the package says it."""
+    return {} if type(pathway) in pathways().values() else {"claims": json.dumps(vars(pathway.claims))}
 
 
 def prepare(
@@ -87,16 +95,20 @@ def prepare(
     Raises InputError (or one of its kinds) where anything in it does not fit, the memory that is free included.
     """
     table = model.table
-    _check_stated(model)
+    _check_stated(model, data)
     seed = table.seed if seed is None else seed
     data_dir = data_dir or by_environment(table)
     chosen = None if backend == "auto" else select(backend)
-    located = _located(table, data_dir)
-    check_fits(located, model.name, data_dir, chosen)
-    device = chosen or select(fastest(located))
+    if data is None and table.data.is_made:
+        data = load_data(table.data, data_dir)
+    entry = about(table.data, data, data_dir)
+    check_fits(table, model.name, data_dir, chosen, entry)
+    device = chosen or select(fastest(table, entry))
     data = data or load_data(table.data, data_dir)
     task = table.task.on(Sizes.of(data))
-    network = build_network(table.network, table.shown(tuple(data.shape)), task.size, seed=seed, backend=device)
+    network = build_network(
+        table.network, table.shown(tuple(data.shape)), task.size, seed=seed, backend=device, readout=readout_of(task)
+    )
     trainers = [build_trainer(k, stage, network, task, data, table, seed) for k, stage in enumerate(table.stages)]
     plan = RecordingPlan(trainers, data, table.record)
     return Job(model, seed, data.folder, data, network, trainers, plan)
@@ -104,23 +116,15 @@ def prepare(
 
 def by_environment(table: ModelTable) -> str | None:
     """Return the folder of data files that the environment names, for a data set that has any; the run file notes it."""
-    published = not is_path(table.data.name) and find(table.data.name).openml is not None
-    return os.environ.get("NEUROSIM_DATA") if published else None
+    published = table.data.name in REGISTRY and not table.data.arrays
+    return os.environ.get("NEUROSIM_DATA") if published and find(table.data.name).openml is not None else None
 
 
-def _located(table: ModelTable, data_dir: str | os.PathLike[str] | None) -> ModelTable:
-    """Return ``table`` with the path of a user's own data set as it is found, for what does not know ``data_dir``."""
-    if not is_path(table.data.name):
-        return table
-    path = str(find_user_file(table.data.name, data_dir).path)
-    return table.model_copy(update={"data": table.data.model_copy(update={"name": path})})
-
-
-def _check_stated(model: ModelFile) -> None:
-    """Raise InputError where a run that began in Python can only go on there."""
+def _check_stated(model: ModelFile, data: DataSet | None = None) -> None:
+    """Raise InputError where a run that began in Python can only go on there, unless the arrays are given as ``data``."""
     where = "go on there, with neurosim.Recorder.resume"
     arrays = f"data set {quoted(model.table.data.name)}: arrays given in Python; {where}"
-    require(not model.table.data.arrays, arrays)
+    require(data is not None or not model.table.data.arrays, arrays)
     for part in model.table.unstated[:1]:
         raise InputError(f"{model.name}: made in Python, and no model file can hold its {quoted(part)}; {where}")
 
@@ -152,11 +156,12 @@ def reopen(
     backend: str = "auto",
     data_dir: str | os.PathLike[str] | None = None,
     data: DataSet | None = None,
+    imports: Imports = NO_IMPORTS,
 ) -> Job:
     """Return the job of a run file, to ``resume`` it.
 
     model, settings, seed, backend : have to agree with the file; data_dir : where the same data lie, if they have moved
-    data : the data set, where it is loaded already
+    data : the data set, where it is loaded already; imports : the modules that ``module:Class`` in the file may be of
 
     Raises RunFileError where an argument contradicts the file, or the data are not those the run began with.  Says so, in the log,
     where the run began with other BLAS threads, another BLAS or another device: what comes out then differs in the last digits.
@@ -170,8 +175,8 @@ def reopen(
     same = model is None or utf8(locate(model).stem) == name
     held = f"run file {path}: holds a run of {quoted(name)}, not of {quoted(model)}"
     require(same, f"{held}; leave the model out to resume", RunFileError)
-    agreed = ModelFile.of(name, _agreed(known, settings, seed, backend))
-    _check_stated(agreed)
+    agreed = ModelFile.of(name, _agreed(known, settings, seed, backend), imports)
+    _check_stated(agreed, data)
     noted, expected = str(known.attributes["data_dir"]), str(known.attributes["data_digest"])
     place, data = (data_dir, data) if data is not None else found_again(agreed.table, data_dir, noted, expected)
     same = data.digest() == expected

@@ -28,7 +28,7 @@ SOURCES = ("activity", "labels", "input", "responses", *TRANSPORT[1:])
 class Claims:
     """What a hidden population's update may depend on, within one step, the activity of the network held as it was.
 
-    Declared as data by every scheme, in every variant, and measured by ``tests/conformance/test_claims.py``.
+    Declared as data by every scheme, in every variant, and measured by ``neurosim.check``.
 
     weight_transport : which forward weights downstream of a hidden population reach its teaching signal: ``none``, only those of
         the ``output`` projection, only the next projection's (``one_hop``), or all of them (``full``)
@@ -78,7 +78,7 @@ class Phase:
 class FeedbackPathway(Stated, abc.ABC):
     """A credit-assignment scheme.
 
-    name : the scheme's name on the command line and in model files
+    name : the scheme's name on the command line and in model files; by default the class's
     title, citation : for people
     claims : see Claims; an attribute or, where the variant decides, a property
     phases : the passes that make one epoch
@@ -90,13 +90,18 @@ class FeedbackPathway(Stated, abc.ABC):
     """
 
     name: ClassVar[str]
-    title: ClassVar[str]
-    citation: ClassVar[str]
+    title: ClassVar[str] = ""
+    citation: ClassVar[str] = ""
     phases: tuple[Phase, ...] = (Phase("learn"),)
     training_sweep: bool = True
     answers: ClassVar[str] = "tick"
     needs_error: bool = True
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if not hasattr(cls, "name"):
+            cls.name = cls.__name__
 
     @property
     @abc.abstractmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any
 
 from neurosim import datasets
@@ -10,12 +11,16 @@ from neurosim.backends import Backend
 from neurosim.errors import quoted, require
 from neurosim.modelfile.schema import Data, Layer, ModelTable, NetworkTable, Output, PopulationTable, ProjectionTable, Stage
 from neurosim.network import Network, Population, Projection
-from neurosim.tasks import Task
+from neurosim.neurons import transfer
+from neurosim.tasks import Classification, Task
 from neurosim.training import Trainer
 
 
 def load_data(table: Data, data_dir: str | os.PathLike[str] | None = None) -> datasets.DataSet:
-    """Return the data set of a model file."""
+    """Return the data set of a model file; one that a user's function makes gets a validation split where it has none."""
+    made = table.made()
+    if made is not None:
+        return _limited(made, table)
     normalise = tuple(table.normalise) if isinstance(table.normalise, list) else table.normalise
     options: dict[str, Any] = {"test": table.test, "targets": table.targets, "limit": table.limit}
     return datasets.load(table.name, data_dir=data_dir, validation=table.validation, normalise=normalise, **options)
@@ -26,9 +31,31 @@ def describe_data(table: Data, data_dir: str | os.PathLike[str] | None = None) -
     return datasets.describe(table.name, data_dir=data_dir, test=table.test, targets=table.targets)
 
 
-def build_network(table: NetworkTable, shape: tuple[int, ...], targets: int, *, seed: int, backend: Backend) -> Network:
-    """Return the network of a model file, fitted to inputs of ``shape`` and to a task's number of ``targets``."""
-    populations, projections = written_out(table)
+def _limited(data: datasets.DataSet, table: Data) -> datasets.DataSet:
+    """Return a user's data set with the last of its training images held out, and no more of them than [data] says."""
+    label = f"data set {quoted(table.name)}: normalise {quoted(table.normalise)}"
+    require(table.normalise is None, f"{label}: expected none, since its function returns the values to use; leave it out")
+    x, y, held_out = data.train.x, data.train.y, data.validation
+    if table.validation and not len(held_out):
+        kept = len(y) - round(table.validation * len(y))
+        x, y, held_out = x[:kept], y[:kept], datasets.Split(x[kept:], y[kept:])
+    return replace(data, train=datasets.Split(x[: table.limit], y[: table.limit]), validation=held_out)
+
+
+def build_network(
+    table: NetworkTable,
+    shape: tuple[int, ...],
+    targets: int | tuple[int, ...],
+    *,
+    seed: int,
+    backend: Backend,
+    readout: str = Classification.readout,
+) -> Network:
+    """Return the network of a model file, fitted to inputs of ``shape`` and to the size, or shape, of a task's ``targets``.
+
+    readout : the transfer of a chain's output that has none
+    """
+    populations, projections = written_out(table, readout)
     reached, outputs = {p.post for p in projections}, _outputs(table, populations, projections)
     sizes: dict[str, Any] = {}
     for population in populations:
@@ -54,7 +81,7 @@ def _outputs(table: NetworkTable, populations: list[PopulationTable], projection
     return [table.output] if isinstance(table.output, str) else [p.name for p in populations if p.name not in sending]
 
 
-def written_out(table: NetworkTable) -> tuple[list[PopulationTable], list[ProjectionTable]]:
+def written_out(table: NetworkTable, readout: str = Classification.readout) -> tuple[list[PopulationTable], list[ProjectionTable]]:
     """Return the network as a graph: the chain x -> hidden1 -> ... -> output where ``hidden`` gives only its sizes."""
     if table.hidden is None:
         return table.populations or [], table.projections or []
@@ -64,10 +91,10 @@ def written_out(table: NetworkTable) -> tuple[list[PopulationTable], list[Projec
     populations = [PopulationTable(name="x", noise=table.input.noise, dropout=table.input.dropout)]
     for name, size in zip(hidden, table.hidden, strict=True):
         own = PopulationTable(name=name, shape=[size], dropout=layer.dropout, noise=layer.noise)
-        made = {"transfer": layer.transfer, "neurons": layer.neurons, "normalisation": layer.normalisation}
+        made = {"neurons": layer.neurons, "transfer": layer.transfer, "normalisation": layer.normalisation}
         populations.append(own.model_copy(update=made))
     own = PopulationTable(name="output")
-    populations.append(own.model_copy(update={"transfer": last.transfer, "normalisation": last.normalisation}))
+    populations.append(own.model_copy(update={"transfer": last.transfer or transfer(readout), "normalisation": last.normalisation}))
     ends = zip(["x", *hidden], [*hidden, "output"], [layer] * len(hidden) + [last], strict=True)
     return populations, [_synapses(pre, post, common) for pre, post, common in ends]
 
@@ -82,7 +109,8 @@ def _population(table: PopulationTable, shape: Any) -> Population:
     return Population(
         table.name,
         shape,
-        neurons=table.neurons or table.transfer,
+        neurons=table.neurons,
+        transfer=None if table.neurons is not None else table.transfer,
         normalisation=table.normalisation,
         dropout=table.dropout,
         noise=table.noise,

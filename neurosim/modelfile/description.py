@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import inspect
 import numbers
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from neurosim.backends import Backend
-from neurosim.catalogue import Stated
-from neurosim.connectivity import Connectivity, connectivities
+from neurosim.catalogue import Imports, Stated, is_outside, outside_name
+from neurosim.connectivity import connectivities
 from neurosim.datasets import Augmentation, DataSet
 from neurosim.encoders import Constant, encoders
 from neurosim.errors import NeurosimError, quoted, utf8
@@ -26,7 +28,7 @@ from neurosim.modelfile.alike import alike, plain_attributes, replaced
 from neurosim.modelfile.reading import Contents
 from neurosim.network import Clock, Network, Population, Projection
 from neurosim.neurons import BatchNormalisation, Transfer, neurons_by_name, transfers
-from neurosim.plasticity import PlasticityRule, Rule, Update, chain, rules, updates
+from neurosim.plasticity import Chain, PlasticityRule, Rule, Update, chain, rules, updates
 from neurosim.tasks import Sizes, default, tasks
 from neurosim.training import Trainer
 
@@ -34,15 +36,17 @@ STARTED = "is not as its seed makes it"  # said of what a checkpoint restores
 
 
 def describe(trainer: Trainer, data: DataSet, record: Mapping[str, Any]) -> Contents:
-    """Return the contents of the model file that makes ``trainer``, which is joined to ``data``, again.
+    """Return the contents of the model file that makes ``trainer``, joined to ``data``, again.
 
     record : the [record] table
     """
-    trainer.check(data)
     describer = _Describer()
     contents = describer.settings(trainer, data)
     describer.unstated += _started(trainer)
-    return _as_toml(contents | {"record": dict(record)} | ({"unstated": describer.unstated} if describer.unstated else {}))
+    contents |= {"record": dict(record)}
+    modules = describer.imports.needed(contents)
+    contents |= {"modules": modules} if modules else {}
+    return _as_toml(contents | ({"unstated": describer.unstated} if describer.unstated else {}))
 
 
 def settings(trainer: Trainer, data: DataSet) -> Contents:
@@ -52,11 +56,55 @@ def settings(trainer: Trainer, data: DataSet) -> Contents:
     return _as_toml(contents | ({"unstated": describer.unstated} if describer.unstated else {}))
 
 
-class _Describer:
-    """Describes parts one after the other; ``unstated`` gathers what a model file cannot hold."""
+def describe_data(data: DataSet) -> Contents:
+    """Return the [data] table of a data set: what ``load`` was asked for, or the name of the caller's own arrays."""
+    if not data.loaded:
+        return {"name": data.name, "arrays": True}
+    table: Contents = _as_toml({key: value for key, value in data.loaded.items() if value})
+    return table
 
-    def __init__(self) -> None:
+
+def state(value: Any, imports: Imports) -> Any:
+    """Return a value of a model file that was given in Python as the text or table that makes it again.
+
+    A class or a function is stated as ``module:name``, which ``imports`` knows from then on; a rule, an optimiser, a transfer by
+    its name and options.
+
+    Raises TypeError, with what was expected, where no table makes it again.
+    """
+    if isinstance(value, type) or inspect.isfunction(value):
+        return imports.state(value)
+    if isinstance(value, Mapping):
+        return {str(key): state(one, imports) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [state(one, imports) for one in value]
+    if isinstance(value, FeedbackPathway):
+        raise TypeError("expected the scheme's class, and its options under 'options'")
+    if not isinstance(value, Stated):
+        if not isinstance(value, bool | numbers.Real | str | np.ndarray):
+            raise TypeError("expected a number, text, a list, a table, a class, a rule or an optimiser")
+        return _as_toml(value)
+    describer = _Describer(imports)
+    known: Mapping[str, Callable[..., Any]] = updates() if isinstance(value, Update) else {**neurons_by_name(), **connectivities()}
+    if isinstance(value, Chain):
+        stated: Any = [state(link, imports) for link in value.links]
+    else:
+        stated = describer.rule("", value) if isinstance(value, Rule) else describer.named("", value, known)
+    if describer.unstated:
+        why = describer.unstated[0].lstrip(": ")
+        raise TypeError(f"no model file can hold it ({why}): expected one that its options make again")
+    return _as_toml(stated)
+
+
+class _Describer:
+    """Describes parts one after the other.
+
+    unstated : what a model file cannot hold; imports : the user's classes that it names
+    """
+
+    def __init__(self, imports: Imports | None = None) -> None:
         self.unstated: list[str] = []
+        self.imports = imports or Imports()
 
     def settings(self, trainer: Trainer, data: DataSet) -> Contents:
         self._own("trainer", trainer, Trainer)
@@ -73,22 +121,20 @@ class _Describer:
     # ------------------------------------------------------------------ data
 
     def _data(self, trainer: Trainer, data: DataSet) -> Contents:
-        table: Contents = {"name": data.name, "arrays": True}
-        if data.loaded:
-            table = {key: value for key, value in data.loaded.items() if value}
+        table = describe_data(data)
         if trainer.augment is not None:
             table["augment"] = self._augmentation(trainer.augment, data)
         return table
 
     def _task(self, trainer: Trainer, data: DataSet) -> Contents:
         """Return the task, where it is not what the data are made for."""
-        table = self._named("task", trainer.task_on(data), tasks())
+        table = self.named("task", trainer.task_on(data), tasks())
         table.pop("size", None)
         return {} if table == {"name": default(Sizes.of(data))} else {"task": table}
 
     def _trial(self, trainer: Trainer) -> Contents:
         """Return clock and encoder, where they are not those of a static network."""
-        clock, encoder = trainer.trial.clock, self._named("encoder", trainer.trial.encoder, encoders())
+        clock, encoder = trainer.trial.clock, self.named("encoder", trainer.trial.encoder, encoders())
         self._own("clock", clock, Clock)
         told: Contents = {} if clock == Clock() else {"clock": {"ticks": clock.ticks, "asked": clock.asked}}
         return told | ({} if encoder == {"name": Constant.name} else {"encoder": encoder})
@@ -119,34 +165,35 @@ class _Describer:
         self._own(where, population, Population)
         table: Contents = {"name": population.name, "shape": [int(n) for n in population.shape]}
         kind = "transfer" if isinstance(population.neurons, Transfer) else "neurons"
-        table[kind] = self._named(f"{where}: {kind}", population.neurons, neurons_by_name())
+        table[kind] = self.named(f"{where}: {kind}", population.neurons, neurons_by_name())
         if population.normalisation is not None:
             table["normalisation"] = self._options(f"{where}: normalisation", population.normalisation, BatchNormalisation)
         return table | {key: getattr(population, key) for key in ("dropout", "noise") if getattr(population, key)}
 
     def _projection(self, projection: Projection) -> Contents:
-        where, connectivity = f"projection {projection.name}", projection.connectivity
+        where = f"projection {projection.name}"
         self._own(where, projection, Projection)
-        self._own(f"{where}: connectivity", connectivity, connectivities().get(connectivity.name, Connectivity))
-        table: Contents = {"pre": projection.pre, "post": projection.post, "connectivity": connectivity.name}
+        connectivity: Any = self.named(f"{where}: connectivity", projection.connectivity, connectivities())
+        table: Contents = {"pre": projection.pre, "post": projection.post}
         table |= {"name": projection.name} if projection.name != f"{projection.pre}__{projection.post}" else {}
         table |= {"delay": projection.delay} if projection.delay else {}
+        table["connectivity"] = connectivity if len(connectivity) > 1 else connectivity["name"]
         if projection.optimiser is not None:
             table["optimiser"] = self._optimiser(chain(projection.optimiser).links)
-        return table | {"initial": projection.initial, "bias": projection.bias, "rule": self._rule(where, projection.rule)}
+        return table | {"initial": projection.initial, "bias": projection.bias, "rule": self.rule(where, projection.rule)}
 
-    def _rule(self, where: str, rule: Rule | None) -> Any:
+    def rule(self, where: str, rule: Rule | None) -> Any:
         if rule is None:
             return "fixed"
         if type(rule) is PlasticityRule:
             return self._options(f"{where}: rule", rule, _equation)
-        return self._named(f"{where}: rule", rule, rules())
+        return self.named(f"{where}: rule", rule, rules())
 
     # ------------------------------------------------------------------ training
 
     def _stage(self, trainer: Trainer) -> Contents:
         pathway: FeedbackPathway = trainer.pathway
-        scheme = self._named("scheme", pathway, pathways())
+        scheme = self.named("scheme", pathway, pathways())
         own, others = trainer.commit.chain, trainer.feedback_commit.chain
         table: Contents = {"scheme": scheme.pop("name"), "options": scheme, "optimiser": self._optimiser(own.links)}
         if others.links != own.links:
@@ -154,7 +201,7 @@ class _Describer:
         return table | {"epochs": trainer.epochs, "batch": trainer.batch, "shuffle": trainer.shuffle, "name": trainer.name}
 
     def _optimiser(self, links: Sequence[Update]) -> list[Contents]:
-        return [self._named("optimiser", link, updates()) for link in links]
+        return [self.named("optimiser", link, updates()) for link in links]
 
     # ------------------------------------------------------------------ objects
 
@@ -164,10 +211,12 @@ class _Describer:
             self.unstated.append(f"{what}: {_class_of(made)}")
         self.unstated += [f"{what}: {name} is not its class's own" for name in replaced(made)]
 
-    def _named(self, what: str, made: Stated, known: Mapping[str, Callable[..., Any]]) -> Contents:
-        """Return an object as ``{ name = ..., option = ... }``."""
-        name = getattr(made, "name", None) or next((n for n, c in known.items() if c is type(made)), None)
-        if name is None or known.get(name) is not type(made):
+    def named(self, what: str, made: Stated, known: Mapping[str, Callable[..., Any]]) -> Contents:
+        """Return an object as ``{ name = ..., option = ... }``; a class of the user's by its module and name."""
+        name = next((name for name, maker in known.items() if maker is type(made)), None)
+        if name is None and _is_importable(type(made)):
+            name = self.imports.state(type(made))
+        if name is None:
             self.unstated.append(f"{what}: {_class_of(made)}")
             return {"name": _class_of(made)} | plain_attributes(made)
         return {"name": name} | self._options(what, made, type(made))
@@ -184,7 +233,7 @@ class _Describer:
             return options
         self.unstated += [f"{what}: {name} is not as it was made" for name in _differences(again, made)]
         self.unstated += [f"{what}: {name} is not its class's own" for name in replaced(made) if name not in vars(again)]
-        return options | {name: self._named(f"{what}: {name}", one, transfers()) for name, one in parts.items()}
+        return options | {name: self.named(f"{what}: {name}", one, transfers()) for name, one in parts.items()}
 
 
 def _equation(equation: str, **options: Any) -> PlasticityRule:
@@ -254,6 +303,13 @@ def _unequal(own: Mapping[str, Any], fresh: Mapping[str, Any], host: Callable[[A
 
 
 # ---------------------------------------------------------------------- texts
+
+
+def _is_importable(kind: type) -> bool:
+    """Return whether a class is the user's, and ``module:Class`` says where it is."""
+    top = getattr(sys.modules.get(kind.__module__), kind.__name__, None) is kind
+    ours = kind.__module__.partition(".")[0] == __name__.partition(".")[0]
+    return top and not ours and is_outside(outside_name(kind))
 
 
 def _class_of(made: Any) -> str:

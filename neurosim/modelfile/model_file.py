@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,13 @@ from typing import Any, TypeVar
 import tomli_w
 from pydantic import BaseModel, ValidationError
 
+from neurosim.catalogue import NO_IMPORTS, Imports
 from neurosim.errors import InputError, pasteable, quoted, require, utf8
 from neurosim.modelfile import reading
 from neurosim.modelfile.options import expectation
 from neurosim.modelfile.schema import ModelTable
+
+log = logging.getLogger(__name__)
 
 Table = TypeVar("Table", bound=BaseModel)
 
@@ -22,7 +26,8 @@ Table = TypeVar("Table", bound=BaseModel)
 class ModelFile:
     """A checked model file.
 
-    name : the file's stem; contents : what it holds, inherited keys and overrides included; table : the same, checked
+    name : the file's stem; table : the contents, checked
+    contents : what it holds, inherited keys and overrides included, and the modules that it needs under ``modules``
     """
 
     name: str
@@ -30,23 +35,34 @@ class ModelFile:
     table: ModelTable
 
     @staticmethod
-    def of(name: str, contents: reading.Contents) -> ModelFile:
-        """Return ``contents`` as a model file; raise InputError, one line with key, value and expectation, where they are none."""
-        return ModelFile(name, contents, validated(ModelTable, contents, name))
+    def of(name: str, contents: reading.Contents, imports: Imports = NO_IMPORTS) -> ModelFile:
+        """Return ``contents`` as a model file; raise InputError, one line with key, value and expectation, where they are none.
+
+        imports : the modules that ``module:Class`` in it may be of.  The log says so where one has changed since the contents,
+            those of a run file, noted it.
+        """
+        table = validated(ModelTable, contents, name, imports)
+        return ModelFile(name, with_modules(contents, table.modules, name, imports), table)
 
     @staticmethod
     def load(
-        name: str | Path, settings: Iterable[str] = (), *, record: Iterable[str] = (), alignment: str | None = None
+        name: str | Path,
+        settings: Iterable[str] = (),
+        *,
+        record: Iterable[str] = (),
+        alignment: str | None = None,
+        imports: Imports = NO_IMPORTS,
     ) -> ModelFile:
         """Return the model file called ``name`` (a stem or a path) with every ``key.path=value`` of ``settings`` applied.
 
         record : variables to record beside the file's own; alignment : when to compare with backprop instead
+        imports : the modules that ``module:Class`` in it may be of
         """
         path = reading.locate(name)
         contents = reading.recording(reading.override(reading.contents(path), settings), record, alignment)
         what = f"{path.stem}: a comparison file, not a model"
         require("rows" not in contents, f"{what}; use neurosim compare --file {pasteable(name)}")
-        return ModelFile.of(utf8(path.stem), contents)
+        return ModelFile.of(utf8(path.stem), contents, imports)
 
     @property
     def text(self) -> str:
@@ -54,11 +70,21 @@ class ModelFile:
         return tomli_w.dumps(self.contents)
 
 
-def validated(kind: type[Table], contents: reading.Contents, source: str) -> Table:
+def with_modules(contents: reading.Contents, noted: Mapping[str, str], source: str, imports: Imports) -> reading.Contents:
+    """Return ``contents`` with the modules that they need, each with a digest: the one that was ``noted`` before, or today's."""
+    rest = {key: value for key, value in contents.items() if key != "modules"}
+    needed = imports.needed(rest)
+    for module, digest in needed.items():
+        if noted.get(module, digest) != digest:
+            log.warning("%s: module %r has changed since the run began; it goes on with today's", source, module)
+    return rest | ({"modules": {module: noted.get(module, digest) for module, digest in needed.items()}} if needed else {})
+
+
+def validated(kind: type[Table], contents: reading.Contents, source: str, imports: Imports = NO_IMPORTS) -> Table:
     """Return ``contents`` as the table ``kind``; raise InputError naming ``source``, the key, the value and what was expected."""
     reading.check_values(contents, source)
     try:
-        return kind.model_validate(contents)
+        return kind.model_validate(contents, context={"imports": imports})
     except ValidationError as cause:
         raise InputError(_line(cause, contents, source)) from cause
 

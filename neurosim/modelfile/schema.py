@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, PrivateAttr, ValidationInfo, model_validator
 
+from neurosim.catalogue import NO_IMPORTS, Imports, is_outside
+from neurosim.connectivity import Connectivity, connectivities
+from neurosim.datasets import DataSet
 from neurosim.encoders import Constant, Encoder, encoders
 from neurosim.errors import UnknownNameError, quoted, require
 from neurosim.feedback import FeedbackPathway, pathways
 from neurosim.modelfile.options import construct
 from neurosim.network import Clock
 from neurosim.neurons import BatchNormalisation, Neurons, Transfer, neurons_by_name, transfers
-from neurosim.plasticity import Chain, PlasticityRule, Rule, chain, rules, updates
+from neurosim.plasticity import Chain, PlasticityRule, Rule, Update, chain, rules, updates
 from neurosim.runfile import Interval, Request, Some
 from neurosim.tasks import Sizes, Task, default, task, tasks
 
 # ---------------------------------------------------------------------- values that name a class
+
+
+def imports_of(info: ValidationInfo) -> Imports:
+    """Return the modules that the user named for what is being checked."""
+    imports: Imports = (info.context or {}).get("imports", NO_IMPORTS)
+    return imports
 
 
 def _named(kind: str, value: Any) -> tuple[str, dict[str, Any]]:
@@ -29,17 +38,24 @@ def _named(kind: str, value: Any) -> tuple[str, dict[str, Any]]:
     return table["name"], {option: given for option, given in table.items() if option != "name"}
 
 
-def _transfer(value: Any) -> Transfer:
-    made: Transfer = construct("transfer", transfers(), *_named("transfer", value))
+def _transfer(value: Any, imports: Imports = NO_IMPORTS) -> Transfer:
+    made: Transfer = construct("transfer", transfers(), *_named("transfer", value), Transfer, imports)
     return made
 
 
-def _neurons(value: Any) -> Neurons:
+def _make_neurons(value: Any, imports: Imports = NO_IMPORTS) -> Neurons:
     """A name, or a table with ``name`` and options, of which ``transfer`` is a name or a table again."""
     name, options = _named("neurons", value)
-    parts = {"transfer": _transfer(options.pop("transfer"))} if "transfer" in options else {}
-    makers = {known: functools.partial(kind, **parts) for known, kind in neurons_by_name().items()}
-    made: Neurons = construct("neurons", makers, name, options)
+    makers: dict[str, Any] = dict(neurons_by_name())
+    if "transfer" in options and name in makers:
+        makers[name] = functools.partial(makers[name], transfer=_transfer(options.pop("transfer"), imports))
+    made: Neurons = construct("neurons", makers, name, options, Neurons, imports)
+    return made
+
+
+def _connectivity(value: Any, imports: Imports = NO_IMPORTS) -> Connectivity:
+    named = _named("connectivity", value)
+    made: Connectivity = construct("connectivity", connectivities(), *named, Connectivity, imports)
     return made
 
 
@@ -55,8 +71,8 @@ def _normalisation(value: Any) -> BatchNormalisation | None:
     return made
 
 
-def _rule(value: Any) -> Rule | None:
-    """``fixed``, a name, ``dw = ...``, or a table with ``name`` or ``equation`` and options."""
+def make_rule(value: Any, imports: Imports = NO_IMPORTS) -> Rule | None:
+    """Return the rule of ``fixed``, a name, ``dw = ...``, or a table with ``name`` or ``equation`` and options."""
     if value == "fixed":
         return None
     if isinstance(value, str) and "=" in value:
@@ -64,7 +80,7 @@ def _rule(value: Any) -> Rule | None:
     if isinstance(value, Mapping) and "equation" in value:
         made: Rule = construct("rule", {"equation": _equation}, "equation", value)
     else:
-        made = construct("rule", rules(), *_named("rule", value))
+        made = construct("rule", rules(), *_named("rule", value), Rule, imports)
     return made
 
 
@@ -86,10 +102,11 @@ def _equation(
     return PlasticityRule(equation, bias=bias, method=method, **options)
 
 
-def _optimiser(value: Any) -> Chain:
+def _optimiser(value: Any, imports: Imports = NO_IMPORTS) -> Chain:
     links = value if isinstance(value, list) else [value]
     require(bool(links), "optimiser []: expected at least one table such as { name = 'adam', learning_rate = 0.001 }; add one")
-    return chain(*(construct("optimiser or transform", updates(), *_named("optimiser", link)) for link in links))
+    kind = "optimiser or transform"
+    return chain(*(construct(kind, updates(), *_named("optimiser", link), Update, imports) for link in links))
 
 
 class TaskChoice(NamedTuple):
@@ -97,31 +114,40 @@ class TaskChoice(NamedTuple):
 
     name: str = ""
     options: tuple[tuple[str, Any], ...] = ()
+    kind: type[Task] | None = None  # of a user's own
 
     def on(self, sizes: Sizes) -> Task:
         """Return the task for data of these sizes; raise InputError where they have none such."""
+        if self.kind is not None:
+            return self.kind.of(sizes, **dict(self.options))
         return task(self.name or default(sizes), sizes, **dict(self.options))
 
 
-def _task(value: Any) -> TaskChoice:
+def _task(value: Any, imports: Imports = NO_IMPORTS) -> TaskChoice:
     name, options = _named("task", value)
     require("size" not in options, f"task {quoted(name)}: size {quoted(options.get('size'))}: the data decide it; leave it out")
-    construct("task", tasks(), name, {"size": 1, **options})
-    return TaskChoice(name, tuple(options.items()))
+    made = construct("task", tasks(), name, {"size": 1, **options}, Task, imports)
+    return TaskChoice(name, tuple(options.items()), type(made) if is_outside(name) else None)
 
 
-def _encoder(value: Any) -> Encoder:
-    made: Encoder = construct("encoder", encoders(), *_named("encoder", value))
+def _encoder(value: Any, imports: Imports = NO_IMPORTS) -> Encoder:
+    made: Encoder = construct("encoder", encoders(), *_named("encoder", value), Encoder, imports)
     return made
 
 
-TaskField = Annotated[TaskChoice, PlainValidator(_task)]
-EncoderField = Annotated[Encoder, PlainValidator(_encoder)]
-TransferField = Annotated[Transfer, PlainValidator(_transfer)]
-NeuronsField = Annotated[Neurons | None, PlainValidator(_neurons)]
+def _with_imports(make: Callable[[Any, Imports], Any]) -> PlainValidator:
+    """Return the validator of a field that holds what ``make`` makes of a value and of the modules that the user named."""
+    return PlainValidator(lambda value, info: make(value, imports_of(info)))
+
+
+TaskField = Annotated[TaskChoice, _with_imports(_task)]
+NeuronsField = Annotated[Neurons, _with_imports(_make_neurons)]
+EncoderField = Annotated[Encoder, _with_imports(_encoder)]
+TransferField = Annotated[Transfer, _with_imports(_transfer)]
+ConnectivityField = Annotated[Connectivity, _with_imports(_connectivity)]
 NormalisationField = Annotated[BatchNormalisation | None, PlainValidator(_normalisation)]
-RuleField = Annotated[Rule | None, PlainValidator(_rule)]
-OptimiserField = Annotated[Chain, PlainValidator(_optimiser)]
+RuleField = Annotated[Rule | None, _with_imports(make_rule)]
+OptimiserField = Annotated[Chain, _with_imports(_optimiser)]
 Shape = Annotated[list[int], BeforeValidator(lambda value: [value] if isinstance(value, int) else value)]
 
 
@@ -181,6 +207,7 @@ class Augment(Section):
 class Data(Section):
     """[data].
 
+    name : of a data set, or ``module:function`` that returns one, called with ``options``
     validation : the share of the training images, the last ones, that is held out
     arrays : the images are the caller's own, given in Python; no file holds them
     test, targets : of a user's own file, ``name`` its path: the share of the samples that are tested on, where the file does not
@@ -188,6 +215,7 @@ class Data(Section):
     """
 
     name: str
+    options: dict[str, Any] = {}
     arrays: bool = False
     validation: float = Field(default=0.0, ge=0, lt=1)
     normalise: Any = None
@@ -195,6 +223,25 @@ class Data(Section):
     test: float | None = Field(default=None, gt=0, lt=1)
     targets: Literal["labels", "real"] | None = None
     augment: Augment | None = None
+    _make: Callable[[], DataSet] | None = PrivateAttr(None)
+
+    @model_validator(mode="after")
+    def _outside(self, info: ValidationInfo) -> Self:
+        outside = is_outside(self.name) and not self.arrays
+        require(outside or not self.options, f"options of data set {quoted(self.name)}: expected none; leave them out")
+        if outside:
+            imports_of(info).find("data set", self.name)  # a module that was not named is an error before anything is made
+            self._make = functools.partial(construct, "data set", {}, self.name, self.options, DataSet, imports_of(info))
+        return self
+
+    @property
+    def is_made(self) -> bool:
+        """Whether the data are a user's function's, or arrays: nothing is known of them before they are there."""
+        return self.arrays or self._make is not None
+
+    def made(self) -> DataSet | None:
+        """Return what a user's function makes; None for a data set that is read."""
+        return None if self._make is None else self._make()
 
 
 class Input(Section):
@@ -205,15 +252,16 @@ class Input(Section):
 
 
 class _Neurons(Section):
+    neurons: NeuronsField | None = None  # of any kind; a transfer is short for those without a state
     transfer: TransferField = _transfer("linear")
-    neurons: NeuronsField = None
     normalisation: NormalisationField = None
     dropout: float = 0.0
     noise: float = 0.0
 
+
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        both = self.neurons is not None and "transfer" in self.model_fields_set
+        both = {"neurons", "transfer"} <= self.model_fields_set
         require(not both, "neurons beside a transfer: expected one of the two; leave one out")
         return self
 
@@ -221,7 +269,7 @@ class _Neurons(Section):
 class _Synapses(Section):
     initial: str | float = "glorot"
     bias: bool = True
-    rule: RuleField = _rule("error_driven")
+    rule: RuleField = make_rule("error_driven")
     optimiser: OptimiserField | None = None  # the stage's by default
 
 
@@ -234,7 +282,7 @@ class Layer(_Neurons, _Synapses):
 class Output(_Synapses):
     """[network.output]: the last population of the chain, and the projection into it."""
 
-    transfer: TransferField = _transfer("softmax")
+    transfer: TransferField | None = None  # what the task reads out with: softmax for classes, linear for real targets
     normalisation: NormalisationField = None
 
 
@@ -255,7 +303,7 @@ class ProjectionTable(_Synapses):
     post: str
     name: str | None = None
     delay: int = 0
-    connectivity: str = "all_to_all"
+    connectivity: ConnectivityField = _connectivity("all_to_all")
 
 
 class NetworkTable(Section):
@@ -295,32 +343,34 @@ class Training(Section):
     shuffle: bool = True
 
 
-class Row(Section):
-    """[rows.NAME]: one scheme and its optimisers."""
-
-    scheme: str
-    options: dict[str, Any] = {}
-    optimiser: OptimiserField
-    feedback_optimiser: OptimiserField | None = None
-
-    @model_validator(mode="after")
-    def _makes_a_pathway(self) -> Self:
-        self.pathway()
-        return self
-
-    def pathway(self) -> FeedbackPathway:
-        """Return the scheme, made anew: a pathway belongs to one network."""
-        made: FeedbackPathway = construct("scheme", pathways(), self.scheme, self.options)
-        return made
+def make_pathway(scheme: str, options: Mapping[str, Any], imports: Imports = NO_IMPORTS) -> FeedbackPathway:
+    """Return a scheme, made anew: a pathway belongs to one network."""
+    made: FeedbackPathway = construct("scheme", pathways(), scheme, options, FeedbackPathway, imports)
+    return made
 
 
-class Stage(Row, Training):
+class Stage(Training):
     """[[stages]]: one scheme training the network for some epochs.
 
     name : of its random streams; ``stage0`` and so on by default
     """
 
+    scheme: str
+    options: dict[str, Any] = {}
+    optimiser: OptimiserField
+    feedback_optimiser: OptimiserField | None = None
     name: str = ""
+    _imports: Imports = PrivateAttr(NO_IMPORTS)
+
+    @model_validator(mode="after")
+    def _makes_a_pathway(self, info: ValidationInfo) -> Self:
+        self._imports = imports_of(info)
+        self.pathway()
+        return self
+
+    def pathway(self) -> FeedbackPathway:
+        """Return the scheme, made anew."""
+        return make_pathway(self.scheme, self.options, self._imports)
 
 
 class Variable(Section):
@@ -417,21 +467,64 @@ class ModelTable(Trained):
     stages: list[Stage] = Field(min_length=1)
     record: Record = Record()
     measured: Measured = Measured()
+    modules: dict[str, str] = {}  # of a run: the modules that it needs, each with a digest of its text
     unstated: list[str] = []  # of a trainer made in Python: what no model file can hold
 
 
 RowName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]  # it names files
 
 
-class ComparisonTable(Trained):
-    """A whole comparison file: data, network and training are shared by all rows."""
+class Row(Section):
+    """[rows.NAME]: a scheme, a rule, or both; what a row leaves out is that of its scheme's row in ``models/compare.toml``.
 
-    title: str
+    scheme : by default the row's name; of a row with a rule ``backprop``, or ``frozen`` where the rule reads no error
+    rule : of the projections into hidden populations; output_rule : of the others
+    """
+
+    scheme: str = ""
+    options: dict[str, Any] = {}
+    rule: RuleField = None
+    output_rule: RuleField = None
+    optimiser: Any = None
+    feedback_optimiser: Any = None
+
+    @model_validator(mode="after")
+    def _makes_a_pathway(self, info: ValidationInfo) -> Self:
+        for optimiser in (self.optimiser, self.feedback_optimiser):
+            if optimiser is not None and not is_partial(optimiser):
+                _optimiser(optimiser, imports_of(info))
+        if self.scheme:
+            make_pathway(self.scheme, self.options, imports_of(info))
+        return self
+
+
+def is_partial(optimiser: Any) -> bool:
+    """Return whether a row's optimiser only changes options of the one that it has anyway: a table without a name."""
+    return isinstance(optimiser, Mapping) and "name" not in optimiser
+
+
+class Defaults(Section):
+    """[defaults]: the optimisers of a row that has none."""
+
+    optimiser: OptimiserField | None = None
+    feedback_optimiser: OptimiserField | None = None
+
+
+class ComparisonTable(Trained):
+    """A whole comparison file: data, network and training are shared by all rows.
+
+    every_scheme : whether each scheme of the package that has no row gets one, but for those that send no error or need time
+    """
+
+    title: str = ""
     data: Data
     network: NetworkTable
     training: Training
     record: Record = Record()
-    rows: dict[RowName, Row] = Field(min_length=1)
+    every_scheme: bool = False
+    defaults: Defaults = Defaults()
+    rows: dict[RowName, Row] = {}
+    modules: dict[str, str] = {}
 
 
 class StartedTable(Section):
@@ -441,4 +534,4 @@ class StartedTable(Section):
     data_dir: str
     data_digest: str
     backends: dict[RowName, str]
-    models: dict[RowName, dict[str, Any]] = Field(min_length=1)
+    comparison: dict[str, Any]

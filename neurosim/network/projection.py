@@ -26,7 +26,7 @@ class Projection:
     pre, post : names of populations
     name : ``pre__post`` by default; projections that join the same two populations need names of their own
     delay : how many ticks a rate travels; what closes a cycle has to have one
-    connectivity : ``all_to_all`` or ``one_to_one``
+    connectivity : ``all_to_all``, ``one_to_one``, or a Connectivity
     initial : ``glorot``, ``lecun`` (draws the bias too), ``orthogonal``, ``zeros``, or a number for all weights
     bias : whether the postsynaptic neurons have a bias
     rule : a plasticity rule; ``None`` keeps the weights fixed.  Another rule given later starts with its state as it starts.
@@ -40,7 +40,7 @@ class Projection:
         *,
         name: str | None = None,
         delay: int = 0,
-        connectivity: str = "all_to_all",
+        connectivity: str | Connectivity = "all_to_all",
         initial: str | float = "glorot",
         bias: bool = True,
         rule: Rule | None | str = "error_driven",

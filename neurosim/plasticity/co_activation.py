@@ -41,6 +41,7 @@ class CoActivationMemory(Rule):
         self.sparsity = sparsity
 
     def initial_state(self, shapes: Shapes) -> dict[str, Start]:
+        require(len(shapes.w) == 2, "co-activation memory needs an all_to_all projection; use one")
         n_pre, n_post = shapes.w
         return {"A": Start((n_pre, n_pre)), "B": Start((n_pre, n_post))}
 

@@ -69,7 +69,7 @@ class Frozen(datetime):
 
 
 def test_commands_of_one_second_have_folders_of_their_own(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr("neurosim.cli.arguments.datetime", Frozen)
+    monkeypatch.setattr("neurosim.experiments.folders.datetime", Frozen)
     for seed in ("1", "2", "3"):
         assert main([*RUN, "--epochs", "1", "--quiet", "--seed", seed]) == 0
     for seed in ("1", "2"):

@@ -149,7 +149,7 @@ def test_a_comparison_says_how_to_go_on(monkeypatch, capsys, tmp_path):
 @pytest.mark.parametrize("command", [RUN, ["compare"]])
 def test_a_signal_before_anything_is_written_leaves_nothing(command, monkeypatch, capsys, tmp_path):
     """As while ``--backend auto`` tries which one is faster."""
-    monkeypatch.setattr("neurosim.experiments.run.fastest", lambda table: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr("neurosim.experiments.run.fastest", lambda *_: signal.raise_signal(signal.SIGTERM))
     assert main(command) == 130
     assert capsys.readouterr().err == "neurosim: interrupted by SIGTERM; nothing was written\n"
     assert list(tmp_path.iterdir()) == []

@@ -5,7 +5,7 @@
 A mutant multiplies by 0 or by -1: the hidden populations' errors, the output's error, or the pathway's own proposals.
 """
 
-import dataclasses
+import functools
 import json
 import sys
 from collections.abc import Callable
@@ -14,6 +14,7 @@ from unittest import mock
 
 import pytest
 
+from neurosim.checking.signs import scale_adapt, scale_teach
 from neurosim.feedback import FeedbackPathway, pathways
 
 REFERENCE = Path(__file__).parents[1] / "reference"
@@ -26,27 +27,11 @@ def reference(scheme: str) -> Path:
 
 
 def spoiled_teach(original: Callable, at_output: bool, factor: float) -> Callable:
-    def teach(self, sweep, target, draws):
-        teaching = original(self, sweep, target, draws)
-        return {
-            name: dataclasses.replace(
-                taught,
-                error=taught.error * factor,
-                error_on_potential=None if taught.error_on_potential is None else taught.error_on_potential * factor,
-            )
-            if taught.error is not None and (name == self.network.output) == at_output
-            else taught
-            for name, taught in teaching.items()
-        }
-
-    return teach
+    return lambda self, *args: scale_teach(functools.partial(original, self), self.network.output, at_output, factor)(*args)
 
 
 def spoiled_adapt(original: Callable, factor: float) -> Callable:
-    def adapt(self, sweep, target, teaching, draws):
-        return {name: change * factor for name, change in original(self, sweep, target, teaching, draws).items()}
-
-    return adapt
+    return lambda self, *args: scale_adapt(functools.partial(original, self), factor)(*args)
 
 
 def mutants(scheme: type[FeedbackPathway]) -> dict[str, dict[str, Callable]]:

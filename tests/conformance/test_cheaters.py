@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 
+import neurosim
+from neurosim.checking.checking import measure
+from neurosim.checking.subject import list_subjects
 from neurosim.feedback import Claims, FeedbackPathway
 from neurosim.feedback.direct_feedback_alignment import DirectFeedbackAlignment
 from neurosim.feedback.feedback_alignment import FeedbackAlignment
@@ -265,16 +268,30 @@ CHEATERS = [
 ]
 
 
-def test_an_honest_scheme_is_found_honest(measured):
-    for claim in ("weight_transport", "update_locking", "backward_locking", "feedback_learns_from"):
-        assert measured(claim, LearnedFeedback, {}) == getattr(LearnedFeedback.claims, claim)
+def claimed_and_measured(scheme, name):
+    """Return both as text, and whether the public check passed the claim."""
+    found = measure(*list_subjects(scheme(), {}), "claims", name)
+    return found.outcome.claimed, found.outcome.measured, found.passed
 
 
-@pytest.mark.parametrize(("scheme", "found"), CHEATERS, ids=[scheme.__name__ for scheme, _ in CHEATERS])
-def test_a_cheater_is_found(measured, scheme, found):
+def test_an_honest_scheme_is_found_honest():
+    result = neurosim.check(LearnedFeedback)
+    assert result, result
+
+
+@pytest.mark.parametrize(("scheme", "source"), CHEATERS, ids=[scheme.__name__ for scheme, _ in CHEATERS])
+def test_a_cheater_is_found(scheme, source):
     """Each claims what the scheme claims that it is made from, and tells a population nothing more in one step than that does."""
-    claims = scheme().claims
-    assert measured("weight_transport", scheme, {}) == claims.weight_transport
-    sources = measured("feedback_learns_from", scheme, {})
-    assert found in sources
-    assert sources != claims.feedback_learns_from
+    claimed, measured, passed = claimed_and_measured(scheme, "weight_transport")
+    assert passed and claimed == measured
+    claimed, measured, passed = claimed_and_measured(scheme, "feedback_learns_from")
+    assert source in measured.split(", ")
+    assert not passed and claimed != measured
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", [scheme for scheme, _ in CHEATERS], ids=lambda scheme: scheme.__name__)
+def test_the_public_check_fails_a_cheater(scheme):
+    result = neurosim.check(scheme())
+    assert not result
+    assert not result["feedback_learns_from"].passed

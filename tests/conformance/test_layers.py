@@ -22,7 +22,7 @@ LAYERS = [  # nothing imports from its own row or from one below
     {"training"},
     {"modelfile"},
     {"recording"},
-    {"experiments"},
+    {"experiments", "checking"},
     {"cli"},
 ]
 RANK = {name: rank for rank, row in enumerate(LAYERS) for name in row}

@@ -1,4 +1,4 @@
-"""Every named rule, and a spread of equations: a captured step does what array code does, and is in fact captured."""
+"""Every named rule, and a spread of equations: all keep the contract, and a captured step does what array code does."""
 
 import copy
 import tracemalloc
@@ -6,6 +6,10 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from neurosim.checking.bench import ArrayTrainer, make_data
+from neurosim.checking.checking import RULE, measure
+from neurosim.checking.rules import make_trainer
+from neurosim.checking.subject import list_subjects
 from neurosim.datasets import from_arrays
 from neurosim.feedback import pathway
 from neurosim.network import Network, Population, Projection
@@ -64,10 +68,67 @@ BIASES = [
     ("dw = -0.1 * w", {"bias": "db = -0.1 * b + eta * int(rate_post > 0) - 0.01", "eta": 0.3}),
     ("dw = rate_pre", {"bias": "db = error_post * b"}),
 ]
-CASES = [pytest.param(make, id=name) for name, make in rules().items()] + [
-    pytest.param(lambda text=text, options=options: PlasticityRule(text, **options), id="; ".join([text, options.get("bias", "")]))
+CASES = [pytest.param(subject, id=name) for name, make in rules().items() for subject in list_subjects(make, {})] + [
+    pytest.param(*list_subjects(text, options), id="; ".join([text, options.get("bias", "")]))
     for text, options in EQUATIONS + BIASES + STATES
 ]
+PROPERTIES = [(group, name) for group, properties in RULE.items() for name in properties]
+
+
+@pytest.mark.parametrize(("group", "name"), PROPERTIES)
+@pytest.mark.parametrize("subject", CASES)
+def test_every_rule_keeps_the_contract_captured_or_not(subject, group, name):
+    found = measure(subject, group, name)
+    assert found.passed, str(found)
+
+
+@pytest.mark.parametrize("subject", CASES)
+def test_every_rule_is_captured(subject):
+    assert measure(subject, "capture", "step_is_captured").outcome.measured == "captured"
+
+
+@pytest.mark.parametrize("subject", CASES)
+def test_every_rule_is_local_but_the_one_that_says_it_is_not(subject):
+    local = not getattr(subject.make(), "needs_pre_pre_correlations", False)
+    assert measure(subject, "contract", "synapse_is_local").outcome.measured.startswith("local" if local else "not local")
+
+
+@pytest.mark.parametrize(("text", "constants"), EQUATIONS + STATES)
+def test_an_equation_learns_one_to_one(text, constants):
+    (subject,) = list_subjects(text, constants)
+    made = make_trainer(subject.make(), connectivity="one_to_one", kind=ArrayTrainer)
+    before = made.network.projections["x__hidden"].w.copy()
+    made.run_epoch(make_data())
+    assert np.abs(made.network.projections["x__hidden"].w - before).max() > 1e-4
+    assert measure(subject, "capture", "array_code_agrees_one_to_one").outcome.measured.startswith("the same")
+
+
+@pytest.mark.parametrize("text", ["dw = rate_post * rate_pre - w", "dw = int(rate_pre > 0) * rate_post", "dw = rate_pre"])
+def test_a_proposal_has_the_weights_type(text):
+    made = make_trainer(PlasticityRule(text), dtype="float32")
+    made.run_epoch(make_data())
+    assert made.network.projections["x__hidden"].w.dtype == np.float32
+
+
+def test_a_rule_synapse_by_synapse_runs_as_array_code_and_says_why():
+    """It reads one sample after another, and does what its matrix products do."""
+
+    def trained(text, **options):
+        made = make_trainer(PlasticityRule(text, **options))
+        before = made.network.projections["x__hidden"].w.copy()
+        made.run_epoch(make_data())
+        return made, before
+
+    (inseparable,) = list_subjects("dw = tanh(rate_pre + rate_post) - 0.1 * w", {"method": "explicit"})
+    for group, name in PROPERTIES:
+        finding = measure(inseparable, group, name)
+        assert finding.passed, str(finding)
+    assert measure(inseparable, "capture", "step_is_captured").outcome.measured.startswith("array code: rule 'dw = tanh")
+    separable, before = trained("dw = rate_pre * rate_post - 0.1 * w")
+    again, _ = trained("dw = rate_pre * rate_post - 0.1 * w", method="explicit")
+    w = again.network.parameters()["x__hidden.w"]
+    np.testing.assert_allclose(w, separable.network.parameters()["x__hidden.w"], rtol=1e-7, atol=1e-11)
+    assert np.abs(w - before).max() > 1e-4
 
 
 class Praise(Classification):
@@ -105,42 +166,6 @@ def compared(make, monkeypatch, **options):
     monkeypatch.setattr(CapturedStep, "prepared", lambda self, epoch, epochs: None)
     plain, _ = trained(make(), **options)
     return *(made.network.parameters() | made.network.memory() for made in (captured, plain)), before
-
-
-@pytest.mark.parametrize("make", CASES)
-def test_captured_and_array_code_agree(make, monkeypatch):
-    captured, plain, before = compared(make, monkeypatch)
-    for name, value in plain.items():
-        np.testing.assert_allclose(captured[name], value, rtol=1e-7, atol=1e-11, err_msg=name)
-    assert np.abs(plain["x__hidden.w"] - before["x__hidden.w"]).max() > 1e-4
-
-
-@pytest.mark.parametrize(("text", "constants"), EQUATIONS[::3] + STATES)
-def test_captured_and_array_code_agree_one_to_one(text, constants, monkeypatch):
-    captured, plain, before = compared(lambda: PlasticityRule(text, **constants), monkeypatch, connectivity="one_to_one")
-    for name, value in plain.items():
-        np.testing.assert_allclose(captured[name], value, rtol=1e-7, atol=1e-11, err_msg=name)
-    assert np.abs(plain["x__hidden.w"] - before["x__hidden.w"]).max() > 1e-4
-
-
-@pytest.mark.parametrize("text", ["dw = rate_post * rate_pre - w", "dw = int(rate_pre > 0) * rate_post", "dw = rate_pre"])
-def test_a_proposal_has_the_weights_type(text, monkeypatch):
-    captured, plain, _ = compared(lambda: PlasticityRule(text), monkeypatch, dtype="float32")
-    assert captured["x__hidden.w"].dtype == np.float32
-    np.testing.assert_allclose(captured["x__hidden.w"], plain["x__hidden.w"], rtol=1e-4, atol=1e-6)
-
-
-def test_a_rule_synapse_by_synapse_runs_as_array_code_and_says_why(caplog):
-    """It reads one sample after another, which has no place in a captured step."""
-    text = "dw = tanh(rate_pre + rate_post) - 0.1 * w"
-    explicit, _ = trained(PlasticityRule(text, method="explicit"))
-    assert all(step.program is None for step in explicit._programs.values())
-    assert [r.message for r in caplog.records if "not captured" in r.message]
-    separable, before = trained(PlasticityRule("dw = rate_pre * rate_post - 0.1 * w"))
-    again, _ = trained(PlasticityRule("dw = rate_pre * rate_post - 0.1 * w", method="explicit"))
-    found = again.network.parameters()["x__hidden.w"]
-    np.testing.assert_allclose(found, separable.network.parameters()["x__hidden.w"], rtol=1e-7, atol=1e-11)
-    assert np.abs(found - before["x__hidden.w"]).max() > 1e-4
 
 
 @pytest.mark.parametrize("make", [bcm, covariance, three_factor])

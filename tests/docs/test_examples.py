@@ -106,6 +106,13 @@ def test_a_wrong_output_is_noticed():
     assert not matches("a\n", "a\nb\n")
 
 
+def test_a_newcomers_script_is_short():
+    """A user's own data, rule and scheme in a comparison."""
+    blocks = split((DOCS / "howto/compare-your-own.md").read_text(encoding="utf-8"))[1]
+    script = next(code for language, code, _, _ in blocks if language == "python")
+    assert len(script.splitlines()) <= 25 and "neurosim.compare(" in script
+
+
 def test_every_scheme_has_a_page():
     from neurosim.feedback import pathways
 

@@ -12,11 +12,11 @@ from neurosim.analysis.grouping import grouped
 from neurosim.analysis.summary import CLAIMS, table
 from neurosim.errors import InputError, RunFileError, UnknownNameError
 from neurosim.experiments import comparison
-from neurosim.experiments.comparison import compare, comparison_models, reopen, resume
+from neurosim.experiments.comparison import reopen, resume, run_all
 from neurosim.experiments.comparison_folder import NAME
+from neurosim.experiments.comparison_plan import Plan
 from neurosim.experiments.comparison_table import COLUMNS, summarised
 from neurosim.feedback import pathways
-from neurosim.modelfile.reading import contents, locate
 from neurosim.runfile import Run
 from neurosim.training import Observer
 
@@ -48,8 +48,8 @@ def finished(tmp_path_factory):
         seen.append(Onlooker())
         return [seen[-1]]
 
-    models = comparison_models(rows=ROWS, settings=SHORT)
-    return folder, list(compare(models, folder, seeds=[3, 4], watch=watch)), seen
+    plan = Plan.load(rows=ROWS, settings=SHORT)
+    return folder, list(run_all(plan, folder, seeds=[3, 4], watch=watch)), seen
 
 
 def test_writes_a_run_file_each_and_the_table(finished):
@@ -85,7 +85,7 @@ def test_what_counts_is_the_last_epoch_and_not_the_best(tmp_path, synthetic, mon
         return Run(path)
 
     monkeypatch.setattr(comparison, "run", pretend)
-    (found,) = compare(comparison_models(rows=["backprop"], settings=SHORT), tmp_path / "out")
+    (found,) = run_all(Plan.load(rows=["backprop"], settings=SHORT), tmp_path / "out")
     assert (found.test_accuracy, found.train_loss, found.epochs_to_95) == (70, 0.7, 2)
     with (tmp_path / "out" / "table.csv").open(newline="") as file:
         (row,) = csv.DictReader(file)
@@ -127,9 +127,9 @@ class Stop(Observer):
 
 def stopped(folder, row, seed, step):
     """Start the comparison of ``finished``, and stop it on its way."""
-    models = comparison_models(rows=ROWS, settings=SHORT)
+    plan = Plan.load(rows=ROWS, settings=SHORT)
     with pytest.raises(KeyboardInterrupt):
-        list(compare(models, folder, seeds=[3, 4], watch=lambda job: [Stop(job, row, seed, step)]))
+        list(run_all(plan, folder, seeds=[3, 4], watch=lambda job: [Stop(job, row, seed, step)]))
     return folder
 
 
@@ -166,7 +166,7 @@ def test_a_comparison_killed_before_its_first_run_goes_on(finished, tmp_path):
 
 def test_a_row_that_diverged_is_told_again(tmp_path):
     settings = [*SHORT, "rows.frozen.optimiser.name=sgd", "rows.frozen.optimiser.learning_rate=1e39"]
-    first = list(compare(comparison_models(rows=["frozen", "backprop"], settings=settings), tmp_path / "out"))
+    first = list(run_all(Plan.load(rows=["frozen", "backprop"], settings=settings), tmp_path / "out"))
     again = list(resume(reopen(tmp_path / "out"), tmp_path / "out"))
     assert [result.failure for result in again] == [result.failure for result in first]
     assert again[0].failure.startswith("diverged: population 'output'")
@@ -223,11 +223,11 @@ def test_changed_data_are_refused(finished, tmp_path):
 
 def test_one_command_a_folder(tmp_path):
     """The second is refused, whether it comes while the first begins, goes on, or was stopped."""
-    models = comparison_models(rows=ROWS, settings=SHORT)
+    plan = Plan.load(rows=ROWS, settings=SHORT)
     refused = []
 
     def meanwhile(job):
-        for second in (lambda: next(compare(models, tmp_path / "out")), lambda: reopen(tmp_path / "out")):
+        for second in (lambda: next(run_all(plan, tmp_path / "out")), lambda: reopen(tmp_path / "out")):
             with pytest.raises(RunFileError) as caught:
                 second()
             refused.append(str(caught.value))
@@ -239,33 +239,33 @@ def test_one_command_a_folder(tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        list(compare(models, tmp_path / "out", watch=lambda job: [Second()]))
+        list(run_all(plan, tmp_path / "out", watch=lambda job: [Second()]))
     assert "give --resume" in refused[0] and "another process is writing backprop-seed1.h5" in refused[1]
 
 
 def test_of_two_commands_that_begin_at_once_one_is_refused(tmp_path, monkeypatch):
     """The other one begins between the look into the folder and the first file in it."""
-    models = comparison_models(rows=ROWS, settings=SHORT)
+    plan = Plan.load(rows=ROWS, settings=SHORT)
     monkeypatch.setattr("neurosim.experiments.comparison_folder.check_free", lambda *_: None)
     monkeypatch.setattr("neurosim.experiments.comparison.check_free", lambda *_: None)
-    next(first := compare(models, tmp_path / "out"))
+    next(first := run_all(plan, tmp_path / "out"))
     with pytest.raises(RunFileError, match="out: another process is writing it"):
-        next(compare(models, tmp_path / "out"))
+        next(run_all(plan, tmp_path / "out"))
     first.close()
     with pytest.raises(RunFileError, match="another command has begun a comparison there"):
-        next(compare(models, tmp_path / "out"))
+        next(run_all(plan, tmp_path / "out"))
 
 
 def test_between_two_rows_the_folder_is_still_that_of_one_command(tmp_path, monkeypatch):
     """No run file is being written then; a second command would overwrite what the first one has, and both would end well."""
-    models, folder = comparison_models(rows=ROWS, settings=SHORT), tmp_path / "out"
-    other = comparison_models(rows=ROWS, settings=[*SHORT, "training.epochs=1"])
-    next(first := compare(models, folder))
+    plan, folder = Plan.load(rows=ROWS, settings=SHORT), tmp_path / "out"
+    other = Plan.load(rows=ROWS, settings=[*SHORT, "training.epochs=1"])
+    next(first := run_all(plan, folder))
     before = {path: path.read_bytes() for path in folder.iterdir()}
     with monkeypatch.context() as early:  # looked before the first one had begun
         early.setattr("neurosim.experiments.comparison_folder.being_written", lambda path: False)
         second = reopen(folder)
-    for begin in (compare(other, folder, overwrite=True), resume(second, folder)):
+    for begin in (run_all(other, folder, overwrite=True), resume(second, folder)):
         with pytest.raises(RunFileError, match="out: another process is writing it"):
             next(begin)
     with pytest.raises(RunFileError, match=f"another process is writing {NAME}"):
@@ -273,7 +273,7 @@ def test_between_two_rows_the_folder_is_still_that_of_one_command(tmp_path, monk
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
     assert len(list(first)) == len(ROWS) - 1
     assert not (folder / f"{NAME}.lock").exists()
-    assert len(list(compare(other, folder, overwrite=True))) == len(ROWS)
+    assert len(list(run_all(other, folder, overwrite=True))) == len(ROWS)
 
 
 # ---------------------------------------------------------------------- tables
@@ -287,7 +287,7 @@ def test_the_report_and_the_table_claim_the_same(tmp_path, interfaces, claimed):
     """What synthetic gradients need depends on where they have interfaces, and so on the network."""
     settings = [*SHORT, "training.epochs=1", "network.hidden=[6,6,6]", f"rows.synthetic_gradients.options.interfaces={interfaces}"]
     rows = ["synthetic_gradients", "difference_target_propagation"]
-    results = list(compare(comparison_models(rows=rows, settings=settings), tmp_path / "out"))
+    results = list(run_all(Plan.load(rows=rows, settings=settings), tmp_path / "out"))
     with ExitStack() as stack:
         runs = [stack.enter_context(Run(tmp_path / "out" / f"{row}-seed1.h5")) for row in rows]
         groups = grouped(runs)
@@ -297,14 +297,15 @@ def test_the_report_and_the_table_claim_the_same(tmp_path, interfaces, claimed):
     assert shown[0] == [claimed, "output"]
 
 
-def test_every_scheme_has_a_row():
-    rows = contents(locate("compare"))["rows"].values()
-    assert {row["scheme"] for row in rows} == set(pathways())
+def test_every_scheme_that_teaches_the_output_each_tick_has_a_row():
+    rows = Plan.load().contents["rows"]
+    assert [row["scheme"] for row in rows.values()] == list(rows)
+    assert set(pathways()) - set(rows) == {"none", "backprop_through_time"} and set(rows) < set(pathways())
 
 
 def test_a_row_that_diverges_ends_alone(tmp_path):
     settings = [*SHORT, "rows.frozen.optimiser.name=sgd", "rows.frozen.optimiser.learning_rate=1e39"]
-    results = list(compare(comparison_models(rows=["frozen", "backprop"], settings=settings), tmp_path / "out"))
+    results = list(run_all(Plan.load(rows=["frozen", "backprop"], settings=settings), tmp_path / "out"))
     assert results[0].failure.startswith("diverged: population 'output'")
     assert results[1].failure == "" and results[1].test_accuracy > 20
     assert summarised(results)[0][:3] == ["frozen", "diverged", ""]
@@ -315,7 +316,7 @@ def test_a_row_that_diverges_ends_alone(tmp_path):
 def test_a_folder_in_use_is_kept(tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(RunFileError, match="not empty.*--overwrite"):
-        next(compare(comparison_models(rows=ROWS, settings=SHORT), tmp_path))
+        next(run_all(Plan.load(rows=ROWS, settings=SHORT), tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
@@ -326,18 +327,17 @@ def test_a_folder_in_use_is_kept(tmp_path):
         (["rows.backprop.scheme=bakprop"], "did you mean 'backprop'"),
         (["rows.backprop.optimiser.learning_rate=-1"], "learning_rate -1 is not a number of 0 or more"),
         (["training.batch=many"], "compare: training.batch = 'many': expected a whole number"),
-        (["rows={}"], "compare: rows"),
         (["rows={'../x' = { scheme = 'frozen', optimiser = { name = 'sgd', learning_rate = 1 } }}"], "compare: rows"),
     ],
 )
 def test_what_is_wrong_with_a_comparison_is_told(settings, said):
     with pytest.raises(InputError, match=said) as caught:
-        comparison_models(settings=settings)
+        Plan.load(settings=settings)
     assert "\n" not in str(caught.value)
 
 
 def test_unknown_rows_and_files_of_the_other_kind():
     with pytest.raises(UnknownNameError, match="row 'bakprop' is unknown.*did you mean 'backprop'"):
-        comparison_models(rows=["bakprop"])
+        Plan.load(rows=["bakprop"])
     with pytest.raises(InputError, match="a model file, not a comparison"):
-        comparison_models("dtp-mnist")
+        Plan.load("dtp-mnist")

@@ -106,15 +106,15 @@ def test_the_fastest_backend_counts_every_stage_by_its_epochs(small, monkeypatch
     contents = small()
     contents["stages"] = [contents["stages"][0] | {"epochs": 9}, contents["stages"][0] | {"epochs": 1}]
     monkeypatch.setattr(estimate, "available", lambda: ["one", "two"])
-    monkeypatch.setattr(estimate, "timings", lambda table: {"numpy": [1.0, 20.0], "cupy": [2.0, 1.0]})
+    monkeypatch.setattr(estimate, "timings", lambda *_, **__: {"numpy": [1.0, 20.0], "cupy": [2.0, 1.0]})
     assert estimate.fastest(model(contents).table) == "cupy"
-    monkeypatch.setattr(estimate, "timings", lambda table: {"numpy": [1.0, 5.0], "cupy": [2.0, 1.0]})
+    monkeypatch.setattr(estimate, "timings", lambda *_, **__: {"numpy": [1.0, 5.0], "cupy": [2.0, 1.0]})
     assert estimate.fastest(model(contents).table) == "numpy"
 
 
 def test_without_a_gpu_nothing_is_tried(small, monkeypatch):
     monkeypatch.setattr(estimate, "available", lambda: [NumpyBackend()])
-    monkeypatch.setattr(estimate, "timings", lambda *_: pytest.fail("tried"))
+    monkeypatch.setattr(estimate, "timings", lambda *_, **__: pytest.fail("tried"))
     assert estimate.fastest(model(small()).table) == "numpy"
 
 

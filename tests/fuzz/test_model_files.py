@@ -13,7 +13,7 @@ import pytest
 import tomli_w
 
 from neurosim.errors import InputError
-from neurosim.experiments.comparison import comparison_models
+from neurosim.experiments.comparison_plan import Plan
 from neurosim.experiments.estimate import memory
 from neurosim.experiments.run import prepare
 from neurosim.modelfile.model_file import ModelFile
@@ -140,7 +140,7 @@ def tried(number, folder):
             made = ModelFile.of(name, model)
         else:
             if "rows" in model:
-                made = next(iter(comparison_models(path, settings=settings).values()))
+                made = next(iter(Plan.load(path, settings=settings).models.values()))
             else:
                 made = ModelFile.load(path, settings)
         memory(made.table)

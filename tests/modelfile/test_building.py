@@ -8,7 +8,8 @@ import pytest
 
 from neurosim.backends import NumpyBackend
 from neurosim.errors import InputError, ShapeError, UnknownNameError
-from neurosim.experiments.run import prepare
+from neurosim.experiments.opened import open_run
+from neurosim.experiments.run import prepare, run
 from neurosim.modelfile.building import build_network, load_data
 from neurosim.modelfile.model_file import ModelFile
 from neurosim.modelfile.schema import Data, NetworkTable
@@ -173,3 +174,17 @@ def test_held_out_images_are_not_trained_on(share):
     images = lambda *splits: sorted(image.tobytes() for split in splits for image in split.x)  # noqa: E731
     assert images(parted.train, parted.validation) == images(whole.train)
     assert images(parted.test) == images(whole.test)
+
+
+@pytest.mark.parametrize(
+    ("task", "transfer"),
+    [("classification", "softmax"), ("reconstruction", "linear"), ("reward", "softmax"), ("unsupervised", "softmax")],
+)
+def test_the_output_of_a_chain_is_what_its_task_reads_out_with(task, transfer, small, tmp_path):
+    scheme = "none" if task == "unsupervised" else "backprop"
+    model = ModelFile.of("m", small(epochs=1, scheme=scheme) | {"task": task, "record": {}})
+    job = prepare(model)
+    assert job.network.populations["output"].neurons.name == transfer
+    run(job, tmp_path / "run.h5").close()
+    with open_run(tmp_path / "run.h5") as opened:
+        assert opened.network().summary() == job.network.summary()

@@ -1,0 +1,170 @@
+"""``neurosim.compare``: a user's own rules, schemes and data against back-propagation, in one call."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from neurosim.catalogue import Imports, Named
+from neurosim.datasets import DataSet, from_arrays
+from neurosim.errors import InputError, RunFileError, quoted, require
+from neurosim.experiments.comparison import reopen, run_all
+from neurosim.experiments.comparison import resume as resume_all
+from neurosim.experiments.comparison_folder import path_of
+from neurosim.experiments.comparison_plan import USUAL, Plan
+from neurosim.experiments.comparison_table import Result, as_frame
+from neurosim.experiments.folders import made_folder
+from neurosim.modelfile.description import describe_data, state
+from neurosim.modelfile.reading import Contents, parsed
+from neurosim.runfile import Run
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a comparison reached.
+
+    title : what ran; out : the folder of the run files; results : one for each row and seed, in the order they ran
+    report : the HTML page
+    """
+
+    title: str
+    out: Path
+    results: tuple[Result, ...]
+    report: Path
+
+    @property
+    def table(self) -> pandas.DataFrame:
+        """One row for each scheme and seed, with the columns of ``table.csv``; a number that is not there is NaN."""
+        return as_frame(self.results)
+
+    def __repr__(self) -> str:
+        return f"{self.title}\n{self.table.to_string(index=False)}\n{self.report}"
+
+
+def compare(
+    data: Any = None,
+    rows: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    seeds: int | Sequence[int] = 1,
+    epochs: int | None = None,
+    out: str | os.PathLike[str] | None = None,
+    file: str | Path = USUAL,
+    settings: Iterable[str] = (),
+    record: Iterable[str] = (),
+    alignment: str | None = None,
+    backend: str = "auto",
+    data_dir: str | os.PathLike[str] | None = None,
+    imports: Named = (),
+    overwrite: bool = False,
+    resume: bool = False,
+    quiet: bool = False,
+) -> Comparison:
+    """Train one network under every row with every seed, from the same weights and on the same order of data.
+
+    compare(data=(x, y), rows={"mine": {"scheme": MyScheme}, "hebb": {"rule": "dw = 0.01 * rate_post * rate_pre"}}, seeds=3)
+
+    Writes what ``neurosim compare`` writes: a run file for each row and seed, ``table.csv`` and ``report.html``.  A row that
+    diverges ends alone; its numbers are NaN.
+
+    Parameters
+    ----------
+    data : (x, y) or (x_train, y_train, x_test, y_test), as for ``datasets.from_arrays``; a DataSet, a function that returns one, a
+        name, or a path; by default the data set of ``file``
+    rows : name -> keys of [rows.NAME] in a comparison file: ``scheme`` and its ``options``, ``rule``, ``output_rule``,
+        ``optimiser``, ``feedback_optimiser``.  Classes, rules and optimisers may be given themselves.  Backprop, the baseline, is
+        added where it is not among them.  By default the rows of ``file``
+    seeds : how many, counted from 1, or which
+    epochs : of every row; by default those of ``file``
+    out : the folder, which has to be new or empty (or ``overwrite``); by default one in ``neurosim-runs``
+    file : a comparison file, for the network and what a row leaves out
+    settings : ``"key.path=value"`` texts, as after ``--set``; record, alignment : as in ``[record]``
+    imports : the modules that ``"module:Class"`` in rows or file may be of; their code runs
+    resume : go on with the comparison that was stopped in ``out``, from the same arguments
+
+    Raises InputError, one line, where something does not fit; nothing is written then.
+    """
+    named = Imports(imports)
+    samples, settings = _given(data, named), [*settings, *([f"training.epochs={epochs}"] if epochs is not None else [])]
+    table: Contents | str | None = describe_data(samples) if isinstance(samples, DataSet) else samples
+    changes = [setting for setting in settings if isinstance(samples, DataSet) and setting.partition(".")[0] == "data"]
+    require(not changes, f"setting {quoted(changes)}: of data that are given: expected none; change the data")
+    given = None if rows is None else {name: _row(name, row, named) for name, row in rows.items()}
+    plan = Plan.load(file, given=given, settings=settings, record=record, alignment=alignment, data=table, imports=named)
+    counted = list(range(1, seeds + 1)) if isinstance(seeds, int) else [int(seed) for seed in seeds]
+    require(bool(counted), f"seeds {quoted(seeds)}: expected at least one; give seeds=1")
+    how: dict[str, Any] = {"seeds": counted, "backend": backend, "data_dir": data_dir, "overwrite": overwrite}
+    how["data"] = samples if isinstance(samples, DataSet) else None
+    with ExitStack() as stack:
+        require(out is not None or not resume, "resume=True: no folder to resume: expected out=...; give the one it was stopped in")
+        folder = Path(out) if out is not None else stack.enter_context(made_folder(USUAL))
+        results: list[Result] = []
+        for result in _resumed(plan, folder, named, **how) if resume else run_all(plan, folder, **how):
+            results.append(result)
+            if not quiet:
+                print(_progress(result, len(results), len(plan.models) * len(counted)), flush=True)
+        return conclude(plan, counted, results, folder)
+
+
+def _resumed(plan: Plan, folder: Path, imports: Imports, *, seeds: list[int], overwrite: bool, **how: Any) -> Iterator[Result]:
+    """Go on with the comparison in ``folder``; raise InputError where it was begun with something else."""
+    require(not overwrite, "resume=True with overwrite=True: expected one of the two; leave one out")
+    started = reopen(folder, first=seeds[0], count=len(seeds), backend=how.pop("backend"), imports=imports)
+    for key in plan.contents.keys() - {"modules"}:
+        was, now = started.plan.contents.get(key), parsed(plan.text, "comparison").get(key)
+        both = f"folder {folder}: {key} was {quoted(was)} and is {quoted(now)}"
+        require(was == now, f"{both}: expected the same arguments; give them, or another out", RunFileError)
+    return resume_all(started, folder, imports=imports, **how)
+
+
+def conclude(plan: Plan, seeds: Sequence[int], results: Sequence[Result], folder: Path) -> Comparison:
+    """Write the report on a comparison's runs, over an earlier one; return what it reached."""
+    from neurosim.analysis.report import write_report
+
+    report = folder / "report.html"
+    with ExitStack() as stack:
+        runs = [stack.enter_context(Run(path_of(folder, result.scheme, result.seed))) for result in results]
+        write_report(runs, report, overwrite=True)
+    return Comparison(plan.title(seeds), folder, tuple(results), report)
+
+
+def _progress(result: Result, number: int, count: int) -> str:
+    reached = result.failure or f"test accuracy {result.test_accuracy:.2f} %, training loss {result.train_loss:.4f}"
+    return f"{number} of {count}: {result.scheme}, seed {result.seed}: {reached}"
+
+
+# ---------------------------------------------------------------------- what was given
+
+
+def _given(data: Any, imports: Imports) -> DataSet | str | None:
+    """Return data as a data set, or as the name of what will be loaded."""
+    if data is None or isinstance(data, DataSet | str):
+        return data
+    if isinstance(data, os.PathLike):
+        return os.path.join(os.curdir, data) if os.sep not in os.fspath(data) else os.fspath(data)
+    if callable(data):
+        return imports.state(data)
+    pair = isinstance(data, tuple | list) and len(data) in (2, 4)
+    expected = "expected (x, y), (x_train, y_train, x_test, y_test), a DataSet, a name or a path"
+    require(pair, f"data {quoted(data)}: {expected}; change it")
+    return from_arrays(*data)
+
+
+def _row(name: str, row: Mapping[str, Any], imports: Imports) -> Contents:
+    """Return a row as a comparison file has it."""
+    require(isinstance(row, Mapping), f"row {quoted(name)}: {quoted(row)}: expected a dictionary such as {{'rule': 'dw = ...'}}")
+    return {str(key): _stated(f"row {name!r}: {key}", value, imports) for key, value in row.items() if value is not None}
+
+
+def _stated(what: str, value: Any, imports: Imports) -> Any:
+    try:
+        return state(value, imports)
+    except TypeError as cause:
+        raise InputError(f"{what} {quoted(value)}: {cause}; change it") from cause
+

@@ -1,0 +1,194 @@
+"""What a comparison runs: each row completed, and made a model file of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from neurosim.catalogue import NO_IMPORTS, Imports
+from neurosim.datasets.registry import REGISTRY
+from neurosim.errors import InputError, UnknownNameError, pasteable, quoted, require
+from neurosim.feedback import pathways
+from neurosim.modelfile import reading
+from neurosim.modelfile.model_file import ModelFile, validated, with_modules
+from neurosim.modelfile.reading import Contents
+from neurosim.modelfile.schema import ComparisonTable, is_partial, make_rule
+
+BASELINE = "backprop"
+CONTROL = "frozen"
+USUAL = "compare"  # the file whose rows say what a scheme has that a row leaves out
+OPTIMISERS = ("optimiser", "feedback_optimiser")
+MANY = 4  # rows; more of them are only counted in a title
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A comparison ready to run.
+
+    contents : the comparison file with only the rows that run, each complete; models : the model file of each row
+    """
+
+    contents: Contents
+    models: dict[str, ModelFile]
+
+    @staticmethod
+    def load(
+        name: str | Path = USUAL,
+        *,
+        given: Mapping[str, Contents] | None = None,
+        rows: Sequence[str] | None = None,
+        settings: Iterable[str] = (),
+        record: Iterable[str] = (),
+        alignment: str | None = None,
+        data: str | Contents | None = None,
+        imports: Imports = NO_IMPORTS,
+    ) -> Plan:
+        """Return the plan of a comparison file.
+
+        given : rows to run instead of the file's, beside the baseline; rows : the names of those to run (None: all)
+        data : the [data] table instead of the file's, or the name of the data set.  Of a user's own data, what the file says of its
+            data set does not hold
+        settings, record, alignment, imports : as in ``ModelFile.load``
+
+        Raises InputError, one line, where a row does not fit.
+        """
+        path = reading.locate(name)
+        contents = reading.contents(path)
+        if data is not None:
+            contents = contents | {"data": _named_data(contents, data) if isinstance(data, str) else data}
+        if given is not None:
+            contents = contents | {"every_scheme": False, "rows": dict(given)}
+        contents = reading.recording(reading.override(contents, settings), record, alignment)
+        require("stages" not in contents, f"{path.stem}: a model file, not a comparison; use neurosim run {pasteable(name)}")
+        table = validated(ComparisonTable, contents, path.stem, imports)
+        complete = _completed(contents, table, imports)
+        if given is not None and not any(map(_is_baseline, complete.values())):
+            free = BASELINE not in complete
+            require(free, f"row {BASELINE!r}: has a rule or a scheme of its own: expected another name; rename it")
+            complete = {BASELINE: _completed_row(BASELINE, {}, contents, imports)} | complete
+        for row in rows or ():
+            if row not in complete:
+                raise UnknownNameError(f"{path.stem}: row", row, complete)
+        chosen = {row: complete[row] for row in rows or complete}
+        require(bool(chosen), f"{path.stem}: rows: none: expected at least one; add [rows.NAME]")
+        kept = {key: value for key, value in contents.items() if key not in ("every_scheme", "defaults")}
+        return Plan.of(kept | {"rows": chosen}, path.stem, imports)
+
+    @staticmethod
+    def of(contents: Contents, source: str, imports: Imports = NO_IMPORTS) -> Plan:
+        """Return the plan of a comparison file whose rows are complete."""
+        table = validated(ComparisonTable, contents, source, imports)
+        contents = with_modules(contents, table.modules, source, imports)
+        shared = {key: contents[key] for key in ("data", "task", "clock", "encoder", "record", "modules") if key in contents}
+        about = ": ".join(filter(None, [table.title, describe(contents)]))
+        models = {}
+        for name, row in contents["rows"].items():
+            stage = {key: value for key, value in row.items() if key not in ("rule", "output_rule")} | contents["training"]
+            model = shared | {"title": f"{name}: {about}", "network": _network(contents["network"], row), "stages": [stage]}
+            try:
+                models[name] = ModelFile.of(name, model, imports)
+            except InputError as cause:
+                raise InputError(f"{source}: row {str(cause)}") from cause
+        return Plan(contents, models)
+
+    @property
+    def text(self) -> str:
+        """The comparison file as TOML."""
+        return tomli_w.dumps(self.contents)
+
+    def title(self, seeds: Sequence[int]) -> str:
+        """Return what runs, in one line."""
+        names = list(self.models)
+        rows = ", ".join(names) if len(names) <= MANY else f"{len(names)} rows"
+        counted = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {', '.join(map(str, seeds))}"
+        if len(seeds) > 2 and list(seeds) == list(range(seeds[0], seeds[-1] + 1)):
+            counted = f"seeds {seeds[0]} to {seeds[-1]}"
+        start = f"{self.contents['title']}: " if self.contents.get("title") else ""
+        return f"{start}{rows} on {describe(self.contents)}, {counted}"
+
+
+def describe(contents: Contents) -> str:
+    """Return data, network and training of a comparison in a few words."""
+    network, epochs = contents["network"], contents["training"]["epochs"]
+    hidden, layer = network.get("hidden"), network.get("layer", {})
+    sizes = f"{len(network.get('populations', ()))} populations" if hidden is None else f"hidden {', '.join(map(str, hidden))}"
+    if hidden == []:
+        sizes = "no hidden population"
+    transfer = layer.get("transfer", "tanh")
+    kind = f" {transfer if isinstance(transfer, str) else transfer.get('name', '')}" if hidden else ""
+    data = contents["data"]["name"]
+    return f"{Path(data).name if data.count('/') else data}, {sizes}{kind}, {epochs} epoch{'' if epochs == 1 else 's'}"
+
+
+def _named_data(contents: Contents, name: str) -> Contents:
+    """Return the [data] table of a comparison on another data set."""
+    table = contents.get("data", {})
+    return table | {"name": name} if name in REGISTRY and isinstance(table, dict) else {"name": name}
+
+
+# ---------------------------------------------------------------------- rows
+
+
+def _completed(contents: Contents, table: ComparisonTable, imports: Imports) -> dict[str, Contents]:
+    """Return the rows of a comparison file with what they leave out."""
+    rows = {name: _completed_row(name, row, contents, imports) for name, row in contents.get("rows", {}).items()}
+    if table.every_scheme:
+        known = {*rows, *(row["scheme"] for row in rows.values())}
+        others = [name for name, scheme in pathways().items() if scheme.needs_error and scheme.answers == "tick"]
+        rows |= {name: _completed_row(name, {}, contents, imports) for name in others if name not in known}
+    return rows
+
+
+def _completed_row(name: str, row: Contents, contents: Contents, imports: Imports) -> Contents:
+    """Return a row with what it leaves out: that of its scheme's row in the usual file, or else that file's [defaults].
+
+    An optimiser without a name only changes options of the one that the row would have.
+    """
+    usual = reading.contents(reading.installed()[USUAL])
+    scheme = row.get("scheme") or _scheme(name, row, imports)
+    like: Contents = next((one for key, one in usual["rows"].items() if one.get("scheme", key) == scheme), {})
+    left_out = usual["defaults"] | contents.get("defaults", {}) | like
+    optimisers = {key: _optimiser(name, left_out.get(key), row[key]) for key in OPTIMISERS if row.get(key) is not None}
+    options = left_out.get("options", {}) | row.get("options", {})
+    return left_out | row | optimisers | {"scheme": scheme} | ({"options": options} if options else {})
+
+
+def _optimiser(name: str, usual: Any, given: Any) -> Any:
+    """Return a row's optimiser, where it only changes options of the ``usual`` one as a whole."""
+    if not is_partial(given):
+        return given
+    label = f"row {name!r}: optimiser {quoted(given)}"
+    require(isinstance(usual, dict), f"{label}: expected a name, since no single optimiser is there to change; add it")
+    return usual | given
+
+
+def _scheme(name: str, row: Contents, imports: Imports) -> str:
+    """Return the scheme of a row that names none: the one it is called after, or what its rule needs and no more."""
+    if "rule" not in row and "output_rule" not in row:
+        if name not in pathways():
+            raise UnknownNameError(f"row {name!r}: names no scheme and no rule; scheme", name, pathways())
+        return name
+    if name in pathways():
+        return name
+    rule = make_rule(row["rule"], imports) if "rule" in row else None
+    return BASELINE if "rule" not in row or rule is not None and "error" in rule.post else CONTROL
+
+
+def _is_baseline(row: Contents) -> bool:
+    return row["scheme"] == BASELINE and "rule" not in row and "output_rule" not in row
+
+
+def _network(network: Contents, row: Contents) -> Contents:
+    """Return [network] with a row's rules: ``rule`` of projections into hidden populations, ``output_rule`` of the others."""
+    rules: dict[str, Any] = {part: row[key] for part, key in (("layer", "rule"), ("output", "output_rule")) if key in row}
+    if not rules:
+        return network
+    if "projections" not in network:
+        return network | {part: network.get(part, {}) | {"rule": rule} for part, rule in rules.items()}
+    starts = {one["pre"] for one in network["projections"]}
+    parts = [(one, "layer" if one["post"] in starts else "output") for one in network["projections"]]
+    return network | {"projections": [one | ({"rule": rules[part]} if part in rules else {}) for one, part in parts]}
