@@ -43,7 +43,8 @@ def show(
     if recordable:
         _print_recordable(network, trainers)
         return
-    typer.echo("\n".join([*_origin(table, task_of(table, entry)), "", network.summary(), f"weights     {_size(network.parameters())}"]))
+    origin = _origin(table, task_of(table, entry))
+    typer.echo("\n".join([*origin, "", network.summary(), f"weights     {_size(network.parameters())}"]))
     for number, (stage, trainer) in enumerate(zip(table.stages, trainers, strict=True), start=1):
         typer.echo("\n".join(["", f"stage {number} of {len(table.stages)}", *_stage(stage, trainer)]))
     needed = memory(table, entry=entry)
