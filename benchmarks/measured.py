@@ -17,12 +17,12 @@ from pathlib import Path
 
 import tomli_w
 
+from neurosim.analysis.grouping import TRAINED
 from neurosim.datasets.registry import find
 from neurosim.runfile import Run
 
 ROOT = Path(__file__).parents[1]
 SUMMARIES = ROOT / "benchmarks/results/runs"
-SETTINGS = ("data", "network", "stages")  # what decides a run's numbers, its seed aside
 SAID = ("seed", "created", "git_commit", "backend", "device", "data_digest", "versions", "threads", "blas")
 
 
@@ -34,7 +34,7 @@ def summary(runs: list[Run], commit: str) -> dict:
     model = tomllib.loads(runs[0].model)
     for run in runs[1:]:
         other = tomllib.loads(run.model)
-        assert all(other.get(key) == model.get(key) for key in SETTINGS), f"{run.path} has other settings than {runs[0].path}"
+        assert all(other.get(key) == model.get(key) for key in TRAINED), f"{run.path} has other settings than {runs[0].path}"
     kept = []
     for run in sorted(runs, key=lambda run: int(run.attributes["seed"])):
         said = {key: run.attributes[key] for key in SAID if key in run.attributes}
@@ -42,7 +42,7 @@ def summary(runs: list[Run], commit: str) -> dict:
         said["versions"] = json.loads(said["versions"])
         errors = {split: course(run, split) for split in ("test", "validation") if split in run.metrics.index}
         kept.append(said | {"error": errors})
-    return {"model": runs[0].attributes["model_name"]} | {key: model[key] for key in SETTINGS} | {"runs": kept}
+    return {"model": runs[0].attributes["model_name"]} | {key: model[key] for key in TRAINED if key in model} | {"runs": kept}
 
 
 def course(run: Run, split: str) -> list[float]:

@@ -8,7 +8,8 @@ A fact is written once, beside the code it is about.  Directives (all take Markd
     {scheme-options} NAME     options, defaults and what the class says of them
     {model-table} [SCHEME]    model files: the paper's number, and what was measured
     {model-keys}              the tables and keys of a model file
-    {named-classes} KIND      transfers, updates, rules, initialisers or data (sets), by the name a model file uses
+    {named-classes} KIND      transfers, neurons, encoders, tasks, updates, rules, initialisers or data
+                              (sets), by the name a model file uses
     {command-table}           the command line
     {benchmark-table} KIND    the latest numbers of a benchmark: steps, papers, recording/cost, ...
 """

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-from neurosim import datasets, neurons, plasticity
+from neurosim import datasets, encoders, neurons, plasticity, tasks
 from neurosim.connectivity import INITIALISERS
 from neurosim.feedback import Claims, FeedbackPathway, pathways
 from neurosim.modelfile import published
@@ -216,6 +216,9 @@ def named_classes(kind: str) -> str:
         return table(["name", "what it is"], [(f"`{name}`", _entry(name)) for name in datasets.names()])
     found: dict[str, Any] = {
         "transfers": neurons.transfers,
+        "neurons": lambda: {name: kind for name, kind in neurons.neurons_by_name().items() if name not in neurons.transfers()},
+        "encoders": encoders.encoders,
+        "tasks": tasks.tasks,
         "updates": plasticity.updates,
         "rules": plasticity.rules,
         "initialisers": lambda: INITIALISERS,
@@ -234,7 +237,8 @@ def _entry(name: str) -> str:
 def _options(value: Any) -> str:
     if value in INITIALISERS.values():  # called with what the network knows
         return ""
-    parameters = [p for p in inspect.signature(value).parameters.values() if p.name not in ("args", "kwargs")]
+    decided = ("args", "kwargs", "size")  # the last one, of a task, by the data
+    parameters = [p for p in inspect.signature(value).parameters.values() if p.name not in decided]
     return ", ".join(f"`{p.name}`" if p.default is p.empty else f"`{p.name}={p.default!r}`" for p in parameters)
 
 

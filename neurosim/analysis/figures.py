@@ -11,6 +11,7 @@ from neurosim.analysis import plots
 from neurosim.analysis.courses import Curve, angles, course, curve, rasters
 from neurosim.analysis.grouping import Group, baselines, seed
 from neurosim.analysis.plots import clean
+from neurosim.analysis.summary import error_words
 from neurosim.runfile import Run
 
 VARIABLES = 24  # recorded ones that are shown
@@ -48,8 +49,9 @@ class Figure:
 def figures(groups: Sequence[Group]) -> Iterator[Figure]:
     """Yield every figure that the runs have something for."""
     split = next((name for name in ("test", "validation") if any(_has(group, name, "error") for group in groups)), "train")
-    yield from _learning(groups, split, "error", "error (%)")
-    yield from _learning(groups, "train", "loss", "loss (nats)")
+    error = error_words(groups)
+    yield from _learning(groups, split, "error", error, "%")
+    yield from _learning(groups, "train", "loss", "loss", "nats" if error == "error" else "")
     yield from _alignment(groups)
     activity, weights = _variables(groups)
     yield from _recorded(groups, "Activity", activity, "of the recorded samples and neurons together")
@@ -79,21 +81,22 @@ def _has(group: Group, split: str, name: str) -> bool:
     return curve(group, split, name) is not None
 
 
-def _learning(groups: Sequence[Group], split: str, name: str, axis: str) -> Iterator[Figure]:
+def _learning(groups: Sequence[Group], split: str, name: str, words: str, unit: str) -> Iterator[Figure]:
     curves = {group.label: found for group in groups if (found := curve(group, split, name)) is not None}
     if not curves:
         return
+    axis = f"{split} {words}" + (f" ({unit})" if unit else "")
     references = {label: curves.get(group.label) for label, group in baselines(groups).items()}
-    panels = [_curve(group, curves, references.get(group.label), f"{split} {axis}") for group in groups if group.label in curves]
+    panels = [_curve(group, curves, references.get(group.label), axis) for group in groups if group.label in curves]
     what = {"test": "Test", "validation": "Validation", "train": "Training"}[split]
     scale = "logarithmic" if plots.is_logarithmic(list(curves.values())) else "linear"
     caption = (
-        f"{what} {name} after every epoch, on one {scale} scale. Solid: mean over seeds; band: from the lowest to the highest seed"
+        f"{what} {words} after every epoch, on one {scale} scale. Solid: mean over seeds; band: from the lowest to the highest seed"
         f"{'; dashed: back-propagation on the same data and network' if any(references.values()) else ''}."
     )
-    if name == "loss":
+    if unit == "nats":
         caption += " Cross-entropy of the output in nats, unless the scheme says otherwise."
-    yield Figure(f"{what} {name}", [("", panels)], caption, legend([group for group in groups if group.label in curves]))
+    yield Figure(f"{what} {words}", [("", panels)], caption, legend([group for group in groups if group.label in curves]))
 
 
 def _curve(group: Group, curves: dict[str, Curve], reference: Curve | None, axis: str) -> Panel:

@@ -16,7 +16,7 @@ from neurosim.plasticity import error_driven
 from neurosim.runfile import Run
 
 BASELINE = "backprop"
-TRAINED = ("data", "network", "stages", "modules")  # what decides a run's numbers, its seed aside
+TRAINED = ("data", "task", "clock", "encoder", "network", "stages", "modules")  # what decides a run's numbers, its seed aside
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,11 @@ class Group:
             return None
 
     @cached_property
-    def setting(self) -> tuple[str, str, str]:
-        """Data set, fingerprint of its images and network, its rules aside: results are compared where these agree."""
-        data, network = _text(self.contents.get("data")), _text(_without_rules(self.contents.get("network")))
-        return data, str(self.runs[0].attributes.get("data_digest", "")), network
+    def setting(self) -> tuple[str, str]:
+        """Fingerprint of the images, and data, task, trial and network, its rules aside: results are compared where these agree."""
+        shared = [self.contents.get(key) for key in ("data", "task", "clock", "encoder")]
+        shared.append(_without_rules(self.contents.get("network")))
+        return str(self.runs[0].attributes.get("data_digest", "")), _text(shared)
 
     @cached_property
     def is_baseline(self) -> bool:
@@ -132,10 +133,14 @@ def hidden_populations(model: Mapping[str, Any]) -> list[str] | None:
         return [f"hidden{k}" for k in range(1, len(network["hidden"]) + 1)]
     if "projections" not in network:
         return None
-    graph: dict[str, set[str]] = {}
-    for link in network["projections"]:
-        graph.setdefault(link["post"], set()).add(link["pre"])
-    return list(graphlib.TopologicalSorter(graph).static_order())[1:-1]
+    links = network["projections"]
+    graph: dict[str, set[str]] = {link[end]: set() for link in links for end in ("pre", "post")}
+    for link in links:
+        if not link.get("delay"):
+            graph[link["post"]].add(link["pre"])
+    sending = {link["pre"] for link in links if link["pre"] != link["post"]}
+    inner = sending & {link["post"] for link in links}
+    return [name for name in graphlib.TopologicalSorter(graph).static_order() if name in inner and name != network.get("output")]
 
 
 def grouped(runs: Sequence[Run]) -> list[Group]:
@@ -157,7 +162,7 @@ def baselines(groups: Sequence[Group]) -> dict[str, Group]:
 
     Where several fit, the one that is called ``backprop`` is taken, or else the first.
     """
-    found: dict[tuple[str, str, str], Group] = {}
+    found: dict[tuple[str, str], Group] = {}
     for group in groups:
         if group.is_baseline and (group.setting not in found or group.label == BASELINE):
             found[group.setting] = group

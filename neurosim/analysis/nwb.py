@@ -222,7 +222,7 @@ def _add_learning(
     found = [series for name, array in told.items() for series in _series(run, name, array, session)]
     found += [_weights(run, name, array) for name, array in held.items()]
     tables = {
-        "metrics": ("Evaluations of a split: mean loss, and error in per cent", run.metrics),
+        "metrics": (f"Evaluations of a split: mean loss, and {run.error_name} in per cent", run.metrics),
         "alignment": ("The proposed change of a projection against the exact gradient's: angle in degrees", run.alignment),
     }
     found += [_frame(name, said, rows) for name, (said, rows) in tables.items() if len(rows)]

@@ -18,7 +18,7 @@ from markupsafe import Markup
 from neurosim.analysis.courses import metric
 from neurosim.analysis.figures import figures
 from neurosim.analysis.grouping import Group, baselines, contents, differences, grouped, seed
-from neurosim.analysis.summary import CLAIMS, accuracy, claim, table
+from neurosim.analysis.summary import CLAIMS, accuracy, accuracy_name, claim, error_words, table
 from neurosim.errors import RunFileError, require
 from neurosim.runfile import Run
 from neurosim.runfile.disk import followed, replacing
@@ -73,7 +73,8 @@ def page(runs: Sequence[Run]) -> str:
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     script = _own("report.js")
-    described = [_described(group, run) for group in groups for run in group.runs]
+    error = error_words(groups)
+    described = [_described(group, run, error) for group in groups for run in group.runs]
     shared = _shared(described)
     return environment.get_template("report.html").render(
         style=_own("report.css"),
@@ -84,6 +85,7 @@ def page(runs: Sequence[Run]) -> str:
         notes=list(_notes(groups)),
         groups=groups,
         columns=table(groups),
+        accuracy=accuracy_name(groups).removesuffix(" (%)").replace("Test: ", "test, "),
         states={group.label: _state(group) for group in groups},
         figures=list(figures(groups)),
         needs={heading: [claim(group, name) or "not known" for group in groups] for name, heading in CLAIMS.items()},
@@ -244,8 +246,8 @@ def _command(name: str, run: Run) -> str:
     return shlex.join(["neurosim", "run", name, *options])
 
 
-def _described(group: Group, run: Run) -> dict[str, str]:
-    """Return what the table of runs says of one, heading -> text."""
+def _described(group: Group, run: Run, error: str) -> dict[str, str]:
+    """Return what the table of runs says of one, heading -> text.  error : what the error of all runs is"""
     said = run.attributes
     test = metric(run, "test", "error")
     return {
@@ -253,7 +255,7 @@ def _described(group: Group, run: Run) -> dict[str, str]:
         "Model": group.label.replace("_", " "),
         "Seed": str(seed(run)),
         "Status": run.status + (f": {said['reason']}" if said.get("reason") else ""),
-        "Test error (%)": "" if test is None else f"{test.sort_index().iloc[-1]:.2f}",
+        f"Test {error} (%)": "" if test is None else f"{test.sort_index().iloc[-1]:.2f}",
         "Backend": " on ".join(str(said[key]) for key in ("backend", "device") if said.get(key)),
         "Created": str(said.get("created", "")).replace("T", " ").replace("+00:00", " UTC"),
         "Made with": _versions(said),

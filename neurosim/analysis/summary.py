@@ -61,7 +61,7 @@ def table(groups: Sequence[Group]) -> dict[str, list[Cell]]:
     columns = {
         "Seeds": [_seeds(group) for group in groups],
         "Epochs": [_epochs(group) for group in groups],
-        "Test accuracy (%)": [_shown(accuracy(group), ".2f") for group in groups],
+        accuracy_name(groups): [_shown(accuracy(group), ".2f") for group in groups],
         "Points to backprop": [_points(group, references.get(group.label)) for group in groups],
         "Train loss": [_shown(_over(group, lambda run: last(run, "train", "loss")), ".4f") for group in groups],
         "Step (ms)": [_step(group) for group in groups],
@@ -71,8 +71,20 @@ def table(groups: Sequence[Group]) -> dict[str, list[Cell]]:
     return {heading: cells for heading, cells in columns.items() if any(cell.text for cell in cells)}
 
 
+def error_words(groups: Sequence[Group]) -> str:
+    """Return what the error of these runs is, in words; of runs of different tasks something that fits them all."""
+    names = {run.error_name for group in groups for run in group.runs}
+    return names.pop() if len(names) == 1 else "error of the task"
+
+
+def accuracy_name(groups: Sequence[Group]) -> str:
+    """Return the heading of the column of accuracies: what 100 is less, where the runs do not count wrong answers."""
+    name = error_words(groups)
+    return "Test accuracy (%)" if name == "error" else f"Test: 100 - {name} (%)"
+
+
 def accuracy(group: Group) -> Spread | None:
-    """Return the test accuracy after the last epoch, per cent; None where a run has none."""
+    """Return the test accuracy (100 less the error) after the last epoch, per cent; None where a run has none."""
     error = _over(group, lambda run: last(run, "test", "error"))
     return None if error is None else Spread(100 - error.mean, error.std)
 

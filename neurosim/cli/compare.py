@@ -93,11 +93,21 @@ def _advice(out: Path, imports: list[str] | None) -> str:
 def _finish(reached: Comparison, data: str) -> None:
     """Print the table, and say what else there is."""
     _print_price(reached)
-    _print_table(reached.results, reached.title)
+    _print_table(reached.results, reached.title, _error_of(reached))
     _print_after(reached.results, reached.out, data)
     diverged = [f"{result.scheme} (seed {result.seed})" for result in reached.results if result.failure]
     if diverged:
         raise DivergedError(f"{', '.join(diverged)} diverged; the run files say where")
+
+
+def _error_of(reached: Comparison) -> str:
+    """Return what the error of the runs is, in words."""
+    from neurosim.experiments.comparison_folder import path_of
+    from neurosim.runfile import Run
+
+    first = reached.results[0]
+    with Run(path_of(reached.out, first.scheme, first.seed)) as run:
+        return run.error_name
 
 
 def _print_price(reached: Comparison) -> None:
@@ -128,17 +138,20 @@ def _watching(quiet: bool) -> Iterator[Watch]:
 
 
 NUMBERS = ("test\naccuracy %", "points\nto BP", "train\nloss", "epochs\nto 95 %", "step\nms", "over\nBP", "angle\nto BP °")
+OTHER = ("test 100\n- error %", "epochs\nto 5 %")  # in place of accuracies, where the error does not count wrong answers
 CLAIMS = ("weight\ntransport", "update\nlocking", "backward\nlocking", "feedback\nlearns from")
 
 
-def _print_table(results: Sequence[Result], title: str) -> None:
-    """Print numbers and claims in one table, or below each other where the terminal is narrow."""
+def _print_table(results: Sequence[Result], title: str, error: str = "error") -> None:
+    """Print numbers and claims in one table, or below each other where the terminal is narrow.  error : what the accuracy lacks."""
     from neurosim.cli.progress import console
     from neurosim.cli.tables import fitted, show
     from neurosim.experiments.comparison_table import summarised
 
+    numbers = NUMBERS if error == "error" else (OTHER[0], *NUMBERS[1:3], OTHER[1], *NUMBERS[4:])
+    title += "" if error == "error" else f" (error: {error})"
     schemes, *cells = zip(*summarised(results), strict=True)
-    columns = [(heading, list(column)) for heading, column in zip((*NUMBERS, *CLAIMS), cells, strict=True)]
+    columns = [(heading, list(column)) for heading, column in zip((*numbers, *CLAIMS), cells, strict=True)]
     blocks = [*([column] for column in columns[: len(NUMBERS)]), columns[len(NUMBERS) :]]
     show(console, fitted(console, ("scheme", list(schemes)), blocks, title, left=CLAIMS))
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 WIDE = 110  # columns that leave room for the titles beside the numbers
 HEADINGS = ("paper's\nerror, %", "measured\nhere, %", "after\nepochs", "on\nseeds")
 SHORTER = "* trained for fewer epochs than the file says: no result of the model yet"
+OTHER = "~ of another task: its error is no share of wrong answers of the network; neurosim show says what it is"
 LEFT_OUT = "! seeds that are not in the mean above, and what they reached"
 MORE = "What a model is, and what to know of its numbers: neurosim show NAME"
 
@@ -34,6 +35,8 @@ def models(debug: args.Debug = False) -> None:
         show(console, fitted(console, ("model", list(found)), columns, left=HEADINGS[-1:]))
     if not all(map(published.is_whole, found.values())):
         typer.echo(SHORTER)
+    if any(map(published.score, found.values())):
+        typer.echo(OTHER)
     if any(published.failed(model)[0] for model in found.values()):
         typer.echo(LEFT_OUT)
     typer.echo(MORE)
@@ -44,7 +47,9 @@ def _numbers(model: dict[str, Any]) -> list[str]:
     from neurosim.modelfile import published
 
     seeds, reached = published.failed(model)
-    cells = [published.paper(model), published.measured(model) + (f"\n{reached}" if seeds else "")]
+    words = published.score(model)
+    measured = published.measured(model).removesuffix(words) + ("~" if words else "")
+    cells = [published.paper(model), measured + (f"\n{reached}" if seeds else "")]
     cells.append(published.epochs(model) + ("" if published.is_whole(model) else " *"))
     cells.append(published.seeds(model) + (f"\n{seeds} !" if seeds else ""))
     return [cell.replace(" %", "") for cell in cells]

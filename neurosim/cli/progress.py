@@ -10,6 +10,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeR
 from rich.table import Column
 
 from neurosim.experiments.run import Job
+from neurosim.runfile import error_name
+from neurosim.tasks import Task
 from neurosim.training import Evaluation, Observer, Trainer
 
 
@@ -44,7 +46,7 @@ class Bar(Observer):
         self.progress.update(self.task, completed=trainer.steps)
 
     def on_epoch(self, trainer: Trainer, metrics: Mapping[str, Evaluation]) -> None:
-        self.progress.update(self.task, completed=trainer.steps, state=in_short(metrics))
+        self.progress.update(self.task, completed=trainer.steps, state=in_short(metrics, trainer.task))
 
 
 class Lines(Observer):
@@ -57,7 +59,7 @@ class Lines(Observer):
         earlier = self.job.trainers[: self.job.trainers.index(trainer)]
         if trainer.epoch or not earlier:
             epoch = sum(t.epochs for t in earlier) + trainer.epoch
-            print(f"epoch {epoch}/{self.job.epochs}  {described(metrics)}", flush=True)
+            print(f"epoch {epoch}/{self.job.epochs}  {described(metrics, trainer.task)}", flush=True)
 
 
 class LastLine(Observer):
@@ -68,7 +70,7 @@ class LastLine(Observer):
 
     def on_epoch(self, trainer: Trainer, metrics: Mapping[str, Evaluation]) -> None:
         if trainer is self.job.trainers[-1] and trainer.epoch == trainer.epochs:
-            print(f"{self.job.model.name}, seed {self.job.seed}: {described(metrics)}", flush=True)
+            print(f"{self.job.model.name}, seed {self.job.seed}: {described(metrics, trainer.task)}", flush=True)
 
 
 @contextmanager
@@ -92,14 +94,18 @@ def display() -> Progress:
     return Progress(*columns, TextColumn("left", style="dim", table_column=whole), console=console)
 
 
-def described(metrics: Mapping[str, Evaluation]) -> str:
+def described(metrics: Mapping[str, Evaluation], task: Task) -> str:
     """Return loss and error in a few words."""
-    return f"loss {metrics['train'].loss:.4f}  train error {metrics['train'].error:.2f} %  test error {metrics['test'].error:.2f} %"
+    name = error_name(task.score)
+    loss, train, test = metrics["train"].loss, metrics["train"].error, metrics["test"].error
+    if name == "error":
+        return f"loss {loss:.4f}  train error {train:.2f} %  test error {test:.2f} %"
+    return f"loss {loss:.4f}  {name}: train {train:.2f} %  test {test:.2f} %"
 
 
-def in_short(metrics: Mapping[str, Evaluation]) -> str:
+def in_short(metrics: Mapping[str, Evaluation], task: Task) -> str:
     """Return loss and test error in few characters, on a narrow terminal the error alone."""
-    error = f"error {metrics['test'].error:.1f} %"
+    error = f"{error_name(task.score)} {metrics['test'].error:.1f} %"
     return error if console.width < NARROW else f"loss {metrics['train'].loss:.3f} {error}"
 
 

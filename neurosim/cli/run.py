@@ -43,7 +43,7 @@ def run(
     quiet: args.Quiet = False,
     debug: args.Debug = False,
 ) -> None:
-    """Train one model file; the last line printed is the test error."""
+    """Train one model file; the last line printed is the test error, or what the task calls it."""
     from neurosim.catalogue import Imports
     from neurosim.cli.progress import progress_of
     from neurosim.experiments import run as engine
@@ -74,7 +74,7 @@ def run(
                 result = engine.resume(job, out, *observers) if resume else engine.run(job, out, *observers, overwrite=overwrite)
     if "alignment_seconds" in result.metrics and not quiet:
         typer.echo(_price(result))
-    typer.echo(f"test error {result.metrics.loc['test', 'error'].iloc[-1]:.2f} %")
+    typer.echo(f"test {result.error_name} {result.metrics.loc['test', 'error'].iloc[-1]:.2f} %")
 
 
 def _given(value: Any, otherwise: str) -> Any:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from neurosim.feedback import Phase
     from neurosim.modelfile.schema import ModelTable, Stage
     from neurosim.network import Network
+    from neurosim.tasks import Task
     from neurosim.training import Trainer
 
 Model = Annotated[str, typer.Argument(help="A name that `neurosim models` lists, or the path of a model file.")]
@@ -32,7 +33,7 @@ def show(
 ) -> None:
     """Print populations, projections, rules, the steps of training, memory and time here, and what each scheme claims to need."""
     from neurosim.catalogue import Imports
-    from neurosim.experiments.estimate import about, drafted, memory, refuse_unless_free
+    from neurosim.experiments.estimate import about, drafted, memory, refuse_unless_free, task_of
     from neurosim.modelfile.model_file import ModelFile
 
     found = ModelFile.load(model, args.settings(settings, data), imports=Imports(imports or ()))
@@ -42,7 +43,8 @@ def show(
     if recordable:
         _print_recordable(network, trainers)
         return
-    typer.echo("\n".join([*_origin(table), "", network.summary(), f"weights     {_size(network.parameters())}"]))
+    origin = _origin(table, task_of(table, entry))
+    typer.echo("\n".join([*origin, "", network.summary(), f"weights     {_size(network.parameters())}"]))
     for number, (stage, trainer) in enumerate(zip(table.stages, trainers, strict=True), start=1):
         typer.echo("\n".join(["", f"stage {number} of {len(table.stages)}", *_stage(stage, trainer)]))
     needed = memory(table, entry=entry)
@@ -97,21 +99,28 @@ def _times(table: ModelTable, entry: Entry) -> list[str]:
     return [*lines, f"advice      --backend {best}: {whole[other] / whole[best]:.1f} times as fast as {other} here"]
 
 
-def _origin(table: ModelTable) -> list[str]:
+def _origin(table: ModelTable, task: Task) -> list[str]:
     from neurosim.modelfile import published
+    from neurosim.runfile import error_name
 
     found, own = table.paper, table.measured
     said = {"paper": found.model_dump(), "measured": own.model_dump(), "stages": [{"epochs": s.epochs} for s in table.stages]}
+    error = f"test {error_name(task.score)}"
     lines = [table.title, *([f"paper       {found.citation}"] if found.citation else [])]
     source = f", {found.source}" if found.source else ""
-    lines.append(f"paper       test error {published.paper(said)}{source}")
+    lines.append(f"paper       {error} {published.paper(said)}{source}")
     about = f", seeds {published.seeds(said)}, {published.epochs(said)} epochs, {own.date}, {own.trained_on}"
-    lines.append(f"measured    test error {published.measured(said)}{about if own.test_error is not None else ''}")
+    lines.append(f"measured    {error} {published.measured(said)}{about if own.test_error is not None else ''}")
     seeds, reached = published.failed(said)
-    lines += [f"left out    seeds {seeds}, test error {reached}"] if seeds else []
+    lines += [f"left out    seeds {seeds}, {error} {reached}"] if seeds else []
     lines += [f"note        {note}" for note in (found.note, own.note) if note]
     held_out = f", {table.data.validation:.1%} of the training images held out" if table.data.validation else ""
-    return [*lines, f"data        {table.data.name}{held_out}"]
+    lines.append(f"data        {table.data.name}{held_out}")
+    lines.append(f"task        {task.name}: {task.score}, in per cent")
+    if table.clock.ticks > 1:
+        asked = "the last one" if table.clock.asked == 1 else f"the last {table.clock.asked}"
+        lines.append(f"trial       {table.clock.ticks} ticks, the output asked in {asked}; encoder {table.encoder.name}")
+    return lines
 
 
 def _stage(stage: Stage, trainer: Trainer) -> list[str]:

@@ -70,7 +70,7 @@ def _lines(path: Path, every: float) -> Run:
     """Print a line for each evaluation."""
     shown = 0
     for run in _looks(path, every):  # noqa: B007 the last one is returned
-        rows = by_epoch(run.metrics)
+        rows = by_epoch(run)
         for epoch, row in rows.iloc[shown:].iterrows():
             typer.echo(f"epoch {epoch}  " + "  ".join(f"{name} {value:.4g}" for name, value in row.items()))
         shown = len(rows)
@@ -94,13 +94,14 @@ def _table(run: Run) -> Group:
     from neurosim.cli.tables import fitted
 
     title = f"{run.attributes['model_name']}, seed {run.attributes['seed']}: {run.status}"
-    rows = by_epoch(run.metrics).tail(ROWS)
+    rows = by_epoch(run).tail(ROWS)
     columns = [[(name.replace(" ", "\n", 1), [f"{value:.4g}" for value in rows[name]])] for name in rows.columns]
     return fitted(console, ("epoch", [str(epoch) for epoch in rows.index]), columns, title)
 
 
-def by_epoch(metrics: pandas.DataFrame) -> pandas.DataFrame:
+def by_epoch(run: Run) -> pandas.DataFrame:
     """Return loss and error of each split side by side, a row for each epoch all splits have been evaluated at."""
-    wide = metrics[[name for name in ("loss", "error") if name in metrics]].unstack("split")
-    wide.columns = [f"{split} {name}{' %' if name == 'error' else ''}" for name, split in wide.columns]
+    metrics, words = run.metrics, {"loss": "loss", "error": f"{run.error_name} %"}
+    wide = metrics[[name for name in words if name in metrics]].unstack("split")
+    wide.columns = [f"{split} {words[name]}" for name, split in wide.columns]
     return wide.dropna()

@@ -83,7 +83,7 @@ class Plan:
         """Return the plan of a comparison file whose rows are complete."""
         table = validated(ComparisonTable, contents, source, imports)
         contents = with_modules(contents, table.modules, source, imports)
-        shared = {key: contents[key] for key in ("data", "task", "record", "modules") if key in contents}
+        shared = {key: contents[key] for key in ("data", "task", "clock", "encoder", "record", "modules") if key in contents}
         about = ": ".join(filter(None, [table.title, describe(contents)]))
         models = {}
         for name, row in contents["rows"].items():

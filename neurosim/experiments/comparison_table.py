@@ -28,7 +28,7 @@ CLAIMED = COLUMNS[-4:]
 class Result:
     """What one row reached with one seed.
 
-    test_accuracy : per cent, after the last epoch
+    test_accuracy : per cent, after the last epoch; 100 less the error, whatever the task says that is
     train_loss : in the scheme's own unit, nats unless the scheme says otherwise
     epochs_to_95 : the first epoch whose test accuracy is 95 % or more; None where there was none
     angle : degrees between proposed changes and backprop's at the last comparison, mean over hidden projections; nan without one

@@ -36,7 +36,7 @@ class Memory:
 
     weights : of the network and of the pathway, with running statistics and synaptic state
     optimiser : its memory of every parameter; buffers : of the captured steps
-    data : images as they are loaded, and labels one-hot; evaluation : the activity of one batch of it
+    data : images as they are loaded, and targets; evaluation : the activity of one batch of it, in all ticks of a trial
     checkpoint : the copy of weights and optimiser that is written after each epoch
     recording : of chosen variables, what waits to be written and the moment that comes next
     process : Python and the libraries
@@ -97,7 +97,7 @@ def _addresses(table: ModelTable) -> Iterator[None]:
         raise InputError(f"model {quoted(table.title)}: {cause} within {limit}: {expected}") from cause
 
 
-def _task_of(table: ModelTable, entry: Entry) -> Task:
+def task_of(table: ModelTable, entry: Entry) -> Task:
     """Return the task of a model file, by the sizes of its data set."""
     return table.task.on(Sizes(entry.shape, entry.classes, entry.target_shape))
 
@@ -108,12 +108,17 @@ def readout_of(task: Task) -> str:
 
 
 def _drafted(table: ModelTable, backend: Backend, entry: Entry) -> tuple[Network, list[Trainer]]:
-    task = _task_of(table, entry)
-    network = build_network(table.network, entry.shape, task.size, seed=table.seed, backend=backend, readout=readout_of(task))
+    task = task_of(table, entry)
+    network = build_network(
+        table.network, table.shown(entry.shape), task.size, seed=table.seed, backend=backend, readout=readout_of(task)
+    )
     trainers = []
     for stage in table.stages:
         options: dict[str, Any] = {"feedback_optimiser": stage.feedback_optimiser, "epochs": stage.epochs, "batch": stage.batch}
+        options |= {"clock": table.clock.clock(), "encoder": table.encoder}
         trainers.append(Trainer(network, stage.pathway(), stage.optimiser, seed=table.seed, **options))
+        trainers[-1].trial.check(network, entry.shape, entry.name)
+        trainers[-1].sample = entry.shape
         trainers[-1].pathway.attach(network, task, table.seed)
     return network, trainers
 
@@ -140,7 +145,7 @@ def _memory(table: ModelTable, entry: Entry) -> Memory:
             try:
                 buffers += NumpyBackend().buffer_bytes(trainer.recorded(phase))
             except NotCapturableError:  # array code asks for what it needs as it goes: about what it would have been given
-                buffers += trainer.batch * 8 * _neurons(network) * network.dtype.itemsize
+                buffers += 8 * _activity(table, network, trainer.batch)
     learned = _bytes((network.parameters() | network.memory()).values())
     learned += sum(_bytes((t.pathway.parameters() | t.pathway.memory()).values()) for t in trainers)
     commits = [commit for trainer in trainers for commit in (trainer.commit, trainer.feedback_commit)]
@@ -149,8 +154,8 @@ def _memory(table: ModelTable, entry: Entry) -> Memory:
         weights=learned,
         optimiser=kept,
         buffers=buffers,
-        data=_data(entry, network, _task_of(table, entry).size),
-        evaluation=3 * max(EVALUATION_BATCH, samples(table.record)) * _neurons(network) * network.dtype.itemsize,
+        data=_data(entry, network, task_of(table, entry).size),
+        evaluation=3 * _activity(table, network, max(EVALUATION_BATCH, samples(table.record))),
         checkpoint=learned + kept,
         recording=_recording(table, network, trainers, entry),
         process=psutil.Process().memory_info().rss,
@@ -182,8 +187,14 @@ def samples(record: Record) -> int:
     return record.samples if isinstance(record.samples, int) else len(record.samples)
 
 
-def _neurons(network: Network) -> int:
-    return sum(population.size for population in network.populations.values())
+def _activity(table: ModelTable, network: Network, batch: int) -> int:
+    """Return the bytes of one number for each neuron and sample, in each tick of a trial, and of the rates it begins with.
+
+    A rate on its way is the array that the population sent; only those that a trial begins with come on top.
+    """
+    neurons = sum(population.size for population in network.populations.values())
+    begun = sum(network.populations[name].size * delay for name, delay in network.delays.items())
+    return batch * (table.clock.ticks * neurons + begun) * network.dtype.itemsize
 
 
 def _data(entry: Entry, network: Network, targets: int) -> int:

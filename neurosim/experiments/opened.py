@@ -15,7 +15,7 @@ from neurosim.experiments.estimate import readout_of
 from neurosim.modelfile.building import build_network
 from neurosim.modelfile.model_file import ModelFile, validated
 from neurosim.modelfile.reading import Contents, parsed
-from neurosim.modelfile.schema import Data, NetworkTable, TaskChoice, Tasked
+from neurosim.modelfile.schema import Data, NetworkTable, Trained
 from neurosim.network import Network
 from neurosim.runfile import Run
 from neurosim.tasks import Classification, Sizes
@@ -56,8 +56,11 @@ class OpenRun(Run):
         contents, state = self._contents(), self.checkpoint(epoch)
         source = f"run file {self.path}"
         table = validated(NetworkTable, contents.get("network", {}), f"{source}: network", self._imports)
-        shape, targets, readout = self._sizes(contents)
-        seed = int(self.attributes["seed"])
+        shape: tuple[int, ...] = ()
+        targets, readout = 0, Classification.readout
+        if table.hidden is not None or any(population.shape is None for population in table.populations or ()):
+            shape, targets, readout = self._sizes(contents)
+        seed = int(self.attributes["seed"])  # a trainer made in Python states every shape, whatever its data, task and encoder
 
         def built(backend: Backend) -> tuple[Network, dict[str, np.ndarray]]:
             network = build_network(table, shape, targets, seed=seed, backend=backend, readout=readout)
@@ -79,26 +82,24 @@ class OpenRun(Run):
         A user's path in a stranger's file is never looked at.
         """
         source, given = f"run file {self.path}", contents.get("data")
-        choice = {key: contents[key] for key in ("task",) if key in contents}
-        task = validated(Tasked, choice, f"{source}: task", self._imports).task
+        chosen = {key: contents[key] for key in Trained.model_fields if key in contents}
+        trained = validated(Trained, chosen, source, self._imports)
         if isinstance(given, dict) and (str(given.get("name")) not in REGISTRY or given.get("arrays")):
-            return self._noted_sizes(task)
+            return self._noted_sizes(trained)
         data = validated(Data, contents.get("data", {}), f"{source}: data")
         entry = find(data.name)
-        made = task.on(Sizes(entry.shape, entry.classes, entry.target_shape))
-        return entry.shape, made.size, readout_of(made)
+        made = trained.task.on(Sizes(entry.shape, entry.classes, entry.target_shape))
+        return trained.shown(entry.shape), made.size, readout_of(made)
 
-    def _noted_sizes(self, task: TaskChoice) -> tuple[tuple[int, ...], int, str]:
+    def _noted_sizes(self, trained: Trained) -> tuple[tuple[int, ...], int, str]:
         """Return what the file notes of data that are no published ones."""
-        if "data_shape" not in self.attributes:
-            return (), 0, Classification.readout  # of a trainer made in Python: its populations have their shapes
         noted = [str(self.attributes.get(key, "")).split() for key in ("data_shape", "data_classes", "data_target_shape")]
         known = all(number.isdecimal() and len(number) <= DIGITS for numbers in noted for number in numbers)
         found = f"run file {self.path}: shape, classes and shape of targets of its data: {quoted(noted)}"
         require(known and len(noted[1]) == 1, f"{found}: expected whole numbers; it is damaged", RunFileError)
         shape, (classes,), target_shape = (tuple(map(int, numbers)) for numbers in noted)
-        made = task.on(Sizes(shape, classes, target_shape))
-        return shape, made.size, readout_of(made)
+        made = trained.task.on(Sizes(shape, classes, target_shape))
+        return trained.shown(shape), made.size, readout_of(made)
 
 
 def _fitting(name: str, array: np.ndarray, state: dict[str, np.ndarray]) -> np.ndarray:

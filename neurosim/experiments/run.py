@@ -64,6 +64,7 @@ class Job:
             "data_digest": self.data.digest(),
             "data_scale": self.data.scale,
             "data_content": self.data.content,
+            "score": utf8(self.trainers[0].task.score),
             **claims_of(self.trainers[0].pathway),
             "data_shape": " ".join(map(str, self.data.shape)),
             "data_classes": self.data.classes,
@@ -105,8 +106,10 @@ def prepare(
     device = chosen or select(fastest(table, entry))
     data = data or load_data(table.data, data_dir)
     task = table.task.on(Sizes.of(data))
-    network = build_network(table.network, data.shape, task.size, seed=seed, backend=device, readout=readout_of(task))
-    trainers = [build_trainer(k, stage, network, task, data, table.data, seed) for k, stage in enumerate(table.stages)]
+    network = build_network(
+        table.network, table.shown(tuple(data.shape)), task.size, seed=seed, backend=device, readout=readout_of(task)
+    )
+    trainers = [build_trainer(k, stage, network, task, data, table, seed) for k, stage in enumerate(table.stages)]
     plan = RecordingPlan(trainers, data, table.record)
     return Job(model, seed, data.folder, data, network, trainers, plan)
 

@@ -9,7 +9,7 @@ from typing import Any
 from neurosim import datasets
 from neurosim.backends import Backend
 from neurosim.errors import quoted, require
-from neurosim.modelfile.schema import Data, Layer, NetworkTable, Output, PopulationTable, ProjectionTable, Stage
+from neurosim.modelfile.schema import Data, Layer, ModelTable, NetworkTable, Output, PopulationTable, ProjectionTable, Stage
 from neurosim.network import Network, Population, Projection
 from neurosim.neurons import transfer
 from neurosim.tasks import Classification, Task
@@ -56,14 +56,14 @@ def build_network(
     readout : the transfer of a chain's output that has none
     """
     populations, projections = written_out(table, readout)
-    starts, ends = {p.post for p in projections}, {p.pre for p in projections}
+    reached, outputs = {p.post for p in projections}, _outputs(table, populations, projections)
     sizes: dict[str, Any] = {}
     for population in populations:
-        default = shape if population.name not in starts else targets if population.name not in ends else None
+        default = shape if population.name not in reached else targets if population.name in outputs else None
         sizes[population.name] = population.shape or default
         require(
             sizes[population.name] is not None,
-            f"population {quoted(population.name)}: shape is missing: expected one for a hidden population; give shape = 100",
+            f"population {quoted(population.name)}: shape is missing: expected one for all but input and output; give shape = 100",
         )
     return Network(
         [_population(p, sizes[p.name]) for p in populations],
@@ -71,13 +71,21 @@ def build_network(
         seed=seed if table.seed is None else table.seed,
         dtype=table.dtype,
         backend=backend,
+        output=table.output if isinstance(table.output, str) else None,
     )
+
+
+def _outputs(table: NetworkTable, populations: list[PopulationTable], projections: list[ProjectionTable]) -> list[str]:
+    """Return the output that does the task; where none is named, every population with no projection to others."""
+    sending = {p.pre for p in projections if p.pre != p.post}
+    return [table.output] if isinstance(table.output, str) else [p.name for p in populations if p.name not in sending]
 
 
 def written_out(table: NetworkTable, readout: str = Classification.readout) -> tuple[list[PopulationTable], list[ProjectionTable]]:
     """Return the network as a graph: the chain x -> hidden1 -> ... -> output where ``hidden`` gives only its sizes."""
     if table.hidden is None:
         return table.populations or [], table.projections or []
+    assert isinstance(table.output, Output)  # a chain has no name there
     hidden = [f"hidden{k}" for k in range(1, len(table.hidden) + 1)]
     layer, last = table.layer, table.output
     populations = [PopulationTable(name="x", noise=table.input.noise, dropout=table.input.dropout)]
@@ -113,6 +121,8 @@ def _projection(table: ProjectionTable) -> Projection:
     return Projection(
         table.pre,
         table.post,
+        name=table.name,
+        delay=table.delay,
         connectivity=table.connectivity,
         initial=table.initial,
         bias=table.bias,
@@ -122,15 +132,18 @@ def _projection(table: ProjectionTable) -> Projection:
 
 
 def build_trainer(
-    number: int, stage: Stage, network: Network, task: Task, data: datasets.DataSet, table: Data, seed: int
+    number: int, stage: Stage, network: Network, task: Task, data: datasets.DataSet, table: ModelTable, seed: int
 ) -> Trainer:
     """Return the trainer of one stage, joined to its data: all that could be wrong with it has been found by now."""
-    augment = datasets.Augmentation(**table.augment.model_dump(), fill=data.black) if table.augment else None
+    change = table.data.augment
+    augment = datasets.Augmentation(**change.model_dump(), fill=data.black) if change else None
     trainer = Trainer(
         network,
         stage.pathway(),
         stage.optimiser,
         task=task,
+        clock=table.clock.clock(),
+        encoder=table.encoder,
         feedback_optimiser=stage.feedback_optimiser,
         epochs=stage.epochs,
         batch=stage.batch,

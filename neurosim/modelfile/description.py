@@ -21,12 +21,13 @@ from neurosim.backends import Backend
 from neurosim.catalogue import Imports, Stated, is_outside, outside_name
 from neurosim.connectivity import connectivities
 from neurosim.datasets import Augmentation, DataSet
+from neurosim.encoders import Constant, encoders
 from neurosim.errors import NeurosimError, quoted, utf8
 from neurosim.feedback import FeedbackPathway, pathways
 from neurosim.modelfile.alike import alike, plain_attributes, replaced
 from neurosim.modelfile.reading import Contents
-from neurosim.network import Network, Population, Projection
-from neurosim.neurons import BatchNormalisation, Transfer, neurons_by_name
+from neurosim.network import Clock, Network, Population, Projection
+from neurosim.neurons import BatchNormalisation, Transfer, neurons_by_name, transfers
 from neurosim.plasticity import Chain, PlasticityRule, Rule, Update, chain, rules, updates
 from neurosim.tasks import Sizes, default, tasks
 from neurosim.training import Trainer
@@ -112,6 +113,7 @@ class _Describer:
             "seed": trainer.seed,
             "data": self._data(trainer, data),
             **self._task(trainer, data),
+            **self._trial(trainer),
             "network": self._network(trainer.network, trainer.seed),
             "stages": [self._stage(trainer)],
         }
@@ -130,6 +132,13 @@ class _Describer:
         table.pop("size", None)
         return {} if table == {"name": default(Sizes.of(data))} else {"task": table}
 
+    def _trial(self, trainer: Trainer) -> Contents:
+        """Return clock and encoder, where they are not those of a static network."""
+        clock, encoder = trainer.trial.clock, self.named("encoder", trainer.trial.encoder, encoders())
+        self._own("clock", clock, Clock)
+        told: Contents = {} if clock == Clock() else {"clock": {"ticks": clock.ticks, "asked": clock.asked}}
+        return told | ({} if encoder == {"name": Constant.name} else {"encoder": encoder})
+
     def _augmentation(self, augment: Any, data: DataSet) -> Contents:
         if type(augment) is not Augmentation or augment.fill != data.black:
             self.unstated.append(f"data.augment: {_class_of(augment)}")
@@ -147,6 +156,8 @@ class _Describer:
         }
         if network.seed != seed:
             table["seed"] = network.seed
+        if network.outputs != [network.output]:
+            table["output"] = network.output
         return table
 
     def _population(self, population: Population) -> Contents:
@@ -164,6 +175,8 @@ class _Describer:
         self._own(where, projection, Projection)
         connectivity: Any = self.named(f"{where}: connectivity", projection.connectivity, connectivities())
         table: Contents = {"pre": projection.pre, "post": projection.post}
+        table |= {"name": projection.name} if projection.name != f"{projection.pre}__{projection.post}" else {}
+        table |= {"delay": projection.delay} if projection.delay else {}
         table["connectivity"] = connectivity if len(connectivity) > 1 else connectivity["name"]
         if projection.optimiser is not None:
             table["optimiser"] = self._optimiser(chain(projection.optimiser).links)
@@ -210,15 +223,17 @@ class _Describer:
 
     def _options(self, what: str, made: Stated, maker: Callable[..., Stated]) -> Contents:
         """Return the options that make ``made`` again; what they do not bring back is unstated."""
-        options: Contents = _as_toml(made.options())
+        given = made.options()
+        parts = {name: one for name, one in given.items() if isinstance(one, Transfer)}
+        options: Contents = _as_toml({name: one for name, one in given.items() if name not in parts})
         try:
-            again = maker(**options)
+            again = maker(**options, **parts)
         except (NeurosimError, TypeError):  # a constant has the name of an option
             self.unstated.append(f"{what}: {quoted(options)} does not make it again")
             return options
         self.unstated += [f"{what}: {name} is not as it was made" for name in _differences(again, made)]
         self.unstated += [f"{what}: {name} is not its class's own" for name in replaced(made) if name not in vars(again)]
-        return options
+        return options | {name: self.named(f"{what}: {name}", one, transfers()) for name, one in parts.items()}
 
 
 def _equation(equation: str, **options: Any) -> PlasticityRule:
@@ -269,7 +284,7 @@ def _changed(network: Network) -> Iterator[str]:
     """Yield the names of the arrays that are not what the network's seed makes of its projections and populations."""
     host, backend = network.backend.to_host, network.backend
     for p in network.projections.values():
-        again = Projection(p.pre, p.post, initial=p.initial, bias=p.bias, rule=p.rule)
+        again = Projection(p.pre, p.post, name=p.name, initial=p.initial, bias=p.bias, rule=p.rule)
         again.connectivity = p.connectivity
         again.build(backend, network.populations[p.pre], network.populations[p.post], network.seed, network.prefix, network.dtype)
         own, fresh = p.parameters | p.state, again.parameters | again.state

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from neurosim.tasks import Classification, tasks
+
 Model = Mapping[str, Any]
 
 
@@ -17,12 +19,23 @@ def paper(model: Model) -> str:
     return f"{said['test_error']} %" if said.get("verified") and said.get("test_error") is not None else "-"
 
 
+def score(model: Model) -> str:
+    """Return what the error of a model's task is, where it does not count wrong answers; otherwise ``""``."""
+    named = model.get("task", "")
+    name = str(named.get("name", "") if isinstance(named, Mapping) else named)
+    return tasks()[name].score if name in tasks() and tasks()[name].score != Classification.score else ""
+
+
 def measured(model: Model) -> str:
-    """Return the test error measured here, with its spread where there is one; ``-`` where there is none."""
+    """Return the test error measured here, with its spread where there is one; ``-`` where there is none.
+
+    The word for the error follows where it does not count wrong answers.
+    """
     said = model.get("measured", {})
     if said.get("test_error") is None:
         return "-"
-    return f"{said['test_error']:.2f}" + (f" ± {said['std']:.2f} %" if said.get("std") is not None else " %")
+    number = f"{said['test_error']:.2f}" + (f" ± {said['std']:.2f} %" if said.get("std") is not None else " %")
+    return f"{number} {score(model)}".rstrip()
 
 
 def seeds(model: Model) -> str:

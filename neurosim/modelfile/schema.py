@@ -11,9 +11,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidat
 from neurosim.catalogue import NO_IMPORTS, Imports, is_outside
 from neurosim.connectivity import Connectivity, connectivities
 from neurosim.datasets import DataSet
+from neurosim.encoders import Constant, Encoder, encoders
 from neurosim.errors import UnknownNameError, quoted, require
 from neurosim.feedback import FeedbackPathway, pathways
 from neurosim.modelfile.options import construct
+from neurosim.network import Clock
 from neurosim.neurons import BatchNormalisation, Neurons, Transfer, neurons_by_name, transfers
 from neurosim.plasticity import Chain, PlasticityRule, Rule, Update, chain, rules, updates
 from neurosim.runfile import Interval, Request, Some
@@ -42,7 +44,12 @@ def _transfer(value: Any, imports: Imports = NO_IMPORTS) -> Transfer:
 
 
 def _make_neurons(value: Any, imports: Imports = NO_IMPORTS) -> Neurons:
-    made: Neurons = construct("neurons", neurons_by_name(), *_named("neurons", value), Neurons, imports)
+    """A name, or a table with ``name`` and options, of which ``transfer`` is a name or a table again."""
+    name, options = _named("neurons", value)
+    makers: dict[str, Any] = dict(neurons_by_name())
+    if "transfer" in options and name in makers:
+        makers[name] = functools.partial(makers[name], transfer=_transfer(options.pop("transfer"), imports))
+    made: Neurons = construct("neurons", makers, name, options, Neurons, imports)
     return made
 
 
@@ -123,6 +130,11 @@ def _task(value: Any, imports: Imports = NO_IMPORTS) -> TaskChoice:
     return TaskChoice(name, tuple(options.items()), type(made) if is_outside(name) else None)
 
 
+def _encoder(value: Any, imports: Imports = NO_IMPORTS) -> Encoder:
+    made: Encoder = construct("encoder", encoders(), *_named("encoder", value), Encoder, imports)
+    return made
+
+
 def _with_imports(make: Callable[[Any, Imports], Any]) -> PlainValidator:
     """Return the validator of a field that holds what ``make`` makes of a value and of the modules that the user named."""
     return PlainValidator(lambda value, info: make(value, imports_of(info)))
@@ -130,6 +142,7 @@ def _with_imports(make: Callable[[Any, Imports], Any]) -> PlainValidator:
 
 TaskField = Annotated[TaskChoice, _with_imports(_task)]
 NeuronsField = Annotated[Neurons, _with_imports(_make_neurons)]
+EncoderField = Annotated[Encoder, _with_imports(_encoder)]
 TransferField = Annotated[Transfer, _with_imports(_transfer)]
 ConnectivityField = Annotated[Connectivity, _with_imports(_connectivity)]
 NormalisationField = Annotated[BatchNormalisation | None, PlainValidator(_normalisation)]
@@ -281,31 +294,43 @@ class PopulationTable(_Neurons):
 
 
 class ProjectionTable(_Synapses):
-    """[[network.projections]]."""
+    """[[network.projections]].
+
+    name : ``pre__post`` by default; delay : how many ticks a rate travels
+    """
 
     pre: str
     post: str
+    name: str | None = None
+    delay: int = 0
     connectivity: ConnectivityField = _connectivity("all_to_all")
 
 
 class NetworkTable(Section):
-    """[network]: a chain given by its ``hidden`` sizes, or a graph written out.  seed : of its weights; the run's by default."""
+    """[network]: a chain given by its ``hidden`` sizes, or a graph written out.
+
+    seed : of its weights; the run's by default
+    output : of a chain, the table of its last population; of a graph, the name of the population that does the task
+    """
 
     dtype: str = "float32"
     seed: int | None = Field(default=None, ge=0)
     hidden: list[int] | None = None
     input: Input = Input()
     layer: Layer = Layer()
-    output: Output = Output()
+    output: Output | str = Output()
     populations: list[PopulationTable] | None = None
     projections: list[ProjectionTable] | None = None
 
     @model_validator(mode="after")
     def _one_form(self) -> NetworkTable:
         chain = {"hidden", "input", "layer", "output"} & self.model_fields_set
+        chain -= {"output"} if isinstance(self.output, str) else set()
         graph = {"populations", "projections"} & self.model_fields_set
         both = f"{', '.join(sorted(chain))} beside {', '.join(sorted(graph))}"
         require(not (chain and graph), f"{both}: expected a chain or a graph; leave one of them out")
+        named = f"output {quoted(self.output)}: expected a table where the network is a chain; leave the name out"
+        require(not (chain and isinstance(self.output, str)), named)
         require("hidden" in chain or len(graph) == 2, "neither hidden, nor populations with projections; give one of the two")
         return self
 
@@ -401,7 +426,37 @@ class Tasked(Section):
     task: TaskField = TaskChoice()
 
 
-class ModelTable(Tasked):
+class ClockTable(Section):
+    """[clock]: how long a trial is.
+
+    ticks : how many; asked : the last so many ticks are those in which the output is compared with the target
+    """
+
+    ticks: int = 1
+    asked: int = 1
+
+    @model_validator(mode="after")
+    def _makes_a_clock(self) -> Self:
+        self.clock()
+        return self
+
+    def clock(self) -> Clock:
+        """Return the clock."""
+        return Clock(self.ticks, self.asked)
+
+
+class Trained(Tasked):
+    """What has a task and trials.  encoder : what is shown in each tick, a name or a table with ``name`` and options."""
+
+    clock: ClockTable = ClockTable()
+    encoder: EncoderField = Constant()
+
+    def shown(self, sample: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of the input in one tick, for samples of this shape; raise InputError where they do not fit."""
+        return self.encoder.shape(sample, self.clock.ticks)
+
+
+class ModelTable(Trained):
     """A whole model file."""
 
     title: str
@@ -455,7 +510,7 @@ class Defaults(Section):
     feedback_optimiser: OptimiserField | None = None
 
 
-class ComparisonTable(Tasked):
+class ComparisonTable(Trained):
     """A whole comparison file: data, network and training are shared by all rows.
 
     every_scheme : whether each scheme of the package that has no row gets one, but for those that send no error or need time

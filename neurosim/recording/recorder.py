@@ -1,4 +1,7 @@
-"""What a run writes as it goes: metrics, chosen variables, alignment with back-propagation, checkpoints."""
+"""What a run writes as it goes: metrics, chosen variables, alignment with back-propagation, checkpoints.
+
+Of a trial of several ticks, what the populations show is that of the last tick.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +79,7 @@ class Recorder(Observer):
         backend = trainer.network.backend
         said = {"seed": trainer.seed, "backend": backend.name, "device": backend.describe(), "model_name": trainer.pathway.name}
         said |= {"data_dir": utf8(data.folder), "data_digest": data.digest()}
-        said |= {"data_scale": data.scale, "data_content": data.content}
+        said |= {"data_scale": data.scale, "data_content": data.content, "score": utf8(trainer.task.score)}
         model = tomli_w.dumps(describe(trainer, data, record.model_dump(exclude_unset=True)))
         recorder = cls(plan, create(Path(path), plan, said | provenance(), model=model, overwrite=overwrite))
         recorder.settings, recorder.started = settings(trainer, data), _digest_of(trainer)
@@ -282,7 +285,8 @@ class Recorder(Observer):
         rows = trainer.upcoming(len(data.train))
         shown = Split(data.train.x[rows], data.train.y[rows])
         x, target = (backend.asarray(values, self.plan.network.dtype) for values in (shown.x, trainer.targets(shown)))
-        found = alignments(self.plan.network, trainer.pathway, x, target, backend.draws(trainer.seed, trainer.steps))
+        draws = backend.draws(trainer.seed, trainer.steps)
+        found = alignments(self.plan.network, trainer.pathway, x, target, draws, trainer.trial)
         for name in self.plan.network.projections:
             row = {**clock, **vars(found.get(name, NOTHING))}
             self.background.put(0, functools.partial(self._row, f"alignment/{name}", row))
@@ -303,7 +307,7 @@ def _check_same(path: str | os.PathLike[str], told: Contents, own: Contents) -> 
     own = parsed(tomli_w.dumps(own), "description")
     for one in (told, own):  # where a training starts is in the checkpoint
         one["unstated"] = [part for part in one.get("unstated", []) if not str(part).endswith(STARTED)]
-    for key in ("seed", "data", "network", "stages", "unstated"):
+    for key in ("seed", "data", "task", "clock", "encoder", "network", "stages", "unstated"):
         at, before, now = _difference(told.get(key), own.get(key), key)
         both = f"{at} was {quoted(before)} and is {quoted(now)} in this trainer"
         require(not at, f"run file {path}: {both}: expected the same; make it as it was", RunFileError)

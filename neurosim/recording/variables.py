@@ -75,7 +75,8 @@ class Variable:
         numbers = request.neurons.numbers(int(np.prod(self.shape)))
         if numbers is not None:
             return (samples, len(numbers)), "recording sample neuron", numbers
-        own = "neuron" if len(self.shape) == 1 else "channel row column"
+        axes = " ".join(f"axis{k}" for k in range(len(self.shape)))
+        own = {1: "neuron", 3: "channel row column"}.get(len(self.shape), axes)
         return (samples, *self.shape), f"recording sample {own}", None
 
     def taken(self, values: Any, numbers: np.ndarray | None) -> np.ndarray:

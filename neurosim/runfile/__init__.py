@@ -5,7 +5,7 @@ from neurosim.runfile.check import problems
 from neurosim.runfile.checkpoints import Layout
 from neurosim.runfile.provenance import provenance, warn_of_other_arithmetic
 from neurosim.runfile.request import Interval, Request, Some, chosen
-from neurosim.runfile.run import Run
+from neurosim.runfile.run import Run, error_name
 from neurosim.runfile.run_file import RunFile
 from neurosim.runfile.series import Series
 from neurosim.runfile.writer_lock import being_written
@@ -21,6 +21,7 @@ __all__ = [
     "Some",
     "being_written",
     "chosen",
+    "error_name",
     "problems",
     "provenance",
     "warn_of_other_arithmetic",

@@ -51,6 +51,8 @@ class Interval:
         said = EVERY.fullmatch(text.strip()) if len(text) <= LONGEST else None
         if said is None:
             example = "a number of steps or epochs, as in '100 steps' or '1 epoch'"
+            ticks = re.search(r"\btick", text[:LONGEST])
+            example = "steps or epochs, as of a trial the last tick is recorded" if ticks else example
             raise InputError(f"interval {quoted(text)}: expected {example}; change it")
         return Interval(int(said[1] or 1), f"{said[2]}s", start, stop)
 

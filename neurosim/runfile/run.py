@@ -34,6 +34,18 @@ NEEDED = {"metrics": ("epoch", "step", "loss"), "alignment": ("epoch", "step", "
 MOST = 10_000_000  # neurons of a population that spikes
 
 
+WRONG = "wrong answers"  # what the error of a classification is, and of files that do not say
+
+
+def error_name(score: object) -> str:
+    """Return what an error in per cent is called, given what it is: ``error`` where it counts wrong answers.
+
+    Text from a file comes back as one line of printable characters.
+    """
+    text = "".join(c if c.isprintable() else " " for c in str(score)[:60])
+    return "error" if text == WRONG else text
+
+
 class Run:
     """What a run file says.  Close it, or use it in a ``with`` statement: recordings are read when they are asked for.
 
@@ -79,6 +91,11 @@ class Run:
     # ------------------------------------------------------------------ what was run
 
     @property
+    def error_name(self) -> str:
+        """What the metric ``error`` is, in words: ``error`` for a classification, or such as ``unexplained variance``; per cent."""
+        return error_name(self.attributes.get("score", WRONG))
+
+    @property
     def status(self) -> str:
         """``running`` (or killed), ``complete``, ``failed`` or ``interrupted``."""
         return str(self.attributes["status"])
@@ -95,8 +112,9 @@ class Run:
     def metrics(self) -> pandas.DataFrame:
         """One row for each evaluation, indexed by (split, epoch).
 
-        Columns: step, loss (nats unless the scheme says otherwise), error (per cent), seconds (of train: spent in steps since the
-        evaluation before), alignment_seconds (likewise, where updates were compared with the exact gradient's).
+        Columns: step, loss (in the task's unit, nats for classes), error (per cent, what ``error_name`` says), seconds (of train:
+        spent in steps since the evaluation before), alignment_seconds (likewise, where updates were compared with the exact
+        gradient's).
         """
         return self._frame("metrics", "split", "epoch", ["step", "loss", "error", "seconds", "alignment_seconds"])
 

@@ -7,7 +7,7 @@ small step along the proposed change lowers the loss.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,10 @@ from neurosim.backends import Draws
 from neurosim.feedback import FeedbackPathway
 from neurosim.network import Network, Sweep
 from neurosim.plasticity import Synapses, error_driven
+from neurosim.training.trial import Trial
 
 EXACT = error_driven()
+STATIC = Trial()
 
 
 @dataclass(frozen=True)
@@ -43,27 +45,64 @@ class Alignment:
         return Alignment(math.degrees(math.acos(cosine)), cosine, math.sqrt(own / wanted))
 
 
-def alignments(network: Network, pathway: FeedbackPathway, x: Any, target: Any, draws: Draws) -> dict[str, Alignment]:
+def alignments(
+    network: Network, pathway: FeedbackPathway, x: Any, target: Any, draws: Draws, trial: Trial = STATIC
+) -> dict[str, Alignment]:
     """Return how each projection's proposed change for one batch lies to minus the exact gradient of the task's mean loss.
 
-    x : (batch, *input shape); target : (batch, task.size).  Both changes come from one sweep, with the batch's own statistics,
-    dropout and noise where the scheme trains with them.  Nothing learns.  A projection the scheme leaves alone is left out.
+    x : (batch, *sample); target : (batch, task.size).  Both changes come from the same sweeps, with the batch's own statistics,
+    dropout and noise where the scheme trains with them; of a trial both are those of all its ticks together.  Nothing learns.  A
+    projection the scheme leaves alone is left out.
     """
-    sweep = network.sweep(x, training=pathway.training_sweep, draws=draws)
-    outcome = pathway.task.outcome(network.backend, sweep[network.output], target, draws)
-    proposed, _ = network.propose(sweep, pathway.teach(sweep, outcome, draws), pathway.task.broadcast(outcome))
-    exact = exact_changes(pathway, sweep, outcome)
+    clock, task = trial.clock, pathway.task
+    sweeps = trial.sweeps(network, x, training=pathway.training_sweep, draws=draws)
+    outcomes = [
+        task.outcome(network.backend, sweep[network.output], target, draws.at(tick)) if clock.asks(tick) else None
+        for tick, sweep in enumerate(sweeps)
+    ]
+    proposed = proposed_changes(pathway, sweeps, outcomes, draws)
+    exact = exact_changes(pathway, sweeps, outcomes)
     keys = {name: f"{network.prefix}{name}.w" for name in network.projections}
     return {name: Alignment.of(proposed[key], exact[name]) for name, key in keys.items() if key in proposed}
 
 
-def exact_changes(pathway: FeedbackPathway, sweep: Sweep, outcome: Any) -> Mapping[str, Any]:
-    """Return minus the gradient of the task's mean loss in each projection's weights, by back-propagation, whatever its rule."""
+def proposed_changes(
+    pathway: FeedbackPathway, sweeps: Sequence[Sweep], outcomes: Sequence[Any], draws: Draws
+) -> Mapping[str, Any]:
+    """Return what the network's rules propose for a trial, the ticks' proposals summed; by name of the parameter.
+
+    outcomes : of each tick, None where the output is not asked
+    """
+    network, task = pathway.network, pathway.task
+    taught = pathway.teach_trial(sweeps, outcomes, draws) if pathway.answers == "trial" else None
+    total: dict[str, Any] = {}
+    for tick, (sweep, outcome) in enumerate(zip(sweeps, outcomes, strict=True)):
+        if taught is not None:
+            teaching = taught[tick]
+        else:
+            teaching = {} if outcome is None else pathway.teach(sweep, outcome, draws.at(tick))
+        nothing = dict.fromkeys(task.modulators, 0.0)  # as in the step
+        modulators = nothing if outcome is None else task.broadcast(outcome)
+        for name, change in network.propose(sweep, teaching, modulators)[0].items():
+            total[name] = total[name] + change if name in total else change
+    return total
+
+
+def exact_changes(pathway: FeedbackPathway, sweeps: Sequence[Sweep], outcomes: Sequence[Any]) -> Mapping[str, Any]:
+    """Return minus the gradient of the task's loss, summed over ticks, in each projection's weights, whatever its rule.
+
+    It is found by back-propagation through the trial.  outcomes : of each tick, None where the output is not asked
+    """
     network = pathway.network
-    teaching = network.errors_back(sweep, pathway.output_teaching(sweep, outcome))
+    asked = [None if o is None else pathway.output_teaching(s, o) for s, o in zip(sweeps, outcomes, strict=True)]
+    teaching = network.errors_back_in_time(sweeps, asked)
     changes = {}
     for name, p in network.projections.items():
         synapses = Synapses(network.backend, p.connectivity, p.w, None, {})
-        post = {"error": teaching[p.post].error}
-        changes[name] = EXACT.delta({"rate": sweep[p.pre].transmitted}, post, synapses).dw
+        change = network.backend.xp.zeros_like(p.w)  # what does not reach the output changes nothing there
+        for sweep, taught in zip(sweeps, teaching, strict=True):
+            if p.post in taught:
+                rate = sweep.arrived[name] if p.delay else sweep[p.pre].transmitted
+                change = change + EXACT.delta({"rate": rate}, {"error": taught[p.post].error}, synapses).dw
+        changes[name] = change
     return changes

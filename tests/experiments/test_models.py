@@ -14,7 +14,7 @@ def test_loads_and_says_what_it_compares_with(name):
     table = ModelFile.load(name).table
     assert table.paper.source, "where the number comes from, or that there is none"
     assert table.paper.test_error is None or 0 < table.paper.test_error < 100
-    assert table.data.name == "mnist"
+    assert table.data.name == ("digits" if name.startswith("digits-") else "mnist")
 
 
 @pytest.mark.parametrize("name", NAMES)

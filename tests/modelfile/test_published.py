@@ -6,6 +6,7 @@ from neurosim.cli import main
 from neurosim.modelfile import published
 from neurosim.modelfile.model_file import ModelFile
 from neurosim.modelfile.reading import models
+from neurosim.tasks import Classification
 
 LEFT_OUT = {"failed_seeds": [1, 3], "failed_error": [13.0, 15.5]}
 MODEL = {
@@ -71,4 +72,6 @@ def test_the_list_and_show_tell_the_seeds_that_a_mean_leaves_out(capsys):
     assert "1, 3, 5 !" in capsys.readouterr().out
     from neurosim.cli.show import _origin
 
-    assert "left out    seeds 1, 3, 5, test error 13 to 15 %" in _origin(ModelFile.load("hsic-mnist-unformatted").table)
+    table = ModelFile.load("hsic-mnist-unformatted").table
+
+    assert "left out    seeds 1, 3, 5, test error 13 to 15 %" in _origin(table, Classification(10))

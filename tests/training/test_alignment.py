@@ -5,10 +5,12 @@ import math
 import numpy as np
 import pytest
 
+from neurosim.encoders import Sequence
 from neurosim.feedback import pathway
-from neurosim.network import Network, Population, Projection
+from neurosim.network import Clock, Network, Population, Projection
 from neurosim.plasticity import PlasticityRule
 from neurosim.training.alignment import Alignment, alignments, exact_changes
+from neurosim.training.trial import Trial
 
 
 def test_known_angles():
@@ -46,7 +48,7 @@ def test_the_exact_change_is_minus_the_gradient_whatever_the_rule():
     x, target = draw.normal(size=(7, 5)), np.eye(3)[draw.integers(0, 3, 7)]
     scheme = pathway("backprop")
     scheme.attach(network, 3, seed=0)
-    found = exact_changes(scheme, network.sweep(x), target)
+    found = exact_changes(scheme, [network.sweep(x)], [target])
     for name, projection in network.projections.items():
         expected = np.zeros_like(projection.w)
         for at in np.ndindex(projection.w.shape):
@@ -77,3 +79,63 @@ def test_schemes_beside_backprop(scheme):
         assert set(found) == {"hidden2__output"}
     else:
         assert 45 < found["x__hidden1"].angle < 135 and 45 < found["hidden1__hidden2"].angle < 135
+
+
+def trial_network():
+    populations = [Population("x", 3), Population("a", 4, transfer="tanh"), Population("output", 3, transfer="softmax")]
+    links = [
+        Projection("x", "a"),
+        Projection("a", "a", name="loop", delay=1, bias=False),
+        Projection("a", "output"),
+        Projection("x", "output", name="skip", delay=2),
+    ]
+    aside = Population("aside", 2), Projection("a", "aside")
+    return Network([*populations, aside[0]], [*links, aside[1]], output="output", dtype="float64", seed=2)
+
+
+def batch_of_sequences(ticks=5, size=7):
+    draw = np.random.default_rng(3)
+    return draw.normal(size=(size, ticks, 3)), np.eye(3)[draw.integers(0, 3, size)]
+
+
+@pytest.mark.parametrize("asked", [1, 3, 5])
+def test_the_exact_change_of_a_trial_is_minus_the_gradient(asked):
+    """Against central differences, through delays, a skip and a population that the output never hears of."""
+    network, (x, target), trial = trial_network(), batch_of_sequences(), Trial(Clock(5, asked), Sequence(axis=0))
+    scheme = pathway("feedback_alignment")
+    scheme.attach(network, 3, seed=0)
+
+    def loss():
+        rates = [sweep.rate["output"] for sweep in trial.sweeps(network, x)[-asked:]]
+        return -sum(np.log((rate * target).sum(axis=1)).mean() for rate in rates)
+
+    outcomes = [target if tick >= 5 - asked else None for tick in range(5)]
+    found = exact_changes(scheme, trial.sweeps(network, x), outcomes)
+    for name, projection in network.projections.items():
+        expected = np.zeros_like(projection.w)
+        for at in np.ndindex(projection.w.shape):
+            kept, around = projection.w[at], []
+            for shift in (1e-5, -1e-5):
+                projection.w[at] = kept + shift
+                around.append(loss())
+            projection.w[at] = kept
+            expected[at] = -(around[0] - around[1]) / 2e-5
+        np.testing.assert_allclose(found[name], expected, rtol=1e-6, atol=1e-9, err_msg=name)
+    assert not found["a__aside"].any()
+
+
+def test_schemes_in_time_beside_the_exact_gradient():
+    """Through the whole trial: at 0 degrees in full, turned where it is cut, and wide where one tick sees no other."""
+    x, target = batch_of_sequences()
+    found = {}
+    for horizon in (None, 2, "backprop"):
+        network, trial = trial_network(), Trial(Clock(5, 1), Sequence(axis=0))
+        scheme = pathway("backprop") if horizon == "backprop" else pathway("backprop_through_time", horizon=horizon)
+        scheme.attach(network, 3, seed=0)
+        before = {name: value.copy() for name, value in network.parameters().items()}
+        found[horizon] = alignments(network, scheme, x, target, network.backend.draws(0, 0), trial)
+        assert all((network.parameters()[name] == value).all() for name, value in before.items())
+    for name in ("x__a", "loop", "a__output", "skip"):
+        assert found[None][name].angle == pytest.approx(0, abs=1e-4) and found[None][name].norm_ratio == pytest.approx(1)
+        assert found["backprop"]["a__output"].angle == pytest.approx(0, abs=1e-4)
+    assert 1 < found[2]["x__a"].angle < 90 and 1 < found["backprop"]["x__a"].angle < 90
