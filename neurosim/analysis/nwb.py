@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import xarray
 
 PRESENTATION = 1.0  # seconds, by convention
-ACTIVITY = ("rate", "drive", "potential")
+ACTIVITY = ("rate", "drive", "activation", "potential")  # the last in files of an earlier version, and of leaky neurons
 SYNTHETIC = "http://purl.obolibrary.org/obo/NCBITaxon_32630"  # NCBI's "synthetic construct"
 COMPRESSED = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
 UNKNOWN = -1
@@ -208,7 +208,7 @@ def _add_activity(nwb: pynwb.NWBFile, run: Run, shown: Mapping[str, xarray.DataA
     """Add what populations did; acquisition links to it, where programs such as Neo look."""
     if not shown:
         return
-    module = nwb.create_processing_module(name="activity", description="Rates, drives and potentials of populations")
+    module = nwb.create_processing_module(name="activity", description="Rates, drives and activations of populations")
     for name, array in shown.items():
         for series in _series(run, name, array, session):
             module.add(series)

@@ -19,7 +19,7 @@ from neurosim.tasks import tasks
 from neurosim.training import Trainer
 
 TEXTS = ("name", "title", "citation")
-FIELDS = ("error", "error_on_potential", "rate")  # of a teaching signal, (batch, *shape) each or None
+FIELDS = ("error", "error_on_activation", "rate")  # of a teaching signal, (batch, *shape) each or None
 
 
 def names_itself(subject: Subject) -> Outcome:

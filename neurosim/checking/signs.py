@@ -22,8 +22,8 @@ from neurosim.training import Trainer
 
 def scale(signal: Teaching, factor: float) -> Teaching:
     """Return a teaching signal with its errors times ``factor``."""
-    error, inner = signal.error, signal.error_on_potential
-    return dataclasses.replace(signal, error=error * factor, error_on_potential=None if inner is None else inner * factor)
+    error, inner = signal.error, signal.error_on_activation
+    return dataclasses.replace(signal, error=error * factor, error_on_activation=None if inner is None else inner * factor)
 
 
 def scale_teach(teach: Callable[..., Any], output: str, at_output: bool, factor: float) -> Callable[..., Any]:

@@ -25,8 +25,8 @@ from neurosim.errors import EquationError, quoted
 
 DEFAULT_MODULATORS = frozenset({"reward"})  # what a rule may name without further ado, where a pathway delivers it
 PREDEFINED = {"pi": math.pi, "e": math.e}  # unless given as constants
-USUAL = ("rate_pre", "rate_post", "error_post", "drive_pre", "drive_post", "potential_pre", "potential_post")  # for advice only
-LIKE_A_VARIABLE = re.compile(r"pre|post|rate|error|drive|potential", re.IGNORECASE)
+USUAL = ("rate_pre", "rate_post", "error_post", "drive_pre", "drive_post", "activation_pre", "activation_post")  # for advice only
+LIKE_A_VARIABLE = re.compile(r"pre|post|rate|error|drive|activation|potential", re.IGNORECASE)
 VARIABLE = re.compile(r".+_(pre|post)", re.DOTALL)
 
 

@@ -13,7 +13,7 @@ from neurosim.network import Activity, Sweep, Teaching
 
 
 class AlternatingMinimization(FeedbackPathway):
-    """Codes c_l are potentials, c_l^0 = f_l(h_{l-1}) those of the sweep; h = phi(c), and f_l includes the normalisation.
+    """Codes c_l are activations, c_l^0 = f_l(h_{l-1}) those of the sweep; h = phi(c), and f_l includes the normalisation.
 
     last code    minimises  L(output(phi(c)), y) / mu  + ||c - c^0||**2 + code_sparsity / mu |c|
     code below   minimises  ||f_{l+1}(phi(c)) - c_{l+1}||**2 + ||c - c^0||**2 + code_sparsity / mu |c|
@@ -99,27 +99,27 @@ class AlternatingMinimization(FeedbackPathway):
             if name == self.network.output:
                 error = self.task.error(self.network.populations[name], local, target)
             else:
-                error = codes[name].potential - local.potential
+                error = codes[name].activation - local.activation
                 if name not in self.solved:  # those take drive + error for their target: the code itself
                     error *= 2 / self.network.populations[name].size
-            teaching[name] = self.network.populations[name].teach_potential(error, local)
+            teaching[name] = self.network.populations[name].teach_activation(error, local)
         return {name: replace(t, rate=codes[name].transmitted if name in codes else None) for name, t in teaching.items()}
 
     def signals(self, sweep: Sweep, target: Any, draws: Draws) -> dict[str, dict[str, Any]]:
-        return {name: {"code": coded.potential} for name, coded in self._relaxed(sweep, target, draws).items()}
+        return {name: {"code": coded.activation} for name, coded in self._relaxed(sweep, target, draws).items()}
 
     def _relaxed(self, sweep: Sweep, target: Any, draws: Draws) -> dict[str, Activity]:
-        """Return every hidden population as its relaxed code has it: potential = code, rate = phi(code)."""
+        """Return every hidden population as its relaxed code has it: activation = code, rate = phi(code)."""
         codes: dict[str, Activity] = {}
         above, aim = self.network.output, target
         for name in reversed(self.network.hidden):
             codes[name] = self._relax(name, above, aim, sweep, draws)
-            above, aim = name, codes[name].potential
+            above, aim = name, codes[name].activation
         return codes
 
     def _relax(self, name: str, above: str, aim: Any, sweep: Sweep, draws: Draws) -> Activity:
         """Return the population after ``iterations`` steps of its code down the gradient, toward the aim of ``above``."""
-        start = sweep[name].potential
+        start = sweep[name].activation
 
         def turn(code: Any, velocity: Any) -> tuple[Any, Any]:
             descent = self._descent(name, above, aim, self._coded(name, code, sweep), start, sweep, draws)
@@ -133,24 +133,24 @@ class AlternatingMinimization(FeedbackPathway):
         self, name: str, above: str, aim: Any, coded: Activity, start: Any, sweep: Sweep, draws: Draws
     ) -> Any:
         """Return minus the gradient of the code's objective, (batch, *shape)."""
-        population, xp, code = self.network.populations[name], self.network.backend.xp, coded.potential
+        population, xp, code = self.network.populations[name], self.network.backend.xp, coded.activation
         local = self._above(above, coded, sweep, draws)
         if above == self.network.output:
             error = self.task.error(self.network.populations[above], local, aim) / (self.mu * len(code))
         else:
-            error = 2 / local.potential.size * (aim - local.potential)
-        below = self.links[above].back(self.network.populations[above].teach_potential(error, local).error)
-        descent = population.error_on_potential(population.error_on_rate(below, coded), coded)
+            error = 2 / local.activation.size * (aim - local.activation)
+        below = self.links[above].back(self.network.populations[above].teach_activation(error, local).error)
+        descent = population.error_on_activation(population.error_on_rate(below, coded), coded)
         descent += 2 / code.size * (start - code)
         if self.code_sparsity:
             descent -= self.code_sparsity / (self.mu * code.size) * xp.sign(code)
         return descent
 
     def _coded(self, name: str, code: Any, sweep: Sweep) -> Activity:
-        """Return the activity of ``name`` with ``code`` for its potential."""
+        """Return the activity of ``name`` with ``code`` for its activation."""
         rate = self.network.populations[name].transfer.rate(self.network.backend, code, None, name)
         mask = sweep[name].mask
-        return replace(sweep[name], potential=code, rate=rate, transmitted=rate if mask is None else rate * mask)
+        return replace(sweep[name], activation=code, rate=rate, transmitted=rate if mask is None else rate * mask)
 
     def _above(self, name: str, below: Activity, sweep: Sweep, draws: Draws) -> Activity:
         """Return the activity of ``name`` that ``below``'s rate causes, with the sweep's own noise."""

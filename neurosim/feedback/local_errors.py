@@ -142,7 +142,7 @@ class LocalErrors(FeedbackPathway):
                 teaching.heads[f"feedback/{name}"] = both, {name: Teaching(teaching[name].error)}
         at_output = self.output_teaching(sweep, target)
         scaled = at_output.error * at_output.error.dtype.type(self.at_output)
-        teaching[network.output] = network.populations[network.output].teach_potential(scaled, sweep[network.output])
+        teaching[network.output] = network.populations[network.output].teach_activation(scaled, sweep[network.output])
         return teaching
 
     def adapt(self, sweep: Sweep, target: Any, teaching: Mapping[str, Teaching], draws: Draws) -> Deltas:
@@ -162,7 +162,7 @@ class LocalErrors(FeedbackPathway):
         else:
             error = self.task.error(head.populations["output"], response["output"], code)
         error *= error.dtype.type(self.shares[0])
-        heads[name] = response, {"output": head.populations["output"].teach_potential(error, response["output"])}
+        heads[name] = response, {"output": head.populations["output"].teach_activation(error, response["output"])}
         if self.backprop_free:
             return synapses(self.networks[f"feedback/{population}"]).drive(error).reshape(rate.shape)
         return synapses(head).back(error)
@@ -175,7 +175,7 @@ class LocalErrors(FeedbackPathway):
         head = self.networks[name]
         response = head.sweep(rate)
         error = self._similarity_error(response.rate["output"], similarity)
-        heads[name] = response, {"output": head.populations["output"].teach_potential(error, response["output"])}
+        heads[name] = response, {"output": head.populations["output"].teach_activation(error, response["output"])}
         return synapses(head).back(error)
 
     def _similarity(self, values: Any) -> tuple[Any, Any, Any]:

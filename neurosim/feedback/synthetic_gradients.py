@@ -136,7 +136,7 @@ class SyntheticGradients(FeedbackPathway):
         signals = self._signals(sweep, target, draws)
         for name, taught in signals.items():
             if not self._updates(name, draws):
-                signals[name] = replace(taught, error=None, error_on_potential=None)
+                signals[name] = replace(taught, error=None, error_on_activation=None)
         return signals
 
     def adapt(self, sweep: Sweep, target: Any, teaching: Mapping[str, Teaching], draws: Draws) -> Deltas:

@@ -335,9 +335,9 @@ class Network:
                 if total is not None:
                     error, on_state[name] = population.errors_back(population.error_on_rate(total, activity), later, activity)
                 if name == self.output and asked is not None:
-                    error = asked.error_on_potential if error is None else error + asked.error_on_potential
+                    error = asked.error_on_activation if error is None else error + asked.error_on_activation
                 if error is not None:
-                    teaching[tick][name] = population.teach_potential(error, activity)
+                    teaching[tick][name] = population.teach_activation(error, activity)
         return teaching
 
     def _error_from_later(self, population: str, tick: int, teaching: Sequence[dict[str, Teaching]], horizon: int | None) -> Any:

@@ -116,18 +116,18 @@ class Population:
             state = {name: self.backend.xp.full_like(drive, start) for name, start in self.neurons.state().items()}
         if training and self.noise and draws is not None:
             drive = drive + drive.dtype.type(self.noise) * draws.normal(f"{self.name}/noise", drive.shape, drive.dtype)
-        normalised, potential, fields = drive, drive, {}
+        normalised, activation, fields = drive, drive, {}
         if self.normalisation is not None:
             mean, variance = self._moments(drive, training)
             normalised, inverse_std = self.normalisation.normalise(self.backend, drive, mean, variance)
-            potential = normalised
+            activation = normalised
             if self.parameters:
-                potential = normalised * self.parameters["gain"] + self.parameters["shift"]
+                activation = normalised * self.parameters["gain"] + self.parameters["shift"]
             fields = {"mean": mean, "variance": variance, "inverse_std": inverse_std}
-        rate, after = self.neurons.advance(self.backend, potential, state, draws if training else None, self.name)
+        rate, after = self.neurons.advance(self.backend, activation, state, draws if training else None, self.name)
         mask = self._mask(rate, draws) if training else None
         transmitted = rate if mask is None else rate * mask
-        return Activity(drive, normalised, potential, rate, transmitted, mask, training=training, state=after, **fields)
+        return Activity(drive, normalised, activation, rate, transmitted, mask, training=training, state=after, **fields)
 
     def _moments(self, drive: Any, training: bool) -> tuple[Any, Any]:
         if not training:
@@ -144,34 +144,34 @@ class Population:
         """Return the error on the rate given the one on what was transmitted: silenced neurons get none."""
         return error_on_transmitted if activity.mask is None else error_on_transmitted * activity.mask
 
-    def error_on_potential(self, error_on_rate: Any, activity: Activity) -> Any:
-        """Return the error on the potential: the error on the rate times the neurons' own slope, within this tick."""
+    def error_on_activation(self, error_on_rate: Any, activity: Activity) -> Any:
+        """Return the error on the activation: the error on the rate times the neurons' own slope, within this tick."""
         return self.errors_back(error_on_rate, {}, activity)[0]
 
     def errors_back(
         self, error_on_rate: Any, error_on_state: Mapping[str, Any], activity: Activity
     ) -> tuple[Any, dict[str, Any]]:
-        """Return the errors on the potential and on the state before this tick (see ``Neurons.errors_back``)."""
+        """Return the errors on the activation and on the state before this tick (see ``Neurons.errors_back``)."""
         return self.neurons.errors_back(self.backend, error_on_rate, error_on_state, activity)
 
     def teach(self, error_on_rate: Any, activity: Activity) -> Teaching:
         """Return the teaching signal of an error on the rate, (batch, *shape)."""
-        return self.teach_potential(self.error_on_potential(error_on_rate, activity), activity)
+        return self.teach_activation(self.error_on_activation(error_on_rate, activity), activity)
 
-    def teach_potential(self, error_on_potential: Any, activity: Activity) -> Teaching:
-        """Return the teaching signal of an error on the potential, (batch, *shape)."""
-        error = error_on_potential
+    def teach_activation(self, error_on_activation: Any, activity: Activity) -> Teaching:
+        """Return the teaching signal of an error on the activation, (batch, *shape)."""
+        error = error_on_activation
         if self.normalisation is not None:
             if self.parameters:
                 error = error * self.parameters["gain"]
             error = self.normalisation.error_through(error, activity.normalised, activity.inverse_std, activity.training)
-        return Teaching(error, error_on_potential, activity)
+        return Teaching(error, error_on_activation, activity)
 
     def delta(self, teaching: Teaching) -> dict[str, Any]:
         """Return the proposed changes of gain and shift, (*shape) each, averaged over the batch."""
-        if not self.parameters or teaching.error_on_potential is None or teaching.activity is None:
+        if not self.parameters or teaching.error_on_activation is None or teaching.activity is None:
             return {}
-        error = teaching.error_on_potential
+        error = teaching.error_on_activation
         return {"gain": (error * teaching.activity.normalised).mean(axis=0), "shift": error.mean(axis=0)}
 
     def remember(self, activity: Activity) -> None:

@@ -14,7 +14,7 @@ class Activity:
 
     drive : summed synaptic input a
     normalised : drive after normalisation (the drive itself without it)
-    potential : normalised times gain plus shift (the drive itself without normalisation), the argument of the transfer
+    activation : normalised times gain plus shift (the drive itself without normalisation), the argument of the transfer
     rate : output activity h
     transmitted : what the next populations receive: the rate after dropout
     mask : what dropout multiplied the rate by, or None
@@ -25,7 +25,7 @@ class Activity:
 
     drive: Any
     normalised: Any
-    potential: Any
+    activation: Any
     rate: Any
     transmitted: Any
     mask: Any = None
@@ -107,12 +107,12 @@ class Teaching:
     the batch, so nothing here is divided by it.
 
     error : where the drive should go, (batch, *shape); None leaves the population's incoming synapses as they are
-    error_on_potential : the same before it went back through the normalisation, (batch, *shape): what gain and shift learn from
+    error_on_activation : the same before it went back through the normalisation, (batch, *shape): what gain and shift learn from
     activity : the activity the error refers to, where that is not the sweep's (relaxed codes, synthetic inputs)
     rate : a rate that the outgoing synapses should learn from instead of the transmitted one, (batch, *shape), or None
     """
 
     error: Any = None
-    error_on_potential: Any = None
+    error_on_activation: Any = None
     activity: Activity | None = None
     rate: Any = None

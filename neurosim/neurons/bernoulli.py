@@ -20,13 +20,13 @@ class Bernoulli(Transfer):
     stochastic = True
     straight_through = True
 
-    def rate(self, backend: Backend, potential: Any, draws: Draws | None, stream: str) -> Any:
-        probability = logistic(backend, potential)
+    def rate(self, backend: Backend, activation: Any, draws: Draws | None, stream: str) -> Any:
+        probability = logistic(backend, activation)
         if draws is None:
             return probability
-        sample = draws.uniform(f"{stream}/bernoulli", potential.shape, potential.dtype) < probability
-        return backend.xp.where(probability == probability, sample, probability).astype(potential.dtype)  # NaN stays NaN
+        sample = draws.uniform(f"{stream}/bernoulli", activation.shape, activation.dtype) < probability
+        return backend.xp.where(probability == probability, sample, probability).astype(activation.dtype)  # NaN stays NaN
 
-    def through_slope(self, backend: Backend, error_on_rate: Any, potential: Any, rate: Any) -> Any:
-        probability = logistic(backend, potential)
+    def through_slope(self, backend: Backend, error_on_rate: Any, activation: Any, rate: Any) -> Any:
+        probability = logistic(backend, activation)
         return error_on_rate * probability * (1 - probability)

@@ -25,7 +25,7 @@ class Leaky(Neurons):
     """
 
     name = "leaky"
-    variables = {**RATE_VARIABLES, "u": "membrane potential"}
+    variables = {**RATE_VARIABLES, "potential": "of the membrane, u"}
 
     def __init__(self, *, tau: float = 10.0, transfer: Transfer | None = None) -> None:
         number = isinstance(tau, int | float) and not isinstance(tau, bool) and 1 <= tau < 1e6
@@ -37,19 +37,19 @@ class Leaky(Neurons):
         require(usable, f"{said}: expected a Transfer with a slope of its own; use Tanh()")
 
     def state(self) -> dict[str, float]:
-        return {"u": 0.0}
+        return {"potential": 0.0}
 
     def advance(
-        self, backend: Backend, potential: Any, state: Mapping[str, Any], draws: Draws | None, stream: str
+        self, backend: Backend, activation: Any, state: Mapping[str, Any], draws: Draws | None, stream: str
     ) -> tuple[Any, dict[str, Any]]:
-        u = state["u"] + (potential - state["u"]) * potential.dtype.type(1 / self.tau)
-        return self.transfer.rate(backend, u, None, stream), {"u": u}
+        u = state["potential"] + (activation - state["potential"]) * activation.dtype.type(1 / self.tau)
+        return self.transfer.rate(backend, u, None, stream), {"potential": u}
 
     def errors_back(
         self, backend: Backend, error_on_rate: Any, error_on_state: Mapping[str, Any], activity: Any
     ) -> tuple[Any, dict[str, Any]]:
-        error = self.transfer.through_slope(backend, error_on_rate, activity.state["u"], activity.rate)
-        if "u" in error_on_state:
-            error = error + error_on_state["u"]
+        error = self.transfer.through_slope(backend, error_on_rate, activity.state["potential"], activity.rate)
+        if "potential" in error_on_state:
+            error = error + error_on_state["potential"]
         share = error.dtype.type(1 / self.tau)
-        return error * share, {"u": error * (1 - share)}
+        return error * share, {"potential": error * (1 - share)}

@@ -11,7 +11,7 @@ from neurosim.catalogue import Stated
 
 RATE_VARIABLES = {
     "drive": "summed synaptic input",
-    "potential": "drive after normalisation, what the transfer is applied to",
+    "activation": "drive after normalisation, what the transfer is applied to",
     "rate": "output activity",
 }
 
@@ -37,9 +37,9 @@ class Neurons(Stated, abc.ABC):
 
     @abc.abstractmethod
     def advance(
-        self, backend: Backend, potential: Any, state: Mapping[str, Any], draws: Draws | None, stream: str
+        self, backend: Backend, activation: Any, state: Mapping[str, Any], draws: Draws | None, stream: str
     ) -> tuple[Any, dict[str, Any]]:
-        """Return the rate and the next state, (batch, *shape) each, for an input ``potential`` of the same shape; pure.
+        """Return the rate and the next state, (batch, *shape) each, for an input ``activation`` of the same shape; pure.
 
         draws : for stochastic neurons, from ``stream``; None in evaluation
         """

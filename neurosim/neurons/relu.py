@@ -14,11 +14,11 @@ class Relu(Transfer):
 
     name = "relu"
 
-    def rate(self, backend: Backend, potential: Any, draws: Draws | None, stream: str) -> Any:
-        return backend.xp.maximum(potential, 0)
+    def rate(self, backend: Backend, activation: Any, draws: Draws | None, stream: str) -> Any:
+        return backend.xp.maximum(activation, 0)
 
-    def through_slope(self, backend: Backend, error_on_rate: Any, potential: Any, rate: Any) -> Any:
-        return error_on_rate * (potential > 0)
+    def through_slope(self, backend: Backend, error_on_rate: Any, activation: Any, rate: Any) -> Any:
+        return error_on_rate * (activation > 0)
 
 
 class LeakyRelu(Transfer):
@@ -36,8 +36,8 @@ class LeakyRelu(Transfer):
         require(0 <= slope <= 1, f"transfer 'leaky_relu': slope {quoted(slope)} is not in [0, 1]; give a slope such as 0.01")
         self.slope = slope
 
-    def rate(self, backend: Backend, potential: Any, draws: Draws | None, stream: str) -> Any:
-        return backend.xp.maximum(potential, self.slope * potential)
+    def rate(self, backend: Backend, activation: Any, draws: Draws | None, stream: str) -> Any:
+        return backend.xp.maximum(activation, self.slope * activation)
 
-    def through_slope(self, backend: Backend, error_on_rate: Any, potential: Any, rate: Any) -> Any:
-        return backend.xp.where(potential > 0, error_on_rate, self.slope * error_on_rate)
+    def through_slope(self, backend: Backend, error_on_rate: Any, activation: Any, rate: Any) -> Any:
+        return backend.xp.where(activation > 0, error_on_rate, self.slope * error_on_rate)

@@ -18,11 +18,11 @@ class Sign(Transfer):
     name = "sign"
     straight_through = True
 
-    def rate(self, backend: Backend, potential: Any, draws: Draws | None, stream: str) -> Any:
+    def rate(self, backend: Backend, activation: Any, draws: Draws | None, stream: str) -> Any:
         xp = backend.xp
         # a NaN stays a NaN, so that a diverged run is noticed
-        return xp.where(potential > 0, 1, xp.where(potential <= 0, -1, potential)).astype(potential.dtype)
+        return xp.where(activation > 0, 1, xp.where(activation <= 0, -1, activation)).astype(activation.dtype)
 
-    def through_slope(self, backend: Backend, error_on_rate: Any, potential: Any, rate: Any) -> Any:
-        smooth = backend.xp.tanh(potential)
+    def through_slope(self, backend: Backend, error_on_rate: Any, activation: Any, rate: Any) -> Any:
+        smooth = backend.xp.tanh(activation)
         return error_on_rate * (1 - smooth * smooth)

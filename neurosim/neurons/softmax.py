@@ -13,12 +13,12 @@ class Softmax(Transfer):
 
     name = "softmax"
 
-    def rate(self, backend: Backend, potential: Any, draws: Draws | None, stream: str) -> Any:
-        flat = potential.reshape(len(potential), -1)
+    def rate(self, backend: Backend, activation: Any, draws: Draws | None, stream: str) -> Any:
+        flat = activation.reshape(len(activation), -1)
         shifted = backend.xp.exp(flat - flat.max(axis=1, keepdims=True))  # the shift cancels, and keeps exp finite
         shifted /= shifted.sum(axis=1, keepdims=True)
-        return shifted.reshape(potential.shape)
+        return shifted.reshape(activation.shape)
 
-    def through_slope(self, backend: Backend, error_on_rate: Any, potential: Any, rate: Any) -> Any:
+    def through_slope(self, backend: Backend, error_on_rate: Any, activation: Any, rate: Any) -> Any:
         axes = tuple(range(1, rate.ndim))
         return rate * (error_on_rate - (error_on_rate * rate).sum(axis=axes, keepdims=True))

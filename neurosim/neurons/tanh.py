@@ -13,8 +13,8 @@ class Tanh(Transfer):
 
     name = "tanh"
 
-    def rate(self, backend: Backend, potential: Any, draws: Draws | None, stream: str) -> Any:
-        return backend.xp.tanh(potential)
+    def rate(self, backend: Backend, activation: Any, draws: Draws | None, stream: str) -> Any:
+        return backend.xp.tanh(activation)
 
-    def through_slope(self, backend: Backend, error_on_rate: Any, potential: Any, rate: Any) -> Any:
+    def through_slope(self, backend: Backend, error_on_rate: Any, activation: Any, rate: Any) -> Any:
         return error_on_rate * (1 - rate * rate)

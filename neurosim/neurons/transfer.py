@@ -1,4 +1,4 @@
-"""The contract of a transfer: potential -> rate, and the slope of that curve."""
+"""The contract of a transfer: activation -> rate, and the slope of that curve."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from neurosim.neurons.neurons import Neurons
 
 
 class Transfer(Neurons):
-    """Rate neurons without state, given by a curve: the potential becomes the rate at once.
+    """Rate neurons without state, given by a curve: the activation becomes the rate at once.
 
     It knows nothing of normalisation, dropout or learning.
     """
 
     @abc.abstractmethod
-    def rate(self, backend: Backend, potential: Any, draws: Draws | None, stream: str) -> Any:
-        """Return the rate, (batch, *shape), of ``potential``, (batch, *shape); a stochastic one draws from ``stream``."""
+    def rate(self, backend: Backend, activation: Any, draws: Draws | None, stream: str) -> Any:
+        """Return the rate, (batch, *shape), of ``activation``, (batch, *shape); a stochastic one draws from ``stream``."""
 
     @abc.abstractmethod
-    def through_slope(self, backend: Backend, error_on_rate: Any, potential: Any, rate: Any) -> Any:
-        """Return the error on the potential: ``error_on_rate`` times the transfer's own derivative (batch, *shape)."""
+    def through_slope(self, backend: Backend, error_on_rate: Any, activation: Any, rate: Any) -> Any:
+        """Return the error on the activation: ``error_on_rate`` times the transfer's own derivative (batch, *shape)."""
 
     def advance(
-        self, backend: Backend, potential: Any, state: Mapping[str, Any], draws: Draws | None, stream: str
+        self, backend: Backend, activation: Any, state: Mapping[str, Any], draws: Draws | None, stream: str
     ) -> tuple[Any, dict[str, Any]]:
-        return self.rate(backend, potential, draws, stream), {}
+        return self.rate(backend, activation, draws, stream), {}
 
     def errors_back(
         self, backend: Backend, error_on_rate: Any, error_on_state: Mapping[str, Any], activity: Any
     ) -> tuple[Any, dict[str, Any]]:
-        return self.through_slope(backend, error_on_rate, activity.potential, activity.rate), {}
+        return self.through_slope(backend, error_on_rate, activity.activation, activity.rate), {}

@@ -16,7 +16,7 @@ from neurosim.runfile import Request
 TAUGHT = {  # of those populations that a pathway teaches
     "error": "where the drive should go: the teaching signal on it",
     "target": "where the rate should go",
-    "code": "the potential after its relaxation",
+    "code": "the activation after its relaxation",
     "synthetic_gradient": "the error on the rate, as predicted from the rate",
 }
 LEARNED = {

@@ -45,7 +45,7 @@ class Regression(Task):
         )
 
     def error(self, population: Population, activity: Activity, outcome: Any) -> Any:
-        return population.error_on_potential(outcome.reshape(activity.rate.shape) - activity.rate, activity)
+        return population.error_on_activation(outcome.reshape(activity.rate.shape) - activity.rate, activity)
 
     def loss(self, backend: Backend, rate: Any, target: Any) -> Any:
         """Return the mean over samples of half the squared distance."""

@@ -106,7 +106,7 @@ class Task(Stated, abc.ABC):
 
     def teach(self, population: Population, activity: Activity, outcome: Any) -> Teaching:
         """Return the teaching signal of the population that does this task."""
-        return population.teach_potential(self.error(population, activity, outcome), activity)
+        return population.teach_activation(self.error(population, activity, outcome), activity)
 
     # ------------------------------------------------------------------ evaluate
 

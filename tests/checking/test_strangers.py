@@ -36,7 +36,7 @@ class Noisy(Backward):
         teaching = super().teach(sweep, target, draws)
         error = teaching["hidden1"].error
         noise = draws.normal("noisy", error.shape, error.dtype) * error.dtype.type(0.01)
-        return teaching | {"hidden1": Teaching(error + noise, teaching["hidden1"].error_on_potential)}
+        return teaching | {"hidden1": Teaching(error + noise, teaching["hidden1"].error_on_activation)}
 
     def remember(self, sweep):
         self.mean += (sweep.rate[self.network.output].mean(axis=0) - self.mean) * self.mean.dtype.type(0.1)

@@ -46,7 +46,7 @@ EQUATIONS = [
     ("dw = int(rate_pre > 0) * rate_post", {}),
     ("dw = int(rate_pre > 0 and not rate_pre >= 1 or rate_pre == 0.5) * error_post + int(rate_post != 0)", {}),
     ("dw = int(w < 0.1) * rate_pre * rate_post - int(10 * w) * 0.01", {}),
-    ("dw = exp(-rate_pre**2) * tanh(drive_post) + log1p(abs(potential_post))", {}),
+    ("dw = exp(-rate_pre**2) * tanh(drive_post) + log1p(abs(activation_post))", {}),
     ("dw = clip(rate_pre, -0.5, 0.5) * sign(rate_post) * sqrt(abs(w))", {}),
     ("dw = arctan(rate_pre) * (floor(3 * rate_post) + ceil(rate_post)) - rate_pre % 0.3 * (rate_post // 0.2)", {}),
     ("dw = exp(rate_pre + 0.5 * rate_post - 1) * sin(w) + cos(rate_pre) * expm1(rate_post)", {}),

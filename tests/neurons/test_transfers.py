@@ -9,7 +9,7 @@ from neurosim.errors import InputError
 from neurosim.neurons import BatchNormalisation, transfer, transfers
 
 BACKEND = NumpyBackend()
-POTENTIAL = np.random.default_rng(1).normal(scale=2, size=(6, 4))
+ACTIVATION = np.random.default_rng(1).normal(scale=2, size=(6, 4))
 RATES = {
     "bernoulli": special.expit,
     "leaky_relu": lambda a: np.where(a > 0, a, 0.01 * a),
@@ -29,43 +29,43 @@ def test_the_list_is_complete():
 
 @pytest.mark.parametrize("name", sorted(RATES))
 def test_rate(name):
-    np.testing.assert_allclose(transfer(name).rate(BACKEND, POTENTIAL, None, "p"), RATES[name](POTENTIAL), rtol=1e-12)
+    np.testing.assert_allclose(transfer(name).rate(BACKEND, ACTIVATION, None, "p"), RATES[name](ACTIVATION), rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", sorted(RATES))
 def test_slope_is_the_derivative_of_the_rate(name):
-    own, error = transfer(name), np.random.default_rng(2).normal(size=POTENTIAL.shape)
+    own, error = transfer(name), np.random.default_rng(2).normal(size=ACTIVATION.shape)
     function = SMOOTHED.get(name, RATES[name])
-    numeric = np.empty_like(POTENTIAL)
-    for index in np.ndindex(POTENTIAL.shape):
-        step = np.zeros_like(POTENTIAL)
+    numeric = np.empty_like(ACTIVATION)
+    for index in np.ndindex(ACTIVATION.shape):
+        step = np.zeros_like(ACTIVATION)
         step[index] = 1e-6
-        numeric[index] = (error * (function(POTENTIAL + step) - function(POTENTIAL - step))).sum() / 2e-6
-    rate = own.rate(BACKEND, POTENTIAL, None, "p")
-    np.testing.assert_allclose(own.through_slope(BACKEND, error, POTENTIAL, rate), numeric, rtol=1e-6, atol=1e-8)
+        numeric[index] = (error * (function(ACTIVATION + step) - function(ACTIVATION - step))).sum() / 2e-6
+    rate = own.rate(BACKEND, ACTIVATION, None, "p")
+    np.testing.assert_allclose(own.through_slope(BACKEND, error, ACTIVATION, rate), numeric, rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize("name", sorted(RATES))
 def test_a_transfer_says_whether_it_draws_and_whether_its_slope_is_its_own(name):
-    own, error, far = transfer(name), np.ones_like(POTENTIAL), np.full_like(POTENTIAL, 1e-4)
+    own, error, far = transfer(name), np.ones_like(ACTIVATION), np.full_like(ACTIVATION, 1e-4)
     far[:, 1:] = 0  # one neuron alone, or all neurons of a softmax would move together
-    rates = [own.rate(BACKEND, p, BACKEND.draws(0, 0), "p") for p in (POTENTIAL, POTENTIAL + far)]
-    assert own.stochastic == (not np.array_equal(rates[0], own.rate(BACKEND, POTENTIAL, BACKEND.draws(1, 0), "p")))
+    rates = [own.rate(BACKEND, p, BACKEND.draws(0, 0), "p") for p in (ACTIVATION, ACTIVATION + far)]
+    assert own.stochastic == (not np.array_equal(rates[0], own.rate(BACKEND, ACTIVATION, BACKEND.draws(1, 0), "p")))
     moved = (rates[1] - rates[0])[:, 0] / 1e-4
-    slope = own.through_slope(BACKEND, np.eye(4)[[0]] * error, POTENTIAL, rates[0])[:, 0]
+    slope = own.through_slope(BACKEND, np.eye(4)[[0]] * error, ACTIVATION, rates[0])[:, 0]
     assert own.straight_through == (not np.allclose(moved, slope, rtol=1e-3, atol=1e-3))
 
 
 @pytest.mark.parametrize("name", sorted(RATES))
 @pytest.mark.parametrize("random", [False, True])
 def test_a_nan_stays_a_nan(name, random):
-    potential = np.array([[np.nan, 1.0]])
-    assert np.isnan(transfer(name).rate(BACKEND, potential, BACKEND.draws(0, 0) if random else None, "p")[0, 0])
+    activation = np.array([[np.nan, 1.0]])
+    assert np.isnan(transfer(name).rate(BACKEND, activation, BACKEND.draws(0, 0) if random else None, "p")[0, 0])
 
 
 def test_bernoulli_samples_its_mean():
-    potential = np.full((20_000, 1), 0.4)
-    sample = transfer("bernoulli").rate(BACKEND, potential, BACKEND.draws(0, 0), "p")
+    activation = np.full((20_000, 1), 0.4)
+    sample = transfer("bernoulli").rate(BACKEND, activation, BACKEND.draws(0, 0), "p")
     assert set(np.unique(sample)) == {0.0, 1.0}
     np.testing.assert_allclose(sample.mean(), special.expit(0.4), atol=0.01)
 

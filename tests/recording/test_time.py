@@ -87,10 +87,10 @@ def test_a_static_network_states_nothing_of_time():
 
 
 def test_a_recorded_run_goes_on_and_gives_its_network_back(tmp_path, same_content):
-    with Recorder.open(tmp_path / "whole.h5", made(), DATA, "hidden.u", alignment="1 epoch") as recorder:
+    with Recorder.open(tmp_path / "whole.h5", made(), DATA, "hidden.potential", alignment="1 epoch") as recorder:
         recorder.plan.trainers[0].fit(DATA, recorder)
     trainer, path = made(), tmp_path / "run.h5"
-    with pytest.raises(KeyboardInterrupt), Recorder.open(path, trainer, DATA, "hidden.u", alignment="1 epoch") as recorder:
+    with pytest.raises(KeyboardInterrupt), Recorder.open(path, trainer, DATA, "hidden.potential", alignment="1 epoch") as recorder:
         trainer.fit(DATA, recorder, Stop())
     again = made()
     with Recorder.resume(tmp_path / "run.h5", again, DATA) as recorder:

@@ -18,7 +18,7 @@ MU, STEP, MOMENTUM = 0.05, 0.3, 0.9
 
 
 def linear(weights, pre, post, rate, normalise):
-    """Return f(rate): the potential, normalisation inside."""
+    """Return f(rate): the activation, normalisation inside."""
     drive = anp.dot(rate, weights[f"{pre}__{post}.w"])
     if f"{pre}__{post}.b" in weights:
         drive = drive + weights[f"{pre}__{post}.b"]
@@ -106,7 +106,7 @@ def test_every_proposal_is_minus_the_gradient_of_its_local_loss(transfer, normal
     weights = {name: value.copy() for name, value in network.parameters().items()}
     phi, normalise = TRANSFERS[transfer], normalisation is not None
     c1, c2 = codes_of(weights, x, y, phi, normalise, **stated)
-    assert np.abs(c2 - sweep["hidden2"].potential).max() > 1e-2, "the last code has to move for the rest to be a test"
+    assert np.abs(c2 - sweep["hidden2"].activation).max() > 1e-2, "the last code has to move for the rest to be a test"
     np.testing.assert_allclose(teaching["hidden1"].rate, phi(c1), rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(teaching["hidden2"].rate, phi(c2), rtol=1e-9, atol=1e-12)
     gradients = {name: grad(loss)(weights) for name, loss in losses(weights, x, y, phi, normalise, **stated).items()}

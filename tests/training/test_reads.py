@@ -40,7 +40,7 @@ class Asks(pathways()["backprop"]):
     def teach(self, sweep, target, draws):
         output = sweep["output"]
         error = target - output.rate + 0.1 * self.ask(self)
-        return self.network.errors_back(sweep, self.network.populations["output"].teach_potential(error, output))
+        return self.network.errors_back(sweep, self.network.populations["output"].teach_activation(error, output))
 
 
 class Private:

@@ -60,7 +60,7 @@ class Errors(pathways()["backprop"]):
         if self.mode == "twice" or "more" in self.used:
             scale = scale * 2
         error = (target - output.rate + self.extra(self, sweep, target)) * scale + self.offset
-        at_output = self.network.populations["output"].teach_potential(error * self.pair[0], output)
+        at_output = self.network.populations["output"].teach_activation(error * self.pair[0], output)
         self.trace += error.mean(axis=0)
         return self.network.errors_back(sweep, at_output)
 
@@ -107,10 +107,10 @@ class Soft(Transfer):
     def __init__(self):
         self.slope = 1.0
 
-    def rate(self, backend, potential, draws, stream):
-        return backend.xp.tanh(potential * self.slope)
+    def rate(self, backend, activation, draws, stream):
+        return backend.xp.tanh(activation * self.slope)
 
-    def through_slope(self, backend, error_on_rate, potential, rate):
+    def through_slope(self, backend, error_on_rate, activation, rate):
         return error_on_rate * (1 - rate * rate) * self.slope
 
 

@@ -288,7 +288,7 @@ def test_leaky_neurons_approach_a_constant_input_exponentially():
     populations = [Population("x", 1), Population("output", 1, neurons=Leaky(tau=4.0, transfer=Linear()))]
     network = Network(populations, [Projection("x", "output", initial=1.0, bias=False)], dtype="float64")
     sweeps = Trial(Clock(6)).sweeps(network, np.array([[2.0]]))
-    found = [float(sweep["output"].value("u")[0, 0]) for sweep in sweeps]
+    found = [float(sweep["output"].value("potential")[0, 0]) for sweep in sweeps]
     np.testing.assert_allclose(found, 2 * (1 - 0.75 ** np.arange(1, 7)), rtol=1e-12)
     assert [float(sweep.rate["output"][0, 0]) for sweep in sweeps] == found
 
@@ -304,13 +304,13 @@ def test_with_tau_of_one_tick_leaky_neurons_are_rate_neurons():
 
 
 def test_a_rule_reads_the_membrane_and_a_curve_has_none():
-    rule = PlasticityRule("dw = u_post * rate_pre")
+    rule = PlasticityRule("dw = potential_post * rate_pre")
     populations = [Population("x", 1), Population("output", 1, neurons=Leaky(tau=2.0))]
     network = Network(populations, [Projection("x", "output", rule=rule, initial=1.0, bias=False)], dtype="float64")
     sweep = network.sweep(np.array([[2.0]]))
     proposed, _ = network.propose(sweep, {})
     assert float(proposed["x__output.w"][0, 0]) == 2.0  # u = 1, rate = 2
-    with pytest.raises(EquationError, match="u_post is no variable of population 'output': expected one of drive_post"):
+    with pytest.raises(EquationError, match="potential_post is no variable of population 'output': expected one of activation_post, drive_post"):
         Network([Population("x", 1), Population("output", 1)], [Projection("x", "output", rule=rule)])
 
 
