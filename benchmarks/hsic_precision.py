@@ -44,7 +44,7 @@ class Careless(HSICBottleneck):
         super().__init__(beta=beta)
         self.given, self.distances, self.from_one = given, distances, from_one
 
-    def _wanted(self, x: Any, target: Any, sigma: float) -> Any:
+    def _target_relation(self, x: Any, target: Any, sigma: float) -> Any:
         x, target, dtype = x.astype(self.given), target.astype(self.given), x.dtype
         return (self._relation(x, sigma) - self.beta * self._relation(target, sigma)).astype(dtype)
 
@@ -94,8 +94,8 @@ class Gradients:
         self.schemes: dict[str, HSICBottleneck] = {"ours": self.exact}
         self.schemes |= {name: attached(Careless(beta=beta, **change)) for name, change in CHANGES.items()}
         self.schemes["tf32"] = attached(HSICBottleneck(beta=beta), TF32())
-        self.wanted = {name: scheme._wanted(np.float32(x), np.float32(y), sigma) for name, scheme in self.schemes.items()}
-        self.exactly_wanted = self.exact._wanted(np.float64(x), np.float64(y), sigma)
+        self.wanted = {name: scheme._target_relation(np.float32(x), np.float32(y), sigma) for name, scheme in self.schemes.items()}
+        self.exactly_wanted = self.exact._target_relation(np.float64(x), np.float64(y), sigma)
 
     def of(self, z: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Return -m dL/dZ, (batch, d), in float64, and by variant in float32."""

@@ -139,7 +139,7 @@ def test_float32_costs_no_more_than_the_conditioning_says(scale, spread):
     scheme.attach(Network.layered((2,), [2], 2), 2, seed=0)
     narrow = [values.astype(np.float32) for values in (z, x, y)]
     found, exact = (
-        scheme._error(values, scheme._wanted(inputs, wanted, 1.0), 1.0)
+        scheme._error(values, scheme._target_relation(inputs, wanted, 1.0), 1.0)
         for values, inputs, wanted in (narrow, [values.astype(np.float64) for values in narrow])
     )
     assert found.dtype == np.float32
