@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from neurosim.errors import require_number
 from neurosim.plasticity.rule import PlasticityRule
 
 
@@ -12,6 +13,7 @@ def bcm(*, eta: float = 0.01, tau: float = 100.0, theta: float = 0.0) -> Plastic
 
     Sources: Bienenstock, Cooper and Munro 1982; the threshold in the form of Intrator and Cooper 1992 (the square's mean).
     """
+    require_number("rule 'bcm'", "theta", theta, 0.0)
     return PlasticityRule(
         "dw = eta * rate_post * (rate_post - theta_post) * rate_pre",
         post={"theta": ("dtheta/dt = (rate_post**2 - theta) / tau", theta)},

@@ -399,7 +399,13 @@ def test_a_good_scheme_passes(scheme):
     assert ("array code: " in result["step_is_captured"].outcome.measured) == (scheme is AsksForNumbers)
 
 
-@pytest.mark.parametrize(("scheme", "failing", "reason"), BAD, ids=[scheme.__name__ for scheme, _, _ in BAD])
+SLOW = (OddVariants, ReadsAGlobal)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "failing", "reason"),
+    [pytest.param(*case, id=case[0].__name__, marks=[pytest.mark.slow] if case[0] in SLOW else []) for case in BAD],
+)
 def test_a_bad_scheme_fails_for_its_reason(scheme, failing, reason):
     result = neurosim.check(scheme)
     failed = {finding.name: finding.outcome.why for finding in result.failed}
