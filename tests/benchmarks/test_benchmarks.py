@@ -58,7 +58,7 @@ def test_what_keeps_float32_exact_is_taken_out_of_the_scheme_and_of_nothing_else
     z, x, y = draw.normal(size=(20, 6)), draw.random((20, 8)), np.eye(4)[np.arange(20) % 4]
     careful = hsic_precision.attached(hsic_precision.Careless())
     ours = hsic_precision.attached(hsic_precision.HSICBottleneck())
-    errors = [scheme._error(z, scheme._wanted(x, y, 2.0), 2.0) for scheme in (careful, ours)]
+    errors = [scheme._error(z, scheme._target_relation(x, y, 2.0), 2.0) for scheme in (careful, ours)]
     np.testing.assert_allclose(*errors, rtol=0, atol=1e-11 * np.abs(errors[0]).max())
     for row in hsic_precision.clustered(batch=24, width=8):
         assert 1 < row["condition"] <= 1 + 0.5e5

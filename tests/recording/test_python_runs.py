@@ -344,7 +344,8 @@ def codes_by_hand(trainer):
 
 
 def used_optimiser(trainer):
-    trainer.commit._memory("x__hidden1.w", trainer.network.parameters()["x__hidden1.w"])
+    name = "x__hidden1.w"
+    trainer.commit._memory(name, trainer.network.parameters()[name], trainer.commit.chain_of(name))
 
 
 def as_class(attribute, kind):

@@ -310,7 +310,8 @@ def test_a_rule_reads_the_membrane_and_a_curve_has_none():
     sweep = network.sweep(np.array([[2.0]]))
     proposed, _ = network.propose(sweep, {})
     assert float(proposed["x__output.w"][0, 0]) == 2.0  # u = 1, rate = 2
-    with pytest.raises(EquationError, match="potential_post is no variable of population 'output': expected one of activation_post, drive_post"):
+    known = "expected one of activation_post, drive_post"
+    with pytest.raises(EquationError, match=f"potential_post is no variable of population 'output': {known}"):
         Network([Population("x", 1), Population("output", 1)], [Projection("x", "output", rule=rule)])
 
 
