@@ -99,6 +99,10 @@ def test_the_readme_shows_the_model_files_numbers():
         names = re.findall(r"`([\w-]+-mnist[\w-]*)`", cells[0])
         assert names, cells
         assert cells[1] == ", ".join(words(MEASURED[name]) for name in names), cells[0]
+        papers = [contents(installed()[name]).get("paper", {}) for name in names]
+        published = [paper["test_error"] for paper in papers if paper.get("verified") and "test_error" in paper]
+        assert len(published) in (0, len(names)), cells[0]
+        assert (list(map(float, cells[2].split(", "))) if published else cells[2]) == (published or "none published"), cells[0]
         shown += len(names)
     assert shown >= 5
 
