@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,21 +91,25 @@ def curve(group: Group, split: str, name: str) -> Curve | None:
 
 
 def step_ms(group: Group, run: Run) -> float | None:
-    """Return milliseconds of training for one batch of data, all passes of an epoch together; None where they are not known.
+    """Return ``milliseconds_a_step`` of a run's first stage."""
+    epochs = next((stage.get("epochs") for stage in stages(group.contents)), None)
+    return milliseconds_a_step(run, len(group.pathway.phases) if group.pathway else 1, epochs if isinstance(epochs, int) else None)
 
-    Median over the epochs of the first stage, its first epoch, which compiles, left out where there are others.
+
+def milliseconds_a_step(run: Run, passes: int, epochs: int | None = None) -> float | None:
+    """Return milliseconds of training for one batch of data, all ``passes`` of an epoch together; None where they are not known.
+
+    Median over the first ``epochs`` (default: all), the very first of which, as it compiles, is left out where there are others.
     """
     metrics = run.metrics
     if "train" not in metrics.index.get_level_values(0) or not {"seconds", "step"} <= set(metrics.columns):
         return None
     train = metrics.loc["train"].sort_index()
-    epochs = next((stage.get("epochs") for stage in stages(group.contents)), None)
-    train = train[train.index <= epochs] if isinstance(epochs, int) else train
+    train = train if epochs is None else train[train.index <= epochs]
     each = (
         (train["seconds"] / train["step"].diff()).replace([np.inf, -np.inf], np.nan).dropna()
     )  # no step comes before the first row
     each = each.iloc[1:] if len(each) > 1 else each
-    passes = len(group.pathway.phases) if group.pathway else 1
     return 1000 * passes * float(each.median()) if len(each) else None
 
 
@@ -118,22 +122,36 @@ def _recorded(run: Run) -> pd.DataFrame:
     return found if {"angle", "epoch"} <= set(found.columns) else found.iloc[:0]
 
 
-def hidden_projections(run: Run) -> list[str]:
-    """Return the projections with angles that do not lead to the output, the population that nothing comes from."""
+def hidden_projections(run: Run, contents: Mapping[str, Any] | None = None) -> list[str]:
+    """Return the projections with angles that do not lead to the output, the population that nothing else comes from.
+
+    contents : of the model, which says where projections with names of their own begin and end
+    """
     names = list(dict.fromkeys(_recorded(run).index.get_level_values(0)))
-    pre = {name.partition("__")[0] for name in names}
-    return sorted((name for name in names if name.partition("__")[2] in pre), key=lambda name: _depth(name, names))
+    ends = {name: (name.partition("__")[0], name.partition("__")[2]) for name in names} | _named_ends(contents or {})
+    onward = {ends[name][0] for name in names if ends[name][0] != ends[name][1]}
+    return sorted((name for name in names if ends[name][1] in onward), key=lambda name: _depth(name, names, ends))
 
 
-def _depth(name: str, names: Sequence[str], most: int = 100) -> int:
+def _named_ends(contents: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Return pre and post of the projections that have names of their own."""
+    network = contents.get("network")
+    tables = network.get("projections") if isinstance(network, Mapping) else None
+    known = [table for table in tables if isinstance(table, Mapping)] if isinstance(tables, list) else []
+    return {str(table["name"]): (str(table.get("pre")), str(table.get("post"))) for table in known if "name" in table}
+
+
+def _depth(name: str, names: Sequence[str], ends: Mapping[str, tuple[str, str]], most: int = 100) -> int:
     """Return how many projections come before this one; a circle ends at ``most``."""
-    below = [other for other in names if other.partition("__")[2] == name.partition("__")[0]]
-    return 1 + max(_depth(other, names, most - 1) for other in below[:1]) if below and most else 0
+    below = [other for other in names if other != name and ends[other][1] == ends[name][0]]
+    return 1 + max(_depth(other, names, ends, most - 1) for other in below[:1]) if below and most else 0
 
 
-def last_angle(run: Run) -> float | None:
-    """Return the mean angle of the hidden projections at the last recording, degrees; None where there is none."""
-    found = [run.alignment.loc[name].sort_index()["angle"].iloc[-1] for name in hidden_projections(run)]
+def last_angle(run: Run, projections: Sequence[str]) -> float | None:
+    """Return the mean angle of ``projections`` at the last recording, degrees; None where there is none."""
+    recorded = _recorded(run)
+    known = [name for name in projections if name in recorded.index.get_level_values(0)]
+    found = [recorded.loc[name].sort_index()["angle"].iloc[-1] for name in known]
     finite = [float(angle) for angle in found if math.isfinite(angle)]
     return sum(finite) / len(finite) if finite else None
 
@@ -143,7 +161,7 @@ def angles(group: Group) -> tuple[dict[str, Curve], str]:
     tables = [_recorded(run) for run in group.counted if len(_recorded(run))]
     clock = "epoch" if all(map(_one_an_epoch, tables)) else "step"
     found = {}
-    for name in hidden_projections(group.counted[0]):
+    for name in hidden_projections(group.counted[0], group.contents):
         frames = [table.loc[name].reset_index() for table in tables if name in table.index.get_level_values(0)]
         course = Curve.of([frame.set_index(clock)["angle"] for frame in frames])
         if course is not None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neurosim.analysis.courses import last_angle, metric, step_ms
+from neurosim.analysis.courses import hidden_projections, last_angle, metric, step_ms
 from neurosim.analysis.grouping import Group, baselines, seed
 from neurosim.runfile import Run
 
@@ -65,7 +65,7 @@ def table(groups: Sequence[Group]) -> dict[str, list[Cell]]:
         "Points to backprop": [_points(group, references.get(group.label)) for group in groups],
         "Train loss": [_shown(_over(group, lambda run: last(run, "train", "loss")), ".4f") for group in groups],
         "Step (ms)": [_step(group) for group in groups],
-        "Angle to gradient (°)": [_shown(_over(group, last_angle), ".1f") for group in groups],
+        "Angle to gradient (°)": [_shown(_angle(group), ".1f") for group in groups],
     }
     columns |= {CLAIMS[name]: [Cell(claim(group, name)) for group in groups] for name in IN_TABLE}
     return {heading: cells for heading, cells in columns.items() if any(cell.text for cell in cells)}
@@ -98,6 +98,10 @@ def last(run: Run, split: str, name: str) -> float | None:
 def claim(group: Group, name: str) -> str:
     """Return one claim of the group's scheme in words; "" where the scheme is not known."""
     return "" if group.claims is None else group.claims.words(name)
+
+
+def _angle(group: Group) -> Spread | None:
+    return _over(group, lambda run: last_angle(run, hidden_projections(run, group.contents)))
 
 
 def _over(group: Group, number: Callable[[Run], float | None]) -> Spread | None:

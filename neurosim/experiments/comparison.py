@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from neurosim.analysis.courses import last_angle, milliseconds_a_step
 from neurosim.catalogue import NO_IMPORTS, Imports
 from neurosim.datasets import DataSet
 from neurosim.errors import DivergedError, RunFileError, quoted, require, utf8
@@ -25,7 +25,7 @@ from neurosim.runfile.writer_lock import WriterLock
 from neurosim.training import Observer
 
 if TYPE_CHECKING:
-    import pandas
+    pass
 
 Watch = Callable[[Job], Sequence[Observer]]
 Place = str | os.PathLike[str] | None
@@ -188,7 +188,10 @@ def _result(job: Job, path: Path, go: Callable[[Job, Path], None]) -> Result:
     except DivergedError as error:
         failure = f"diverged: {error}"
     with Run(path) as said:
-        test, train, angles = said.metrics.loc["test"], said.metrics.loc["train"], said.alignment
+        test, train = said.metrics.loc["test"], said.metrics.loc["train"]
+        step = milliseconds_a_step(said, len(job.trainers[0].pathway.phases))
+        hidden = [p.name for p in job.network.projections.values() if p.post != job.network.output]
+        angle = last_angle(said, hidden)
     accuracy = 100 - test["error"]
     reached = accuracy.index[accuracy >= 95]
     return Result(
@@ -197,22 +200,8 @@ def _result(job: Job, path: Path, go: Callable[[Job, Path], None]) -> Result:
         test_accuracy=float(accuracy.iloc[-1]),
         train_loss=float(train["loss"].iloc[-1]),
         epochs_to_95=int(reached[0]) if len(reached) else None,
-        step_ms=_step_ms(job, train["seconds"].to_numpy()[1:]),  # no step comes before the first row
-        angle=_hidden_angle(job, angles),
+        step_ms=nan if step is None else step,
+        angle=nan if angle is None else angle,
         claims=job.trainers[0].pathway.claims,
         failure=failure,
     )
-
-
-def _hidden_angle(job: Job, alignment: pandas.DataFrame) -> float:
-    """Return the mean angle, in degrees, over hidden projections at the last comparison."""
-    hidden = [p.name for p in job.network.projections.values() if p.post != job.network.output]
-    last = alignment.groupby("projection").tail(1).droplevel("step")["angle"]
-    return float(last.reindex(hidden).mean())
-
-
-def _step_ms(job: Job, seconds: np.ndarray) -> float:
-    """Return milliseconds for one batch of data; the first epoch compiles, so it counts only where it is the only one."""
-    batches = len(job.data.train) // job.trainers[0].batch
-    kept = seconds[1:] if len(seconds) > 1 else seconds
-    return 1000 * float(np.median(kept)) / batches if len(kept) else float("nan")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neurosim.analysis.summary import Spread
 from neurosim.experiments.comparison_plan import BASELINE
 from neurosim.feedback import Claims
 from neurosim.runfile.disk import replacing
@@ -68,31 +69,29 @@ def summarised(results: Sequence[Result]) -> list[list[str]]:
 def _numbers(runs: Sequence[Result], baseline: float | None, relative: Sequence[float | None]) -> list[str]:
     if any(result.failure for result in runs):
         return ["diverged", *[""] * 6]
-    accuracies = [result.test_accuracy for result in runs]
-    accuracy = float(np.mean(accuracies))
-    spread = f"±{np.std(accuracies, ddof=1):.2f}" if len(runs) > 1 else ""
+    accuracy = Spread.of([result.test_accuracy for result in runs])
     return [
-        f"{accuracy:.2f}{spread}",
-        _shown(None if baseline is None else accuracy - baseline, "+.2f"),
+        _with_spread(accuracy, ".2f"),
+        _shown(None if baseline is None or accuracy is None else accuracy.mean - baseline, "+.2f"),
         _shown(_mean([result.train_loss for result in runs]), ".4f"),
         _shown(_mean([result.epochs_to_95 for result in runs]), ".3g") or "-",
         _shown(_mean([result.step_ms for result in runs]), ".2f"),
         _shown(_mean(relative), ".2f"),
-        _angle([result.angle for result in runs]),
+        _with_spread(Spread.of([result.angle for result in runs]), ".0f"),
     ]
 
 
-def _angle(angles: Sequence[float]) -> str:
-    """Return mean and spread in degrees; "-" where nothing was compared, or nothing proposed."""
-    if not np.isfinite(angles).all():
+def _with_spread(spread: Spread | None, form: str) -> str:
+    """Return mean and spread; "-" where something is missing: nothing was compared, or nothing proposed."""
+    if spread is None:
         return "-"
-    return f"{np.mean(angles):.0f}" + (f"±{np.std(angles, ddof=1):.0f}" if len(angles) > 1 else "")
+    return format(spread.mean, form) + ("" if spread.std is None else f"±{format(spread.std, form)}")
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
     """Return the mean; None where there is nothing, or something is missing."""
-    present = [value for value in values if value is not None]
-    return float(np.mean(present)) if present and len(present) == len(values) else None
+    spread = Spread.of(values)
+    return None if spread is None else spread.mean
 
 
 def _shown(value: float | None, form: str) -> str:

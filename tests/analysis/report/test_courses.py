@@ -64,7 +64,8 @@ def test_angles_of_projections_into_hidden_populations_from_the_bottom_up(make_r
     run = make_run()
     assert hidden_projections(run) == ["x__hidden1", "hidden1__hidden2"]
     last = run.alignment.xs(40, level="step")["angle"]
-    assert last_angle(run) == pytest.approx((last["x__hidden1"] + last["hidden1__hidden2"]) / 2)
+    assert last_angle(run, hidden_projections(run)) == pytest.approx((last["x__hidden1"] + last["hidden1__hidden2"]) / 2)
+    assert last_angle(run, []) is None and last_angle(run, ["none"]) is None
     found, clock = angles(grouped([run])[0])
     assert clock == "epoch" and list(found) == ["x__hidden1", "hidden1__hidden2"]
     assert found["x__hidden1"].mean[-1] == pytest.approx(last["x__hidden1"])
@@ -81,6 +82,17 @@ def test_projections_in_a_circle_end(make_run, edited):
         file.move("alignment/hidden2__output", "alignment/hidden2__x")
 
     assert set(hidden_projections(edited(make_run(), change))) == {"x__hidden1", "hidden1__hidden2", "hidden2__x"}
+
+
+def test_projections_with_names_of_their_own_are_found_by_the_model(make_run, edited):
+    def change(file):
+        file.move("alignment/hidden1__hidden2", "alignment/up")
+
+    named = {"network": {"projections": [{"name": "up", "pre": "hidden1", "post": "hidden2"}, {"pre": "x", "post": "hidden1"}]}}
+    run = edited(make_run(), change)
+    assert hidden_projections(run, named) == ["x__hidden1", "up"]
+    for odd in ({}, {"network": 3}, {"network": {"projections": [3, {"name": 4}]}}):
+        assert "up" not in hidden_projections(run, odd)
 
 
 # ---------------------------------------------------------------------- recordings
