@@ -18,16 +18,27 @@ from neurosim.checking.signs import scale_adapt, scale_teach
 from neurosim.feedback import FeedbackPathway, pathways
 
 REFERENCE = Path(__file__).parents[1] / "reference"
+IN_TIME = REFERENCE.with_name("training") / "test_time.py"
 
 
 def reference(scheme: str) -> Path:
     """Return the test file that checks the scheme against an independent derivation."""
+    if pathways()[scheme].answers == "trial":
+        return IN_TIME
     own = REFERENCE / f"test_{scheme}.py"
     return own if own.exists() else REFERENCE / "test_gradients.py"
 
 
 def spoiled_teach(original: Callable, at_output: bool, factor: float) -> Callable:
     return lambda self, *args: scale_teach(functools.partial(original, self), self.network.output, at_output, factor)(*args)
+
+
+def spoiled_trial(original: Callable, at_output: bool, factor: float) -> Callable:
+    def spoiled(self, *args):
+        ticks = original(self, *args)
+        return [scale_teach(lambda *_, answer=answer: answer, self.network.output, at_output, factor)(*args) for answer in ticks]
+
+    return spoiled
 
 
 def spoiled_adapt(original: Callable, factor: float) -> Callable:
@@ -37,10 +48,12 @@ def spoiled_adapt(original: Callable, factor: float) -> Callable:
 def mutants(scheme: type[FeedbackPathway]) -> dict[str, dict[str, Callable]]:
     """Return description -> methods to put in place of the scheme's own."""
     found = {}
+    method, spoil = ("teach_trial", spoiled_trial) if scheme.answers == "trial" else ("teach", spoiled_teach)
+    original = getattr(scheme, method)
     for factor in (0.0, -1.0):
-        found[f"output errors times {factor}"] = {"teach": spoiled_teach(scheme.teach, True, factor)}
+        found[f"output errors times {factor}"] = {method: spoil(original, True, factor)}
         if scheme.name != "frozen":  # the control teaches no hidden population
-            found[f"hidden errors times {factor}"] = {"teach": spoiled_teach(scheme.teach, False, factor)}
+            found[f"hidden errors times {factor}"] = {method: spoil(original, False, factor)}
         if scheme.adapt is not FeedbackPathway.adapt:
             found[f"own proposals times {factor}"] = {"adapt": spoiled_adapt(scheme.adapt, factor)}
     return found
