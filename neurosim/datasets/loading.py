@@ -139,7 +139,7 @@ def _description(file: UserFile, stamp: Any, test: float | None, targets: str | 
 def _find(name: str) -> Entry:
     """Return the entry called ``name``; where there is a file or folder of that name, say how to name it."""
     require(
-        name in REGISTRY or not Path(name).exists(),
+        name in REGISTRY or not os.path.exists(name),  # unlike Path.exists, it takes names that no file can have
         f"data set {quoted(name)}: a file or folder, named as published data are: expected a path; write {quoted(f'./{name}')}",
         DataError,
     )

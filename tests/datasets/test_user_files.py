@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from neurosim.datasets import DataSet, describe, from_arrays, load
 from neurosim.datasets.user_files import find_user_file, is_path
-from neurosim.errors import DataError, UnknownNameError
+from neurosim.errors import DataError, InputError, UnknownNameError
 
 draw = np.random.default_rng(3)
 X, Y = draw.normal(size=(20, 5)), np.arange(20) % 4
@@ -242,3 +242,11 @@ def test_what_is_of_user_files_only(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert function("digits").shape == (1, 8, 8)
     assert describe("digits").shape == (1, 8, 8)
     assert find_user_file(".").path.is_dir()
+
+
+@pytest.mark.parametrize("name", ["[" * 5000, "a/" * 3000 + "x.npz", "x" * 300 + ".csv", "\0.npz", "\0", "a\nb", "~nobody/x.npz", ""])
+def test_a_name_that_no_file_can_have_is_one_line(name: str) -> None:
+    for ask in (load, describe):
+        with pytest.raises(InputError) as caught:
+            ask(name)
+        assert "\n" not in str(caught.value) and len(str(caught.value)) < 500

@@ -24,7 +24,8 @@ from neurosim.feedback import pathways
 from neurosim.modelfile.model_file import ModelFile
 from neurosim.runfile import Run, problems
 
-CASES = [(name, dict(options)) for name, scheme in pathways().items() for options in scheme.variants[:2]]
+TEACHING = {name: scheme for name, scheme in pathways().items() if scheme.needs_error}  # their errors are recorded
+CASES = [(name, dict(options)) for name, scheme in TEACHING.items() for options in scheme.variants[:2]]
 
 
 def model(scheme, options):
