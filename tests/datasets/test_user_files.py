@@ -244,7 +244,10 @@ def test_what_is_of_user_files_only(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert find_user_file(".").path.is_dir()
 
 
-@pytest.mark.parametrize("name", ["[" * 5000, "a/" * 3000 + "x.npz", "x" * 300 + ".csv", "\0.npz", "\0", "a\nb", "~nobody/x.npz", ""])
+ODD_NAMES = ["[" * 5000, "a/" * 3000 + "x.npz", "x" * 300 + ".csv", "\0.npz", "\0", "a\nb", "~nobody/x.npz", ""]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
 def test_a_name_that_no_file_can_have_is_one_line(name: str) -> None:
     for ask in (load, describe):
         with pytest.raises(InputError) as caught:
