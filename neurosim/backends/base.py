@@ -294,7 +294,8 @@ class Backend(abc.ABC):
         """Return an array of one ``value``; ``beside`` is one it will be used with, which in a recorded step is of that step."""
         if isinstance(beside, Recorded):
             return Recorded(beside.graph, beside.graph.full(shape, dtype, value))
-        return self.zeros(shape, dtype) + np.dtype(dtype).type(value)
+        zeros = self.zeros(shape, dtype)
+        return zeros + np.dtype(dtype).type(value) if value else zeros  # a draft's take no memory, and a sum would
 
     def lasting(self, shape: tuple[int, ...], dtype: Any, beside: Array) -> Array:
         """Return zeros that outlive the step in which they are asked for; ``beside`` is an array they belong to."""

@@ -52,7 +52,7 @@ class HSICBottleneck(FeedbackPathway):
         require(beta >= 0, f"scheme {self.name!r}: beta {quoted(beta)} is negative; give a weight such as 50")
         for pattern, width in widths.items():
             said = f"scheme {self.name!r}: sigma {quoted(width)} for {quoted(pattern)}"
-            require(width > 0, f"{said} is not positive; give a width such as 5")
+            require(1e-100 < width < 1e100, f"{said} is not between 1e-100 and 1e100; give a width such as 5")
         require(output in OUTPUTS, f"scheme {self.name!r}: output {quoted(output)}: expected one of {', '.join(OUTPUTS)}; pick one")
         self.beta, self.widths, self.output = beta, dict(widths), output
 

@@ -93,7 +93,7 @@ class Network:
         for projection in self.projections.values():
             for end in (projection.pre, projection.post):
                 if end not in self.populations:
-                    raise UnknownNameError(f"projection {projection.name!r}: population", end, self.populations)
+                    raise UnknownNameError(f"projection {quoted(projection.name)}: population", end, self.populations)
             if not projection.delay:
                 graph[projection.post].add(projection.pre)
         try:
@@ -153,13 +153,15 @@ class Network:
             sent = set(pre.variables) if not p.delay else {pre.emits}  # what travels
             for side, wanted, known in (("pre", p.rule.pre, sent), ("post", p.rule.post, {*post.variables, "error"})):
                 for name in sorted(wanted - known):
+                    where = f"projection {quoted(p.name)}"
                     raise EquationError(
-                        f"projection {p.name!r}: {name}_{side} is no variable of population {getattr(p, side)!r}: expected one of "
+                        f"{where}: {name}_{side} is no variable of population {getattr(p, side)!r}: expected one of "
                         f"{', '.join(f'{k}_{side}' for k in sorted(known))}; change the equation {quoted(p.rule.describe())}"
                     )
                 for name in sorted(name for name in known if f"{name}_{side}" in remembered):
+                    where = f"projection {quoted(p.name)}"
                     raise EquationError(
-                        f"projection {p.name!r}: state {name}_{side} has the name of a variable of its population; give it another"
+                        f"{where}: state {name}_{side} has the name of a variable of its population; give it another"
                     )
 
     def check_modulators(self, delivered: Collection[str], source: str = "the step") -> None:
@@ -171,7 +173,7 @@ class Network:
             for name in sorted(set() if p.rule is None else set(p.rule.modulators) - set(delivered)):
                 known = ", ".join(sorted(delivered)) or "none"
                 raise InputError(
-                    f"projection {p.name!r}: rule {quoted(p.rule.describe())} reads the modulator {quoted(name)}: {source} "
+                    f"projection {quoted(p.name)}: rule {quoted(p.rule.describe())} reads the modulator {quoted(name)}: {source} "
                     f"delivers {known}; use a task that delivers it, such as Reward, or give a constant of that name"
                 )
 
@@ -439,10 +441,10 @@ class Network:
 def _by_name(kind: str, items: Iterable[Any]) -> dict[str, Any]:
     named: dict[str, Any] = {}
     for item in items:
-        require(item.name not in named, f"{kind} {item.name!r} is there twice: expected one of each name; rename one")
+        require(item.name not in named, f"{kind} {quoted(item.name)} is there twice: expected one of each name; rename one")
         require(
             not item.joined,
-            f"{kind} {item.name!r} is part of another network, whose weights or statistics it holds: expected a new {kind}; "
+            f"{kind} {quoted(item.name)} is part of another network, whose weights or statistics it holds: expected a new {kind}; "
             f"make one with {kind.title()}(...)",
         )
         named[item.name] = item

@@ -54,7 +54,7 @@ class Projection:
         fits = name is None or (isinstance(name, str) and name.isidentifier() and len(name) <= LONGEST_NAME)
         require(fits, f"projection {quoted(name)}: expected a name like 'skip', of at most {LONGEST_NAME} characters; change it")
         whole = isinstance(delay, int | np.integer) and not isinstance(delay, bool) and 0 <= delay <= LONGEST_DELAY
-        require(whole, f"projection {self.name!r}: delay {quoted(delay)}: expected 0 to {LONGEST_DELAY:,} ticks; give 1")
+        require(whole, f"projection {quoted(self.name)}: delay {quoted(delay)}: expected 0 to {LONGEST_DELAY:,} ticks; give 1")
         self.delay = int(delay)
         self.connectivity: Connectivity = _connectivity(connectivity)
         self.initial = initial
@@ -63,7 +63,7 @@ class Projection:
         self.bias = bias
         self.stream = stream
         if isinstance(rule, str):
-            said = f"projection {pre}__{post}: rule {quoted(rule)}"
+            said = f"projection {quoted(self.name)}: rule {quoted(rule)}"
             require(rule == "error_driven", f"{said}: expected 'error_driven', a Rule or None")
             rule = error_driven()
         self._rule: Rule | None = rule
@@ -93,11 +93,11 @@ class Projection:
         try:
             shape = self.connectivity.weight_shape(pre.shape, post.shape)
         except ShapeError as cause:
-            raise ShapeError(f"projection {self.name!r}: {cause}") from cause
+            raise ShapeError(f"projection {quoted(self.name)}: {cause}") from cause
         countable = math.prod(map(int, shape)) <= MOST_BYTES // np.dtype(dtype).itemsize
-        require(countable, f"projection {self.name!r}: weights of shape {shape}: too many to count; make a population smaller")
+        require(countable, f"projection {quoted(self.name)}: weights of shape {shape}: too many to count; make one end smaller")
         fits = isinstance(self.initial, str) or abs(self.initial) <= float(np.finfo(dtype).max)
-        what = f"projection {self.name!r}: initial {quoted(self.initial)}"
+        what = f"projection {quoted(self.name)}: initial {quoted(self.initial)}"
         require(fits, f"{what}: expected a finite number of {np.dtype(dtype)}; give one such as 0.1")
         draw = generator(seed, self.stream or f"weights/{prefix}{self.name}")
         fan_in = self.connectivity.fan_in(pre.shape)
@@ -112,7 +112,7 @@ class Projection:
         shapes = Shapes(tuple(self.w.shape), self.pre_shape, self.post_shape)
         starts = {} if self.rule is None else self.rule.initial_state(shapes)
         for name, start in starts.items():
-            what = f"projection {self.name!r}: start of the rule's state {quoted(name)}: {quoted(start)}"
+            what = f"projection {quoted(self.name)}: start of the rule's state {quoted(name)}: {quoted(start)}"
             require(isinstance(start, Start), f"{what}: expected a Start; give one such as Start(shapes.pre)")
         make, dtype = self.backend.initial, self.w.dtype
         self.state = {name: make(functools.partial(np.full, *start), start.shape, dtype) for name, start in starts.items()}

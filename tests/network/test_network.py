@@ -1,8 +1,11 @@
 """Building networks, sweeping them, and what they say about a graph that is wrong."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
+from neurosim.backends import DraftBackend
 from neurosim.errors import EquationError, InputError, ShapeError, UnknownNameError
 from neurosim.network import Network, Population, Projection
 from neurosim.neurons import BatchNormalisation
@@ -177,3 +180,26 @@ def test_equal_seeds_of_any_type_draw_equal_weights():
     one, other = (Network.layered((4,), [3], 2, seed=seed).projections["x__hidden1"].w for seed in (7, np.int64(7)))
     np.testing.assert_array_equal(one, other)
     Network.layered((4,), [3], 2, seed=2**63 - 1)
+
+
+def test_a_long_name_is_cut_in_every_message():
+    long = "every " + "9" * 300
+    for make in (
+        lambda: Projection(long, "y", delay=-1),
+        lambda: Projection(long, "y", rule="none"),
+        lambda: Network([Population("x", 2), Population("y", 2)], [Projection(long, "y")]),
+    ):
+        with pytest.raises(InputError) as caught:
+            make()
+        assert len(str(caught.value)) < 400
+
+
+def test_a_draft_of_a_network_with_delays_takes_no_memory():
+    """Rates on their way are drafts as well: a model that does not fit is found out without being taken."""
+    populations = [Population("x", 2), Population("wide", 2**28), Population("output", 2, transfer="softmax")]
+    links = [Projection("x", "wide"), Projection("wide", "wide", connectivity="one_to_one", name="loop", delay=20)]
+    network = Network(populations, [*links, Projection("wide", "output")], backend=DraftBackend())
+    tracemalloc.start()
+    network.fresh(np.zeros((2, 2), np.float32))
+    assert tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()
