@@ -367,7 +367,9 @@ class Trainer:
     # ------------------------------------------------------------------ evaluation
 
     def _report(self, data: DataSet, observers: tuple[Observer, ...]) -> dict[str, Evaluation]:
-        self.pathway.calibrate(self._evaluation_sweeps(data.train))
+        # a pathway's own way of reading the output is handed targets, which not every task gives away; the task's own sees them
+        calibrate = type(self.pathway).calibrate if self.task.gives_target else FeedbackPathway.calibrate
+        calibrate(self.pathway, self._evaluation_sweeps(data.train))
         splits = {"train": _first(data.train), "validation": data.validation, "test": data.test}
         metrics = {name: self.evaluate(split) for name, split in splits.items() if len(split.y)}
         with self._watched([observer for observer in observers if _overrides(observer, "on_epoch")], observers):

@@ -190,3 +190,17 @@ def test_no_label_reaches_a_scheme_where_the_task_keeps_it_back():
     assert missed.any()
     np.testing.assert_array_equal(one[missed], other[missed])
     assert not Unsupervised(3).outcome(network.backend, output, np.eye(3)[LABELS], draws).any()
+
+
+@pytest.mark.parametrize("name", ["classification", "reward", "unsupervised"])
+def test_targets_that_a_task_keeps_back_do_not_reach_a_strangers_calibrate(name):
+    class Spy(pathways()["none" if name == "unsupervised" else "backprop"]):
+        batches = 0
+
+        def calibrate(self, sweeps):
+            type(self).batches += sum(float(targets.sum()) > 0 for _, targets in sweeps)
+            super().calibrate(iter([]))
+
+    network, made = network_for(name)
+    Trainer(network, Spy(), SGD(0.05), task=made, epochs=1, batch=20, seed=3).fit(data_for(name))
+    assert bool(Spy.batches) == made.gives_target
