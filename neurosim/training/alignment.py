@@ -15,7 +15,7 @@ from neurosim.backends import Draws
 from neurosim.feedback import FeedbackPathway
 from neurosim.network import Network, Sweep
 from neurosim.plasticity import Synapses, error_driven
-from neurosim.training.trial import Trial
+from neurosim.training.trial import Trial, add_changes, modulators_of, teach_ticks
 
 EXACT = error_driven()
 STATIC = Trial()
@@ -54,12 +54,8 @@ def alignments(
     dropout and noise where the scheme trains with them; of a trial both are those of all its ticks together.  Nothing learns.  A
     projection the scheme leaves alone is left out.
     """
-    clock, task = trial.clock, pathway.task
     sweeps = trial.sweeps(network, x, training=pathway.training_sweep, draws=draws)
-    outcomes = [
-        task.outcome(network.backend, sweep[network.output], target, draws.at(tick)) if clock.asks(tick) else None
-        for tick, sweep in enumerate(sweeps)
-    ]
+    outcomes = trial.outcomes(pathway, sweeps, target, draws)
     proposed = proposed_changes(pathway, sweeps, outcomes, draws)
     exact = exact_changes(pathway, sweeps, outcomes)
     keys = {name: f"{network.prefix}{name}.w" for name in network.projections}
@@ -73,18 +69,10 @@ def proposed_changes(
 
     outcomes : of each tick, None where the output is not asked
     """
-    network, task = pathway.network, pathway.task
-    taught = pathway.teach_trial(sweeps, outcomes, draws) if pathway.answers == "trial" else None
     total: dict[str, Any] = {}
-    for tick, (sweep, outcome) in enumerate(zip(sweeps, outcomes, strict=True)):
-        if taught is not None:
-            teaching = taught[tick]
-        else:
-            teaching = {} if outcome is None else pathway.teach(sweep, outcome, draws.at(tick))
-        nothing = dict.fromkeys(task.modulators, 0.0)  # as in the step
-        modulators = nothing if outcome is None else task.broadcast(outcome)
-        for name, change in network.propose(sweep, teaching, modulators)[0].items():
-            total[name] = total[name] + change if name in total else change
+    ticks = zip(sweeps, outcomes, teach_ticks(pathway, sweeps, outcomes, draws), strict=True)
+    for sweep, outcome, teaching in ticks:
+        total = add_changes(total, pathway.network.propose(sweep, teaching, modulators_of(pathway.task, outcome))[0])
     return total
 
 

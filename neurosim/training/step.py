@@ -13,9 +13,9 @@ from neurosim.backends import Backend, Draws
 from neurosim.capture import writeable
 from neurosim.errors import DivergedError, quoted, require
 from neurosim.feedback import FeedbackPathway, Phase
-from neurosim.network import Network, Projection, Sweep, Teaching
+from neurosim.network import Network, Projection, Sweep
 from neurosim.plasticity import Chain, Rule, Time, Update, chain
-from neurosim.training.trial import Trial
+from neurosim.training.trial import Trial, add_changes, modulators_of, teach_ticks
 
 log = logging.getLogger(__name__)
 
@@ -141,7 +141,7 @@ def step(
     check_finite(network, sweep, draws.step)
     outcome = pathway.task.outcome(network.backend, sweep[network.output], target, draws)
     teaching = pathway.teach(sweep, outcome, draws) if phase.forward else {}  # teach: never touches a forward weight
-    modulators = pathway.task.broadcast(outcome)
+    modulators = modulators_of(pathway.task, outcome)
     # learn: each rule sees its own synapses, and what reaches all of them alike
     deltas, states = network.propose(sweep, teaching, modulators) if phase.forward else ({}, {})
     own = pathway.adapt(sweep, outcome, teaching, draws) if phase.feedback else {}  # all proposals come from the one frozen sweep
@@ -158,41 +158,27 @@ def _trial_step(
     Their change is what the ticks propose, summed, over the number of ticks in which the output is asked: minus the gradient of the
     mean loss over those, where rules follow errors.  What rules remember goes on from tick to tick.
     """
-    clock, backend = trial.clock, network.backend
     sweeps = trial.sweeps(network, x, training=pathway.training_sweep, draws=draws)
-    outcomes: list[Any] = []
-    for tick, sweep in enumerate(sweeps):
+    for sweep in sweeps:
         check_finite(network, sweep, draws.step)
-        output = sweep[network.output]
-        outcomes.append(pathway.task.outcome(backend, output, target, draws.at(tick)) if clock.asks(tick) else None)
-    teaching: list[dict[str, Teaching]] = [{} for _ in sweeps]
-    if phase.forward and pathway.answers == "trial":
-        teaching = pathway.teach_trial(sweeps, outcomes, draws)
+    outcomes = trial.outcomes(pathway, sweeps, target, draws)
+    teaching = teach_ticks(pathway, sweeps, outcomes, draws) if phase.forward else [{} for _ in sweeps]
     deltas: dict[str, Any] = {}
     own: dict[str, Any] = {}
     for tick, (sweep, outcome) in enumerate(zip(sweeps, outcomes, strict=True)):
-        if phase.forward and pathway.answers == "tick" and outcome is not None:
-            teaching[tick] = pathway.teach(sweep, outcome, draws.at(tick))
         if phase.forward:
-            nothing = dict.fromkeys(pathway.task.modulators, 0.0)  # what a tick brings in which the output is not asked
-            modulators = nothing if outcome is None else pathway.task.broadcast(outcome)
-            proposed, states = network.propose(sweep, teaching[tick], modulators)
-            deltas = _sum(deltas, proposed)
+            proposed, states = network.propose(sweep, teaching[tick], modulators_of(pathway.task, outcome))
+            deltas = add_changes(deltas, proposed)
             commit({}, states, {})
         if phase.feedback and outcome is not None:
-            own = _sum(own, pathway.adapt(sweep, outcome, teaching[tick], draws.at(tick)))
-    share = 1 / clock.asked
+            own = add_changes(own, pathway.adapt(sweep, outcome, teaching[tick], draws.at(tick)))
+    share = 1 / trial.clock.asked
     commit({name: change * change.dtype.type(share) for name, change in deltas.items()}, {},
            {name: change * change.dtype.type(share) for name, change in own.items()})  # fmt: skip
     for sweep, outcome in zip(sweeps, outcomes, strict=True):
         network.remember(sweep)
         if outcome is not None:
             pathway.remember(sweep)
-
-
-def _sum(total: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    """Return both, those of one name added."""
-    return total | {name: total[name] + change if name in total else change for name, change in more.items()}
 
 
 def check_finite(network: Network, sweep: Sweep, at: int) -> None:

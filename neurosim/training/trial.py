@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from neurosim.backends import Draws
 from neurosim.encoders import Constant, Encoder
 from neurosim.errors import InputError
-from neurosim.network import Clock, Network, Sweep
+from neurosim.feedback import FeedbackPathway
+from neurosim.network import Clock, Network, Sweep, Teaching
+from neurosim.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -35,3 +38,33 @@ class Trial:
             own = None if draws is None else draws.at(tick)
             sweeps.append(network.sweep(self.encoder.encode(x, tick), state, training=training, draws=own))
         return sweeps
+
+    def outcomes(self, pathway: FeedbackPathway, sweeps: Sequence[Sweep], target: Any, draws: Draws) -> list[Any]:
+        """Return what the pathway is given in each tick: what its task makes of ``target``; None where the output is not asked."""
+        output, ask = pathway.network.output, pathway.task.outcome
+        return [
+            ask(pathway.network.backend, sweep[output], target, draws.at(tick)) if self.clock.asks(tick) else None
+            for tick, sweep in enumerate(sweeps)
+        ]
+
+
+def teach_ticks(
+    pathway: FeedbackPathway, sweeps: Sequence[Sweep], outcomes: Sequence[Any], draws: Draws
+) -> list[dict[str, Teaching]]:
+    """Return the teaching signals of each tick; none where the output is not asked, unless the pathway answers whole trials."""
+    if pathway.answers == "trial":
+        return pathway.teach_trial(sweeps, outcomes, draws)
+    return [
+        {} if outcome is None else pathway.teach(sweep, outcome, draws.at(tick))
+        for tick, (sweep, outcome) in enumerate(zip(sweeps, outcomes, strict=True))
+    ]
+
+
+def modulators_of(task: Task, outcome: Any) -> dict[str, Any]:
+    """Return what a task broadcasts in a tick; nothing of it, 0, where the output is not asked."""
+    return dict.fromkeys(task.modulators, 0.0) if outcome is None else task.broadcast(outcome)
+
+
+def add_changes(total: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Return both, those of one name added."""
+    return {**total, **{name: total[name] + change if name in total else change for name, change in more.items()}}
