@@ -8,7 +8,7 @@ from typing import Any
 from neurosim.backends import Draws
 from neurosim.errors import quoted, require
 from neurosim.feedback.pathway import Claims, Deltas, FeedbackPathway
-from neurosim.feedback.synapses import draw_weights, feedback, fixed_weights, meet, synapses
+from neurosim.feedback.synapses import draw_weights, feedback, meet, synapses
 from neurosim.network import Network, Population, Projection, Sweep, Teaching
 
 LOSSES = ("pred", "sim", "predsim")
@@ -103,17 +103,10 @@ class LocalErrors(FeedbackPathway):
         options: dict[str, Any] = {"dtype": str(self.network.dtype), "backend": self.network.backend, "seed": seed}
         return Network(ends, [link], prefix=prefix, **options)
 
-    def parameters(self) -> dict[str, Any]:
-        fixed = fixed_weights(self.networks)
-        return {name: value for name, value in super().parameters().items() if name not in fixed}
-
-    def memory(self) -> dict[str, Any]:
-        return super().memory() | fixed_weights(self.networks)
-
     def renew(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """Rename the heads' synapses, ``seen__told`` until November 2026; P and F, not stored then, are as the seed makes them."""
         host = self.network.backend.to_host
-        fixed = {f"pathway|{name}": host(value) for name, value in fixed_weights(self.networks).items()}
+        fixed = {f"pathway|{name}": host(value) for name, value in self.fixed_weights().items()}
         mine = ("pathway|", "feedback_optimiser|")
         return fixed | {
             key.replace("/seen__told.", "/input__output.") if key.startswith(mine) else key: value for key, value in state.items()

@@ -223,12 +223,25 @@ class FeedbackPathway(Stated, abc.ABC):
         return self.task.teach(self.network.populations[output], sweep[output], target)
 
     def parameters(self) -> dict[str, Any]:
-        """Return the learned arrays of the pathway's own networks by name."""
-        return {name: value for network in self.networks.values() for name, value in network.parameters().items()}
+        """Return the learned arrays of the pathway's own networks by name: all but the weights of projections without a rule."""
+        fixed = self.fixed_weights()
+        arrays = {name: value for network in self.networks.values() for name, value in network.parameters().items()}
+        return {name: value for name, value in arrays.items() if name not in fixed}
+
+    def fixed_weights(self) -> dict[str, Any]:
+        """Return the arrays of projections without a rule, by name: neither learned nor decayed."""
+        return {
+            f"{network.prefix}{p.name}.{key}": value
+            for network in self.networks.values()
+            for p in network.projections.values()
+            if p.rule is None
+            for key, value in p.parameters.items()
+        }
 
     def memory(self) -> dict[str, Any]:
         """Return the arrays the pathway remembers but does not learn, by name (updated in place; a resumed run restores them)."""
-        return {name: value for network in self.networks.values() for name, value in network.memory().items()}
+        kept = {name: value for network in self.networks.values() for name, value in network.memory().items()}
+        return kept | self.fixed_weights()
 
     def renew(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """Return the state of a checkpoint, ``group|name`` -> host array, as this version names and shapes it (default: as it is).

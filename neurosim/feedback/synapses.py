@@ -73,13 +73,6 @@ class ErrorFeedback(FeedbackPathway, abc.ABC):
                 deltas |= link.propose(both, {ends.post: Teaching(teaching[ends.post].error)}, modulators)[0]
         return deltas
 
-    def parameters(self) -> dict[str, Any]:
-        fixed = fixed_weights(self.networks)
-        return {name: value for name, value in super().parameters().items() if name not in fixed}
-
-    def memory(self) -> dict[str, Any]:
-        return super().memory() | fixed_weights(self.networks)
-
     def renew(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """Take fixed weights named ``feedback/KEY.w``, as those of a projection from receiver to sender, until November 2026."""
         renewed = dict(state)
@@ -128,17 +121,6 @@ def synapses(link: Network) -> Projection:
     """Return the one projection of a feedback network."""
     (projection,) = link.projections.values()
     return projection
-
-
-def fixed_weights(networks: Mapping[str, Network]) -> dict[str, Any]:
-    """Return the weights of all projections without a rule, by name: remembered, and neither learned nor decayed."""
-    return {
-        f"{network.prefix}{p.name}.{key}": value
-        for network in networks.values()
-        for p in network.projections.values()
-        if p.rule is None
-        for key, value in p.parameters.items()
-    }
 
 
 def meet(link: Network, error: Any, received: Activity) -> Sweep:
