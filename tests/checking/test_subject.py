@@ -18,7 +18,7 @@ from neurosim.plasticity import Rule, hebbian
 NONE = [3, None, "backprp", "", dict, Network, print, np.tanh, Network.layered, FeedbackPathway.teach, [], object()]
 
 
-@pytest.mark.parametrize("what", NONE, ids=repr)
+@pytest.mark.parametrize("what", NONE)
 def test_one_line_says_that_something_is_no_scheme(what):
     with pytest.raises(InputError, match=r"^check: [^\n]*expected [^\n]*$"):
         neurosim.check(what)
