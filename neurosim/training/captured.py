@@ -22,6 +22,7 @@ from neurosim.training.trial import Trial
 log = logging.getLogger(__name__)
 
 OFTEN = 8  # changes in one epoch, after which the rest of it runs as array code: each costs two recordings
+CHANCES = 4  # recordings during one of which no other thread draws a random number, if the step itself does not
 
 Apply = Callable[[Time, dict[str, Any], dict[str, Any], dict[str, Any]], None]
 
@@ -67,7 +68,7 @@ class StepSource:
             with _later(settled.outsiders):
                 second = self._recorded(time)
             change, drawn = settled.difference(), randomness.drawn_from()
-            if drawn is not None:
+            if drawn is not None and self._draws_each_time(time):
                 raise NotCapturableError(f"it draws random numbers from {drawn}: draw them from the step's draws")
             if change is not None:
                 raise NotCapturableError(f"it changes {change} while it runs: keep what a step counts in an array, count += 1")
@@ -81,6 +82,15 @@ class StepSource:
                 raise
             raise NotCapturableError(reason_of(cause)) from cause
         return second, settled
+
+    def _draws_each_time(self, time: Time) -> bool:
+        """Return whether it is the step that draws random numbers; other threads of the process may have, meanwhile."""
+        for _ in range(CHANCES):
+            randomness = Randomness(self.reach().values())
+            self._recorded(time)
+            if randomness.drawn_from() is None:
+                return False
+        return True
 
     def _recorded(self, time: Time) -> Graph:
         graph, network, pathway = Graph(), self.network, self.pathway

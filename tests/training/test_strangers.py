@@ -3,6 +3,7 @@
 import importlib.util
 import logging
 import random
+import threading
 import types
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from neurosim.network import Network, Population, Projection
 from neurosim.neurons import Transfer
 from neurosim.plasticity import SGD, Proposal, Rule, Update, chain
 from neurosim.training import Observer, Trainer
-from neurosim.training.captured import CapturedStep
+from neurosim.training.captured import CapturedStep, StepSource
 
 spec = importlib.util.spec_from_file_location("standin", Path(__file__).parents[1] / "backends" / "standin.py")
 standin = importlib.util.module_from_spec(spec)
@@ -361,6 +362,24 @@ def test_what_cannot_be_captured_runs_as_array_code_and_says_why_once(monkeypatc
     for name, value in plain.state().items():
         np.testing.assert_array_equal(made.state()[name], value, err_msg=name)
     assert left_too == left
+
+
+def test_another_thread_that_draws_meanwhile_is_not_taken_for_the_step(monkeypatch, caplog):
+    """As those of a scheduler's worker do now and then, whose heartbeats are irregular."""
+    recorded, times = StepSource._recorded, []
+
+    def beside_another(self, now):
+        times.append(now)
+        if len(times) <= 3:
+            thread = threading.Thread(target=random.random)
+            thread.start()
+            thread.join()
+        return recorded(self, now)
+
+    monkeypatch.setattr(StepSource, "_recorded", beside_another)
+    made = after_an_epoch(monkeypatch, scheme=fresh(lambda own, sweep, target: 0.1), captured=True)
+    assert not caplog.records and len(times) == 4
+    assert any(captured.program is not None for captured in made._programs.values())
 
 
 DEVICE = ["argmax", "a mask", "an int64 array", "float", "np.linalg", "a counter", "a generator of its own"]
