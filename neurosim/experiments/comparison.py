@@ -6,13 +6,13 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import nan
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from neurosim.analysis.courses import last_angle, milliseconds_a_step
 from neurosim.catalogue import NO_IMPORTS, Imports
 from neurosim.datasets import DataSet
 from neurosim.errors import DivergedError, RunFileError, quoted, require, utf8
-from neurosim.experiments.comparison_folder import Started, alone, begun, check_free, path_of
+from neurosim.experiments.comparison_folder import KIND, Started, begun, path_of
 from neurosim.experiments.comparison_plan import Plan
 from neurosim.experiments.comparison_table import Result, write_table
 from neurosim.experiments.run import Job, by_environment, found_again, prepare, run
@@ -23,9 +23,6 @@ from neurosim.modelfile.building import load_data
 from neurosim.runfile import Run
 from neurosim.runfile.writer_lock import WriterLock
 from neurosim.training import Observer
-
-if TYPE_CHECKING:
-    pass
 
 Watch = Callable[[Job], Sequence[Observer]]
 Place = str | os.PathLike[str] | None
@@ -51,7 +48,7 @@ def run_all(
     data : the data set, where it is loaded already; watch : returns the observers of a job that is about to start
     """
     folder = Path(out)
-    check_free(folder, overwrite)
+    KIND.check_free(folder, overwrite)
     table = next(iter(plan.models.values())).table
     data_dir = data_dir or by_environment(table)
     data = data or load_data(table.data, data_dir)
@@ -65,7 +62,7 @@ def run_all(
     def train(job: Job, path: Path) -> None:
         run(job, path, *watch(job), overwrite=overwrite).close()
 
-    with alone(folder, started, overwrite) as lock:
+    with KIND.alone(folder, started.text(), overwrite) as lock:
         yield from _results(started, folder, lock, made, train)
 
 
@@ -142,7 +139,7 @@ def resume(
         elif not _complete(path):
             run_on(job, path, *watch(job)).close()
 
-    with alone(folder) as lock:
+    with KIND.alone(folder) as lock:
         yield from _results(started, folder, lock, made, train)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,14 +10,14 @@ import tomli_w
 from neurosim.catalogue import NO_IMPORTS, Imports
 from neurosim.errors import RunFileError, quoted, require
 from neurosim.experiments.comparison_plan import Plan
+from neurosim.experiments.folders import Kind
 from neurosim.modelfile import reading
 from neurosim.modelfile.model_file import ModelFile, validated
 from neurosim.modelfile.schema import StartedTable
 from neurosim.runfile import being_written
-from neurosim.runfile.disk import replacing
-from neurosim.runfile.writer_lock import WriterLock
 
-NAME = "comparison.toml"
+KIND = Kind("comparison", "comparison.toml")
+NAME = KIND.file
 
 
 @dataclass(frozen=True)
@@ -55,44 +53,6 @@ class Started:
 def path_of(folder: Path, row: str, seed: int) -> Path:
     """Return the run file of a row and a seed."""
     return folder / f"{row}-seed{seed}.h5"
-
-
-# ---------------------------------------------------------------------- one command a folder
-
-
-def check_free(folder: Path, overwrite: bool) -> None:
-    """Raise RunFileError where ``folder`` holds something that must not be overwritten."""
-    fits = not folder.exists() or folder.is_dir() and (overwrite or not any(folder.iterdir()))
-    advice = "give --overwrite, or another --out"
-    if folder.is_dir() and (folder / NAME).exists():
-        advice = f"give --resume to go on with the comparison in it, {advice}"
-    require(fits, f"folder {folder}: exists and is not empty; {advice}", RunFileError)
-
-
-@contextmanager
-def alone(folder: Path, started: Started | None = None, overwrite: bool = False) -> Iterator[WriterLock]:
-    """Have the folder to oneself: between two rows no run file is being written, and another command would not be noticed.
-
-    started : what a new comparison is started with; the folder is made, and ``comparison.toml`` written, which of several commands
-        only one can
-
-    Raises RunFileError where another command has the folder, or has begun there, or the folder cannot be written.
-    """
-    with ExitStack() as stack:
-        try:
-            if started is not None:
-                folder.mkdir(parents=True, exist_ok=True)
-                check_free(folder, overwrite)
-            lock = WriterLock(folder / NAME, f"folder {folder}")
-            stack.callback(lock.release)
-            if started is not None:
-                with replacing(folder / NAME, exclusively=not overwrite) as fresh:
-                    fresh.write_text(started.text(), encoding="utf-8")
-        except FileExistsError as cause:
-            raise RunFileError(f"folder {folder}: another command has begun a comparison there; give another --out") from cause
-        except OSError as cause:
-            raise RunFileError(f"folder {folder}: cannot be written ({cause.strerror}); name another place with --out") from cause
-        yield lock
 
 
 def begun(folder: Path, imports: Imports = NO_IMPORTS) -> Started:

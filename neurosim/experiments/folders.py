@@ -1,14 +1,17 @@
-"""The folder that a run gets where nobody named one."""
+"""The folder that a run gets where nobody named one; and one that many runs share, which one command has to itself."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from neurosim.errors import RunFileError
+from neurosim.errors import RunFileError, require
+from neurosim.runfile.disk import replacing
+from neurosim.runfile.writer_lock import WriterLock
 
 RUNS = Path("neurosim-runs")
 
@@ -40,3 +43,52 @@ def _made(folder: Path) -> bool:
     except FileExistsError:
         return False
     return True
+
+
+# ---------------------------------------------------------------------- one command a folder
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a folder of many runs is of.
+
+    what : in words, as ``comparison``; file : that says what it was started with, from which it goes on
+    """
+
+    what: str
+    file: str
+
+    def check_free(self, folder: Path, overwrite: bool) -> None:
+        """Raise RunFileError where ``folder`` holds something that must not be overwritten."""
+        fits = not folder.exists() or folder.is_dir() and (overwrite or not any(folder.iterdir()))
+        advice = "give --overwrite, or another --out"
+        if folder.is_dir() and (folder / self.file).exists():
+            advice = f"give --resume to go on with the {self.what} in it, {advice}"
+        require(fits, f"folder {folder}: exists and is not empty; {advice}", RunFileError)
+
+    @contextmanager
+    def alone(self, folder: Path, started: str | None = None, overwrite: bool = False) -> Iterator[WriterLock]:
+        """Have the folder to oneself: between two runs no run file is being written, and another command would not be noticed.
+
+        started : the text of the file, where something new begins; the folder is made, and the file written, which of several
+            commands only one can
+
+        Raises RunFileError where another command has the folder, or has begun there, or the folder cannot be written.
+        """
+        with ExitStack() as stack:
+            try:
+                if started is not None:
+                    folder.mkdir(parents=True, exist_ok=True)
+                    self.check_free(folder, overwrite)
+                lock = WriterLock(folder / self.file, f"folder {folder}")
+                stack.callback(lock.release)
+                if started is not None:
+                    with replacing(folder / self.file, exclusively=not overwrite) as fresh:
+                        fresh.write_text(started, encoding="utf-8")
+            except FileExistsError as cause:
+                said = f"folder {folder}: another command has begun a {self.what} there; give another --out"
+                raise RunFileError(said) from cause
+            except OSError as cause:
+                said = f"folder {folder}: cannot be written ({cause.strerror}); name another place with --out"
+                raise RunFileError(said) from cause
+            yield lock

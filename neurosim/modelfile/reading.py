@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -135,12 +135,25 @@ def override(values: Contents, settings: Iterable[str]) -> Contents:
     """
     for setting in settings:
         path, equals, text = setting.partition("=")
-        keys = path.strip().split(".")
         said = f"--set {quoted(setting)}"
-        require(bool(equals) and all(keys), f"{said}: expected key.path=value; write it like stages.0.epochs=3")
-        require(len(keys) <= DEEPEST, f"{said}: {len(keys):,} keys: expected at most {DEEPEST}; change the path")
-        values = _replaced(values, keys, _value(text.strip()), said)
+        require(bool(equals), f"{said}: expected key.path=value; write it like stages.0.epochs=3")
+        values = _set(values, path.strip(), value_of(text.strip()), said)
     return values
+
+
+def replaced(values: Contents, changes: Mapping[str, Any]) -> Contents:
+    """Return ``values`` with each ``key.path`` of ``changes`` set to its value; raise InputError as ``override`` does."""
+    for path, value in changes.items():
+        values = _set(values, path, value, f"{quoted(path)} = {quoted(value)}")
+    return values
+
+
+def _set(values: Contents, path: str, value: Any, said: str) -> Contents:
+    keys = path.split(".")
+    require(all(keys), f"{said}: expected key.path=value; write it like stages.0.epochs=3")
+    require(len(keys) <= DEEPEST, f"{said}: {len(keys):,} keys: expected at most {DEEPEST}; change the path")
+    changed: Contents = _replaced(values, keys, value, said)
+    return changed
 
 
 def recording(values: Contents, variables: Iterable[str], alignment: str | None) -> Contents:
@@ -153,7 +166,8 @@ def recording(values: Contents, variables: Iterable[str], alignment: str | None)
     return values | {"record": record | {"variables": [*known, *variables]} | more}
 
 
-def _value(text: str) -> Any:
+def value_of(text: str) -> Any:
+    """Return what a text says as TOML; the text itself where it is none."""
     try:
         parsed = tomllib.loads(f"value = {text}")
     except (ValueError, RecursionError):

@@ -246,8 +246,7 @@ def test_one_command_a_folder(tmp_path):
 def test_of_two_commands_that_begin_at_once_one_is_refused(tmp_path, monkeypatch):
     """The other one begins between the look into the folder and the first file in it."""
     plan = Plan.load(rows=ROWS, settings=SHORT)
-    monkeypatch.setattr("neurosim.experiments.comparison_folder.check_free", lambda *_: None)
-    monkeypatch.setattr("neurosim.experiments.comparison.check_free", lambda *_: None)
+    monkeypatch.setattr("neurosim.experiments.folders.Kind.check_free", lambda *_: None)
     next(first := run_all(plan, tmp_path / "out"))
     with pytest.raises(RunFileError, match="out: another process is writing it"):
         next(run_all(plan, tmp_path / "out"))
