@@ -16,6 +16,7 @@ _HOMES = {
     "PlasticityRule": "plasticity",
     "Population": "network",
     "Projection": "network",
+    "Study": "studies",
     "Trainer": "training",
     "check": "checking",
     "compare": "experiments.compare",

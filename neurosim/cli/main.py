@@ -22,6 +22,7 @@ from neurosim.cli.report import report
 from neurosim.cli.run import run
 from neurosim.cli.show import show
 from neurosim.cli.signals import Signals
+from neurosim.cli.study import study
 from neurosim.cli.terminal import survive
 from neurosim.cli.watch import watch
 from neurosim.errors import NeurosimError, quoted
@@ -52,7 +53,11 @@ def _past_typer(command: Callable[..., None]) -> Callable[..., None]:
     return past
 
 
-for command in (streams.going_on_unread(compare), streams.going_on_unread(run), models, show, watch, check, report, export):
+LONG: tuple[Callable[..., None], ...] = (compare, run, study)  # what goes on where nobody reads what it prints
+
+SHORT: tuple[Callable[..., None], ...] = (models, show, watch, check, report, export)
+
+for command in (*map(streams.going_on_unread, LONG), *SHORT):
     app.command()(_past_typer(command))
 
 

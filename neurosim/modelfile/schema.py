@@ -535,3 +535,39 @@ class StartedTable(Section):
     data_digest: str
     backends: dict[RowName, str]
     comparison: dict[str, Any]
+
+
+class StudyFile(Section):
+    """A study file.
+
+    model : a model or comparison file, its name, or its path as seen from the study file; data : the name of another data set
+    settings : ``key.path=value`` texts; parameters : see ``neurosim.studies.Parameter.of``
+    draws, draw_seed : how many draws beside each combination of the grid, and what decides them
+    seeds : how many, counted from 1, or which
+    """
+
+    model: str
+    title: str = ""
+    data: str | None = None
+    settings: list[str] = []
+    parameters: list[dict[str, Any]] = []
+    draws: int = 1
+    draw_seed: int = 0
+    seeds: int | list[Annotated[int, Field(ge=0)]] = 1
+
+
+class StartedStudy(Section):
+    """A whole ``study.toml``: what a study was started with.
+
+    models : of each scheme, or of none, "", as they were before the parameters changed them
+    """
+
+    name: str
+    models: dict[str, dict[str, Any]] = Field(min_length=1)
+    parameters: list[dict[str, Any]]
+    draws: int
+    draw_seed: int
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
+    backend: str
+    data_dir: str
+    data_digest: str

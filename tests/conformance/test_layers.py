@@ -23,6 +23,7 @@ LAYERS = [  # nothing imports from its own row or from one below
     {"modelfile"},
     {"recording"},
     {"experiments", "checking"},
+    {"studies"},
     {"cli"},
 ]
 RANK = {name: rank for rank, row in enumerate(LAYERS) for name in row}

@@ -1,0 +1,200 @@
+"""``neurosim study``: many runs of a model over parameters, schemes and seeds, and the one table."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
+
+import typer
+
+from neurosim.cli import arguments as args
+from neurosim.errors import DivergedError, require
+
+if TYPE_CHECKING:
+    import pandas
+
+    from neurosim.studies.folder import Started
+    from neurosim.studies.point import Outcome
+    from neurosim.studies.study import Study
+
+Model = Annotated[str | None, typer.Argument(help="A model, comparison or study file: its name or path.")]
+Grid = Annotated[
+    list[str] | None, typer.Option("--grid", metavar="KEY=V1,V2", help="Values of a key, as 'stages.0.batch=16,32'; or schemes.")
+]
+Draw = Annotated[
+    list[str] | None, typer.Option("--draw", metavar="KEY=HOW:LOW:HIGH", help="A drawn key: uniform, log_uniform, integers.")
+]
+Draws = Annotated[int | None, typer.Option("--draws", min=1, help="Draws beside each combination.  [default: 1]")]
+Seeds = Annotated[int | None, typer.Option("--seeds", min=1, help="Seeds of every point, counted from 1.  [default: 1]")]
+Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes on this machine.  [default: one a core]")]
+Cluster = Annotated[str | None, typer.Option("--cluster", metavar="ADDRESS", help="A Dask scheduler, as tcp://node7:8786.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Folder to write into.  [default: neurosim-runs/study-TIME]")]
+Dry = Annotated[bool, typer.Option("--dry", help="Say what would run, and what it would take; run nothing.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the study in the folder --out: what is missing or failed.")]
+
+
+def study(
+    model: Model = None,
+    grid: Grid = None,
+    draw: Draw = None,
+    draws: Draws = None,
+    seeds: Seeds = None,
+    data: args.Data = None,
+    data_dir: args.DataDir = None,
+    settings: args.Settings = None,
+    out: Out = None,
+    workers: Workers = None,
+    cluster: Cluster = None,
+    backend: args.Backend = "auto",
+    imports: args.Import = None,
+    dry: Dry = False,
+    resume: Resume = False,
+    overwrite: args.Overwrite = False,
+    quiet: args.Quiet = False,
+    debug: args.Debug = False,
+) -> None:
+    """Run a model over parameters, schemes and seeds, on this machine or a cluster; write one run file a point, and one table.
+
+    neurosim study compare --grid scheme=backprop,feedback_alignment --grid stages.0.batch=16,32,64 --seeds 5 --out batches
+    """
+    from neurosim.catalogue import Imports
+    from neurosim.experiments.estimate import about
+    from neurosim.experiments.folders import made_folder
+    from neurosim.studies.engine import connected
+    from neurosim.studies.folder import begun
+    from neurosim.studies.price import price
+    from neurosim.studies.study import run_study, start
+    from neurosim.studies.table import as_frame
+
+    named = Imports(imports or ())
+    with ExitStack() as stack:
+        if resume:
+            changed = any(given is not None for given in (model, grid, draw, draws, seeds, data, settings)) or overwrite
+            require(not changed, "--resume with a model or its parameters: a study goes on as it began; leave them out")
+            require(out is not None, "study: no folder to resume: expected --out FOLDER; add it")
+            assert out is not None
+            started = begun(out, named)
+        else:
+            require(model is not None, "study: no model: expected a model, comparison or study file; name one, as compare")
+            assert model is not None
+            asked = _asked(model, grid, draw, draws, seeds, data, settings)
+            started = start(replace(asked, imports=tuple(imports or ())).plan(), backend=backend, data_dir=data_dir)
+        runs, table = len(started.plan.points), started.plan.points[0].model.table
+        client = None if dry else stack.enter_context(connected(cluster, workers))
+        count = (workers or _cores()) if client is None else len(client.scheduler_info()["workers"]) or 1
+        if not quiet or dry:
+            for parameter in started.plan.space.parameters:
+                typer.echo(f"  {parameter.describe()}")
+            typer.echo(price(started.plan, about(table.data, data_dir=data_dir), count).describe(runs, count))
+        if client is None:
+            return
+        if out is None:
+            out = stack.enter_context(made_folder("study"))
+        reached: list[Outcome] = []
+        with args.interruptible(functools.partial(_advice, out, imports)), _watching(runs, quiet, client) as watch:
+            for outcome in run_study(started, out, client, imports=tuple(imports or ()), resume=resume, overwrite=overwrite):
+                reached.append(outcome)
+                watch(outcome)
+    _finish(started, as_frame(started.plan, reached), out)
+
+
+def _cores() -> int:
+    from neurosim.backends import limits
+
+    return limits.processors()
+
+
+def _asked(
+    model: str,
+    grid: list[str] | None,
+    draw: list[str] | None,
+    draws: int | None,
+    seeds: int | None,
+    data: str | None,
+    settings: list[str] | None,
+) -> Study:
+    """Return the study of the command line's options, which add to those of a study file."""
+    from neurosim.studies.reading import load, parse_draw, parse_grid
+
+    asked = load(model)
+    more = [*map(parse_grid, grid or ()), *map(parse_draw, draw or ())]
+    asked = replace(asked, parameters=(*asked.parameters, *more), settings=(*asked.settings, *(settings or ())))
+    asked = asked if data is None else replace(asked, data=data)
+    asked = asked if draws is None else asked.draws(draws)
+    return asked if seeds is None else asked.seeds(seeds)
+
+
+def _advice(out: Path, imports: list[str] | None) -> str:
+    """Return how to go on."""
+    from neurosim.studies.folder import KIND
+
+    command = args.pasted("neurosim", "study", "--resume", "--out", out, *args.imported(imports))
+    return f"continue with: {command}" if (out / KIND.file).exists() else "nothing was written"
+
+
+class Watch(Protocol):
+    """What is told of each outcome."""
+
+    def __call__(self, outcome: Outcome) -> None: ...
+
+
+@contextmanager
+def _watching(runs: int, quiet: bool, client: Any) -> Iterator[Watch]:
+    """Yield what shows how a study goes on: a bar with the time left, or lines now and then, or nothing."""
+    from neurosim.cli.progress import display, is_live
+
+    counts: Counter[str] = Counter()
+
+    def state() -> str:
+        done = sum(counts.values())
+        failed = "".join(f", {n} {status}" for status, n in counts.items() if status != "complete")
+        return f"{done:,} of {runs:,} runs{failed}"
+
+    if quiet:
+        yield lambda outcome: None
+        return
+    if client.dashboard_link:
+        typer.echo(f"dashboard: {client.dashboard_link}")
+    if not is_live():
+
+        def line(outcome: Outcome) -> None:
+            counts[outcome.status] += 1
+            if sum(counts.values()) % max(1, runs // 20) == 0 or sum(counts.values()) == runs:
+                typer.echo(state())
+
+        yield line
+        return
+    with display() as progress:
+        bar = progress.add_task("runs", total=runs, state="")
+
+        def move(outcome: Outcome) -> None:
+            counts[outcome.status] += 1
+            progress.update(bar, completed=sum(counts.values()), state=state())
+
+        yield move
+
+
+def _finish(started: Started, frame: pandas.DataFrame, out: Path) -> None:
+    """Print the best point by validation, what failed, and what else there is."""
+    from neurosim.studies.plan import label_of
+    from neurosim.studies.table import best
+
+    chosen = best(frame)
+    if chosen is None:
+        typer.echo("no point is the best: there is no validation split to choose by, and none is chosen on the test set")
+    else:
+        rows = frame[frame["point"] == chosen]
+        label = label_of(next(point.values for point in started.plan.points if point.number == chosen))
+        errors = f"validation error {rows['validation_error'].mean():.2f} %, test error {rows['test_error'].mean():.2f} %"
+        typer.echo(f"best by validation: point {chosen}, {label}: {errors}, mean over {len(rows)} seed{'s' * (len(rows) > 1)}")
+    typer.echo(f"run files and study.csv: {out}")
+    wrong = frame[frame["status"] != "complete"]
+    for _, row in wrong.head(5).iterrows():
+        typer.echo(f"point {row['point']}, seed {row['seed']}: {row['status']}: {row['reason']}")
+    if len(wrong):
+        raise DivergedError(f"{len(wrong):,} of {len(frame):,} runs did not come to their end; study.csv says why")

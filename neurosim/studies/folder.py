@@ -1,0 +1,79 @@
+"""The folder of a study: what it was started with, in ``study.toml``, from which it goes on; its run files, and its table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from neurosim.catalogue import NO_IMPORTS, Imports
+from neurosim.errors import RunFileError, quoted, require
+from neurosim.experiments.folders import Kind
+from neurosim.modelfile import reading
+from neurosim.modelfile.model_file import validated
+from neurosim.modelfile.schema import StartedStudy
+from neurosim.studies.plan import Base, Point, StudyPlan
+from neurosim.studies.point import Task
+from neurosim.studies.space import Parameter, Space
+
+KIND = Kind("study", "study.toml")
+
+
+@dataclass(frozen=True)
+class Started:
+    """What a study was started with.
+
+    backend : of every run; data_dir : where the data came from, "" for the default; data_digest : what they were
+    """
+
+    plan: StudyPlan
+    backend: str
+    data_dir: str
+    data_digest: str
+
+    def text(self) -> str:
+        """Return what ``study.toml`` holds."""
+        base, space = self.plan.base, self.plan.space
+        facts = {"backend": self.backend, "data_dir": self.data_dir, "data_digest": self.data_digest}
+        drawn = {"draws": space.draws, "draw_seed": space.seed, "seeds": list(self.plan.seeds)}
+        parameters = [parameter.stated() for parameter in space.parameters]
+        return tomli_w.dumps({"name": base.name, **facts, **drawn, "parameters": parameters, "models": base.models})
+
+    def tasks(self, folder: Path, imports: tuple[str, ...] = ()) -> list[Task]:
+        """Return what workers need to run every point into ``folder``."""
+        return [self._task(point, folder.absolute(), imports) for point in self.plan.points]
+
+    def _task(self, point: Point, folder: Path, imports: tuple[str, ...]) -> Task:
+        path, model = str(folder / f"{point.name}.h5"), point.model
+        where = (self.backend, self.data_dir, self.data_digest)
+        return Task(path, point.number, point.seed, model.name, model.text, *where, imports)
+
+
+def begun(folder: Path, imports: Imports = NO_IMPORTS) -> Started:
+    """Return what the study in ``folder`` was started with; raise RunFileError where there is none, or it cannot be read."""
+    path = folder / KIND.file
+    require(folder.is_dir(), f"folder {folder}: no such folder; check --out, or leave --resume out", RunFileError)
+    require(path.is_file(), f"folder {folder}: holds no {KIND.file}: expected a study that was begun; check --out", RunFileError)
+    try:
+        contents = reading.parsed(reading.beginning(path), str(path))
+    except (OSError, UnicodeDecodeError) as cause:
+        raise RunFileError(f"{path}: cannot be read ({quoted(str(cause))}); restore it from a copy, or begin again") from cause
+    table = validated(StartedStudy, contents, str(path))
+    space = Space(tuple(Parameter.of(one) for one in table.parameters), table.draws, table.draw_seed)
+    plan = StudyPlan.of(Base(table.name, table.models), space, table.seeds, imports)
+    return Started(plan, table.backend, table.data_dir, table.data_digest)
+
+
+def check_same(folder: Path, was: Started, now: Started) -> None:
+    """Raise RunFileError where a study that is resumed with arguments was begun with others."""
+    facts: Mapping[str, tuple[Any, Any]] = {
+        "model": (was.plan.base.models, now.plan.base.models),
+        "parameters": (was.plan.space, now.plan.space),
+        "seeds": (was.plan.seeds, now.plan.seeds),
+    }
+    for name, (before, after) in facts.items():
+        said = f"folder {folder}: {name} of the study in it: {quoted(before)}; now {quoted(after)}"
+        require(before == after, f"{said}: expected the same; leave them out, or give another --out", RunFileError)

@@ -1,0 +1,142 @@
+"""What a study runs: each point made a model file of its own, before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from neurosim.catalogue import NO_IMPORTS, Imports
+from neurosim.errors import InputError, quoted, require
+from neurosim.experiments.comparison_plan import Plan
+from neurosim.modelfile import reading
+from neurosim.modelfile.model_file import ModelFile
+from neurosim.modelfile.reading import Contents
+from neurosim.studies.space import Space, Values
+
+SCHEME = "scheme"  # the parameter that chooses a comparison's row, or the scheme of a model with one stage
+
+
+@dataclass(frozen=True)
+class Base:
+    """What every point changes: the model file of each scheme, or of none, "", where the schemes are not among the parameters.
+
+    name : of the model file or the comparison
+    """
+
+    name: str
+    models: dict[str, Contents]
+
+    @staticmethod
+    def load(
+        name: str | Path,
+        schemes: Sequence[str] = (),
+        *,
+        settings: Iterable[str] = (),
+        data: str | None = None,
+        imports: Imports = NO_IMPORTS,
+    ) -> Base:
+        """Return the base of a study of the model or comparison file ``name``.
+
+        schemes : values of the parameter ``scheme``; of a comparison, its rows (default: all of them)
+        settings : as after ``--set``; data : the name of another data set
+
+        Raises InputError, one line, where there is no such file, row or scheme, or it is no model.
+        """
+        path = reading.locate(name)
+        if "rows" in reading.contents(path):
+            plan = Plan.load(name, rows=list(schemes) or None, settings=settings, data=data, imports=imports)
+            return Base(path.stem, {row: model.contents for row, model in plan.models.items()})
+        changes = [*settings, *([f"data.name={data}"] if data is not None else [])]
+        contents = ModelFile.load(name, changes, imports=imports).contents
+        return Base(path.stem, {scheme: _under(scheme, contents, path.stem) for scheme in schemes} or {"": contents})
+
+    def model(self, values: Values, label: str, imports: Imports = NO_IMPORTS) -> ModelFile:
+        """Return the model file of a point; raise InputError, naming ``label``, where its values do not fit together."""
+        scheme = values.get(SCHEME, "")
+        changes = {key: value for key, value in values.items() if key != SCHEME}
+        try:
+            contents = reading.replaced(self.models[scheme], changes)
+            return ModelFile.of(scheme or self.name, contents, imports)
+        except InputError as cause:
+            said = f"study: {label}: {cause}"
+            raise InputError(f"{said}; where it has no meaning beside others, say so with where" if changes else said) from cause
+
+
+def _under(scheme: str, contents: Contents, name: str) -> Contents:
+    """Return a model of one stage under another scheme: with its optimisers, and without the options of the scheme it had."""
+    stages = contents["stages"]
+    several = f"study: scheme: model {name!r} has {len(stages)} stages: expected one; give stages.0.scheme and the like"
+    require(len(stages) == 1, several)
+    if stages[0].get("scheme") == scheme:
+        return contents
+    kept = {key: value for key, value in stages[0].items() if key != "options"}
+    return contents | {"stages": [kept | {"scheme": scheme}]}
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point of a study.
+
+    number : from 1, in the order of the points; seed : of this run
+    values : parameter -> value; model : the model file it is
+    """
+
+    number: int
+    seed: int
+    values: Values
+    model: ModelFile
+
+    @property
+    def name(self) -> str:
+        """The stem of its run file."""
+        return f"{self.number:05d}-seed{self.seed}"
+
+    @property
+    def label(self) -> str:
+        """Its values in words."""
+        return label_of(self.values)
+
+
+def label_of(values: Mapping[str, Any]) -> str:
+    """Return the values of a point in words: ``scheme=backprop, step=0.1``."""
+    shown = {key: value if isinstance(value, str) else quoted(value) for key, value in values.items()}
+    return ", ".join(f"{key}={value}" for key, value in shown.items()) or "the model as it is"
+
+
+@dataclass(frozen=True)
+class StudyPlan:
+    """A study ready to run.
+
+    base, space : what is changed, and how; seeds : each point runs with every one of them
+    """
+
+    base: Base
+    space: Space
+    seeds: tuple[int, ...]
+    points: tuple[Point, ...]
+
+    @staticmethod
+    def of(base: Base, space: Space, seeds: Sequence[int], imports: Imports = NO_IMPORTS) -> StudyPlan:
+        """Return the plan of a study; raise InputError, one line, where a point is no model."""
+        require(bool(seeds), "study: seeds: none: expected at least one; give seeds=1")
+        twice = sorted({seed for seed in seeds if list(seeds).count(seed) > 1})
+        require(not twice, f"study: seeds {quoted(twice)}: there twice: expected each once; drop one")
+        models = [(values, base.model(values, label_of(values), imports)) for values in _chosen(base, space)]
+        points = [Point(k, seed, values, model) for k, (values, model) in enumerate(models, start=1) for seed in seeds]
+        return StudyPlan(base, space, tuple(seeds), tuple(points))
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of what differs between points, in order."""
+        own = [parameter.key for parameter in self.space.parameters]
+        return tuple(([SCHEME] if "" not in self.base.models and SCHEME not in own else []) + own)
+
+
+def _chosen(base: Base, space: Space) -> list[Values]:
+    """Return the values of every point: of a comparison without the parameter ``scheme``, beside each of its rows."""
+    points = space.points()
+    if "" in base.models or any(parameter.key == SCHEME for parameter in space.parameters):
+        return points
+    return [{SCHEME: scheme, **values} for scheme in base.models for values in points]

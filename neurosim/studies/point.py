@@ -1,0 +1,137 @@
+"""One point of a study, run by whatever process gets it; all it needs is in its task, all that comes of it in the folder."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from neurosim.analysis.courses import hidden_projections, last_angle
+from neurosim.catalogue import Imports, is_outside
+from neurosim.datasets import DataSet
+from neurosim.errors import DivergedError, NeurosimError, RunFileError, quoted, require
+from neurosim.experiments.run import prepare, reopen, resume, run
+from neurosim.modelfile.building import load_data
+from neurosim.modelfile.model_file import ModelFile, validated
+from neurosim.modelfile.reading import parsed
+from neurosim.modelfile.schema import Data
+from neurosim.runfile import Run
+
+COMPLETE, DIVERGED, FAILED = "complete", "diverged", "failed"
+MADE_WITH = {"neurosim": "neurosim_version", "commit": "git_commit", "backend": "backend", "threads": "threads"}
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker needs to run one point.
+
+    path : of the run file, as every worker sees it; model_name, model : the model file, as TOML
+    data_dir, data_digest : where its data lie ("" for the default), and what they have to be ("" where that is not known)
+    imports : paths or names of modules that ``module:Class`` in it may be of
+    """
+
+    path: str
+    number: int
+    seed: int
+    model_name: str
+    model: str
+    backend: str
+    data_dir: str
+    data_digest: str
+    imports: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one point.
+
+    status : ``complete``, ``diverged``, or ``failed``; reason : why it is not complete, one line
+    numbers : column of the table -> value; those it had, where it did not come to its end
+    """
+
+    number: int
+    seed: int
+    status: str
+    reason: str
+    numbers: dict[str, Any]
+
+
+def perform(task: Task, data: DataSet | None = None) -> Outcome:
+    """Run one point to its end, from its last checkpoint where there is one; return what came of it.
+
+    data : its data set, where that is no file's
+    A point that is complete already is only read.  What goes wrong with one point is its outcome, and no exception: others go on.
+    """
+    path, status, reason = Path(task.path), COMPLETE, ""
+    try:
+        _go(task, path, data)
+    except DivergedError as cause:
+        status, reason = DIVERGED, str(cause)
+    except (NeurosimError, OSError, MemoryError) as cause:
+        status, reason = FAILED, str(cause) or type(cause).__name__
+    return Outcome(task.number, task.seed, status, reason, _measured_if_any(path))
+
+
+def _measured_if_any(path: Path) -> dict[str, Any]:
+    try:
+        return measured(path) if path.exists() else {}
+    except RunFileError:  # which is the reason already
+        return {}
+
+
+def _go(task: Task, path: Path, given: DataSet | None) -> None:
+    imports = Imports(task.imports)
+    model = ModelFile.of(task.model_name, parsed(task.model, f"point {task.number}"), imports)
+    options: dict[str, Any] = {"data_dir": task.data_dir or None}
+    if not path.exists():
+        data = given or _loaded(task.model, task.data_dir)
+        _check_data(task, data)
+        run(prepare(model, seed=task.seed, backend=task.backend, data=data, **options), path).close()
+    elif not _is_complete(task, path, model):
+        data = given or _loaded(task.model, task.data_dir)
+        resume(reopen(path, data=data, imports=imports, **options), path).close()
+
+
+def _check_data(task: Task, data: DataSet | None) -> None:
+    if data is None or not task.data_digest:
+        return
+    same = data.digest() == task.data_digest
+    require(same, f"data set {quoted(data.name)}: is another one here than where the study began; give every worker the same files")
+
+
+def _is_complete(task: Task, path: Path, model: ModelFile) -> bool:
+    """Return whether a run file is complete; raise RunFileError where it is of something else than this point."""
+    with Run(path) as known:
+        own = parsed(known.model, f"run file {path}") if known.model else {}
+        same = own == parsed(model.text, path.name) and int(known.attributes["seed"]) == task.seed
+        require(same, f"run file {path}: of another model than point {task.number}, or another seed; move it away", RunFileError)
+        return known.status == "complete"
+
+
+@functools.lru_cache(maxsize=2)
+def _data_of(table: str, data_dir: str) -> DataSet:
+    """Return the data set of a [data] table, given as TOML; the points of a study have one, or a few."""
+    return load_data(validated(Data, parsed(table, "data"), "data"), data_dir or None)
+
+
+def _loaded(model: str, data_dir: str) -> DataSet | None:
+    """Return the data set of a model, loaded once in a process; None for one that a user's function makes for each run."""
+    contents = parsed(model, "model")["data"]
+    return None if is_outside(contents["name"]) else _data_of(tomli_w.dumps(contents), data_dir)
+
+
+def measured(path: Path) -> dict[str, Any]:
+    """Return what a run file says as columns of the table: metrics of its last epoch, angle, time, and what it was made with."""
+    with Run(path) as said:
+        found: dict[str, Any] = {"epochs": 0}
+        for split in said.metrics.index.get_level_values("split").unique():
+            course = said.metrics.loc[split].sort_index()
+            found["epochs"] = max(found["epochs"], int(course.index[-1]))
+            found |= {f"{split}_{name}": float(course[name].iloc[-1]) for name in ("loss", "error")}
+        found["angle_to_backprop"] = last_angle(said, hidden_projections(said, parsed(said.model, path.name)))
+        found["seconds"] = float(said.metrics["seconds"].sum())
+        found |= {name: said.attributes.get(key, "") for name, key in MADE_WITH.items()}
+        return found

@@ -1,0 +1,165 @@
+"""A study: what to change, how often, and where to run it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from neurosim.catalogue import Imports, Named
+from neurosim.errors import quoted, require, utf8
+from neurosim.experiments.folders import made_folder
+from neurosim.experiments.run import by_environment
+from neurosim.modelfile.building import load_data
+from neurosim.studies.engine import connected, run_tasks
+from neurosim.studies.folder import KIND, Started, begun, check_same
+from neurosim.studies.plan import SCHEME, Base, StudyPlan
+from neurosim.studies.point import Outcome
+from neurosim.studies.space import Parameter, Space
+from neurosim.studies.table import as_frame, write_table
+
+if TYPE_CHECKING:
+    import pandas
+
+Place = str | os.PathLike[str]
+Where = Mapping[str, Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class Study:
+    """Many runs of one model file: over values of its keys, over schemes, over seeds.
+
+    Study("dtp-mnist", data="digits").grid({"stages.0.options.step": [0.01, 0.1, 1.0]}).seeds(5).run()
+
+    Each method returns a new study, so that one may be the start of several.
+
+    model : a model or comparison file, its name or path.  Of a comparison, every point is one of its rows
+    data : the name of another data set; settings : ``"key.path=value"`` texts, as after ``--set``
+    imports : the modules that ``module:Class`` in the model may be of; their code runs
+    """
+
+    model: str | Path
+    data: str | None = None
+    settings: tuple[str, ...] = ()
+    imports: Named = ()
+    parameters: tuple[Parameter, ...] = ()
+    number_of_draws: int = 1
+    draw_seed: int = 0
+    chosen_seeds: tuple[int, ...] = (1,)
+
+    def grid(self, values: Mapping[str, Iterable[Any]], *, where: Where | None = None) -> Study:
+        """Return the study with parameters that take each of some values, in every combination.
+
+        values : key of a model file, as ``stages.0.options.step``, or ``scheme`` -> the values
+        where : other parameter -> values of it beside which these count; elsewhere the model stays as it is
+
+        Raises InputError where there are no values, or one twice.
+        """
+        beside = _listed(where)
+        return self._with(Parameter(key, tuple(_list(key, listed)), when=beside) for key, listed in values.items())
+
+    def draw(self, key: str, distribution: str, low: float, high: float, *, where: Where | None = None) -> Study:
+        """Return the study with a parameter that is drawn: ``uniform``, ``log_uniform``, or ``integers``, from low to high."""
+        return self._with([Parameter(key, (), distribution, low, high, _listed(where))])
+
+    def draws(self, number: int, *, seed: int = 0) -> Study:
+        """Return the study with that many draws beside each combination of the grid; ``seed`` decides them."""
+        return replace(self, number_of_draws=number, draw_seed=seed)
+
+    def seeds(self, seeds: int | Iterable[int]) -> Study:
+        """Return the study with every point run from some seeds: how many, counted from 1, or which."""
+        chosen = range(1, seeds + 1) if isinstance(seeds, int) else seeds
+        return replace(self, chosen_seeds=tuple(int(seed) for seed in chosen))
+
+    def _with(self, parameters: Iterable[Parameter]) -> Study:
+        return replace(self, parameters=(*self.parameters, *parameters))
+
+    def plan(self) -> StudyPlan:
+        """Return all points, each a checked model file; raise InputError, one line, where one is none."""
+        imports = Imports(self.imports)
+        schemes = next((parameter.values for parameter in self.parameters if parameter.key == SCHEME), ())
+        base = Base.load(self.model, schemes, settings=self.settings, data=self.data, imports=imports)
+        space = Space(self.parameters, self.number_of_draws, self.draw_seed)
+        return StudyPlan.of(base, space, self.chosen_seeds, imports)
+
+    def run(
+        self,
+        out: Place | None = None,
+        *,
+        workers: int | None = None,
+        cluster: str | None = None,
+        backend: str = "auto",
+        data_dir: Place | None = None,
+        resume: bool = False,
+        overwrite: bool = False,
+        watch: Callable[[Outcome], None] = lambda outcome: None,
+    ) -> pandas.DataFrame:
+        """Run every point with every seed; return the table, see ``studies.table.as_frame``.
+
+        Writes into the folder ``out`` (by default one in ``neurosim-runs``): a run file for each point and seed, ``study.toml``,
+        ``study.csv``, and ``study.parquet`` where pyarrow is installed.
+
+        workers : processes on this machine, by default one for each core; cluster : the address of a Dask scheduler instead
+        resume : go on with the study that was begun in ``out``; what is complete stays as it is
+        watch : is told of each outcome
+
+        Raises InputError, one line, before anything runs, where a point is no model, or the folder holds something else.
+        """
+        plan = self.plan()
+        with ExitStack() as stack:
+            require(out is not None or not resume, "study: no folder to resume: expected out=...; give the one it was begun in")
+            folder = Path(out) if out is not None else stack.enter_context(made_folder("study"))
+            started = start(plan, backend=backend, data_dir=data_dir)
+            if resume:
+                was = begun(folder, Imports(self.imports))
+                check_same(folder, was, started)
+                started = was
+            client = stack.enter_context(connected(cluster, workers))
+            paths = _paths(self.imports)
+            outcomes = run_study(started, folder, client, imports=paths, resume=resume, overwrite=overwrite)
+            reached = []
+            for outcome in outcomes:
+                reached.append(outcome)
+                watch(outcome)
+        return as_frame(started.plan, reached)
+
+
+def start(plan: StudyPlan, *, backend: str = "auto", data_dir: Place | None = None) -> Started:
+    """Return what a study starts with: its plan, and which data it is about."""
+    table = plan.points[0].model.table
+    place = data_dir or by_environment(table)
+    data = load_data(table.data, place)
+    return Started(plan, backend, utf8(data.folder), data.digest())
+
+
+def run_study(
+    started: Started, folder: Path, client: Any, *, imports: tuple[str, ...] = (), resume: bool = False, overwrite: bool = False
+) -> Iterator[Outcome]:
+    """Run every point of a study on a Dask client's workers; yield each outcome as it comes, and keep the table up to date."""
+    KIND.check_free(folder, overwrite or resume)
+    with KIND.alone(folder, None if resume else started.text(), overwrite) as lock:
+        outcomes: list[Outcome] = []
+        for outcome in run_tasks(client, started.tasks(folder, imports)):
+            lock.check()
+            outcomes.append(outcome)
+            yield outcome
+            write_table(as_frame(started.plan, outcomes), folder)
+
+
+def _list(key: str, values: Iterable[Any]) -> list[Any]:
+    listed = isinstance(values, Iterable) and not isinstance(values, str | bytes | Mapping)
+    require(listed, f"study: parameter {quoted(key)}: values {quoted(values)}: expected a list; put it in brackets")
+    return [value.item() if hasattr(value, "item") else value for value in values]
+
+
+def _listed(where: Where | None) -> dict[str, tuple[Any, ...]]:
+    return {other: tuple(_list(other, allowed)) for other, allowed in (where or {}).items()}
+
+
+def _paths(imports: Named) -> tuple[str, ...]:
+    """Return the modules that a user named as workers find them."""
+    named = [imports] if isinstance(imports, str | os.PathLike) or hasattr(imports, "__file__") else list(imports)
+    return tuple(str(getattr(module, "__file__", None) or module) for module in named)
