@@ -390,8 +390,14 @@ class Network:
 
         A rule reads as ``error_post`` the error on the input that its projection adds into, and rests where the pathway gave none.
 
-        Raises InputError where a rule reads a modulator that is not there, ShapeError where one is of another shape.
+        Raises InputError where a rule reads a modulator that is not there, or the teaching is of an input that is not, ShapeError
+        where a modulator is of another shape.
         """
+        for name, taught in teaching.items():
+            others = self.populations[name].neurons.inputs[1:]
+            for into in taught.inputs:
+                if into not in others:
+                    raise UnknownNameError(f"teaching of population {name!r}: input beside the drive", into, others or ["(none)"])
         shared: dict[str, Any] = {}
         if needed := {name for p in self.projections.values() if p.rule is not None for name in p.rule.modulators}:
             given = modulators or {}

@@ -183,6 +183,15 @@ def test_neurons_that_return_no_error_on_an_input(on_inputs):
         network.populations["hidden"].teach(np.ones((7, 3)), sweep["hidden"])
 
 
+@pytest.mark.parametrize(("name", "into"), [("hidden", "gian"), ("hidden", "drive"), ("output", "gain")])
+def test_a_teaching_of_an_input_that_is_not_there(name, into):
+    network, error = gated(), np.ones((7, 3))
+    known = "gain" if name == "hidden" else r"\(none\)"
+    said = f"^teaching of population '{name}': input beside the drive '{into}' is unknown: expected one of {known}"
+    with pytest.raises(UnknownNameError, match=said):
+        network.propose(network.sweep(X), {name: Teaching(error, inputs={into: error})})
+
+
 def test_a_rule_that_solves_for_the_weights_of_a_drive():
     with pytest.raises(InputError, match="projection 'gate': rule .* solves for the weights of a drive: into 'gain': expected"):
         gated(gate_rule=CoActivationMemory())
