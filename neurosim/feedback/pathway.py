@@ -226,7 +226,7 @@ class FeedbackPathway(Stated, abc.ABC):
         taught = self.task.teach(self.network.populations[output], sweep[output], target)
         for name in self.network.added_into(output):
             said = f"task {self.task.name!r}: output population {output!r} has an input {name!r}, of which it has no error"
-            require(taught.error_on(name) is not None, f"{said}: expected projections into its drive; leave into = {name!r} out")
+            require(taught.error_on(name) is not None, f"{said}: expected projections into its drive; drop into = {name!r}")
         return taught
 
     def parameters(self) -> dict[str, Any]:

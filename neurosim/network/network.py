@@ -147,12 +147,9 @@ class Network:
 
     def _check_inputs(self) -> None:
         for p in self.projections.values():
-            known, where = self.populations[p.post].neurons.inputs, f"projection {quoted(p.name)}"
+            known = self.populations[p.post].neurons.inputs
             if p.into not in known:
-                raise UnknownNameError(f"{where} into population {p.post!r}: input", p.into, known)
-            if p.into != DRIVE and p.rule is not None and p.rule.solves:
-                said = f"{where}: rule {quoted(p.rule.describe())} solves for the weights of a drive: into {quoted(p.into)}"
-                raise InputError(f"{said}: expected into = 'drive'; give another rule")
+                raise UnknownNameError(f"projection {quoted(p.name)} into population {p.post!r}: input", p.into, known)
 
     def _check_rules(self) -> None:
         for p in self.projections.values():
@@ -213,7 +210,7 @@ class Network:
         ends = list(zip(self.order, self.order[1:], strict=False))
         for p in self.projections.values():
             said = f"{owner}: projection {quoted(p.name)} adds into {quoted(p.into)}: expected all to add into the drive"
-            require(p.into == DRIVE, f"{said}, as this scheme is defined for; leave into out", ShapeError)
+            require(p.into == DRIVE, f"{said}, as this scheme is defined for; drop its into", ShapeError)
         known = {(p.pre, p.post): p for p in self.projections.values() if p.connectivity.name == "all_to_all" and not p.delay}
         found = [known[pair] for pair in ends if pair in known]
         path = f"give it one path from {self.inputs[0]!r} to {self.output!r}"

@@ -12,7 +12,7 @@ import numpy as np
 from neurosim.backends import Backend
 from neurosim.backends.base import generator
 from neurosim.connectivity import Connectivity, connectivity, initialiser
-from neurosim.errors import ShapeError, quoted, require
+from neurosim.errors import InputError, ShapeError, quoted, require
 from neurosim.network.population import LONGEST_NAME, Population
 from neurosim.neurons import DRIVE
 from neurosim.plasticity import Proposal, Rule, Shapes, Start, Synapses, Update, chain, error_driven
@@ -72,11 +72,11 @@ class Projection:
             said = f"projection {quoted(self.name)}: rule {quoted(rule)}"
             require(rule == "error_driven", f"{said}: expected 'error_driven', a Rule or None")
             rule = error_driven()
-        self._rule: Rule | None = rule
         self.optimiser = None if optimiser is None else chain(optimiser)
         self.joined = False  # whether it is part of a network
         self.parameters: dict[str, Any] = {}  # w (shaped by the connectivity) and b (*post)
         self.state: dict[str, Any] = {}  # what the rule remembers
+        self.rule = rule
 
     @property
     def rule(self) -> Rule | None:
@@ -85,7 +85,10 @@ class Projection:
 
     @rule.setter
     def rule(self, rule: Rule | None) -> None:
-        self._rule = rule
+        if self.into != DRIVE and rule is not None and rule.solves:
+            said = f"projection {quoted(self.name)}: rule {quoted(rule.describe())} solves for the weights of a drive"
+            raise InputError(f"{said}: into {quoted(self.into)}: expected into = 'drive'; give another rule")
+        self._rule: Rule | None = rule
         if self.parameters:
             self._start()
 

@@ -195,6 +195,8 @@ def test_a_teaching_of_an_input_that_is_not_there(name, into):
 def test_a_rule_that_solves_for_the_weights_of_a_drive():
     with pytest.raises(InputError, match="projection 'gate': rule .* solves for the weights of a drive: into 'gain': expected"):
         gated(gate_rule=CoActivationMemory())
+    with pytest.raises(InputError, match="solves for the weights of a drive: into 'gain'"):
+        gated().projections["gate"].rule = CoActivationMemory()
 
 
 def test_a_rule_that_reads_an_input_that_its_population_has_not():
