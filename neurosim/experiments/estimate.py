@@ -188,13 +188,13 @@ def samples(record: Record) -> int:
 
 
 def _activity(table: ModelTable, network: Network, batch: int) -> int:
-    """Return the bytes of one number for each neuron and sample, in each tick of a trial, and of the rates it begins with.
+    """Return the bytes of one number for each neuron's input and sample, in each tick of a trial, and of the rates it begins with.
 
     A rate on its way is the array that the population sent; only those that a trial begins with come on top.
     """
-    neurons = sum(population.size for population in network.populations.values())
+    inputs = sum(population.size * len(population.neurons.inputs) for population in network.populations.values())
     begun = sum(network.populations[name].size * delay for name, delay in network.delays.items())
-    return batch * (table.clock.ticks * neurons + begun) * network.dtype.itemsize
+    return batch * (table.clock.ticks * inputs + begun) * network.dtype.itemsize
 
 
 def _data(entry: Entry, network: Network, targets: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from neurosim.backends import Draws
@@ -17,6 +18,8 @@ class FeedbackAlignment(ErrorFeedback):
     With it, and one optimiser for both that decays weights, ``[Decay(0.001), SGD(0.1)]``, W - B shrinks by one factor in each
     step: B becomes W, and nothing reads W (Kolen and Pollack 1994; Akrout et al. 2019, Deep learning without weight transport,
     section 4.2, arXiv:1904.05391).
+
+    What comes back along a projection is the error on the input that it adds into.
 
     rule : of the feedback synapses: None keeps them as they are drawn; a Rule, the name of one, ``"dw = ..."``, or a table with
         ``name`` or ``equation`` and the rule's options.  ``rate_pre`` is the error sent, per sample; what ends with ``_post`` is of
@@ -65,8 +68,12 @@ class FeedbackAlignment(ErrorFeedback):
         teaching = {self.network.output: self.output_teaching(sweep, target)}
         for name, (first, *others) in self.links.items():
             population, activity = self.network.populations[name], sweep[name]
-            error = self.carry(first.name, teaching[first.post].error)
+            error = self.carry(first.name, self.find_error(first.name, teaching))
             for p in others:
-                error = error + self.carry(p.name, teaching[p.post].error)
+                error = error + self.carry(p.name, self.find_error(p.name, teaching))
             teaching[name] = population.teach(population.error_on_rate(error, activity), activity)
         return teaching
+
+    def find_error(self, key: str, teaching: Mapping[str, Teaching]) -> Any:
+        crossed = self.network.projections[key]
+        return teaching[crossed.post].error_on(crossed.into)

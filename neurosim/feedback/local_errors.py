@@ -134,8 +134,10 @@ class LocalErrors(FeedbackPathway):
                 both = meet(self.networks[f"feedback/{name}"], sent, activity)
                 teaching.heads[f"feedback/{name}"] = both, {name: Teaching(teaching[name].error)}
         at_output = self.output_teaching(sweep, target)
-        scaled = at_output.error * at_output.error.dtype.type(self.at_output)
-        teaching[network.output] = network.populations[network.output].teach_activation(scaled, sweep[network.output])
+        share = at_output.error.dtype.type(self.at_output)
+        on_inputs = {name: error * share for name, error in at_output.inputs.items()}
+        output, activity = network.populations[network.output], sweep[network.output]
+        teaching[network.output] = output.teach_activation(at_output.error * share, activity, on_inputs)
         return teaching
 
     def adapt(self, sweep: Sweep, target: Any, teaching: Mapping[str, Teaching], draws: Draws) -> Deltas:

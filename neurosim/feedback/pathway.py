@@ -218,9 +218,16 @@ class FeedbackPathway(Stated, abc.ABC):
         return self.task.loss(self.network.backend, sweep.rate[self.network.output], target)
 
     def output_teaching(self, sweep: Sweep, target: Any) -> Teaching:
-        """Return the teaching signal of the output population, as the task has it."""
+        """Return the teaching signal of the output population, as the task has it.
+
+        Raises InputError where the task has no error on an input of the output that a projection adds into.
+        """
         output = self.network.output
-        return self.task.teach(self.network.populations[output], sweep[output], target)
+        taught = self.task.teach(self.network.populations[output], sweep[output], target)
+        for name in self.network.added_into(output):
+            said = f"task {self.task.name!r}: output population {output!r} has an input {name!r}, of which it has no error"
+            require(taught.error_on(name) is not None, f"{said}: expected projections into its drive; drop into = {name!r}")
+        return taught
 
     def parameters(self) -> dict[str, Any]:
         """Return the learned arrays of the pathway's own networks by name: all but the weights of projections without a rule."""

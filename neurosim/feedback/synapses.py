@@ -62,14 +62,18 @@ class ErrorFeedback(FeedbackPathway, abc.ABC):
         """Return ``error``, (batch, *sender), as the synapses ``key`` bring it to their receiver: (batch, *receiver)."""
         return synapses(self.networks[key]).drive(error)
 
+    def find_error(self, key: str, teaching: Mapping[str, Teaching]) -> Any:
+        """Return the error that the synapses ``key`` bring, (batch, *sender): by default that on their sender's drive."""
+        return teaching[synapses(self.networks[key]).pre].error
+
     def adapt(self, sweep: Sweep, target: Any, teaching: Mapping[str, Teaching], draws: Draws) -> Deltas:
         teaching = teaching or self.teach(sweep, target, draws)
         modulators = self.task.broadcast(target)
         deltas: Deltas = {}
-        for link in self.networks.values():
+        for key, link in self.networks.items():
             ends = synapses(link)
             if ends.rule is not None:
-                both = meet(link, teaching[ends.pre].error, sweep[ends.post])
+                both = meet(link, self.find_error(key, teaching), sweep[ends.post])
                 deltas |= link.propose(both, {ends.post: Teaching(teaching[ends.post].error)}, modulators)[0]
         return deltas
 

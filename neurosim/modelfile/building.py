@@ -123,6 +123,7 @@ def _projection(table: ProjectionTable) -> Projection:
         table.post,
         name=table.name,
         delay=table.delay,
+        into=table.into,
         connectivity=table.connectivity,
         initial=table.initial,
         bias=table.bias,

@@ -27,7 +27,7 @@ from neurosim.feedback import FeedbackPathway, pathways
 from neurosim.modelfile.alike import alike, plain_attributes, replaced
 from neurosim.modelfile.reading import Contents
 from neurosim.network import Clock, Network, Population, Projection
-from neurosim.neurons import BatchNormalisation, Transfer, neurons_by_name, transfers
+from neurosim.neurons import DRIVE, BatchNormalisation, Transfer, neurons_by_name, transfers
 from neurosim.plasticity import Chain, PlasticityRule, Rule, Update, chain, rules, updates
 from neurosim.tasks import Sizes, default, tasks
 from neurosim.training import Trainer
@@ -177,6 +177,7 @@ class _Describer:
         table: Contents = {"pre": projection.pre, "post": projection.post}
         table |= {"name": projection.name} if projection.name != f"{projection.pre}__{projection.post}" else {}
         table |= {"delay": projection.delay} if projection.delay else {}
+        table |= {"into": projection.into} if projection.into != DRIVE else {}
         table["connectivity"] = connectivity if len(connectivity) > 1 else connectivity["name"]
         if projection.optimiser is not None:
             table["optimiser"] = self._optimiser(chain(projection.optimiser).links)

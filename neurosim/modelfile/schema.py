@@ -16,7 +16,7 @@ from neurosim.errors import UnknownNameError, quoted, require
 from neurosim.feedback import FeedbackPathway, pathways
 from neurosim.modelfile.options import construct
 from neurosim.network import Clock
-from neurosim.neurons import BatchNormalisation, Neurons, Transfer, neurons_by_name, transfers
+from neurosim.neurons import DRIVE, BatchNormalisation, Neurons, Transfer, neurons_by_name, transfers
 from neurosim.plasticity import Chain, PlasticityRule, Rule, Update, chain, rules, updates
 from neurosim.runfile import Interval, Request, Some
 from neurosim.tasks import Sizes, Task, default, task, tasks
@@ -297,12 +297,14 @@ class ProjectionTable(_Synapses):
     """[[network.projections]].
 
     name : ``pre__post`` by default; delay : how many ticks a rate travels
+    into : which input of the postsynaptic neurons it adds into, where they have others than the drive
     """
 
     pre: str
     post: str
     name: str | None = None
     delay: int = 0
+    into: str = DRIVE
     connectivity: ConnectivityField = _connectivity("all_to_all")
 
 

@@ -13,7 +13,7 @@ from neurosim.errors import EquationError, InputError, ShapeError, UnknownNameEr
 from neurosim.network.population import Population
 from neurosim.network.projection import Projection
 from neurosim.network.sweep import Activity, Sweep, Teaching
-from neurosim.neurons import BatchNormalisation
+from neurosim.neurons import DRIVE, BatchNormalisation
 from neurosim.plasticity import PlasticityRule
 
 
@@ -58,6 +58,7 @@ class Network:
         self._check_rules()
         for population in self.populations.values():
             population.build(self.backend, self.dtype)
+        self._check_inputs()
         for p in self.projections.values():
             p.build(self.backend, self.populations[p.pre], self.populations[p.post], self.seed, prefix, self.dtype)
         for part in (*self.populations.values(), *self.projections.values()):
@@ -144,6 +145,12 @@ class Network:
             return self.populations[self.inputs[0]].shape
         return (sum(self.populations[name].size for name in self.inputs),)
 
+    def _check_inputs(self) -> None:
+        for p in self.projections.values():
+            known = self.populations[p.post].neurons.inputs
+            if p.into not in known:
+                raise UnknownNameError(f"projection {quoted(p.name)} into population {p.post!r}: input", p.into, known)
+
     def _check_rules(self) -> None:
         for p in self.projections.values():
             if p.rule is None:
@@ -190,12 +197,20 @@ class Network:
         """Every population but inputs and outputs, in the order of a sweep."""
         return [name for name in self.order if name not in (*self.inputs, *self.outputs, self.output)]
 
+    def added_into(self, population: str) -> list[str]:
+        """Return the inputs that projections into ``population`` add into, in the order in which its neurons list them."""
+        reached = {p.into for p in self.incoming(population)}
+        return [name for name in self.populations[population].neurons.inputs if name in reached]
+
     def chain(self, owner: str) -> list[Projection]:
         """Return the projections from input to output, in order.
 
-        Raises ShapeError, naming ``owner``, where the network is not one chain of all-to-all projections.
+        Raises ShapeError, naming ``owner``, where the network is not one chain of all-to-all projections into drives.
         """
         ends = list(zip(self.order, self.order[1:], strict=False))
+        for p in self.projections.values():
+            said = f"{owner}: projection {quoted(p.name)} adds into {quoted(p.into)}: expected all to add into the drive"
+            require(p.into == DRIVE, f"{said}, as this scheme is defined for; drop its into", ShapeError)
         known = {(p.pre, p.post): p for p in self.projections.values() if p.connectivity.name == "all_to_all" and not p.delay}
         found = [known[pair] for pair in ends if pair in known]
         path = f"give it one path from {self.inputs[0]!r} to {self.output!r}"
@@ -273,16 +288,19 @@ class Network:
     def _respond(
         self, population: str, sent: Mapping[str, Any], state: Mapping[str, Any] | None, *, training: bool, draws: Draws | None
     ) -> Activity:
-        drive: Any = None
-        for projection in self.incoming(population):
-            part = projection.drive(sent[projection.name])
-            drive = part if drive is None else drive + part
-        return self.populations[population].respond(drive, state, training=training, draws=draws)
+        inputs: dict[str, Any] = {}
+        for p in self.incoming(population):
+            part = p.drive(sent[p.name])
+            inputs[p.into] = inputs[p.into] + part if p.into in inputs else part
+        drive = inputs.pop(DRIVE) if DRIVE in inputs else self.backend.xp.zeros_like(next(iter(inputs.values())))
+        return self.populations[population].respond(drive, state, inputs=inputs, training=training, draws=draws)
 
     def errors_back(
         self, sweep: Sweep, at_output: Teaching, feedback: Mapping[str, Any] | None = None
     ) -> dict[str, Teaching]:
         """Return teaching signals for the populations that reach the output within this tick, sent back projection by projection.
+
+        What goes back through a projection is the error on the input that it adds into.
 
         feedback : projection name -> weights to send the error back through; the projections' own where absent.  With the own
         weights this is the chain rule, so the errors are minus the exact gradient of the loss behind ``at_output``.
@@ -307,9 +325,10 @@ class Network:
         """
         total: Any = None
         for p in self.outgoing(population):
-            if p.delay or p.post not in teaching or teaching[p.post].error is None:
+            error = None if p.delay or p.post not in teaching else teaching[p.post].error_on(p.into)
+            if error is None:
                 continue
-            part = p.back(teaching[p.post].error, None if feedback is None else feedback.get(p.name))
+            part = p.back(error, None if feedback is None else feedback.get(p.name))
             total = part if total is None else total + part
         return total
 
@@ -331,15 +350,18 @@ class Network:
                     continue
                 population, activity, asked = self.populations[name], sweeps[tick][name], at_output[tick]
                 total = self._error_from_later(name, tick, teaching, horizon)
-                error, later = None, on_state.get(name, {})
+                error, on_inputs, later = None, {}, on_state.get(name, {})
                 if total is None and later:
                     total = self.backend.xp.zeros_like(activity.rate)
                 if total is not None:
-                    error, on_state[name] = population.errors_back(population.error_on_rate(total, activity), later, activity)
+                    on_rate = population.error_on_rate(total, activity)
+                    error, on_state[name], on_inputs = population.errors_back(on_rate, later, activity)
                 if name == self.output and asked is not None:
                     error = asked.error_on_activation if error is None else error + asked.error_on_activation
+                    given = {key: own + on_inputs[key] if key in on_inputs else own for key, own in asked.inputs.items()}
+                    on_inputs = {**on_inputs, **given}
                 if error is not None:
-                    teaching[tick][name] = population.teach_activation(error, activity)
+                    teaching[tick][name] = population.teach_activation(error, activity, on_inputs)
         return teaching
 
     def _error_from_later(self, population: str, tick: int, teaching: Sequence[dict[str, Teaching]], horizon: int | None) -> Any:
@@ -348,8 +370,9 @@ class Network:
         for p in self.outgoing(population):
             at = tick + p.delay
             cut = at >= len(teaching) or (horizon is not None and at // horizon != tick // horizon)
-            if not cut and p.post in teaching[at]:
-                part = p.back(teaching[at][p.post].error)
+            error = None if cut or p.post not in teaching[at] else teaching[at][p.post].error_on(p.into)
+            if error is not None:
+                part = p.back(error)
                 total = part if total is None else total + part
         return total
 
@@ -362,10 +385,16 @@ class Network:
 
         modulators : what reaches all synapses alike: name -> a number, or (batch,)
 
-        A rule that needs ``error_post`` rests where the pathway gave its population no error.
+        A rule reads as ``error_post`` the error on the input that its projection adds into, and rests where the pathway gave none.
 
-        Raises InputError where a rule reads a modulator that is not there, ShapeError where one is of another shape.
+        Raises InputError where a rule reads a modulator that is not there, or the teaching is of an input that is not, ShapeError
+        where a modulator is of another shape.
         """
+        for name, taught in teaching.items():
+            others = self.populations[name].neurons.inputs[1:]
+            for into in taught.inputs:
+                if into not in others:
+                    raise UnknownNameError(f"teaching of population {name!r}: input beside the drive", into, others or ["(none)"])
         shared: dict[str, Any] = {}
         if needed := {name for p in self.projections.values() if p.rule is not None for name in p.rule.modulators}:
             given = modulators or {}
@@ -376,7 +405,7 @@ class Network:
         for projection in self.projections.values():
             taught = teaching.get(projection.post, Teaching())
             rule = projection.rule
-            if rule is None or ("error" in rule.post and taught.error is None):
+            if rule is None or ("error" in rule.post and taught.error_on(projection.into) is None):
                 continue
             pre, post = self._pre(projection, sweep, teaching), self._post(projection, sweep, taught)
             proposal = projection.delta(pre, post, {name: shared[name] for name in rule.modulators})
@@ -411,7 +440,7 @@ class Network:
     def _post(self, projection: Projection, sweep: Sweep, taught: Teaching) -> dict[str, Any]:
         activity = taught.activity or sweep[projection.post]
         values = {name: activity.value(name) for name in self.populations[projection.post].neurons.variables}
-        return values | {"error": taught.error}
+        return values | {"error": taught.error_on(projection.into)}
 
     def remember(self, sweep: Sweep) -> None:
         """Take the sweep's statistics into the populations' running ones."""

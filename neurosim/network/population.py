@@ -11,7 +11,7 @@ import numpy as np
 from neurosim.backends import Backend, Draws
 from neurosim.errors import InputError, quoted, require, require_number
 from neurosim.network.sweep import Activity, Teaching
-from neurosim.neurons import BatchNormalisation, Neurons, Transfer, neurons, transfer
+from neurosim.neurons import BatchNormalisation, Neurons, Transfer, check_inputs, neurons, transfer
 
 MOST_AXES = 16  # of a population's shape; arrays of NumPy and HDF5 have up to 32, and recordings add some
 MOST_NEURONS = 2**31  # times a batch and the bytes of a number, it can still be counted
@@ -83,7 +83,8 @@ class Population:
         made = self.neurons
         if not isinstance(made, Transfer):
             where = f"population {self.name!r}: made of neurons {made.name!r}"
-            raise InputError(f"{where}, which have a state: expected rate neurons without, as this is defined for; use a transfer")
+            said = "which are no curve: expected rate neurons without a state, as this is defined for"
+            raise InputError(f"{where}, {said}; use a transfer")
         return made
 
     @transfer.setter
@@ -93,8 +94,9 @@ class Population:
     def build(self, backend: Backend, dtype: Any) -> None:
         """Make the population's own parameters: gain 1, shift 0, running mean 0 and variance 1.
 
-        Raises InputError where its noise is no finite number of ``dtype``.
+        Raises InputError where its noise is no finite number of ``dtype``, or its neurons' inputs are not what they have to be.
         """
+        check_inputs(f"population {self.name!r}", self.neurons)
         self.backend = backend
         fits = self.noise <= float(np.finfo(dtype).max)
         require(fits, f"population {self.name!r}: noise {self.noise} is infinite in {np.dtype(dtype)}; give one such as 0.3")
@@ -104,19 +106,32 @@ class Population:
         if self.normalisation.affine:
             self.parameters = {"gain": backend.asarray(ones.copy()), "shift": backend.asarray(zeros.copy())}
         self.statistics = {"mean": backend.asarray(zeros.copy()), "variance": backend.asarray(ones.copy())}
+        for name in self.neurons.inputs:
+            said = f"population {self.name!r}: neurons {self.neurons.name!r} have an input {quoted(name)}, as its normalisation has"
+            require(name not in self.parameters | self.statistics, f"{said}: expected another name; rename it")
 
     def respond(
-        self, drive: Any, state: Mapping[str, Any] | None = None, *, training: bool = False, draws: Draws | None = None
+        self,
+        drive: Any,
+        state: Mapping[str, Any] | None = None,
+        *,
+        inputs: Mapping[str, Any] | None = None,
+        training: bool = False,
+        draws: Draws | None = None,
     ) -> Activity:
         """Return the activity that ``drive``, (batch, *shape), causes in one tick.
 
         state : the neurons' own after the tick before (default: a trial begins)
+        inputs : what arrives beside the drive, by name, (batch, *shape) each; 0 where it is not there
         """
+        given = inputs or {}
+        others = {name: given[name] if name in given else self.backend.xp.zeros_like(drive) for name in self.neurons.inputs[1:]}
         if state is None:
             state = {name: self.backend.xp.full_like(drive, start) for name, start in self.neurons.state().items()}
         if training and self.noise and draws is not None:
             drive = drive + drive.dtype.type(self.noise) * draws.normal(f"{self.name}/noise", drive.shape, drive.dtype)
-        normalised, activation, fields = drive, drive, {}
+        normalised, activation = drive, drive
+        fields: dict[str, Any] = {}
         if self.normalisation is not None:
             mean, variance = self._moments(drive, training)
             normalised, inverse_std = self.normalisation.normalise(self.backend, drive, mean, variance)
@@ -124,10 +139,11 @@ class Population:
             if self.parameters:
                 activation = normalised * self.parameters["gain"] + self.parameters["shift"]
             fields = {"mean": mean, "variance": variance, "inverse_std": inverse_std}
-        rate, after = self.neurons.advance(self.backend, activation, state, draws if training else None, self.name)
+        rate, after = self.neurons.advance(self.backend, activation, state, draws if training else None, self.name, **others)
         mask = self._mask(rate, draws) if training else None
         transmitted = rate if mask is None else rate * mask
-        return Activity(drive, normalised, activation, rate, transmitted, mask, training=training, state=after, **fields)
+        fields |= {"training": training, "state": after, "inputs": others}
+        return Activity(drive, normalised, activation, rate, transmitted, mask, **fields)
 
     def _moments(self, drive: Any, training: bool) -> tuple[Any, Any]:
         if not training:
@@ -150,22 +166,35 @@ class Population:
 
     def errors_back(
         self, error_on_rate: Any, error_on_state: Mapping[str, Any], activity: Activity
-    ) -> tuple[Any, dict[str, Any]]:
-        """Return the errors on the activation and on the state before this tick (see ``Neurons.errors_back``)."""
-        return self.neurons.errors_back(self.backend, error_on_rate, error_on_state, activity)
+    ) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+        """Return the errors on the activation, on the state before this tick, and on each input beside the drive.
+
+        Raises InputError where the neurons return no error on one of their inputs (see ``Neurons.errors_back``).
+        """
+        found = self.neurons.errors_back(self.backend, error_on_rate, error_on_state, activity)
+        error, on_state, on_inputs = found if len(found) == 3 else (*found, {})
+        others = self.neurons.inputs[1:]
+        if set(on_inputs) != set(others):
+            where = f"population {self.name!r}: neurons {self.neurons.name!r}"
+            sent, expected = (", ".join(map(quoted, names)) or "none" for names in (on_inputs, others))
+            raise InputError(f"{where}: errors_back returns errors on these inputs: {sent}: expected {expected}; return them all")
+        return error, on_state, on_inputs
 
     def teach(self, error_on_rate: Any, activity: Activity) -> Teaching:
         """Return the teaching signal of an error on the rate, (batch, *shape)."""
-        return self.teach_activation(self.error_on_activation(error_on_rate, activity), activity)
+        error, _, on_inputs = self.errors_back(error_on_rate, {}, activity)
+        return self.teach_activation(error, activity, on_inputs)
 
-    def teach_activation(self, error_on_activation: Any, activity: Activity) -> Teaching:
-        """Return the teaching signal of an error on the activation, (batch, *shape)."""
+    def teach_activation(
+        self, error_on_activation: Any, activity: Activity, on_inputs: Mapping[str, Any] | None = None
+    ) -> Teaching:
+        """Return the teaching signal of an error on the activation, (batch, *shape), and of those on other inputs, by name."""
         error = error_on_activation
         if self.normalisation is not None:
             if self.parameters:
                 error = error * self.parameters["gain"]
             error = self.normalisation.error_through(error, activity.normalised, activity.inverse_std, activity.training)
-        return Teaching(error, error_on_activation, activity)
+        return Teaching(error, error_on_activation, activity, inputs=on_inputs or {})
 
     def delta(self, teaching: Teaching) -> dict[str, Any]:
         """Return the proposed changes of gain and shift, (*shape) each, averaged over the batch."""

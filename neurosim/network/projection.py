@@ -12,8 +12,9 @@ import numpy as np
 from neurosim.backends import Backend
 from neurosim.backends.base import generator
 from neurosim.connectivity import Connectivity, connectivity, initialiser
-from neurosim.errors import ShapeError, quoted, require
+from neurosim.errors import InputError, ShapeError, quoted, require
 from neurosim.network.population import LONGEST_NAME, Population
+from neurosim.neurons import DRIVE
 from neurosim.plasticity import Proposal, Rule, Shapes, Start, Synapses, Update, chain, error_driven
 
 MOST_BYTES = 2**62  # of weights: what can be counted
@@ -26,6 +27,7 @@ class Projection:
     pre, post : names of populations
     name : ``pre__post`` by default; projections that join the same two populations need names of their own
     delay : how many ticks a rate travels; what closes a cycle has to have one
+    into : which input of the postsynaptic neurons it adds into: ``drive``, or another that they have (see ``Neurons.inputs``)
     connectivity : ``all_to_all``, ``one_to_one``, or a Connectivity
     initial : ``glorot``, ``lecun`` (draws the bias too), ``orthogonal``, ``zeros``, or a number for all weights
     bias : whether the postsynaptic neurons have a bias
@@ -41,6 +43,7 @@ class Projection:
         *,
         name: str | None = None,
         delay: int = 0,
+        into: str = DRIVE,
         connectivity: str | Connectivity = "all_to_all",
         initial: str | float = "glorot",
         bias: bool = True,
@@ -56,6 +59,9 @@ class Projection:
         whole = isinstance(delay, int | np.integer) and not isinstance(delay, bool) and 0 <= delay <= LONGEST_DELAY
         require(whole, f"projection {quoted(self.name)}: delay {quoted(delay)}: expected 0 to {LONGEST_DELAY:,} ticks; give 1")
         self.delay = int(delay)
+        text = isinstance(into, str)
+        require(text, f"projection {quoted(self.name)}: into {quoted(into)}: expected an input's name; give one such as 'drive'")
+        self.into = into
         self.connectivity: Connectivity = _connectivity(connectivity)
         self.initial = initial
         if isinstance(initial, str):
@@ -66,11 +72,11 @@ class Projection:
             said = f"projection {quoted(self.name)}: rule {quoted(rule)}"
             require(rule == "error_driven", f"{said}: expected 'error_driven', a Rule or None")
             rule = error_driven()
-        self._rule: Rule | None = rule
         self.optimiser = None if optimiser is None else chain(optimiser)
         self.joined = False  # whether it is part of a network
         self.parameters: dict[str, Any] = {}  # w (shaped by the connectivity) and b (*post)
         self.state: dict[str, Any] = {}  # what the rule remembers
+        self.rule = rule
 
     @property
     def rule(self) -> Rule | None:
@@ -79,7 +85,10 @@ class Projection:
 
     @rule.setter
     def rule(self, rule: Rule | None) -> None:
-        self._rule = rule
+        if self.into != DRIVE and rule is not None and rule.solves:
+            said = f"projection {quoted(self.name)}: rule {quoted(rule.describe())} solves for the weights of a drive"
+            raise InputError(f"{said}: into {quoted(self.into)}: expected into = 'drive'; give another rule")
+        self._rule: Rule | None = rule
         if self.parameters:
             self._start()
 
@@ -128,7 +137,7 @@ class Projection:
         return self.parameters["w"]
 
     def drive(self, rate: Any) -> Any:
-        """Return the drive, (batch, *post), of a presynaptic ``rate``, (batch, *pre)."""
+        """Return what a presynaptic ``rate``, (batch, *pre), adds to its input of the postsynaptic neurons, (batch, *post)."""
         drive = self.connectivity.drive(self.backend, rate, self.w, self.post_shape)
         if self.bias:
             drive += self.parameters["b"]
@@ -150,8 +159,10 @@ class Projection:
         if self.optimiser is not None:
             rule += f", by {' then '.join(link.name for link in self.optimiser.links)}"
         name = "" if self.name == f"{self.pre}__{self.post}" else f"{self.name}: "
-        delay = f", delay {self.delay}" if self.delay else ""
-        return f"{name}{self.pre} -> {self.post} {self.connectivity.name}{', bias' if self.bias else ''}{delay}: {rule}"
+        extras = [", bias"] if self.bias else []
+        extras += [f", delay {self.delay}"] if self.delay else []
+        extras += [f", into {self.into}"] if self.into != DRIVE else []
+        return f"{name}{self.pre} -> {self.post} {self.connectivity.name}{''.join(extras)}: {rule}"
 
 
 _connectivity = connectivity  # the constructor's argument of the same name hides it there

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from neurosim.neurons import DRIVE
+
 
 @dataclass(frozen=True)
 class Activity:
@@ -21,6 +23,7 @@ class Activity:
     mean, variance, inverse_std : the statistics that normalised the drive, (*shape), or None
     training : whether these were the batch's own statistics
     state : variables that outlive the tick, by name, as they are at its end
+    inputs : summed synaptic input into what neurons have beside the drive, by name; 0 where no projection arrives
     """
 
     drive: Any
@@ -34,9 +37,12 @@ class Activity:
     inverse_std: Any = None
     training: bool = False
     state: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, Any] = field(default_factory=dict)
 
     def value(self, variable: str) -> Any:
         """Return a variable of the population by name, (batch, *shape)."""
+        if variable in self.inputs:
+            return self.inputs[variable]
         return self.state[variable] if variable in self.state else getattr(self, variable)
 
 
@@ -106,13 +112,19 @@ class Teaching:
     Errors point where activity should go (target minus activity, minus the gradient of a per-sample loss); rules average over
     the batch, so nothing here is divided by it.
 
-    error : where the drive should go, (batch, *shape); None leaves the population's incoming synapses as they are
+    error : where the drive should go, (batch, *shape); None leaves the synapses that add into it as they are
     error_on_activation : the same before it went back through the normalisation, (batch, *shape): what gain and shift learn from
     activity : the activity the error refers to, where that is not the sweep's (relaxed codes, synthetic inputs)
     rate : a rate that the outgoing synapses should learn from instead of the transmitted one, (batch, *shape), or None
+    inputs : where the inputs beside the drive should go, by name; the synapses that add into one that is not there stay as they are
     """
 
     error: Any = None
     error_on_activation: Any = None
     activity: Activity | None = None
     rate: Any = None
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+
+    def error_on(self, into: str) -> Any:
+        """Return where the input ``into``, the drive or another, should go, (batch, *shape); None where nothing is said of it."""
+        return self.error if into == DRIVE else self.inputs.get(into)

@@ -8,10 +8,21 @@ from typing import Any
 from neurosim.catalogue import concrete, make
 from neurosim.neurons.batch_normalisation import BatchNormalisation
 from neurosim.neurons.leaky import Leaky
-from neurosim.neurons.neurons import Neurons
+from neurosim.neurons.neurons import DRIVE, Neurons, check_inputs
 from neurosim.neurons.transfer import Transfer
 
-__all__ = ["BatchNormalisation", "Leaky", "Neurons", "Transfer", "neurons", "neurons_by_name", "transfer", "transfers"]
+__all__ = [
+    "DRIVE",
+    "BatchNormalisation",
+    "Leaky",
+    "Neurons",
+    "Transfer",
+    "check_inputs",
+    "neurons",
+    "neurons_by_name",
+    "transfer",
+    "transfers",
+]
 
 
 def transfers() -> dict[str, type[Transfer]]:

@@ -27,6 +27,7 @@ LEARNED = {
     "mean": "running mean of the drive",
     "variance": "running variance of the drive",
 }
+ERROR_ON = "error_on_"  # before the name of an input that is not the drive
 UNITS = "1"  # rates and weights of rate networks have no dimension
 
 
@@ -124,7 +125,13 @@ def _taught(network: Network, pathway: FeedbackPathway) -> dict[str, Variable]:
     with np.errstate(all="ignore"):  # the weights of a draft are whatever lay in memory
         sweep = network.sweep(network.backend.asarray(x))
         told = signals(network, pathway, sweep, network.backend.asarray(target), 0, 0)
-    return {name: _swept(network, *name.split(".")) for name in told}
+    parts = {name: name.partition(".") for name in told}
+    return {name: _swept(network, population, key, _words(key)) for name, (population, _, key) in parts.items()}
+
+
+def _words(key: str) -> str:
+    """Return in words what an error on an input beside the drive is; nothing for what has its words in TAUGHT."""
+    return f"where the input {key.removeprefix(ERROR_ON)} should go: the teaching signal on it" if key.startswith(ERROR_ON) else ""
 
 
 def signals(network: Network, pathway: FeedbackPathway, sweep: Sweep, target: Any, seed: int, step: int) -> dict[str, Any]:
@@ -138,6 +145,7 @@ def signals(network: Network, pathway: FeedbackPathway, sweep: Sweep, target: An
     for name, taught in pathway.teach(sweep, outcome, draws).items():
         nothing = taught.error is None
         found[f"{name}.error"] = network.backend.xp.full_like(sweep.rate[name], np.nan) if nothing else taught.error
+        found |= {f"{name}.{ERROR_ON}{into}": error for into, error in taught.inputs.items()}
     inner = pathway.signals(sweep, outcome, network.backend.draws(seed, step))
     return found | {f"{population}.{key}": value for population, own in inner.items() for key, value in own.items()}
 

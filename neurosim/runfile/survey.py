@@ -11,23 +11,23 @@ from __future__ import annotations
 import functools
 import os
 import signal
-import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import h5py
 
 from neurosim.errors import RunFileError
 from neurosim.runfile.disk import hdf5, read_at_most
 from neurosim.runfile.guard import UNREADABLE, TooLargeError, attributes, direct, guarded, text
+from neurosim.runfile.looking import Ended, Looker
 
 SECONDS = 3  # of the processor's time, and one more for each SPEED bytes of the file: a file that is good takes a few per cent
 SPEED = 2**28
 PATIENCE = 20  # times as many seconds by the clock: other work or a slow disk is no damage
 ATTEMPTS = 26  # at what does not agree with its checksum, in 0.1 s: a writer may be in the middle of it
 MEMORY = 2**28  # bytes beyond what the child has when it begins
+LOOKER = Looker("neurosim.runfile.survey:main")
 UNOPENED, REFUSED = 8, 9  # exit statuses of a child that could not open the file, or says why nobody should
 
 Known = tuple[str, int, int, int, int]
@@ -44,14 +44,12 @@ def survey(path: Path) -> None:
         return
     seconds = SECONDS + _bytes(path) // SPEED
     try:
-        child = subprocess.run(_command(path, seconds), **_apart(), timeout=PATIENCE * seconds)
-    except subprocess.TimeoutExpired as cause:
-        raise _refused(path, _endless(seconds)) from cause
+        ended = LOOKER.look(path.absolute(), seconds, PATIENCE * seconds)
     except OSError as cause:
         raise RunFileError(f"run file {path}: no process can be started to look through it ({cause}); free some memory") from cause
-    if child.returncode not in (0, UNOPENED):
-        raise _refused(path, _told(child, seconds))
-    if child.returncode == 0:
+    if ended.status not in (0, UNOPENED):
+        raise _refused(path, _told(ended, seconds))
+    if ended.status == 0:
         _known.add(now)
 
 
@@ -72,28 +70,14 @@ def _bytes(path: Path) -> int:
     return min(found.st_size, getattr(found, "st_blocks", found.st_size) * 512)
 
 
-def _command(path: Path, seconds: int) -> list[str]:
-    """Return the command of a child that imports what this process did, and nothing from the working directory otherwise."""
-    own = Path(__file__).resolve().parents[2]
-    places = [os.fspath(own), *(place for place in sys.path if os.path.isabs(place))]
-    code = "import sys; sys.path[:] = sys.argv[3:]; from neurosim.runfile.survey import main; main()"
-    return [sys.executable, "-I", "-c", code, os.fspath(path.absolute()), str(seconds), *places]
-
-
-def _apart() -> dict[str, Any]:
-    single = {name: "1" for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")}
-    nowhere = subprocess.DEVNULL
-    return {"stdin": nowhere, "stdout": subprocess.PIPE, "stderr": nowhere, "env": {**os.environ, **single}}
-
-
-def _told(child: subprocess.CompletedProcess[bytes], seconds: int) -> str:
-    if child.returncode == REFUSED:
-        return child.stdout.decode(errors="replace").strip()
-    if -child.returncode in (getattr(signal, "SIGXCPU", None), getattr(signal, "SIGKILL", None)):
+def _told(ended: Ended, seconds: int) -> str:
+    if ended.status == REFUSED:
+        return ended.text.strip()
+    if ended.status is None or -ended.status in (getattr(signal, "SIGXCPU", None), getattr(signal, "SIGKILL", None)):
         return _endless(seconds)
-    if child.returncode > 0:
-        return f"the process that looked through it failed, with status {child.returncode}"
-    return f"HDF5 crashes on it, with signal {-child.returncode}"
+    if ended.status > 0:
+        return f"the process that looked through it failed, with status {ended.status}"
+    return f"HDF5 crashes on it, with signal {-ended.status}"
 
 
 def _endless(seconds: int) -> str:
@@ -107,12 +91,11 @@ def _refused(path: Path, why: str) -> RunFileError:
 # ---------------------------------------------------------------------- in the child
 
 
-def main() -> None:
-    """Look through the file that the command line names, within the seconds that it names."""
-    path, seconds = Path(sys.argv[1]), int(sys.argv[2])
-    _limit(seconds)
+def main(path: str, seconds: str) -> None:
+    """Look through the file at ``path`` within ``seconds`` of the processor's time, and end the process."""
+    _limit(int(seconds))
     try:
-        look_through(hdf5(functools.partial(open_read, path)))
+        look_through(hdf5(functools.partial(open_read, Path(path))))
     except OSError:
         _end(UNOPENED)
     except MemoryError:

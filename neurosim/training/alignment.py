@@ -91,6 +91,6 @@ def exact_changes(pathway: FeedbackPathway, sweeps: Sequence[Sweep], outcomes: S
         for sweep, taught in zip(sweeps, teaching, strict=True):
             if p.post in taught:
                 rate = sweep.arrived[name] if p.delay else sweep[p.pre].transmitted
-                change = change + EXACT.delta({"rate": rate}, {"error": taught[p.post].error}, synapses).dw
+                change = change + EXACT.delta({"rate": rate}, {"error": taught[p.post].error_on(p.into)}, synapses).dw
         changes[name] = change
     return changes

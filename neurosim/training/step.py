@@ -14,6 +14,7 @@ from neurosim.capture import writeable
 from neurosim.errors import DivergedError, quoted, require
 from neurosim.feedback import FeedbackPathway, Phase
 from neurosim.network import Network, Projection, Sweep
+from neurosim.neurons import DRIVE
 from neurosim.plasticity import Chain, Rule, Time, Update, chain
 from neurosim.training.trial import Trial, add_changes, modulators_of, teach_ticks
 
@@ -182,19 +183,28 @@ def _trial_step(
 
 
 def check_finite(network: Network, sweep: Sweep, at: int) -> None:
-    """Raise DivergedError naming the first population, in sweep order, whose drive is no finite number."""
+    """Raise DivergedError naming the first population, in sweep order, whose drive or other input is no finite number."""
     try:
-        for name in network.order:
-            if name not in network.inputs:  # a data set holds finite numbers only
-                network.backend.check_finite(name, sweep.drive[name])
+        for what, (population, name) in list_inputs(network).items():
+            network.backend.check_finite(what, sweep[population].value(name))
     except FloatingPointError as cause:
         raise diverged(cause, at) from cause
 
 
 def diverged(cause: FloatingPointError, at: int) -> DivergedError:
-    """Return the error that tells of a drive, ``cause``, that was no finite number at step ``at``, or at the one it tells of."""
-    name, total, noted = cause.args
+    """Return the error that tells of an input, ``cause``, that was no finite number at step ``at``, or at the one it tells of."""
+    what, total, noted = cause.args
+    population, _, name = what.partition(".")
     at = at if noted is None else noted
-    return DivergedError(
-        f"population {name!r}: drive is {total} at step {at}: expected finite numbers; lower the learning rate, or clip"
-    )
+    where = f"population {population!r}: {name or DRIVE} is {total} at step {at}"
+    return DivergedError(f"{where}: expected finite numbers; lower the learning rate, or clip")
+
+
+def list_inputs(network: Network) -> dict[str, tuple[str, str]]:
+    """Return name -> (population, input) in the order of a sweep: the drives, and the other inputs that projections add into.
+
+    A drive has its population's name, another input ``population.input``.
+    """
+    reached = [name for name in network.order if name not in network.inputs]  # a data set holds finite numbers only
+    pairs = [(name, one) for name in reached for one in dict.fromkeys((DRIVE, *network.added_into(name)))]
+    return {name if one == DRIVE else f"{name}.{one}": (name, one) for name, one in pairs}

@@ -26,7 +26,7 @@ from neurosim.network import Clock, Network, Sweep
 from neurosim.plasticity import Time, Update
 from neurosim.tasks import Sizes, Task, of_data
 from neurosim.training.captured import CapturedStep, StepSource
-from neurosim.training.step import Commit, diverged, step
+from neurosim.training.step import Commit, diverged, list_inputs, step
 from neurosim.training.trial import Trial
 
 log = logging.getLogger(__name__)
@@ -383,19 +383,19 @@ class Trainer:
         Sums stay on the device until the last batch, and come back together.
         """
         backend = self.network.backend
-        names = [name for name in self.network.order if name not in self.network.inputs]
-        sums = backend.zeros((2 + len(names),), np.float64)
-        loss, missed, *drives = sums[:, None]  # views, added to in place
+        inputs = list_inputs(self.network)
+        sums = backend.zeros((2 + len(inputs),), np.float64)
+        loss, missed, *totals = sums[:, None]  # views, added to in place
         for sweep, targets in self._evaluation_sweeps(split):
             target = backend.asarray(targets, self.network.dtype)
             loss += self.pathway.loss(sweep, target) * len(targets)
             missed += self.task.missed(self.pathway.scores(sweep), target)
-            for name, total in zip(names, drives, strict=True):
-                total += sweep.drive[name].sum()
+            for (population, name), total in zip(inputs.values(), totals, strict=True):
+                total += sweep[population].value(name).sum()
         found = backend.to_host(sums).tolist()
-        for name, value in zip(names, found[2:], strict=True):
+        for what, value in zip(inputs, found[2:], strict=True):
             if not np.isfinite(value):
-                raise diverged(FloatingPointError(name, value, None), self.steps)
+                raise diverged(FloatingPointError(what, value, None), self.steps)
         return Evaluation(found[0] / len(split.y), 100 * found[1] / self.task.most(self.targets(split)))
 
     def show(self, x: np.ndarray) -> Sweep:

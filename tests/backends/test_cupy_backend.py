@@ -18,8 +18,9 @@ from neurosim.experiments import estimate
 from neurosim.experiments.run import prepare
 from neurosim.feedback import pathways
 from neurosim.modelfile.model_file import ModelFile
-from neurosim.network import Network, Population, Projection
+from neurosim.network import Clock, Network, Population, Projection
 from neurosim.neurons import BatchNormalisation
+from neurosim.neurons.tanh import Tanh
 from neurosim.plasticity import SGD, Adam, CoActivationMemory, PlasticityRule
 from neurosim.training import Trainer
 
@@ -130,6 +131,41 @@ def test_the_column_solve_agrees(cupy):
     assert cupy.forbidden == []
     assert_same(*made, 1e-4)
 
+
+class Gated(Tanh):
+    """h = tanh(a) (1 + tanh(g)), a stranger's."""
+
+    inputs = ("drive", "gate")
+    variables = {**Tanh.variables, "gate": "what the rate is multiplied by"}
+
+    def advance(self, backend, activation, state, draws, stream, *, gate):
+        return backend.xp.tanh(activation) * (1 + backend.xp.tanh(gate)), {}
+
+    def errors_back(self, backend, error_on_rate, error_on_state, activity):
+        curve, factor = backend.xp.tanh(activity.activation), backend.xp.tanh(activity.inputs["gate"])
+        on_gate = error_on_rate * curve * (1 - factor * factor)
+        return error_on_rate * (1 - curve * curve) * (1 + factor), {}, {"gate": on_gate}
+
+
+@pytest.mark.parametrize("scheme", ["backprop_through_time", "feedback_alignment"])
+def test_projections_into_another_input_agree(cupy, scheme):
+    """With a loop through it; where nothing arrives at first, it is zero."""
+    made = []
+    for backend in (NumpyBackend(), CupyBackend()):
+        populations = [Population("x", 12), Population("hidden1", 9, transfer=Gated()), Population("hidden2", 8, transfer=Gated())]
+        links = [Projection("x", "hidden1"), Projection("hidden1", "hidden2"), Projection("hidden2", "output")]
+        links += [Projection("x", "hidden2", name="gate", into="gate")]
+        links += [Projection("hidden2", "hidden1", name="loop", into="gate", delay=1)]
+        populations.append(Population("output", 4, transfer="softmax"))
+        network = Network(populations, links, backend=backend, dtype="float64", seed=3)
+        made.append(Trainer(network, pathways()[scheme](), SGD(0.1), clock=Clock(3, 2), batch=16, epochs=2, seed=1))
+        made[-1].check(data())
+        before = made[-1].state()
+        made[-1].run_epoch(data())
+    assert cupy.forbidden == []
+    assert all(captured.program.graphs["gathering"] is not None for captured in made[1]._programs.values())
+    assert not np.array_equal(before["network|gate.w"], made[1].state()["network|gate.w"])
+    assert_same(*made, 1e-9)
 
 
 def test_batches_that_are_augmented_on_the_host_are_brought(cupy):

@@ -26,6 +26,13 @@ ENVIRONMENT = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
 UNIGNORED = {"start_new_session": True, "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
 
 
+def wait_for(path, process):
+    """Wait until a run's file is there; fail where its process ends without one."""
+    while not path.exists():
+        assert process.poll() is None, f"it ended with status {process.returncode} and no file"
+        time.sleep(0.05)
+
+
 @pytest.fixture
 def finished():
     assert main([*RUN, "--epochs", "2", "--out", "r.h5"]) == 0
@@ -102,8 +109,7 @@ def test_watching_a_run_that_has_ended_prints_all_of_it(finished, capsys):
 def test_a_run_is_watched_while_it_goes(killed, tmp_path):
     command = [*PROGRAM, *RUN, "--epochs", "9000" if killed else "40", "--record", "hidden1__output.w", "--out", "r.h5"]
     writer = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.DEVNULL)
-    while not (tmp_path / "r.h5").exists():
-        time.sleep(0.05)
+    wait_for(tmp_path / "r.h5", writer)
     watcher = subprocess.Popen(
         [*PROGRAM, "watch", "r.h5", "--every", "0.1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
     )
@@ -185,8 +191,7 @@ def test_ctrl_c_at_watch_in_a_script_leaves_the_run_in_its_background(tmp_path):
     commands = {"run": [*PROGRAM, *RUN, "--epochs", "100000", "--out", "r.h5"], "watch": [*PROGRAM, "watch", "r.h5"]}
     script = SCRIPT.format(**{name: shlex.join(command) for name, command in commands.items()})
     shell = subprocess.Popen(["bash", "-c", script], env=ENVIRONMENT, stdout=subprocess.PIPE, text=True, **UNIGNORED)
-    while not (tmp_path / "r.h5").exists():
-        time.sleep(0.1)
+    wait_for(tmp_path / "r.h5", shell)
     time.sleep(6)  # until watch watches
     os.killpg(shell.pid, signal.SIGINT)
     assert shell.communicate()[0] == "the run goes on\n"
@@ -259,8 +264,7 @@ def test_ctrl_c_leaves_a_file_that_says_so_and_goes_on(tmp_path, same_content):
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     process = subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True, preexec_fn=listen)
-    while not (tmp_path / "r.h5").exists():
-        time.sleep(0.05)
+    wait_for(tmp_path / "r.h5", process)
     time.sleep(0.2)
     process.send_signal(signal.SIGINT)
     error = process.communicate()[1]

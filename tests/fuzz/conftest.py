@@ -1,11 +1,14 @@
-"""What the fuzzers share: a time limit for one case, and a seed that no run had before, printed so that it can be repeated."""
+"""What the fuzzers share: limits of one case's time and memory, and a seed that no run had before, printed to be repeated."""
 
 import os
 import secrets
 import signal
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+import psutil
 import pytest
+
+MEMORY = 4 * 2**30  # bytes that a case may take: without a limit the system would end the tests, and nobody would know by which
 
 
 class TookTooLong(BaseException):
@@ -14,7 +17,10 @@ class TookTooLong(BaseException):
 
 @pytest.fixture
 def limited():
-    """Return a context manager: ``with limited(2):`` raises TookTooLong where what is within takes longer than 2 s."""
+    """Return a context manager: ``with limited(2):`` raises TookTooLong where what is within takes longer than 2 s.
+
+    MemoryError where it takes more than MEMORY.
+    """
 
     def end(*_):
         raise TookTooLong
@@ -24,12 +30,29 @@ def limited():
         before = signal.signal(signal.SIGALRM, end)
         signal.setitimer(signal.ITIMER_REAL, seconds)
         try:
-            yield
+            with _little_memory():
+                yield
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
 
     return within
+
+
+@contextmanager
+def _little_memory():
+    """Have the system refuse memory, where it can (elsewhere than on Linux it may not)."""
+    resource = None
+    with suppress(ImportError, ValueError, OSError):
+        import resource
+
+        before = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (psutil.Process().memory_info().vms + MEMORY, before[1]))
+    try:
+        yield
+    finally:
+        if resource is not None:
+            resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 @pytest.fixture

@@ -93,7 +93,7 @@ def test_good_files_are_good(good, kind, tmp_path):
     assert statuses == dict.fromkeys(("check", "report", "export", "open_run", "resume"), "0"), told
 
 
-FRESH = random.randrange(2**32)
+FRESH = random.Random(os.environ.get("PYTEST_XDIST_TESTRUNUID")).randrange(2**32)  # one for all processes of a test run
 
 
 @pytest.mark.slow

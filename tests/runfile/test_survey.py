@@ -5,14 +5,17 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import h5py
 import numpy as np
+import psutil
 import pytest
 
 from neurosim.errors import RunFileError
-from neurosim.runfile import Run, RunFile, problems, survey
+from neurosim.runfile import Run, RunFile, looking, problems, survey
+from neurosim.runfile.looking import Looker
 
 LIBRARY = ("v110", "v110")
 
@@ -85,18 +88,54 @@ def test_text_that_takes_all_memory(made_up):
         Run(made_up)
 
 
-def test_a_crash_is_told(made_up, monkeypatch):
-    monkeypatch.setattr(survey, "_command", lambda path, seconds: [sys.executable, "-c", "import os; os.abort()"])
+@pytest.fixture
+def instead(tmp_path, monkeypatch):
+    """Return a function that has other code run in the child than what looks through a file."""
+    made = []
+
+    def let(code):
+        (tmp_path / "looks.py").write_text(f"import os, time\ndef look(path, seconds):\n    {code}\n")
+        monkeypatch.syspath_prepend(tmp_path)
+        made.append(Looker("looks:look"))
+        monkeypatch.setattr(survey, "LOOKER", made[-1])
+        return made[-1]
+
+    yield let
+    for looker in made:
+        looker.end()
+
+
+@pytest.fixture(params=[True, False] if looking.FORKS else [False], ids=lambda forks: "forked" if forks else "started")
+def both_ways(request, monkeypatch):
+    """Children are forked, as where the system can, and started, as where it cannot."""
+    monkeypatch.setattr(looking, "FORKS", request.param)
+
+
+@pytest.mark.usefixtures("both_ways")
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("os.abort()", f"HDF5 crashes on it, with signal {signal.SIGABRT.value}"),
+        ("raise SystemExit(1)", "looked through it failed, with status 1"),
+        ("print('too long', flush=True); os._exit(9)", "too long"),
+        ("time.sleep(60)", "does not come to an end with it, within 3 s"),
+    ],
+)
+def test_how_the_child_ends_is_told(made_up, monkeypatch, instead, code, said):
+    monkeypatch.setattr(survey, "PATIENCE", 1 / 3)
+    instead(code)
     os.utime(made_up)
-    with pytest.raises(RunFileError, match=f"HDF5 crashes on it, with signal {signal.SIGABRT.value}"):
+    with pytest.raises(RunFileError, match=said) as caught:
         Run(made_up)
+    assert len(str(caught.value)) < 500
 
 
-def test_a_file_is_looked_through_once(made_up, monkeypatch):
+@pytest.mark.usefixtures("both_ways")
+def test_a_file_is_looked_through_once(made_up, instead):
     os.utime(made_up)
     with Run(made_up):
         pass
-    monkeypatch.setattr(survey, "_command", lambda path, seconds: [sys.executable, "-c", "raise SystemExit(1)"])
+    instead("raise SystemExit(1)")
     with Run(made_up):
         pass
     os.utime(made_up, ns=(1, 1))
@@ -104,9 +143,66 @@ def test_a_file_is_looked_through_once(made_up, monkeypatch):
         Run(made_up)
 
 
-def test_what_this_process_wrote_needs_no_look(synthetic, tmp_path, monkeypatch):
-    monkeypatch.setattr(survey, "_command", lambda path, seconds: [sys.executable, "-c", "raise SystemExit(1)"])
+def test_what_this_process_wrote_needs_no_look(synthetic, tmp_path, instead):
+    instead("raise SystemExit(1)")
     Run(synthetic.synthetic_run(tmp_path / "run.h5")).close()
+
+
+forking = pytest.mark.skipif(not looking.FORKS, reason="this system cannot fork")
+
+
+@forking
+def test_one_process_forks_for_all_and_another_takes_its_place_when_it_ends(made_up, instead):
+    looker = instead("print(os.getppid(), flush=True); os._exit(0)")
+    parents = [looker.look(made_up, 1, 10) for _ in range(3)]
+    assert len(set(parents)) == 1 and parents[0].status == 0
+    os.kill(int(parents[0].text), signal.SIGKILL)
+    after = looker.look(made_up, 1, 10)
+    assert after.status == 0 and after != parents[0]
+
+
+@forking
+def test_what_hdf5_reads_from_the_environment_reaches_the_child(made_up, instead, monkeypatch):
+    looker = instead("print(os.environ.get('HDF5_USE_FILE_LOCKING'), flush=True); os._exit(0)")
+    for value in ("FALSE", "BEST_EFFORT"):
+        monkeypatch.setenv("HDF5_USE_FILE_LOCKING", value)
+        assert looker.look(made_up, 1, 10).text.strip() == value
+
+
+@forking
+def test_threads_and_forks_of_this_process_ask_apart(made_up, instead):
+    looker = instead("time.sleep(0.05); print(path, flush=True); os._exit(0)")
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda k: looker.look(Path(f"/{k}"), 1, 10).text.strip(), range(12)))
+    assert found == [f"/{k}" for k in range(12)]
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if looker.look(Path("/child"), 1, 10).text.strip() == "/child" else 1)
+    assert looker.look(Path("/parent"), 1, 10).text.strip() == "/parent"
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@forking
+@pytest.mark.parametrize("end", ["raise SystemExit", "os._exit(0)", "os.kill(os.getpid(), 9)"])
+def test_no_process_outlives_the_one_it_serves(made_up, end):
+    code = "import os, sys; from neurosim.runfile import Run, survey; Run(sys.argv[1]).close()\n"
+    code += f"print(survey.LOOKER._server.pid, flush=True); {end}"
+    os.utime(made_up)
+    run = subprocess.run([sys.executable, "-c", code, str(made_up)], stdout=subprocess.PIPE, text=True, timeout=60)
+    deadline = time.monotonic() + 10
+    while psutil.pid_exists(int(run.stdout)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not psutil.pid_exists(int(run.stdout))
+
+
+@forking
+def test_a_process_with_nothing_to_do_ends(made_up, instead, monkeypatch):
+    looker = instead("os._exit(0)")
+    assert looker.look(made_up, 1, 10).status == 0
+    looker.end()
+    assert looker._server is None
+    code = "from neurosim.runfile import looking; looking.IDLE = 0.1; looking.serve('neurosim.runfile.survey:main')"
+    assert subprocess.run([sys.executable, "-c", code], stdin=subprocess.PIPE, timeout=60).returncode == 0
 
 
 def test_many_names_for_one_group_are_visited_once(made_up):
