@@ -73,7 +73,7 @@ def test_a_rule_with_state_equals_brian2(name):
     pre, post, reward, w = (draw.normal(size=shape) for shape in ((STEPS, 5), (STEPS, 3), STEPS, (5, 3)))
     rule = rules()[name](eta=0.3, tau=7.0)
     ours = w.copy()
-    state = {key: np.full(*start) for key, start in rule.initial_state(Shapes((5, 3), (5,), (3,))).items()}
+    state = {key: np.full(start.shape, start.value) for key, start in rule.initial_state(Shapes((5, 3), (5,), (3,))).items()}
     for k in range(STEPS):
         synapses = Synapses(NumpyBackend(), Dense(), ours, None, state, {"reward": reward[k : k + 1]})
         proposal = rule.delta({"rate": pre[k : k + 1]}, {"rate": post[k : k + 1]}, synapses)
