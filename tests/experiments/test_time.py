@@ -167,13 +167,6 @@ def test_every_tick_of_a_trial_is_asked_for_in_vain():
         model(record={"variables": ["hidden.rate every 1 tick"]})
 
 
-def test_alignment_refuses_rules_that_remember_in_a_trial():
-    table = contents()
-    table["network"]["projections"][0]["rule"] = "co_activation_memory"
-    with pytest.raises(InputError, match="projection 'x__hidden' has a rule that remembers, and a trial has 8 ticks"):
-        prepare(ModelFile.of("rows", table))
-
-
 def test_memory_grows_with_the_trial():
     """Activity of an evaluation is kept of every tick; weights are the same."""
     short, long = (memory(model(clock={"ticks": n}, encoder={"name": "constant"}).table) for n in (1, 8))
