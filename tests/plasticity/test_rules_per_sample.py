@@ -14,6 +14,8 @@ from neurosim.datasets import from_arrays
 from neurosim.encoders import Sequence
 from neurosim.errors import EquationError, InputError, ShapeError
 from neurosim.feedback import pathway
+from neurosim.modelfile.description import settings as settings_of
+from neurosim.modelfile.schema import make_rule
 from neurosim.network import Clock, Network, Population, Projection
 from neurosim.plasticity import SGD, Adam, PlasticityRule, Proposal, Rule, Shapes, Start, Synapses, three_factor
 from neurosim.tasks import Classification
@@ -347,6 +349,14 @@ def test_a_rule_is_copied_with_them(duplicate):
     assert again.initial_state(shapes) == MIXED.initial_state(shapes)
     assert again.initial_state(shapes)["trace_post"] == Start((2,), 0.1, per_sample=True)
     assert again.initial_state(shapes)["slow"] == Start((4, 2), 0.3)
+
+
+def test_a_run_states_them():
+    for rule in (TRACE, MIXED, three_factor(per_sample=True)):
+        stated = settings_of(trainer(rule), data())
+        assert "unstated" not in stated
+        (table,) = stated["network"]["projections"]
+        assert make_rule(table["rule"]).describe() == rule.describe()
 
 
 # ---------------------------------------------------------------------- a class of one's own
