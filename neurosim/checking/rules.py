@@ -23,6 +23,7 @@ from neurosim.training import Trainer
 
 BATCH, PRE, POST = 8, 5, 4
 TICKS = Clock(3, asked=2)  # of a rule that remembers something of each sample: what it does there, a trial of one tick hides
+AFTER = 4  # batches in which what one moved value does is looked for: a state may pass it on
 MOVED = 1e-4  # at least, of some weight in an epoch
 
 
@@ -79,7 +80,8 @@ class Bench:
         w, b = projection.w, projection.parameters["b"]
         self.synapses = Synapses(network.backend, projection.connectivity, w, b, state, self.modulators)
         for name, value in self.delta().state.items():  # as after a first batch: a state of zero hides what multiplies it
-            state[name] = np.array(value)
+            if name in state and getattr(value, "shape", None) == state[name].shape and value.dtype == state[name].dtype:
+                state[name] = np.array(value)
 
     def delta(self, pre: Mapping[str, Any] | None = None, post: Mapping[str, Any] | None = None) -> Proposal:
         """Return what the rule proposes."""
@@ -93,12 +95,15 @@ class Bench:
         state = {name: value[rows] if name in self.per_sample else value for name, value in self.synapses.state.items()}
         return self.rule.delta(pre, post, dataclasses.replace(self.synapses, state=state, modulators=modulators))
 
-    def delta_twice(self, pre: Mapping[str, Any], post: Mapping[str, Any], w: Any) -> tuple[Any, Any]:
-        """Return the changes that the rule proposes for these values, and then for the bench's own, with the state they left."""
-        first = self.rule.delta(pre, post, dataclasses.replace(self.synapses, w=w))
-        state = {**self.synapses.state, **first.state}
-        second = self.rule.delta(self.pre, self.post, dataclasses.replace(self.synapses, state=state))
-        return np.array(first.dw), np.array(second.dw)
+    def delta_after(self, pre: Mapping[str, Any], post: Mapping[str, Any], w: Any) -> Any:
+        """Return what the rule proposes for these values, and then, with the state they left, for the bench's own: (AFTER, *w)."""
+        changes, synapses = [], dataclasses.replace(self.synapses, w=w)
+        for _ in range(AFTER):
+            proposal = self.rule.delta(pre, post, synapses)
+            changes.append(np.array(proposal.dw))
+            state = {**synapses.state, **proposal.state}
+            pre, post, synapses = self.pre, self.post, dataclasses.replace(self.synapses, state=state)
+        return np.stack(changes)
 
     def arrays(self) -> dict[str, Any]:
         """Return all that the rule is handed, by name."""
@@ -207,25 +212,24 @@ def samples_are_apart(subject: Subject) -> Outcome:
 def synapse_is_local(subject: Subject) -> Outcome:
     """A rule class may read neurons and synapses beyond a synapse's ends: no failure, but no single synapse could do it.
 
-    A second batch, in which all is as it was, shows what reaches other synapses through the rule's state.
+    The batches after that, in which all is as it was, show what reaches other synapses through the rule's state.
     """
     bench = Bench(subject)
     w, reads = bench.synapses.w, set()
-    before = bench.delta_twice(bench.pre, bench.post, w)
+    before = bench.delta_after(bench.pre, bench.post, w)
     for side, arrays, axis in (("pre", bench.pre, 0), ("post", bench.post, 1)):
         for name, value in arrays.items():
             for neuron in range(value.shape[1]):
                 moved = value.copy()
                 moved[:, neuron] += 1
-                after = bench.delta_twice(**{"pre": bench.pre, "post": bench.post, "w": w, side: arrays | {name: moved}})
-                changed = np.logical_or(*(one != other for one, other in zip(before, after, strict=True)))
+                after = bench.delta_after(**{"pre": bench.pre, "post": bench.post, "w": w, side: arrays | {name: moved}})
+                changed = (after != before).any(axis=0)
                 if np.delete(changed, neuron, axis=axis).any():
                     reads.add(f"{name}_{side} of other neurons")
     for at in np.ndindex(w.shape):
         moved = w.copy()
         moved[at] += 1
-        after = bench.delta_twice(bench.pre, bench.post, moved)
-        changed = np.logical_or(*(one != other for one, other in zip(before, after, strict=True)))
+        changed = (bench.delta_after(bench.pre, bench.post, moved) != before).any(axis=0)
         changed[at] = False
         if changed.any():
             reads.add("w of other synapses")
