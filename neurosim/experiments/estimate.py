@@ -36,7 +36,7 @@ class Memory:
     """Bytes that a run holds at its peak.
 
     weights : of the network and of the pathway, with running statistics and synaptic state
-    optimiser : its memory of every parameter; buffers : of the captured steps
+    optimiser : its memory of every parameter; buffers : of the captured steps, with what rules remember of each sample
     data : images as they are loaded, and targets; evaluation : the activity of one batch of it, in all ticks of a trial
     checkpoint : the copy of weights and optimiser that is written after each epoch
     recording : of chosen variables, what waits to be written and the moment that comes next
