@@ -16,7 +16,7 @@ from neurosim.errors import EquationError, InputError, ShapeError
 from neurosim.feedback import pathway
 from neurosim.modelfile.description import settings as settings_of
 from neurosim.modelfile.schema import make_rule
-from neurosim.network import Clock, Network, Population, Projection
+from neurosim.network import Clock, Network, Population, Projection, Teaching
 from neurosim.plasticity import SGD, Adam, PlasticityRule, Proposal, Rule, Shapes, Start, Synapses, three_factor
 from neurosim.tasks import Classification
 from neurosim.training import Trainer
@@ -320,6 +320,18 @@ def test_a_population_that_is_taught_nothing_keeps_its_weights_and_its_traces_go
     first = 0.2 + (X[:, None, 0] - 0.2) / TAU
     assert deltas == {}
     np.testing.assert_allclose(later["x__y.trace_pre"], first + (X[:, None, 1] - first) / TAU, rtol=1e-12)
+
+
+def test_what_is_one_for_all_rests_where_no_error_comes_and_goes_on_where_one_does():
+    options = {"pre": {"trace": "dtrace/dt = rate_pre", "mean": "dmean/dt = rate_pre"}, "per_sample": ["trace_pre"]}
+    net, x = network(PlasticityRule("dw = error_post * (trace_pre - mean_pre)", **options)), X[:, None]
+    first, second = net.sweep(x[:, :, 0]), net.sweep(x[:, :, 1])
+    _, states = net.propose(first, {})
+    assert list(states) == ["x__y.trace_pre"] and not net.memory()["x__y.mean_pre"].any()
+    deltas, states = net.propose(second, {"y": Teaching(np.ones((SAMPLES, N_POST)))}, {}, states)
+    mean, trace = x[:, :, 1].mean(axis=0), x[:, :, 0] + x[:, :, 1]
+    np.testing.assert_allclose(states["x__y.mean_pre"], mean, rtol=1e-12)
+    np.testing.assert_allclose(deltas["x__y.w"], np.tile((trace - mean).mean(axis=0).T, N_POST), rtol=1e-9)
 
 
 def test_another_rule_brings_its_own():
