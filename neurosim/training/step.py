@@ -146,7 +146,7 @@ def step(
     # learn: each rule sees its own synapses, and what reaches all of them alike
     deltas, states = network.propose(sweep, teaching, modulators) if phase.forward else ({}, {})
     own = pathway.adapt(sweep, outcome, teaching, draws) if phase.feedback else {}  # all proposals come from the one frozen sweep
-    commit(deltas, states, own)
+    commit(deltas, network.pick_lasting(states), own)
     network.remember(sweep)
     pathway.remember(sweep)
 
@@ -157,7 +157,7 @@ def _trial_step(
     """Run one batch through the five slots, tick by tick; weights change at the trial's end.
 
     Their change is what the ticks propose, summed, over the number of ticks in which the output is asked: minus the gradient of the
-    mean loss over those, where rules follow errors.  What rules remember goes on from tick to tick.
+    mean loss over those, where rules follow errors.  What rules remember goes on from tick to tick; of each sample it ends here.
     """
     sweeps = trial.sweeps(network, x, training=pathway.training_sweep, draws=draws)
     for sweep in sweeps:
@@ -165,16 +165,16 @@ def _trial_step(
     outcomes = trial.outcomes(pathway, sweeps, target, draws)
     teaching = teach_ticks(pathway, sweeps, outcomes, draws) if phase.forward else [{} for _ in sweeps]
     deltas: dict[str, Any] = {}
+    states: dict[str, Any] = {}
     own: dict[str, Any] = {}
     for tick, (sweep, outcome) in enumerate(zip(sweeps, outcomes, strict=True)):
         if phase.forward:
-            proposed, states = network.propose(sweep, teaching[tick], modulators_of(pathway.task, outcome))
-            deltas = add_changes(deltas, proposed)
-            commit({}, states, {})
+            proposed, after = network.propose(sweep, teaching[tick], modulators_of(pathway.task, outcome), states)
+            deltas, states = add_changes(deltas, proposed), states | after
         if phase.feedback and outcome is not None:
             own = add_changes(own, pathway.adapt(sweep, outcome, teaching[tick], draws.at(tick)))
     share = 1 / trial.clock.asked
-    commit({name: change * change.dtype.type(share) for name, change in deltas.items()}, {},
+    commit({name: change * change.dtype.type(share) for name, change in deltas.items()}, network.pick_lasting(states),
            {name: change * change.dtype.type(share) for name, change in own.items()})  # fmt: skip
     for sweep, outcome in zip(sweeps, outcomes, strict=True):
         network.remember(sweep)
