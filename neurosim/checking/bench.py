@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from neurosim.backends import Draws
 from neurosim.datasets import DataSet, from_arrays
 from neurosim.errors import InputError
-from neurosim.feedback import FeedbackPathway, Phase
+from neurosim.feedback import FeedbackPathway, Phase, Proposals
 from neurosim.network import Network, Population, Projection, Sweep
 from neurosim.neurons import BatchNormalisation
 from neurosim.plasticity import Update, hebbian
@@ -83,11 +84,16 @@ class Bench:
         order = self.network.order
         return order[order.index(population) + 1 : -1]
 
+    def adapt(self, draws: Draws | None = None) -> Any:
+        """Return what the pathway proposes for its own synapses, as a step asks it."""
+        draws = draws or self.draws
+        teaching = self.pathway.teach(self.sweep, self.target, draws)
+        proposals = Proposals(self.network.propose(self.sweep, teaching)[0])
+        return self.pathway.adapt_to_proposals(self.sweep, self.target, teaching, proposals, draws)
+
     def learn(self, step: int) -> None:
         """Let the pathway learn from one batch, and how to read the output."""
-        draws = self.network.backend.draws(0, step)
-        teaching = self.pathway.teach(self.sweep, self.target, draws)
-        for name, change in self.pathway.adapt(self.sweep, self.target, teaching, draws).items():
+        for name, change in self.adapt(self.network.backend.draws(0, step)).items():
             self.pathway.parameters()[name][...] += 0.1 * change
         self.pathway.remember(self.sweep)
         self.pathway.calibrate(iter([(self.sweep, self.target)]))

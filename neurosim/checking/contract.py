@@ -98,11 +98,7 @@ def teach_is_pure(subject: Subject) -> Outcome:
 
 
 def adapt_is_pure(subject: Subject) -> Outcome:
-    def adapt(bench: Bench) -> None:
-        teaching = bench.pathway.teach(bench.sweep, bench.target, bench.draws)
-        bench.pathway.adapt(bench.sweep, bench.target, teaching, bench.draws)
-
-    return _watch(subject, adapt, "adapt")
+    return _watch(subject, Bench.adapt, "adapt")
 
 
 def reading_is_pure(subject: Subject) -> Outcome:
@@ -153,7 +149,7 @@ def proposals_fit(subject: Subject) -> Outcome:
     why = _explain_teaching(bench, teaching)
     if not why:
         deltas, states = bench.network.propose(bench.sweep, teaching)
-        changes = bench.pathway.adapt(bench.sweep, bench.target, teaching, bench.draws)
+        changes = bench.adapt()
         why = (
             _explain_changes("propose", deltas, bench.network.parameters())
             or _explain_changes("propose", states, bench.network.memory())
