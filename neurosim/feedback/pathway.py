@@ -30,8 +30,7 @@ SOURCES = ("activity", "labels", "input", "responses", *TRANSPORT[1:])
 class Claims:
     """What a hidden population's update may depend on, within one step, the activity of the network held as it was.
 
-    Declared as data by every scheme, in every variant, and measured by ``neurosim.check``; what it says of ticks and of broadcasts
-    by ``tests/conformance/test_claims_in_time.py``.
+    Declared as data by every scheme, in every variant, and measured by ``neurosim.check``.
 
     weight_transport : which forward weights downstream of a hidden population reach its teaching signal: ``none``, only those of
         the ``output`` projection, only the next projection's (``one_hop``), all of them by nothing but their ``sign``, or all of
