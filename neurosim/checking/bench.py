@@ -85,11 +85,8 @@ class Bench:
         return order[order.index(population) + 1 : -1]
 
     def adapt(self, draws: Draws | None = None) -> Any:
-        """Return what the pathway proposes for its own synapses, as a step asks it."""
-        draws = draws or self.draws
-        teaching = self.pathway.teach(self.sweep, self.target, draws)
-        proposals = Proposals(self.network.propose(self.sweep, teaching)[0])
-        return self.pathway.adapt_to_proposals(self.sweep, self.target, teaching, proposals, draws)
+        """Return what the pathway proposes for its own synapses."""
+        return adapt_once(self.pathway, self.sweep, self.target, draws or self.draws)
 
     def learn(self, step: int) -> None:
         """Let the pathway learn from one batch, and how to read the output."""
@@ -102,6 +99,13 @@ class Bench:
         """Return the pathway's arrays, and what it answers from then on: its errors and the scores."""
         arrays = {name: np.array(value) for name, value in (self.pathway.parameters() | self.pathway.memory()).items()}
         return arrays, self.list_errors() | {"scores": np.array(self.pathway.scores(self.sweep))}
+
+
+def adapt_once(pathway: FeedbackPathway, sweep: Sweep, target: Any, draws: Draws) -> Any:
+    """Return what a pathway proposes for its own synapses, as a step asks it."""
+    teaching = pathway.teach(sweep, target, draws)
+    proposals = Proposals(pathway.network.propose(sweep, teaching)[0])
+    return pathway.adapt_to_proposals(sweep, target, teaching, proposals, draws)
 
 
 def fit_rules(network: Network, pathway: FeedbackPathway) -> None:
