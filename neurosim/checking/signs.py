@@ -168,11 +168,14 @@ class Training:
 
 
 def _list_turned(directions: dict[str, float], hidden: Collection[str], adapts: bool) -> Iterator[tuple[str, ...]]:
-    """Yield what is turned at a time: each population whose errors do not lie along, all hidden ones of these, and ``adapt``."""
+    """Yield what is turned at a time: each population whose errors do not lie along, then all hidden ones, and ``adapt``.
+
+    All, because one that learns from another's errors, as a module does, lies along where both signs are wrong.
+    """
     open_ones = [name for name, direction in directions.items() if direction < 1]
     yield from ((name,) for name in open_ones)
-    together = tuple(name for name in open_ones if name in hidden)
-    if len(together) > 1:
+    together = tuple(name for name in directions if name in hidden)
+    if len(together) > 1 and not set(together).isdisjoint(open_ones):
         yield together
     if adapts:
         yield (ADAPT,)
