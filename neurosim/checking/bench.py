@@ -13,7 +13,7 @@ from neurosim.errors import InputError
 from neurosim.feedback import FeedbackPathway, Phase, Proposals
 from neurosim.network import Network, Population, Projection, Sweep
 from neurosim.neurons import BatchNormalisation
-from neurosim.plasticity import Update, hebbian
+from neurosim.plasticity import Update, error_driven, hebbian
 from neurosim.tasks import Sizes, Task
 from neurosim.training import Trainer
 from neurosim.training.captured import CapturedStep
@@ -41,7 +41,7 @@ class Bench:
 
     def __init__(self, make: Callable[[], FeedbackPathway], perturb: Perturb = leave, *, dtype: str = "float64") -> None:
         draw = np.random.default_rng(5)
-        self.network = Network.layered((INPUTS,), HIDDEN, CLASSES, transfer="tanh", dtype=dtype, seed=2)
+        self.network = make_chain(dtype)
         self.noise = np.random.default_rng(6)
         self.pathway = make()
         fit_rules(self.network, self.pathway)
@@ -99,6 +99,15 @@ class Bench:
         """Return the pathway's arrays, and what it answers from then on: its errors and the scores."""
         arrays = {name: np.array(value) for name, value in (self.pathway.parameters() | self.pathway.memory()).items()}
         return arrays, self.list_errors() | {"scores": np.array(self.pathway.scores(self.sweep))}
+
+
+def make_chain(dtype: str = "float64") -> Network:
+    """Return a chain of tanh populations; its projections share one rule, whose making takes longer than all the rest."""
+    hidden = [Population(f"hidden{k}", size, transfer="tanh") for k, size in enumerate(HIDDEN, start=1)]
+    populations = [Population("x", INPUTS), *hidden, Population("output", CLASSES, transfer="softmax")]
+    names, rule = [population.name for population in populations], error_driven()
+    links = [Projection(a, b, rule=rule) for a, b in zip(names, names[1:], strict=False)]
+    return Network(populations, links, dtype=dtype, seed=2)
 
 
 def adapt_once(pathway: FeedbackPathway, sweep: Sweep, target: Any, draws: Draws) -> Any:

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.checking.bench import CLASSES, HIDDEN, INPUTS, SAMPLES, Arrays, Bench, list_differing
+from neurosim.checking.bench import CLASSES, HIDDEN, INPUTS, SAMPLES, Arrays, Bench, list_differing, make_chain
 from neurosim.checking.result import Measured, list_first
 from neurosim.errors import InputError
 from neurosim.feedback import FeedbackPathway
 from neurosim.network import Network, Population, Projection, Sweep
+from neurosim.plasticity import error_driven
 from neurosim.training.trial import teach_ticks
 
 TICKS = 4
@@ -22,19 +23,16 @@ TICKS = 4
 Make = Callable[[], FeedbackPathway]
 
 
-def make_chain() -> Network:
-    """Return a network in which nothing takes a tick."""
-    return Network.layered((INPUTS,), HIDDEN, CLASSES, transfer="tanh", dtype="float64", seed=2)
-
-
 def make_recurrent() -> Network:
     """Return x -> hidden1 -> hidden2 -> output, with a loop, a way back and a skip that take a tick or two."""
     first, second, *_ = HIDDEN
     populations = [Population("x", INPUTS), Population("hidden1", first, transfer="tanh")]
     populations += [Population("hidden2", second, transfer="tanh"), Population("output", CLASSES, transfer="softmax")]
-    links = [Projection("x", "hidden1"), Projection("hidden1", "hidden2"), Projection("hidden2", "output")]
-    links += [Projection("hidden1", "hidden1", name="loop", delay=1), Projection("hidden2", "hidden1", name="back", delay=2)]
-    return Network(populations, [*links, Projection("x", "output", name="skip", delay=1)], dtype="float64", seed=2)
+    ways = [("x", "hidden1", "in", 0), ("hidden1", "hidden2", "up", 0), ("hidden2", "output", "out", 0)]
+    ways += [("hidden1", "hidden1", "loop", 1), ("hidden2", "hidden1", "back", 2), ("x", "output", "skip", 1)]
+    rule = error_driven()  # one for all, as in ``make_chain``
+    links = [Projection(pre, post, name=name, delay=delay, rule=rule) for pre, post, name, delay in ways]
+    return Network(populations, links, dtype="float64", seed=2)
 
 
 class TrialBench:
