@@ -114,33 +114,42 @@ def raw_input_at_hidden(bench: Bench) -> Measured:
 # ---------------------------------------------------------------------- what the pathway learns from
 
 
-def perturb_weights(name: str) -> Perturb:
-    """Perturb the weights of a projection, but not what the network responds: it is as though they were read, or used backwards."""
+def perturb_weights(*names: str) -> Perturb:
+    """Perturb the weights of projections, but not what the network responds: it is as though they were read, or used backwards."""
 
     def perturb(bench: Bench) -> End:
-        projection = bench.network.projections[name]
-        projection.drive = _copy_weights(projection).drive  # type: ignore[method-assign]
-        before = projection.w.copy()
-        projection.w[...] += bench.noise.normal(size=before.shape)
+        before = {}
+        for name in names:
+            projection = bench.network.projections[name]
+            projection.drive = _copy_weights(projection).drive  # type: ignore[method-assign]
+            before[name] = projection.w.copy()
+            projection.w[...] += bench.noise.normal(size=projection.w.shape)
 
         def end() -> None:
-            projection.w[...] = before
-            del projection.drive
+            for name in names:
+                bench.network.projections[name].w[...] = before[name]
+                del bench.network.projections[name].drive
 
         return end
 
     return perturb
 
 
-def perturb_responses(name: str) -> Perturb:
-    """Perturb what a projection makes of activity, but not the weights that can be read."""
+def perturb_responses(*names: str) -> Perturb:
+    """Perturb what projections make of activity, but not the weights that can be read."""
 
     def perturb(bench: Bench) -> End:
-        projection = bench.network.projections[name]
-        other = _copy_weights(projection)
-        other.w[...] += bench.noise.normal(size=other.w.shape)
-        projection.drive = other.drive  # type: ignore[method-assign]
-        return lambda: delattr(projection, "drive")
+        for name in names:
+            projection = bench.network.projections[name]
+            other = _copy_weights(projection)
+            other.w[...] += bench.noise.normal(size=other.w.shape)
+            projection.drive = other.drive  # type: ignore[method-assign]
+
+        def end() -> None:
+            for name in names:
+                del bench.network.projections[name].drive
+
+        return end
 
     return perturb
 
@@ -188,10 +197,11 @@ def feedback_learns_from(make: MakeBench) -> Measured:
         "activity": (touched(perturb_activity(*network.order, draw=k, far=5)) for k in (1, 2, 3)),  # far, for what moves by jumps
         "labels": (touched(perturb_labels(shift)) for shift in (1, 2)),
         "input": (touched(perturb_activity(network.input)),),
-        "responses": (touched(perturb_responses(name), always) for name in network.projections),
+        "responses": (touched(perturb_responses(*network.projections), always),),
     }
     sources = {name for name, perturbed in kinds.items() if any(any(acts) for acts in perturbed)}
-    read = {(array, name) for name in network.projections for arrays in touched(perturb_weights(name), always) for array in arrays}
+    reading = [act for act in always if any(touched(perturb_weights(*network.projections), (act,)))]  # all at once: most read none
+    read = {(array, name) for name in network.projections for arrays in touched(perturb_weights(name), reading) for array in arrays}
     value = tuple(source for source in SOURCES if source in sources | ({_reach(read, network)} if read else set()))
     return Measured(value, list_first([f"{name}.w in {array}" for array, name in sorted(read)]))
 
