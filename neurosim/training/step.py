@@ -12,7 +12,7 @@ import numpy as np
 from neurosim.backends import Backend, Draws
 from neurosim.capture import writeable
 from neurosim.errors import DivergedError, quoted, require
-from neurosim.feedback import FeedbackPathway, Phase
+from neurosim.feedback import FeedbackPathway, Phase, Proposals
 from neurosim.network import Network, Projection, Sweep
 from neurosim.neurons import DRIVE
 from neurosim.plasticity import Chain, Rule, Time, Update, chain
@@ -145,7 +145,9 @@ def step(
     modulators = modulators_of(pathway.task, outcome)
     # learn: each rule sees its own synapses, and what reaches all of them alike
     deltas, states = network.propose(sweep, teaching, modulators) if phase.forward else ({}, {})
-    own = pathway.adapt(sweep, outcome, teaching, draws) if phase.feedback else {}  # all proposals come from the one frozen sweep
+    own: dict[str, Any] = {}
+    if phase.feedback:  # all proposals come from the one frozen sweep
+        own = pathway.adapt_to_proposals(sweep, outcome, teaching, Proposals(deltas), draws)
     commit(deltas, network.pick_lasting(states), own)
     network.remember(sweep)
     pathway.remember(sweep)
@@ -168,11 +170,13 @@ def _trial_step(
     states: dict[str, Any] = {}
     own: dict[str, Any] = {}
     for tick, (sweep, outcome) in enumerate(zip(sweeps, outcomes, strict=True)):
+        proposed: dict[str, Any] = {}
         if phase.forward:
             proposed, after = network.propose(sweep, teaching[tick], modulators_of(pathway.task, outcome), states)
             deltas, states = add_changes(deltas, proposed), states | after
-        if phase.feedback and outcome is not None:
-            own = add_changes(own, pathway.adapt(sweep, outcome, teaching[tick], draws.at(tick)))
+        if phase.feedback:
+            changes = pathway.adapt_to_proposals(sweep, outcome, teaching[tick], Proposals(proposed), draws.at(tick))
+            own = add_changes(own, changes)
     share = 1 / trial.clock.asked
     commit({name: change * change.dtype.type(share) for name, change in deltas.items()}, network.pick_lasting(states),
            {name: change * change.dtype.type(share) for name, change in own.items()})  # fmt: skip

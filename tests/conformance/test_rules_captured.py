@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from neurosim.checking.bench import ArrayTrainer, make_data
-from neurosim.checking.checking import RULE, measure
+from neurosim.checking.checking import RULE
 from neurosim.checking.rules import make_trainer
 from neurosim.checking.subject import list_subjects
 from neurosim.datasets import from_arrays
@@ -95,30 +95,30 @@ CASES = [pytest.param(subject, id=name) for name, make in rules().items() for su
     pytest.param(*list_subjects(text, options), id="; ".join([text, options.get("bias", "")]))
     for text, options in EQUATIONS + BIASES + STATES + OF_EACH_SAMPLE + OF_EACH_SYNAPSE
 ]
+ONE_TO_ONE = CASES[-len(EQUATIONS + BIASES + STATES + OF_EACH_SAMPLE + OF_EACH_SYNAPSE) : -len(OF_EACH_SYNAPSE)]
 PROPERTIES = [(group, name) for group, properties in RULE.items() for name in properties]
 
 
 @pytest.mark.parametrize(("group", "name"), PROPERTIES)
 @pytest.mark.parametrize("subject", CASES)
-def test_every_rule_keeps_the_contract_captured_or_not(subject, group, name):
+def test_every_rule_keeps_the_contract_captured_or_not(subject, group, name, measure):
     found = measure(subject, group, name)
     assert found.passed, str(found)
 
 
 @pytest.mark.parametrize("subject", CASES)
-def test_every_rule_is_captured(subject):
+def test_every_rule_is_captured(subject, measure):
     assert measure(subject, "capture", "step_is_captured").outcome.measured == "captured"
 
 
 @pytest.mark.parametrize("subject", CASES)
-def test_every_rule_is_local_but_the_one_that_says_it_is_not(subject):
+def test_every_rule_is_local_but_the_one_that_says_it_is_not(subject, measure):
     local = not getattr(subject.make(), "needs_pre_pre_correlations", False)
     assert measure(subject, "contract", "synapse_is_local").outcome.measured.startswith("local" if local else "not local")
 
 
-@pytest.mark.parametrize(("text", "constants"), EQUATIONS + STATES + OF_EACH_SAMPLE)
-def test_an_equation_learns_one_to_one(text, constants):
-    (subject,) = list_subjects(text, constants)
+@pytest.mark.parametrize("subject", ONE_TO_ONE)
+def test_an_equation_learns_one_to_one(subject, measure):
     made = make_trainer(subject.make(), connectivity="one_to_one", kind=ArrayTrainer)
     before = made.network.projections["x__hidden"].w.copy()
     made.run_epoch(make_data())
@@ -133,7 +133,7 @@ def test_a_proposal_has_the_weights_type(text):
     assert made.network.projections["x__hidden"].w.dtype == np.float32
 
 
-def test_a_rule_synapse_by_synapse_runs_as_array_code_and_says_why():
+def test_a_rule_synapse_by_synapse_runs_as_array_code_and_says_why(measure):
     """It reads one sample after another, and does what its matrix products do."""
 
     def trained(text, **options):
