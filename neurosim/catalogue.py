@@ -95,7 +95,12 @@ def _check_options(made: Any, init: Callable[..., None], args: tuple[Any, ...], 
 
 def concrete(package: ModuleType, base: type[T]) -> dict[str, type[T]]:
     """Return the concrete subclasses of ``base`` defined in ``package``'s modules, by their ``name`` attribute."""
-    found: dict[str, type[T]] = {}
+    return dict(_walk(package, base))  # type: ignore[arg-type] # a class is hashable
+
+
+@functools.cache  # each population and projection looks names up, and the package's modules stay as they are
+def _walk(package: ModuleType, base: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     for info in pkgutil.iter_modules(package.__path__):
         module = importlib.import_module(f"{package.__name__}.{info.name}")
         for _, value in inspect.getmembers(module, inspect.isclass):

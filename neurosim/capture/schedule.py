@@ -14,6 +14,7 @@ from neurosim.capture.graph import GIVEN, VIEWS, Body, Graph, Node, Shape, reach
 from neurosim.errors import NotCapturableError
 
 REACH = 64  # how many items apart two operations may stand and still be merged
+MOST_READ = 256  # arrays that one kernel reads: a GPU's arguments end at 4,096 bytes, those of machine code at 1,024
 SMALL = 4096  # elements; below, merging pays even where nothing is shared, because a call costs more than the loop
 
 
@@ -146,6 +147,8 @@ def _worthwhile(first: Item, second: Item) -> bool:
 
 def _loops_fit(first: Item, second: Item) -> bool:
     """Return whether ``second`` can run in the same loop as ``first``: what it reads of it has to be there element by element."""
+    if len(first.reads | second.reads) > MOST_READ:
+        return False
     for value in (value for node in second.nodes for value in node.inputs if value.base in first.made):
         if value.base.op in ("sum", "max") or value.shape != value.base.shape:
             return False

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from neurosim.backends import Draws
 from neurosim.datasets import DataSet, from_arrays
 from neurosim.errors import InputError
-from neurosim.feedback import FeedbackPathway, Phase
+from neurosim.feedback import FeedbackPathway, Phase, Proposals
 from neurosim.network import Network, Population, Projection, Sweep
 from neurosim.neurons import BatchNormalisation
-from neurosim.plasticity import Update, hebbian
+from neurosim.plasticity import Update, error_driven, hebbian
 from neurosim.tasks import Sizes, Task
 from neurosim.training import Trainer
 from neurosim.training.captured import CapturedStep
@@ -40,7 +41,7 @@ class Bench:
 
     def __init__(self, make: Callable[[], FeedbackPathway], perturb: Perturb = leave, *, dtype: str = "float64") -> None:
         draw = np.random.default_rng(5)
-        self.network = Network.layered((INPUTS,), HIDDEN, CLASSES, transfer="tanh", dtype=dtype, seed=2)
+        self.network = make_chain(dtype)
         self.noise = np.random.default_rng(6)
         self.pathway = make()
         fit_rules(self.network, self.pathway)
@@ -83,11 +84,13 @@ class Bench:
         order = self.network.order
         return order[order.index(population) + 1 : -1]
 
+    def adapt(self, draws: Draws | None = None) -> Any:
+        """Return what the pathway proposes for its own synapses."""
+        return adapt_once(self.pathway, self.sweep, self.target, draws or self.draws)
+
     def learn(self, step: int) -> None:
         """Let the pathway learn from one batch, and how to read the output."""
-        draws = self.network.backend.draws(0, step)
-        teaching = self.pathway.teach(self.sweep, self.target, draws)
-        for name, change in self.pathway.adapt(self.sweep, self.target, teaching, draws).items():
+        for name, change in self.adapt(self.network.backend.draws(0, step)).items():
             self.pathway.parameters()[name][...] += 0.1 * change
         self.pathway.remember(self.sweep)
         self.pathway.calibrate(iter([(self.sweep, self.target)]))
@@ -96,6 +99,22 @@ class Bench:
         """Return the pathway's arrays, and what it answers from then on: its errors and the scores."""
         arrays = {name: np.array(value) for name, value in (self.pathway.parameters() | self.pathway.memory()).items()}
         return arrays, self.list_errors() | {"scores": np.array(self.pathway.scores(self.sweep))}
+
+
+def make_chain(dtype: str = "float64") -> Network:
+    """Return a chain of tanh populations; its projections share one rule, whose making takes longer than all the rest."""
+    hidden = [Population(f"hidden{k}", size, transfer="tanh") for k, size in enumerate(HIDDEN, start=1)]
+    populations = [Population("x", INPUTS), *hidden, Population("output", CLASSES, transfer="softmax")]
+    names, rule = [population.name for population in populations], error_driven()
+    links = [Projection(a, b, rule=rule) for a, b in zip(names, names[1:], strict=False)]
+    return Network(populations, links, dtype=dtype, seed=2)
+
+
+def adapt_once(pathway: FeedbackPathway, sweep: Sweep, target: Any, draws: Draws) -> Any:
+    """Return what a pathway proposes for its own synapses, as a step asks it."""
+    teaching = pathway.teach(sweep, target, draws)
+    proposals = Proposals(pathway.network.propose(sweep, teaching)[0])
+    return pathway.adapt_to_proposals(sweep, target, teaching, proposals, draws)
 
 
 def fit_rules(network: Network, pathway: FeedbackPathway) -> None:

@@ -13,7 +13,7 @@ from neurosim.checking.bench import ArrayTrainer, Bench, list_differing, make_da
 from neurosim.checking.result import Outcome
 from neurosim.checking.subject import Subject
 from neurosim.errors import InputError, quoted
-from neurosim.network import Network, Teaching
+from neurosim.network import Teaching
 from neurosim.plasticity import Adam
 from neurosim.tasks import tasks
 from neurosim.training import Trainer
@@ -98,11 +98,7 @@ def teach_is_pure(subject: Subject) -> Outcome:
 
 
 def adapt_is_pure(subject: Subject) -> Outcome:
-    def adapt(bench: Bench) -> None:
-        teaching = bench.pathway.teach(bench.sweep, bench.target, bench.draws)
-        bench.pathway.adapt(bench.sweep, bench.target, teaching, bench.draws)
-
-    return _watch(subject, adapt, "adapt")
+    return _watch(subject, Bench.adapt, "adapt")
 
 
 def reading_is_pure(subject: Subject) -> Outcome:
@@ -117,8 +113,7 @@ def reading_is_pure(subject: Subject) -> Outcome:
 def forward_never_learns(subject: Subject) -> Outcome:
     """Attaching, remembering and calibrating leave the network's own weights as they are."""
     expected = "no change of forward weights"
-    network = Network.layered((benches.INPUTS,), benches.HIDDEN, benches.CLASSES, transfer="tanh", dtype="float64", seed=2)
-    bench = Bench(subject.make)
+    network, bench = benches.make_chain(), Bench(subject.make)
     calls: dict[str, Callable[[], Any]] = {
         "attach": lambda: None,  # is done
         "remember": lambda: bench.pathway.remember(bench.sweep),
@@ -150,10 +145,10 @@ def proposals_fit(subject: Subject) -> Outcome:
     expected = "the right shapes and types"
     bench = Bench(subject.make, dtype="float32")
     teaching = bench.pathway.teach(bench.sweep, bench.target, bench.draws)
-    why = _explain_teaching(bench, teaching)
+    why = explain_teaching(bench, teaching)
     if not why:
         deltas, states = bench.network.propose(bench.sweep, teaching)
-        changes = bench.pathway.adapt(bench.sweep, bench.target, teaching, bench.draws)
+        changes = bench.adapt()
         why = (
             _explain_changes("propose", deltas, bench.network.parameters())
             or _explain_changes("propose", states, bench.network.memory())
@@ -163,7 +158,8 @@ def proposals_fit(subject: Subject) -> Outcome:
     return Outcome(expected, "they do not fit" if why else "they fit", why)
 
 
-def _explain_teaching(bench: Bench, teaching: Any) -> str:
+def explain_teaching(bench: Bench, teaching: Any) -> str:
+    """Return why what ``teach`` answers is no teaching of the bench's network, or an empty text."""
     if not isinstance(teaching, dict):
         return f"teach returns {quoted(teaching)}: expected a dictionary, population -> Teaching"
     for name, signal in teaching.items():
@@ -228,11 +224,11 @@ def runs_repeat(subject: Subject) -> Outcome:
 
 def resume_repeats(subject: Subject) -> Outcome:
     """A run that is stopped and resumed from its state is bit-identical to one that was not stopped."""
-    whole, first, resumed = (make_trainer(subject.make, Adam(2e-3), dtype="float32", epochs=3) for _ in range(3))
-    whole.fit(make_data())
-    first.run_epoch(make_data())
-    resumed.restore(first.state())
-    resumed.fit(make_data())
+    whole, resumed = (make_trainer(subject.make, Adam(2e-3), dtype="float32", epochs=3) for _ in range(2))
+    whole.run_epoch(make_data())
+    resumed.restore(whole.state())
+    for run in (whole, resumed):
+        run.fit(make_data())
     return _compare_states("a resumed run is the same", whole, resumed, "return by memory() every array that outlives a step")
 
 

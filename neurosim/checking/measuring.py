@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
 from neurosim.checking.bench import Arrays, Bench, End, Perturb, leave, list_differing
-from neurosim.checking.result import Outcome
+from neurosim.checking.in_time import IN_TIME
+from neurosim.checking.result import Measured, Outcome, list_first
 from neurosim.checking.subject import Subject
 from neurosim.feedback import Claims, FeedbackPathway
 from neurosim.feedback.pathway import SOURCES
@@ -24,16 +25,8 @@ from neurosim.network import Network, Projection, Sweep
 
 STEPS = 3  # in any of which the pathway may learn
 ATTACHING = -1  # and when it is attached
-MOST_NAMES = 2  # in one line
 
 MakeBench = Callable[..., Bench]
-
-
-class Measured(NamedTuple):
-    """A claim's measured value, and through what the dependence came, as text (empty where there is none)."""
-
-    value: Any
-    through: str = ""
 
 
 # ---------------------------------------------------------------------- the update
@@ -51,7 +44,7 @@ def weight_transport(bench: Bench) -> Measured:
     if not reached:
         return Measured("none")
     hops = sorted(reached, key=lambda pair: (links[pair[1]].pre == pair[0], pair))  # those of more than one first
-    through = _join([f"{name}.w at {population}" for population, name in hops])
+    through = list_first([f"{name}.w at {population}" for population, name in hops])
     if all(links[name].post == bench.network.output for _, name in reached):
         return Measured("output", through)
     if all(links[name].pre == population for population, name in reached):
@@ -76,7 +69,7 @@ def update_locking(bench: Bench) -> Measured:
         after = bench.list_errors(bench.move_activity(**{name: bench.move(name)}))
         waiting = {p for p in list_differing(before, after) if name == bench.network.output or name in bench.list_above(p)}
         waits |= {f"{p} for {name}" for p in waiting}
-    return Measured(bool(waits), _join(sorted(waits)))
+    return Measured(bool(waits), list_first(sorted(waits)))
 
 
 def backward_locking(bench: Bench) -> Measured:
@@ -84,7 +77,7 @@ def backward_locking(bench: Bench) -> Measured:
     for name in bench.network.hidden[1:]:
         after = bench.list_errors(bench.move_activity(**{name: bench.move(name)}))
         waits |= {f"{p} for {name}" for p in list_differing(before, after) if name in bench.list_above(p)}
-    return Measured(bool(waits), _join(sorted(waits)))
+    return Measured(bool(waits), list_first(sorted(waits)))
 
 
 def pairwise(bench: Bench) -> Measured:
@@ -95,7 +88,7 @@ def pairwise(bench: Bench) -> Measured:
     after = bench.list_errors(bench.move_activity(**{name: bench.move(name, others) for name in bench.network.order}), target)
     first = {name: error[:1] for name, error in bench.list_errors().items()}
     moved = list_differing(first, {name: error[:1] for name, error in after.items()})
-    return Measured(bool(moved), _join(sorted(moved)))
+    return Measured(bool(moved), list_first(sorted(moved)))
 
 
 def labels_at_hidden(bench: Bench) -> Measured:
@@ -108,46 +101,55 @@ def labels_at_hidden(bench: Bench) -> Measured:
     after = bench.list_errors(Sweep.of({**bench.sweep.activity, bench.network.output: shifted}, bench.sweep.training), target)
     before = bench.list_errors()
     moved = {name for name in before if not np.allclose(before[name], after[name], rtol=1e-9, atol=1e-12)}
-    return Measured(bool(moved), _join(sorted(moved)))
+    return Measured(bool(moved), list_first(sorted(moved)))
 
 
 def raw_input_at_hidden(bench: Bench) -> Measured:
     before = bench.list_errors()
     after = bench.list_errors(bench.move_activity(**{bench.network.input: bench.move(bench.network.input)}))
     moved = list_differing(before, after) - {bench.network.hidden[0]}
-    return Measured(bool(moved), _join(sorted(moved)))
+    return Measured(bool(moved), list_first(sorted(moved)))
 
 
 # ---------------------------------------------------------------------- what the pathway learns from
 
 
-def perturb_weights(name: str) -> Perturb:
-    """Perturb the weights of a projection, but not what the network responds: it is as though they were read, or used backwards."""
+def perturb_weights(*names: str) -> Perturb:
+    """Perturb the weights of projections, but not what the network responds: it is as though they were read, or used backwards."""
 
     def perturb(bench: Bench) -> End:
-        projection = bench.network.projections[name]
-        projection.drive = _copy_weights(projection).drive  # type: ignore[method-assign]
-        before = projection.w.copy()
-        projection.w[...] += bench.noise.normal(size=before.shape)
+        before = {}
+        for name in names:
+            projection = bench.network.projections[name]
+            projection.drive = _copy_weights(projection).drive  # type: ignore[method-assign]
+            before[name] = projection.w.copy()
+            projection.w[...] += bench.noise.normal(size=projection.w.shape)
 
         def end() -> None:
-            projection.w[...] = before
-            del projection.drive
+            for name in names:
+                bench.network.projections[name].w[...] = before[name]
+                del bench.network.projections[name].drive
 
         return end
 
     return perturb
 
 
-def perturb_responses(name: str) -> Perturb:
-    """Perturb what a projection makes of activity, but not the weights that can be read."""
+def perturb_responses(*names: str) -> Perturb:
+    """Perturb what projections make of activity, but not the weights that can be read."""
 
     def perturb(bench: Bench) -> End:
-        projection = bench.network.projections[name]
-        other = _copy_weights(projection)
-        other.w[...] += bench.noise.normal(size=other.w.shape)
-        projection.drive = other.drive  # type: ignore[method-assign]
-        return lambda: delattr(projection, "drive")
+        for name in names:
+            projection = bench.network.projections[name]
+            other = _copy_weights(projection)
+            other.w[...] += bench.noise.normal(size=other.w.shape)
+            projection.drive = other.drive  # type: ignore[method-assign]
+
+        def end() -> None:
+            for name in names:
+                del bench.network.projections[name].drive
+
+        return end
 
     return perturb
 
@@ -195,12 +197,13 @@ def feedback_learns_from(make: MakeBench) -> Measured:
         "activity": (touched(perturb_activity(*network.order, draw=k, far=5)) for k in (1, 2, 3)),  # far, for what moves by jumps
         "labels": (touched(perturb_labels(shift)) for shift in (1, 2)),
         "input": (touched(perturb_activity(network.input)),),
-        "responses": (touched(perturb_responses(name), always) for name in network.projections),
+        "responses": (touched(perturb_responses(*network.projections), always),),
     }
     sources = {name for name, perturbed in kinds.items() if any(any(acts) for acts in perturbed)}
-    read = {(array, name) for name in network.projections for arrays in touched(perturb_weights(name), always) for array in arrays}
+    reading = [act for act in always if any(touched(perturb_weights(*network.projections), (act,)))]  # all at once: most read none
+    read = {(array, name) for name in network.projections for arrays in touched(perturb_weights(name), reading) for array in arrays}
     value = tuple(source for source in SOURCES if source in sources | ({_reach(read, network)} if read else set()))
-    return Measured(value, _join([f"{name}.w in {array}" for array, name in sorted(read)]))
+    return Measured(value, list_first([f"{name}.w in {array}" for array, name in sorted(read)]))
 
 
 def _snapshot_after(make: MakeBench, step: int, perturb: Perturb = leave) -> tuple[Arrays, Arrays]:
@@ -222,27 +225,22 @@ def _reach(read: set[tuple[str, str]], network: Network) -> str:
     return "one_hop" if len(set(arrays)) == len(arrays) else "full"
 
 
-def _join(names: Sequence[str]) -> str:
-    """Return the first of the names as text."""
-    more = len(names) - MOST_NAMES
-    return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
-
-
 # ---------------------------------------------------------------------- all of it
 
 MEASURES = {
     measure.__name__: measure
     for measure in (weight_transport, update_locking, backward_locking, pairwise, labels_at_hidden, raw_input_at_hidden)
 }
-IN_TIME = ("scalar_broadcast", "history", "future")  # tests/conformance/test_claims_in_time.py measures these
-NAMES = tuple(field.name for field in dataclasses.fields(Claims) if field.name not in IN_TIME)
-assert {*MEASURES, "feedback_learns_from"} == {*NAMES}
+NAMES = tuple(field.name for field in dataclasses.fields(Claims))
+assert {*MEASURES, *IN_TIME, "feedback_learns_from"} == {*NAMES}
 
 
 def measure_claim(name: str, make: Callable[[], FeedbackPathway]) -> Measured:
     """Return the claim ``name`` as it is measured for the pathways that ``make`` returns."""
     if name == "feedback_learns_from":
         return feedback_learns_from(lambda perturb=leave: Bench(make, perturb))
+    if name in IN_TIME:
+        return IN_TIME[name](make)
     return MEASURES[name](Bench(make))
 
 
@@ -265,7 +263,7 @@ def same_unattached(subject: Subject) -> Outcome:
     if alone == attached == bench.pathway.claims:
         return Outcome(expected, "the same")
     answers = (alone, attached, bench.pathway.claims)
-    names = _join([name for name in NAMES if len({getattr(claims, name, None) for claims in answers}) > 1])
+    names = list_first([name for name in NAMES if len({getattr(claims, name, None) for claims in answers}) > 1])
     return Outcome(expected, "others", f"claims_on(hidden) differs in {names}: make it answer from hidden alone")
 
 

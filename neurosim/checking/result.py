@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+MOST_NAMES = 2  # in one line
+
+
+class Measured(NamedTuple):
+    """A claim's measured value, and through what the dependence came, as text (empty where there is none)."""
+
+    value: Any
+    through: str = ""
+
+
+def list_first(names: Sequence[str]) -> str:
+    """Return the first of the names as text."""
+    more = len(names) - MOST_NAMES
+    return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 class Outcome(NamedTuple):

@@ -16,12 +16,14 @@ from neurosim.checking.result import Outcome
 from neurosim.checking.subject import Subject
 from neurosim.errors import InputError, quoted
 from neurosim.feedback import pathway
-from neurosim.network import Network, Population, Projection
+from neurosim.network import Clock, Network, Population, Projection
 from neurosim.plasticity import SGD, Proposal, Rule, Synapses
 from neurosim.tasks import Classification
 from neurosim.training import Trainer
 
 BATCH, PRE, POST = 8, 5, 4
+TICKS = Clock(3, asked=2)  # of a rule that remembers something of each sample: what it does there, a trial of one tick hides
+AFTER = 4  # batches in which what one moved value does is looked for: a state may pass it on
 MOVED = 1e-4  # at least, of some weight in an epoch
 
 
@@ -46,14 +48,18 @@ def make_trainer(
     populations = [Population("x", 12), Population("hidden", size, transfer="tanh"), Population("output", 4, transfer="softmax")]
     hidden = Projection("x", "hidden", rule=rule, connectivity=connectivity, initial=initial)
     network = Network(populations, [hidden, Projection("hidden", "output")], seed=3, dtype=dtype)
-    made = kind(network, pathway("backprop"), SGD(0.05), epochs=epochs, batch=16, seed=1, task=Praise(4, names=rule.modulators))
+    options: dict[str, Any] = {"task": Praise(4, names=rule.modulators), "clock": TICKS if hidden.starts else Clock()}
+    made = kind(network, pathway("backprop"), SGD(0.05), epochs=epochs, batch=16, seed=1, **options)
     made.check(make_data())
     network.projections["x__hidden"].parameters["b"] += 0.1  # a bias of zero hides what multiplies it
     return made
 
 
 class Bench:
-    """A rule with the two sides it names, and weights, bias and state off zero."""
+    """A rule with the two sides it names, and weights, bias and state off zero.
+
+    per_sample : the names of those states of which each sample has its own, (BATCH, ...)
+    """
 
     def __init__(self, subject: Subject, dtype: str = "float64") -> None:
         draw = np.random.default_rng(3)
@@ -68,15 +74,36 @@ class Bench:
         for values in projection.parameters.values():
             values[...] = draw.normal(size=values.shape)
         state = {name: np.array(value) for name, value in projection.state.items()}
+        self.per_sample = sorted(projection.starts)
+        state |= {name: np.full((BATCH, *start.shape), start.value, dtype) for name, start in projection.starts.items()}
         self.modulators = {name: draw.normal(size=BATCH).astype(dtype) for name in sorted(self.rule.modulators)}
         w, b = projection.w, projection.parameters["b"]
         self.synapses = Synapses(network.backend, projection.connectivity, w, b, state, self.modulators)
         for name, value in self.delta().state.items():  # as after a first batch: a state of zero hides what multiplies it
-            state[name] = np.array(value)
+            if name in state and getattr(value, "shape", None) == state[name].shape and value.dtype == state[name].dtype:
+                state[name] = np.array(value)
 
     def delta(self, pre: Mapping[str, Any] | None = None, post: Mapping[str, Any] | None = None) -> Proposal:
         """Return what the rule proposes."""
         return self.rule.delta(pre or self.pre, post or self.post, self.synapses)
+
+    def delta_of(self, rows: Any) -> Proposal:
+        """Return what the rule proposes for a batch of the samples of the given numbers."""
+        pre, post, modulators = (
+            {name: value[rows] for name, value in side.items()} for side in (self.pre, self.post, self.modulators)
+        )
+        state = {name: value[rows] if name in self.per_sample else value for name, value in self.synapses.state.items()}
+        return self.rule.delta(pre, post, dataclasses.replace(self.synapses, state=state, modulators=modulators))
+
+    def delta_after(self, pre: Mapping[str, Any], post: Mapping[str, Any], w: Any) -> Any:
+        """Return what the rule proposes for these values, and then, with the state they left, for the bench's own: (AFTER, *w)."""
+        changes, synapses = [], dataclasses.replace(self.synapses, w=w)
+        for _ in range(AFTER):
+            proposal = self.rule.delta(pre, post, synapses)
+            changes.append(np.array(proposal.dw))
+            state = {**synapses.state, **proposal.state}
+            pre, post, synapses = self.pre, self.post, dataclasses.replace(self.synapses, state=state)
+        return np.stack(changes)
 
     def arrays(self) -> dict[str, Any]:
         """Return all that the rule is handed, by name."""
@@ -97,7 +124,9 @@ def describes_itself(subject: Subject) -> Outcome:
     if not isinstance(text, str) or not text.strip() or "\n" in text:
         return Outcome("a line of text", "none", f"describe() returns {quoted(text)}: expected one line of text")
     variables = [f"{name}_{side}" for side, names in (("pre", rule.pre), ("post", rule.post)) for name in sorted(names)]
-    return Outcome("a line of text", f"one; it reads {' '.join(variables) or 'no population'}")
+    own = Bench(subject).per_sample
+    remembers = f", and remembers of each sample {' '.join(own)}" if own else ""
+    return Outcome("a line of text", f"one; it reads {' '.join(variables) or 'no population'}{remembers}")
 
 
 def delta_is_pure(subject: Subject) -> Outcome:
@@ -154,13 +183,11 @@ def proposal_fits(subject: Subject) -> Outcome:
 
 
 def batch_is_averaged(subject: Subject) -> Outcome:
-    """A batch in which every sample stands twice is answered as the batch is: the change does not grow with the batch."""
+    """A batch in which every sample stands twice, forwards and backwards, is answered as the batch is."""
     bench = Bench(subject)
-    once = _values(bench.delta())
-    pre, post, modulators = (
-        {name: np.concatenate([value, value]) for name, value in side.items()} for side in (bench.pre, bench.post, bench.modulators)
-    )
-    twice = _values(bench.rule.delta(pre, post, dataclasses.replace(bench.synapses, modulators=modulators)))
+    rows = np.concatenate([np.arange(BATCH), np.arange(BATCH)[::-1]])
+    once, twice = _values(bench.delta()), _values(bench.delta_of(rows))
+    once |= {name: once[name][rows] for name in bench.per_sample}
     off = [name for name, value in once.items() if not np.allclose(twice[name], value, rtol=1e-6, atol=1e-9)]
     if off:
         why = f"{off[0]} of a batch in which every sample stands twice is another: average over the batch, do not sum"
@@ -168,24 +195,41 @@ def batch_is_averaged(subject: Subject) -> Outcome:
     return Outcome("averaged over the batch", "averaged")
 
 
+def samples_are_apart(subject: Subject) -> Outcome:
+    """What a rule remembers of one sample does not hear of the others, which merely happen to be in its batch."""
+    expected, bench = "each by itself", Bench(subject)
+    if not bench.per_sample:
+        return Outcome(expected, "nothing is remembered of a sample")
+    few = [6, 1, 4]
+    whole, part = bench.delta().state, bench.delta_of(few).state
+    off = [name for name in bench.per_sample if not np.allclose(part[name], whole[name][few], rtol=1e-9, atol=1e-12)]
+    if off:
+        why = f"{off[0]} of a sample is another where other samples are in its batch: work it out from the sample's own values"
+        return Outcome(expected, "mixed", why)
+    return Outcome(expected, "each by itself")
+
+
 def synapse_is_local(subject: Subject) -> Outcome:
-    """A rule class may read neurons and synapses beyond a synapse's ends: no failure, but no single synapse could do it."""
+    """A rule class may read neurons and synapses beyond a synapse's ends: no failure, but no single synapse could do it.
+
+    The batches after that, in which all is as it was, show what reaches other synapses through the rule's state.
+    """
     bench = Bench(subject)
     w, reads = bench.synapses.w, set()
-    before = np.array(bench.delta().dw)
+    before = bench.delta_after(bench.pre, bench.post, w)
     for side, arrays, axis in (("pre", bench.pre, 0), ("post", bench.post, 1)):
         for name, value in arrays.items():
             for neuron in range(value.shape[1]):
                 moved = value.copy()
                 moved[:, neuron] += 1
-                changed = bench.delta(**{side: arrays | {name: moved}}).dw != before
+                after = bench.delta_after(**{"pre": bench.pre, "post": bench.post, "w": w, side: arrays | {name: moved}})
+                changed = (after != before).any(axis=0)
                 if np.delete(changed, neuron, axis=axis).any():
                     reads.add(f"{name}_{side} of other neurons")
     for at in np.ndindex(w.shape):
-        weight = w[at]
-        w[at] = weight + 1
-        changed = bench.delta().dw != before
-        w[at] = weight
+        moved = w.copy()
+        moved[at] += 1
+        changed = (bench.delta_after(bench.pre, bench.post, moved) != before).any(axis=0)
         changed[at] = False
         if changed.any():
             reads.add("w of other synapses")
@@ -260,7 +304,8 @@ def resume_repeats(subject: Subject) -> Outcome:
 CONTRACT = {
     holds.__name__: holds
     for holds in (
-        describes_itself, proposal_fits, delta_is_pure, batch_is_averaged, synapse_is_local, weights_move, resume_repeats,
+        describes_itself, proposal_fits, delta_is_pure, batch_is_averaged, samples_are_apart, synapse_is_local, weights_move,
+        resume_repeats,
     )
 }  # fmt: skip
 CAPTURE = {

@@ -1,31 +1,68 @@
-"""``neurosim check RUN``: is a run file whole?"""
+"""``neurosim check WHAT``: is a run file whole, or does a scheme or a rule keep its contract and what it claims?"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from neurosim.cli import arguments as args
-from neurosim.errors import RunFileError
+from neurosim.errors import InputError, RunFileError
 
-Runs = Annotated[list[Path], typer.Argument(help="Run files.")]
+What = Annotated[list[str], typer.Argument(metavar="WHAT...", help="Run files; module:Class, or names, of schemes and rules.")]
 
 
-def check(runs: Runs, debug: args.Debug = False) -> None:
-    """Read run files through, compare every checksum, and hold them to the schema."""
+def check(what: What, imports: args.Import = None, debug: args.Debug = False) -> None:
+    """Compare run files with their checksums and the schema; hold schemes and rules to their contract and their claims.
+
+    Where there is a file of a name, the file is meant.
+    """
+    subjects = [_find_class(name, imports) for name in what]  # all of them first: a wrong name should not cost minutes
+    damaged, failed = [], []
+    for name, subject in zip(what, subjects, strict=True):
+        if subject is None and not _check_file(Path(name)):
+            damaged.append(name)
+        elif subject is not None and not _check_class(subject):
+            failed.append(name)
+    if damaged:
+        more = f"; and failed: {', '.join(failed)}" if failed else ""
+        raise RunFileError(f"damaged: {', '.join(damaged)}; restore from a copy, or run again{more}")
+    if failed:
+        raise InputError(f"failed: {', '.join(failed)}; correct what stands below FAILED")
+
+
+def _find_class(name: str, imports: list[str] | None) -> Any:
+    """Return the class that is called ``name``; None where a run file is meant."""
+    from neurosim.catalogue import Imports, is_outside
+    from neurosim.feedback import pathways
+    from neurosim.plasticity import rules
+
+    if Path(name).exists():
+        return None
+    if is_outside(name):
+        return Imports(imports or ()).find("scheme or rule", name)
+    return {**pathways(), **rules()}.get(name)
+
+
+def _check_file(path: Path) -> bool:
+    """Tell what is wrong with a run file, or that it is good; return whether it is."""
     from neurosim.runfile import Run, problems
 
-    wrong = []
-    for path in runs:
-        found = problems(path)
-        wrong += [path] if found else []
-        for problem in found:
-            typer.echo(f"{path}: {problem}")
-        if not found:
-            with Run(path) as run:
-                version, size = run.attributes["schema_version"], path.stat().st_size / 2**20
-                typer.echo(f"{path}: good; schema {version}, {run.status}, {size:.1f} MiB read, checksums agree")
-    if wrong:
-        raise RunFileError(f"damaged: {', '.join(map(str, wrong))}; restore from a copy, or run again")
+    found = problems(path)
+    for problem in found:
+        typer.echo(f"{path}: {problem}")
+    if not found:
+        with Run(path) as run:
+            version, size = run.attributes["schema_version"], path.stat().st_size / 2**20
+            typer.echo(f"{path}: good; schema {version}, {run.status}, {size:.1f} MiB read, checksums agree")
+    return not found
+
+
+def _check_class(subject: Any) -> bool:
+    """Print what ``neurosim.check`` finds; return whether all passed."""
+    from neurosim.checking import check
+
+    result = check(subject)
+    typer.echo(str(result))
+    return bool(result)

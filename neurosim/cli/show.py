@@ -133,6 +133,7 @@ def _stage(stage: Stage, trainer: Trainer) -> list[str]:
         f"training    {stage.epochs} epochs, batch {stage.batch}, {'shuffled' if stage.shuffle else 'in file order'}",
         f"optimiser   {_described(stage.optimiser)}",
         f"feedback    {_feedback(stage, own)}",
+        *_traces(trainer),
         f"passes      {' -> '.join(phase.name for phase in pathway.phases)}",
         *(f"step        {phase.name}: {_asked(trainer, phase)}" for phase in pathway.phases),
         f"claims      {', '.join(claims)}",
@@ -147,6 +148,12 @@ def _asked(trainer: Trainer, phase: Phase) -> str:
         return Cost.of(trainer.recorded(phase)).describe()
     except NotCapturableError as reason:
         return f"not captured, and so not counted: {reason}"
+
+
+def _traces(trainer: Trainer) -> list[str]:
+    size = trainer.network.trace_bytes(trainer.batch)
+    said = f"at most {size / 2**20:.2f} MiB of buffers: what rules remember of each of {trainer.batch} samples in a trial"
+    return [f"traces      {said}"] if size else []
 
 
 def _feedback(stage: Stage, own: dict[str, Any]) -> str:

@@ -37,12 +37,14 @@ class Scope:
     sides : which populations' variables, of ``pre`` and ``post``
     names : bare name -> the variable that it stands for (``theta`` -> ``theta_post`` in an equation of the postsynaptic side)
     states : those variables with a side that are states of the rule: one value a neuron, whatever the sample
+    traces : those names that are states of the synapse of which each sample has its own
     modulators : names that stand for one value a sample, the same for all synapses; a constant of that name goes first
     """
 
     sides: frozenset[str] = frozenset({"pre", "post"})
     names: Mapping[str, str] = field(default_factory=dict)
     states: frozenset[str] = frozenset()
+    traces: frozenset[str] = frozenset()
     modulators: frozenset[str] = frozenset()
 
 
@@ -55,6 +57,7 @@ class PlasticityEquation:
     synapse : the synapse's own values that it reads: the target, and states of the synapse
     modulators : those that it reads
     states : see ``Scope``
+    traces : see ``Scope``; those that are left in the expression
     """
 
     text: str
@@ -66,6 +69,7 @@ class PlasticityEquation:
     synapse: frozenset[str]
     modulators: frozenset[str]
     states: frozenset[str]
+    traces: frozenset[str]
 
 
 def parse(text: str, constants: Mapping[str, float] | None = None, scope: Scope = Scope()) -> PlasticityEquation:
@@ -103,6 +107,7 @@ def parse(text: str, constants: Mapping[str, float] | None = None, scope: Scope 
         synapse=frozenset(name for name in read - modulators if not VARIABLE.fullmatch(name)),
         modulators=frozenset(modulators),
         states=scope.states,
+        traces=frozenset(name for name in scope.traces if sympy.Symbol(name) in expression.free_symbols),
     )
 
 

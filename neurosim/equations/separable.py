@@ -4,7 +4,8 @@ Expanded, a separable right-hand side is a sum of terms c(w) * P(pre) * Q(post).
 matrix product of P, (batch, n_pre), with Q, (batch, n_post), times c, (n_pre, n_post).
 
 A state of one side, (n_pre) or (n_post), is the same for all samples: it goes with its side where that side is there, and else with
-c(w).  A modulator, (batch,), is the same for all synapses: it goes with either side, or is averaged where there is none.
+c(w).  A modulator, (batch,), is the same for all synapses: it goes with either side, or is averaged where there is none.  A state
+of one side of which each sample has its own, (batch, n_pre), is a variable of that side like any other.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Term:
 
 
 def separate(equation: PlasticityEquation) -> tuple[Term, ...]:
-    """Return the terms of ``equation``.
+    """Return the terms of ``equation``; none where it reads ``traces``, which no product of two sides holds.
 
     Raises
     ------
@@ -51,6 +52,8 @@ def separate(equation: PlasticityEquation) -> tuple[Term, ...]:
         A sub-expression mixes the sides, such as ``tanh(rate_pre + rate_post)``; the message names it.  Or there are more than
         MOST_TERMS terms.
     """
+    if equation.traces:
+        return ()
     try:
         reads = _Reads(equation.states, equation.modulators)
         polynomial = _Expansion(reads).of(equation.expression)

@@ -27,6 +27,7 @@ from neurosim.tasks import Classification, Sizes, Task, one_hot
 from neurosim.training import EVALUATION_BATCH, Trainer
 
 MEBIBYTE = 2**20
+PASSES = 4  # arrays of a state of each sample that array code holds at once: it, the next, and what the next is worked out from
 WORTH_ASKING = 0.01  # of what is free: a model whose weights take less is not looked at more closely before it runs
 
 
@@ -35,7 +36,7 @@ class Memory:
     """Bytes that a run holds at its peak.
 
     weights : of the network and of the pathway, with running statistics and synaptic state
-    optimiser : its memory of every parameter; buffers : of the captured steps
+    optimiser : its memory of every parameter; buffers : of the captured steps, with what rules remember of each sample
     data : images as they are loaded, and targets; evaluation : the activity of one batch of it, in all ticks of a trial
     checkpoint : the copy of weights and optimiser that is written after each epoch
     recording : of chosen variables, what waits to be written and the moment that comes next
@@ -146,6 +147,7 @@ def _memory(table: ModelTable, entry: Entry) -> Memory:
                 buffers += NumpyBackend().buffer_bytes(trainer.recorded(phase))
             except NotCapturableError:  # array code asks for what it needs as it goes: about what it would have been given
                 buffers += 8 * _activity(table, network, trainer.batch)
+                buffers += PASSES * network.trace_bytes(trainer.batch)
     learned = _bytes((network.parameters() | network.memory()).values())
     learned += sum(_bytes((t.pathway.parameters() | t.pathway.memory()).values()) for t in trainers)
     commits = [commit for trainer in trainers for commit in (trainer.commit, trainer.feedback_commit)]

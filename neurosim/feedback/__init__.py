@@ -6,9 +6,9 @@ import sys
 from typing import Any
 
 from neurosim.catalogue import concrete, make
-from neurosim.feedback.pathway import Claims, FeedbackPathway, Phase
+from neurosim.feedback.pathway import Claims, FeedbackPathway, Phase, Proposals
 
-__all__ = ["Claims", "FeedbackPathway", "Phase", "pathway", "pathways"]
+__all__ = ["Claims", "FeedbackPathway", "Phase", "Proposals", "pathway", "pathways"]
 
 
 def pathways() -> dict[str, type[FeedbackPathway]]:

@@ -2,13 +2,14 @@
 
 Two functions make a scheme.  ``teach`` answers one frozen sweep with teaching signals for the network's populations; ``adapt``
 answers the same sweep with proposed changes of the pathway's own synapses.  Both are pure: they change no weight, and the trainer
-applies what they propose.  Everything else here has a default.
+applies what they propose.  Everything else here has a default; ``adapt_to_proposals`` is for a scheme whose ``adapt`` has to know
+what the forward synapses are about to do.
 """
 
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -29,8 +30,7 @@ SOURCES = ("activity", "labels", "input", "responses", *TRANSPORT[1:])
 class Claims:
     """What a hidden population's update may depend on, within one step, the activity of the network held as it was.
 
-    Declared as data by every scheme, in every variant, and measured by ``neurosim.check``; what it says of ticks and of broadcasts
-    by ``tests/conformance/test_claims_in_time.py``.
+    Declared as data by every scheme, in every variant, and measured by ``neurosim.check``.
 
     weight_transport : which forward weights downstream of a hidden population reach its teaching signal: ``none``, only those of
         the ``output`` projection, only the next projection's (``one_hop``), all of them by nothing but their ``sign``, or all of
@@ -75,6 +75,25 @@ class Claims:
         if isinstance(value, tuple):
             value = ", ".join(value[1:] or value) or "nothing"  # activity goes without saying where there is more
         return str(value).replace("_", " ")
+
+
+class Proposals(Mapping[str, Any]):
+    """What is proposed for the network's parameters, by name, before their optimiser: each look at an array gives a copy of it.
+
+    So whoever writes into one, or hands it on as a proposal of its own, changes nothing of what is committed.
+    """
+
+    def __init__(self, changes: Mapping[str, Any]) -> None:
+        self._changes = changes
+
+    def __getitem__(self, name: str) -> Any:
+        return self._changes[name].copy()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._changes)
+
+    def __len__(self) -> int:
+        return len(self._changes)
 
 
 @dataclass(frozen=True)
@@ -187,6 +206,17 @@ class FeedbackPathway(Stated, abc.ABC):
         """Return parameter name -> proposed change for the pathway's own synapses, from the same frozen sweep."""
         return {}
 
+    def adapt_to_proposals(
+        self, sweep: Sweep, target: Any, teaching: Mapping[str, Teaching], proposals: Mapping[str, Any], draws: Draws
+    ) -> Deltas:
+        """Return what ``adapt`` does, knowing what is proposed for the network's synapses; a step asks this (default: ``adapt``).
+
+        target : as for ``teach``; None in the ticks of a trial in which the output is not asked, and in which ``adapt`` rests
+        proposals : parameter name of the network -> what its rule proposes in this tick, of the parameter's shape, before the
+            optimiser; nothing of a parameter that is proposed none, and nothing at all in a phase without ``forward``
+        """
+        return {} if target is None else self.adapt(sweep, target, teaching, draws)
+
     def signals(self, sweep: Sweep, target: Any, draws: Draws) -> dict[str, dict[str, Any]]:
         """Return what the scheme computes on the way to its teaching, for whoever records it (default: nothing).
 
@@ -257,4 +287,3 @@ class FeedbackPathway(Stated, abc.ABC):
         ``feedback_optimiser`` (see ``Trainer.state``).
         """
         return dict(state)
-

@@ -53,7 +53,7 @@ class ErrorFeedback(FeedbackPathway, abc.ABC):
         ends = Population(sender, above.shape), Population(receiver, below.shape, neurons=below.neurons)
         self.networks[key] = feedback(self.network, *ends, weights, f"feedback/{key}/", connectivity=connectivity, rule=self.rule)
         if self.rule is not None:
-            plain = not self.rule.solves and not self.networks[key].memory()
+            plain = not self.rule.solves and not self.networks[key].memory() and not synapses(self.networks[key]).starts
             what = f"scheme {self.name!r}: rule {quoted(self.rule.describe())}"
             require(plain, f"{what} keeps a state or solves for weights: expected one that does neither; use 'dw = ...'")
             self.networks[key].check_modulators(self.task.modulators, f"task {self.task.name!r}")

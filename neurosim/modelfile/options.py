@@ -114,6 +114,7 @@ EXPECTED = {
     "bool_type": "true or false",
     "string_type": "text in quotes",
     "list_type": "a list",
+    "tuple_type": "a list",
     "dict_type": "a table",
     "model_type": "a table",
     "finite_number": "a finite number",

@@ -94,12 +94,13 @@ def _equation(
     pre: States | None = None,
     post: States | None = None,
     synapse: States | None = None,
+    per_sample: tuple[str, ...] = (),
     modulators: tuple[str, ...] = ("reward",),
     method: str = "separable",
     **constants: float,
 ) -> PlasticityRule:
-    options: dict[str, Any] = {"pre": pre, "post": post, "synapse": synapse, "modulators": modulators, **constants}
-    return PlasticityRule(equation, bias=bias, method=method, **options)
+    options: dict[str, Any] = {"pre": pre, "post": post, "synapse": synapse, "per_sample": per_sample, **constants}
+    return PlasticityRule(equation, bias=bias, modulators=modulators, method=method, **options)
 
 
 def _optimiser(value: Any, imports: Imports = NO_IMPORTS) -> Chain:

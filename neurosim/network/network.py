@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import graphlib
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -379,13 +380,20 @@ class Network:
     # ------------------------------------------------------------------ learning
 
     def propose(
-        self, sweep: Sweep, teaching: Mapping[str, Teaching], modulators: Mapping[str, Any] | None = None
+        self,
+        sweep: Sweep,
+        teaching: Mapping[str, Teaching],
+        modulators: Mapping[str, Any] | None = None,
+        states: Mapping[str, Any] | None = None,
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return (proposed change of each parameter, next state of each rule), both by name; nothing is changed.
 
         modulators : what reaches all synapses alike: name -> a number, or (batch,)
+        states : of the rules, as the trial's ticks before left them (default: a trial begins).  A state that is not there is the
+            network's own, or, of each sample, starts
 
-        A rule reads as ``error_post`` the error on the input that its projection adds into, and rests where the pathway gave none.
+        A rule reads as ``error_post`` the error on the input that its projection adds into, and rests where the pathway gave none;
+        what it remembers of each sample goes on, with an error of 0.
 
         Raises InputError where a rule reads a modulator that is not there, or the teaching is of an input that is not, ShapeError
         where a modulator is of another shape.
@@ -401,22 +409,38 @@ class Network:
             self.check_modulators(given)
             shared = {name: self._modulator(name, given[name], sweep) for name in sorted(needed)}
         deltas: dict[str, Any] = {}
-        states: dict[str, Any] = {}
+        after: dict[str, Any] = {}
         for projection in self.projections.values():
             taught = teaching.get(projection.post, Teaching())
             rule = projection.rule
-            if rule is None or ("error" in rule.post and taught.error_on(projection.into) is None):
+            rests = rule is not None and "error" in rule.post and taught.error_on(projection.into) is None
+            if rule is None or (rests and not projection.starts):
                 continue
             pre, post = self._pre(projection, sweep, teaching), self._post(projection, sweep, taught)
-            proposal = projection.delta(pre, post, {name: shared[name] for name in rule.modulators})
-            own = f"{self.prefix}{projection.name}"
-            deltas[f"{own}.w"] = proposal.dw
+            if rests:
+                post["error"] = self.backend.xp.zeros_like(sweep.rate[projection.post])
+            own = f"{self.prefix}{projection.name}."
+            before = {name.removeprefix(own): value for name, value in (states or {}).items() if name.startswith(own)}
+            proposal = projection.delta(pre, post, {name: shared[name] for name in rule.modulators}, before)
+            after |= {f"{own}{name}": value for name, value in proposal.state.items() if not rests or name in projection.starts}
+            if rests:
+                continue
+            deltas[f"{own}w"] = proposal.dw
             if proposal.db is not None:
-                deltas[f"{own}.b"] = proposal.db
-            states |= {f"{own}.{name}": value for name, value in proposal.state.items()}
+                deltas[f"{own}b"] = proposal.db
         for name, taught in teaching.items():
             deltas |= {f"{self.prefix}{name}.{k}": v for k, v in self.populations[name].delta(taught).items()}
-        return deltas, states
+        return deltas, after
+
+    def trace_bytes(self, batch: int) -> int:
+        """Return the bytes of what rules remember of each of ``batch`` samples within a trial."""
+        starts = [start for p in self.projections.values() for start in p.starts.values()]
+        return batch * sum(math.prod(start.shape) for start in starts) * self.dtype.itemsize
+
+    def pick_lasting(self, states: Mapping[str, Any]) -> dict[str, Any]:
+        """Return those of the rules' states that outlive a trial: what is one for all samples."""
+        ending = {f"{self.prefix}{p.name}.{name}" for p in self.projections.values() for name in p.starts}
+        return {name: value for name, value in states.items() if name not in ending}
 
     def _modulator(self, name: str, value: Any, sweep: Sweep) -> Any:
         """Return a modulator as one value a sample, (batch,)."""

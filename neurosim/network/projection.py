@@ -76,6 +76,7 @@ class Projection:
         self.joined = False  # whether it is part of a network
         self.parameters: dict[str, Any] = {}  # w (shaped by the connectivity) and b (*post)
         self.state: dict[str, Any] = {}  # what the rule remembers
+        self.starts: dict[str, Start] = {}  # and of each sample within a trial, as every trial begins
         self.rule = rule
 
     @property
@@ -124,7 +125,12 @@ class Projection:
             what = f"projection {quoted(self.name)}: start of the rule's state {quoted(name)}: {quoted(start)}"
             require(isinstance(start, Start), f"{what}: expected a Start; give one such as Start(shapes.pre)")
         make, dtype = self.backend.initial, self.w.dtype
-        self.state = {name: make(functools.partial(np.full, *start), start.shape, dtype) for name, start in starts.items()}
+        self.starts = {name: start for name, start in starts.items() if start.per_sample}
+        self.state = {
+            name: make(functools.partial(np.full, start.shape, start.value), start.shape, dtype)
+            for name, start in starts.items()
+            if not start.per_sample
+        }
 
     def _drawn(self, draw: np.random.Generator, shape: tuple[int, ...], fan_in: int) -> np.ndarray:
         if isinstance(self.initial, str):
@@ -147,11 +153,32 @@ class Projection:
         """Return ``error``, (batch, *post), sent back through the transpose of ``w`` (default: its own): (batch, *pre)."""
         return self.connectivity.back(self.backend, error, self.w if w is None else w, self.pre_shape)
 
-    def delta(self, pre: Mapping[str, Any], post: Mapping[str, Any], modulators: Mapping[str, Any]) -> Proposal:
-        """Return what the rule proposes for one batch; modulators : name -> (batch,), those that the rule reads."""
+    def delta(
+        self, pre: Mapping[str, Any], post: Mapping[str, Any], modulators: Mapping[str, Any], before: Mapping[str, Any]
+    ) -> Proposal:
+        """Return what the rule proposes for one batch.
+
+        modulators : name -> (batch,), those that the rule reads
+        before : of the rule's state what the trial's ticks before left, by name; a state that is not there is the projection's own,
+            or, of each sample, starts
+
+        Raises ShapeError where the rule returns a state of each sample in another shape.
+        """
         assert self.rule is not None
-        synapses = Synapses(self.backend, self.connectivity, self.w, self.parameters.get("b"), self.state, modulators)
-        return self.rule.delta(pre, post, synapses)
+        beside = next(iter(post.values()))
+        begun = {
+            name: self.backend.full((len(beside), *start.shape), self.w.dtype, start.value, beside)
+            for name, start in self.starts.items()
+            if name not in before
+        }
+        state = {**self.state, **begun, **before}
+        synapses = Synapses(self.backend, self.connectivity, self.w, self.parameters.get("b"), state, modulators)
+        proposal = self.rule.delta(pre, post, synapses)
+        for name in self.starts:
+            shape = getattr(proposal.state.get(name), "shape", None)
+            said = f"projection {quoted(self.name)}: state {quoted(name)} of each sample: the rule returns shape {shape}"
+            require(shape == state[name].shape, f"{said}: expected {state[name].shape}; return it for every sample", ShapeError)
+        return proposal
 
     def describe(self) -> str:
         """Return the projection as one line of text."""

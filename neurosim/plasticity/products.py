@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from neurosim.equations import PlasticityEquation, Term, compile_expression
@@ -19,10 +19,12 @@ CompiledTerm = tuple[Any, Any, Any, Any]
 class Values(NamedTuple):
     """What the equations of one rule read in one batch, by name as they write it.
 
-    batch : how many samples there are; a rule that reads no population and no modulator has one
+    batch : how many samples there are; a rule that reads nothing that differs from sample to sample has one
     pre, post : what an expression of one side reads: its variables, (batch, *shape), its states, and modulators
     state : the rule's, each of its own shape
-    synaptic : what every synapse has, in shapes that go with the weights: ``w``, states of the synapse and of either side
+    synaptic : what every synapse has, in shapes that go with the weights: ``w``, states of the synapse and of either side that are
+        one for all samples
+    traces : states of the synapse of which each sample has its own, (batch, n_pre, n_post)
     """
 
     synapses: Synapses
@@ -31,23 +33,30 @@ class Values(NamedTuple):
     post: Variables
     state: Variables
     synaptic: Variables
+    traces: Variables
 
     @staticmethod
-    def of(pre: Variables, post: Variables, synapses: Synapses, state: Variables) -> Values:
-        """Return what a rule with ``state`` reads of variables of both sides, name -> (batch, *shape)."""
-        changing = [*pre.values(), *post.values(), *synapses.modulators.values()]
+    def of(pre: Variables, post: Variables, synapses: Synapses, state: Variables, per_sample: Collection[str]) -> Values:
+        """Return what a rule with ``state`` reads of variables of both sides, name -> (batch, *shape).
+
+        per_sample : the names of those states of which each sample has its own
+        """
+        own = {name: state[name] for name in per_sample}
+        shared = {name: value for name, value in state.items() if name not in own}
+        changing = [*pre.values(), *post.values(), *synapses.modulators.values(), *own.values()]
         synaptic = {"w": synapses.w}
-        for name, value in state.items():
+        for name, value in shared.items():
             synaptic[name] = value
             if synapses.all_to_all and name.endswith(("_pre", "_post")):
                 synaptic[name] = value.reshape(-1, 1) if name.endswith("_pre") else value.reshape(1, -1)
         return Values(
             synapses,
             batch=len(changing[0]) if changing else 1,
-            pre=_of_side("_pre", pre, state, synapses.modulators),
-            post=_of_side("_post", post, state, synapses.modulators),
+            pre=_of_side("_pre", pre, shared, own, synapses.modulators),
+            post=_of_side("_post", post, shared, own, synapses.modulators),
             state=state,
             synaptic=synaptic,
+            traces={name: value for name, value in own.items() if not name.endswith(("_pre", "_post"))},
         )
 
     def of_sample(self, k: int) -> Variables:
@@ -57,10 +66,19 @@ class Values(NamedTuple):
             found |= {name: value[k].reshape(shape) for name, value in side.items() if name not in found}
         return found
 
+    def of_samples(self) -> Variables:
+        """Return everything for all samples at once, in shapes that go with traces, (batch, n_pre, n_post)."""
+        found = {**self.synaptic, **self.traces}
+        found |= {name: value.reshape(-1, 1, 1) for name, value in self.synapses.modulators.items()}
+        for side, shape in ((self.pre, (self.batch, -1, 1)), (self.post, (self.batch, 1, -1))):
+            found |= {name: value.reshape(shape) for name, value in side.items() if name not in found}
+        return found
 
-def _of_side(side: str, values: Variables, state: Variables, modulators: Variables) -> Variables:
+
+def _of_side(side: str, values: Variables, shared: Variables, own: Variables, modulators: Variables) -> Variables:
     found = {f"{name}{side}": value for name, value in values.items()}
-    states = {name: value for name, value in state.items() if name.endswith(side)}
+    found |= {name: value for name, value in own.items() if name.endswith(side)}
+    states = {name: value for name, value in shared.items() if name.endswith(side)}
     if modulators:
         axes = max([value.ndim for value in found.values()] + [value.ndim + 1 for value in states.values()], default=1)
         found |= {name: value.reshape(-1, *[1] * (axes - 1)) for name, value in modulators.items()}
@@ -112,14 +130,19 @@ def _summed(pre: Any, post: Any, synapses: Synapses) -> Any:
 
 
 class Compiled(NamedTuple):
-    """One equation for one array module: as terms, and as an expression whole."""
+    """One equation for one array module: as terms, and as an expression whole.
+
+    reads_traces : whether it has a value for each sample and synapse; it is then evaluated whole
+    """
 
     terms: list[CompiledTerm]
     whole: Any
+    reads_traces: bool
 
     @staticmethod
     def of(equation: PlasticityEquation, terms: Sequence[Term], xp: Any) -> Compiled:
-        return Compiled([compile_term(term, xp) for term in terms], compile_expression(equation.expression, xp))
+        compiled = [compile_term(term, xp) for term in terms]
+        return Compiled(compiled, compile_expression(equation.expression, xp), bool(equation.traces))
 
 
 class Program(NamedTuple):

@@ -35,7 +35,8 @@ class Wiring(Protocol):
 class Synapses:
     """All a rule may see of one projection, beside the variables of its two populations.
 
-    w : the weights, shaped by ``connectivity``; b : the bias, (*post), or None; state : what the rule remembers, by name
+    w : the weights, shaped by ``connectivity``; b : the bias, (*post), or None
+    state : what the rule remembers, by name; of each sample where its Start says so, (batch, *shape)
     modulators : what reaches all synapses alike, such as ``reward``: name -> (batch,)
     """
 
@@ -101,24 +102,28 @@ class PlasticityRule(Rule):
     PlasticityRule("dw = eta * rate_post * (rate_pre - rate_post * w)", eta=0.01)
     PlasticityRule("dw = eta * rate_post * (rate_post - theta_post) * rate_pre",
                    post={"theta": "dtheta/dt = (rate_post**2 - theta) / tau"}, eta=0.01, tau=100)
+    PlasticityRule("dw = eta * error_post * trace_pre",
+                   pre={"trace": "dtrace/dt = (rate_pre - trace) / tau"}, per_sample=("trace_pre",), eta=0.01, tau=10)
 
     equation : ``dw = ...``, written as in Brian2 (see ``neurosim.equations.language``)
     bias : ``db = ...`` for the postsynaptic neurons' bias; without it the bias stays as it is
     pre, post, synapse : what the rule remembers of each neuron of either side, and of each synapse: name -> its equation, or its
         equation and its start value (0 without one)
+    per_sample : those states of which each sample has its own, as equations write them (``trace_pre``, ``eligibility``): they begin
+        with each trial.  One of the synapse takes as much memory as the weights for each sample, and needs an all-to-all projection
     modulators : names that stand for what the pathway delivers to all synapses alike, one value a sample
     method : ``separable`` (matrix products) or ``explicit`` (synapse by synapse; only for all-to-all projections)
     constants : the equations' bare names, finite numbers each
 
-    All states go on by one explicit Euler step of dt = 1 a batch, by the mean of their right sides over it, and all from their old
-    values; then the changes of weight and bias are worked out with the new ones.
+    All states go on by one explicit Euler step of dt = 1 a tick: those of each sample by their right sides, the others by the mean
+    of theirs over the batch, and all from their old values; then the changes of weight and bias are worked out with the new ones.
 
     Raises
     ------
     EquationError
         A name that is not local, a function that is not in the table, a syntax error, a constant or a part that is no finite
         number, an equation beyond the limits, an inseparable expression (with the sub-expression's text), a state that is not of
-        the form.
+        the form, a name in ``per_sample`` that is no state's.
     """
 
     def __init__(
@@ -130,6 +135,7 @@ class PlasticityRule(Rule):
         pre: Given | None = None,
         post: Given | None = None,
         synapse: Given | None = None,
+        per_sample: Sequence[str] = (),
         modulators: Sequence[str] = tuple(DEFAULT_MODULATORS),
         method: str = "separable",
         **constants: float,
@@ -142,10 +148,9 @@ class PlasticityRule(Rule):
             bias is None or isinstance(bias, str),
             f"rule bias {quoted(bias)}: expected an equation such as 'db = eta * error_post' (no constant can have this name)",
         )
-        self._rebuilt = functools.partial(
-            type(self), bias=bias, pre=pre, post=post, synapse=synapse, modulators=modulators, method=method, **constants
-        )
-        states = States.of({"pre": pre, "post": post, "synapse": synapse}, modulators)
+        options: dict[str, Any] = {"pre": pre, "post": post, "synapse": synapse, "per_sample": per_sample, **constants}
+        self._rebuilt = functools.partial(type(self), bias=bias, modulators=modulators, method=method, **options)
+        states = States.of({"pre": pre, "post": post, "synapse": synapse}, modulators, per_sample)
         others = [text for _, _, text, _ in states.given] + ([bias] if bias else [])
         elsewhere = {name for text in others for name in names_in(text)}
         # a constant in none of the equations goes to the first, whose parser reports it
@@ -186,10 +191,11 @@ class PlasticityRule(Rule):
         program = self._program(synapses)
         pre, post = {name: pre[name] for name in self.pre}, {name: post[name] for name in self.post}
         before = {state.name: synapses.state[state.name] for state in self.states}
-        values, state = Values.of(pre, post, synapses, before), {}
+        own = [state.name for state in self.states if state.per_sample]
+        values, state = Values.of(pre, post, synapses, before, own), {}
         if self.states:
             state = {one.name: self._advanced(one, program, values) for one in self.states}
-            values = Values.of(pre, post, synapses, state)
+            values = Values.of(pre, post, synapses, state, own)
         dw = self._change(program.weight, values)
         db = mean_bias_change(program.bias_terms, values) if program.bias_terms and synapses.b is not None else None
         return Proposal(dw, db, state)
@@ -210,14 +216,18 @@ class PlasticityRule(Rule):
         return self._programs[xp.__name__]
 
     def _advanced(self, state: StateEquation, program: Program, values: Values) -> Any:
-        """Return a state's next value: one explicit Euler step of dt = 1, by the batch's mean."""
+        """Return a state's next value: one explicit Euler step of dt = 1, of each sample or by the batch's mean."""
         equation, before = program.states[state.name], values.state[state.name]
+        if state.is_trace:
+            return before + equation.whole(values.of_samples())
         if state.side == "synapse":
             return before + self._change(equation, values)
         change = equation.whole(values.pre if state.side == "pre" else values.post)
-        return before + (change.mean(axis=0) if state.reads_samples else change)
+        return before + (change.mean(axis=0) if state.reads_samples and not state.per_sample else change)
 
     def _change(self, equation: Compiled, values: Values) -> Any:
+        if equation.reads_traces:
+            return equation.whole(values.of_samples()).mean(axis=0)
         return mean_change(equation.terms, values) if self.method == "separable" else self._explicit(equation.whole, values)
 
     def _explicit(self, function: Any, values: Values) -> Any:
@@ -237,6 +247,6 @@ class PlasticityRule(Rule):
 
 
 def _balances(equation: PlasticityEquation) -> bool:
-    """Return whether a change reads the weight or a state of the rule, and so comes to rest where its terms balance."""
+    """Return whether a change reads the weight or a lasting state of the rule, and so comes to rest where its terms balance."""
     read = {f"{name}_pre" for name in equation.pre} | {f"{name}_post" for name in equation.post}
-    return bool(equation.synapse or read & equation.states)
+    return bool(equation.synapse - equation.traces or read & equation.states)

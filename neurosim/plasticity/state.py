@@ -1,6 +1,7 @@
-"""What a rule remembers from step to step: of each presynaptic neuron, of each postsynaptic neuron, or of each synapse.
+"""What a rule remembers: of each presynaptic neuron, of each postsynaptic neuron, or of each synapse.
 
-A sample of a static network has no time within it, so that a state is one for all samples of a batch.
+A state is one for all samples of a batch and goes on from step to step; or each sample has its own, which lives within a trial: it
+begins with it, goes on from tick to tick, and ends with it.
 """
 
 from __future__ import annotations
@@ -31,10 +32,14 @@ class Shapes(NamedTuple):
 
 
 class Start(NamedTuple):
-    """What one variable of a rule's state starts as: the same ``value`` everywhere."""
+    """What one variable of a rule's state starts as: the same ``value`` everywhere.
+
+    per_sample : whether each sample has its own, (batch, *shape), which begins with every trial
+    """
 
     shape: tuple[int, ...]
     value: float = 0.0
+    per_sample: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,28 +48,39 @@ class StateEquation:
 
     name : as other equations write it: ``theta_post``, ``trace_pre``, ``eligibility``
     side : ``pre``, ``post`` or ``synapse``
+    per_sample : whether each sample has its own; ``dt`` is then one tick
     terms : of a synapse's state, its equation as matrix products; empty where it is evaluated synapse by synapse
     """
 
     name: str
     side: str
     start: float
+    per_sample: bool
     equation: PlasticityEquation
     terms: tuple[Term, ...]
 
+    @property
+    def is_trace(self) -> bool:
+        """Whether it is of each synapse and each sample, (batch, n_pre, n_post)."""
+        return self.per_sample and self.side == "synapse"
+
     def first(self, shapes: Shapes) -> Start:
-        """Return what it starts as."""
-        return Start(shapes.w if self.side == "synapse" else getattr(shapes, self.side), self.start)
+        """Return what it starts as; raise InputError where the synapses are not all to all and it is a trace."""
+        label = f"rule state {quoted(self.name)} of each sample and synapse, with weights of shape {shapes.w}"
+        require(not self.is_trace or len(shapes.w) == 2, f"{label}: expected all_to_all synapses; make the projection all_to_all")
+        return Start(shapes.w if self.side == "synapse" else getattr(shapes, self.side), self.start, self.per_sample)
 
     @property
     def reads_samples(self) -> bool:
-        """Whether its equation reads anything that differs from sample to sample."""
-        read = {f"{name}_pre" for name in self.equation.pre} | {f"{name}_post" for name in self.equation.post}
-        return bool(read - self.equation.states or self.equation.modulators)
+        """Whether its equation reads anything that differs from sample to sample; a factor of 0 may have taken it out."""
+        read = {symbol.name for symbol in self.equation.expression.free_symbols}
+        sides = {name for name in read if name.endswith(("_pre", "_post"))}
+        return bool(sides - self.equation.states or read & self.equation.modulators)
 
     def describe(self) -> str:
         """Return its equation as text, with what the text does not tell."""
-        return f"{self.equation.text} ({self.side}{f', from {self.start:g}' if self.start else ''})"
+        start = f", from {self.start:g}" if self.start else ""
+        return f"{self.equation.text} ({self.side}{', per sample' if self.per_sample else ''}{start})"
 
 
 @dataclass(frozen=True)
@@ -72,18 +88,22 @@ class States:
     """The state equations of one rule as they were given, checked in their form; ``equations`` parses them.
 
     given : (side, name, text, start) of each
+    per_sample : those of which each sample has its own, as equations write them
     """
 
     given: tuple[tuple[str, str, str, float], ...]
     modulators: frozenset[str]
+    per_sample: frozenset[str]
 
     @staticmethod
-    def of(sides: Mapping[str, Given | None], modulators: Sequence[str]) -> States:
+    def of(sides: Mapping[str, Given | None], modulators: Sequence[str], per_sample: Sequence[str]) -> States:
         """Return the states of ``sides``: ``pre``, ``post`` and ``synapse`` -> what was given for it.
 
-        Raises EquationError where one is not of the form, or a name cannot be that of a state or a modulator.
+        Raises EquationError where one is not of the form, a name cannot be that of a state or a modulator, or ``per_sample`` names
+        no state.
         """
         given = tuple(one for side, states in sides.items() for one in _checked(side, states))
+        _check_per_sample(per_sample, [_full(side, name) for side, name, *_ in given])
         listed = isinstance(modulators, Sequence) and not isinstance(modulators, str)
         hint = "expected a list of names such as ('reward',) (no constant can have this name)"
         require(listed, f"rule modulators {quoted(modulators)}: {hint}", EquationError)
@@ -92,7 +112,7 @@ class States:
             taken = any(side == "synapse" and name == other for side, other, *_ in given)
             said = f"rule modulator {quoted(name)}: a state of the synapse has that name, too; rename one of the two"
             require(not taken, said, EquationError)
-        return States(given, frozenset(modulators))
+        return States(given, frozenset(modulators), frozenset(per_sample))
 
     def scope(self, side: str | None = None) -> Scope:
         """Return what an equation may read: the rule's own, or that of a state of ``side``."""
@@ -100,8 +120,9 @@ class States:
         if side == "synapse":
             names["w"] = "w"
         sides = frozenset({side} if side in ("pre", "post") else {"pre", "post"})
-        steady = frozenset(_full(of, name) for of, name, *_ in self.given if of != "synapse")
-        return Scope(sides, names, steady, self.modulators)
+        steady = frozenset(_full(of, name) for of, name, *_ in self.given if of != "synapse") - self.per_sample
+        traces = frozenset(name for of, name, *_ in self.given if of == "synapse" and name in self.per_sample)
+        return Scope(sides, names, steady, traces, self.modulators)
 
     def equations(self, constants: Mapping[str, float], separable: bool) -> tuple[StateEquation, ...]:
         """Return the equations parsed, each with those of ``constants`` that it names."""
@@ -113,8 +134,9 @@ class States:
         equation = parse(text, {key: constants[key] for key in constants.keys() & names_in(text)}, self.scope(side))
         fits = equation.target == name and equation.in_time
         require(fits, f"rule {side} state {quoted(name)}: {quoted(text)}: expected 'd{name}/dt = ...'; write it so", EquationError)
-        terms = separate(equation) if side == "synapse" and separable else ()
-        return StateEquation(_full(side, name), side, float(start), equation, terms)
+        full, own = _full(side, name), _full(side, name) in self.per_sample
+        terms = separate(equation) if side == "synapse" and not own and separable else ()
+        return StateEquation(full, side, float(start), own, equation, terms)
 
 
 def _full(side: str, name: str) -> str:
@@ -137,6 +159,16 @@ def _pair(side: str, name: str, value: Any) -> tuple[str, float]:
     form = f"expected an equation, or an equation and a finite start value, such as ('d{name}/dt = ...', 0.5)"
     require(fits, f"rule {side} state {quoted(name)}: {quoted(value)}: {form}; change it", EquationError)
     return value[0], value[1]
+
+
+def _check_per_sample(names: Any, known: Sequence[str]) -> None:
+    listed = isinstance(names, Sequence) and not isinstance(names, str) and all(isinstance(name, str) for name in names)
+    hint = "expected a list of names of states, as equations write them, such as ('trace_pre',) (no constant can have this name)"
+    require(listed, f"rule per_sample {quoted(names)}: {hint}", EquationError)
+    for name in names:
+        states = ", ".join(known) or "none"
+        expected = f"expected one of the rule's states ({states}), as its equations write it; correct it"
+        require(name in known, f"rule per_sample {quoted(name)}: {expected}", EquationError)
 
 
 def _check_name(kind: str, name: object) -> None:

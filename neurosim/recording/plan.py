@@ -53,10 +53,6 @@ class RecordingPlan:
                 said = f"record: alignment: task {task.name!r} has no error at the output to compare with"
                 require(task.has_error, f"{said}; leave alignment out")
                 task.check("record: alignment", self.network.populations[self.network.output])
-                ticks = trainer.trial.clock.ticks
-                for p in self.network.projections.values():
-                    said = f"record: alignment: projection {p.name!r} has a rule that remembers, and a trial has {ticks} ticks"
-                    require(ticks == 1 or not p.state, f"{said}: expected one tick or a rule without state; leave alignment out")
 
     def _chosen(self, variable: Variable, request: Request) -> Chosen:
         return Chosen(variable, request, *variable.layout(request, len(self.probe)))

@@ -51,8 +51,9 @@ def alignments(
     """Return how each projection's proposed change for one batch lies to minus the exact gradient of the task's mean loss.
 
     x : (batch, *sample); target : (batch, task.size).  Both changes come from the same sweeps, with the batch's own statistics,
-    dropout and noise where the scheme trains with them; of a trial both are those of all its ticks together.  Nothing learns.  A
-    projection the scheme leaves alone is left out.
+    dropout and noise where the scheme trains with them; of a trial both are those of all its ticks together, through which what
+    rules remember goes on.  Nothing learns, and nothing is remembered afterwards.  A projection the scheme leaves alone is left
+    out.
     """
     sweeps = trial.sweeps(network, x, training=pathway.training_sweep, draws=draws)
     outcomes = trial.outcomes(pathway, sweeps, target, draws)
@@ -70,9 +71,11 @@ def proposed_changes(
     outcomes : of each tick, None where the output is not asked
     """
     total: dict[str, Any] = {}
+    states: dict[str, Any] = {}
     ticks = zip(sweeps, outcomes, teach_ticks(pathway, sweeps, outcomes, draws), strict=True)
     for sweep, outcome, teaching in ticks:
-        total = add_changes(total, pathway.network.propose(sweep, teaching, modulators_of(pathway.task, outcome))[0])
+        proposed, after = pathway.network.propose(sweep, teaching, modulators_of(pathway.task, outcome), states)
+        total, states = add_changes(total, proposed), states | after
     return total
 
 

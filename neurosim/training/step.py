@@ -12,7 +12,7 @@ import numpy as np
 from neurosim.backends import Backend, Draws
 from neurosim.capture import writeable
 from neurosim.errors import DivergedError, quoted, require
-from neurosim.feedback import FeedbackPathway, Phase
+from neurosim.feedback import FeedbackPathway, Phase, Proposals
 from neurosim.network import Network, Projection, Sweep
 from neurosim.neurons import DRIVE
 from neurosim.plasticity import Chain, Rule, Time, Update, chain
@@ -145,8 +145,10 @@ def step(
     modulators = modulators_of(pathway.task, outcome)
     # learn: each rule sees its own synapses, and what reaches all of them alike
     deltas, states = network.propose(sweep, teaching, modulators) if phase.forward else ({}, {})
-    own = pathway.adapt(sweep, outcome, teaching, draws) if phase.feedback else {}  # all proposals come from the one frozen sweep
-    commit(deltas, states, own)
+    own: dict[str, Any] = {}
+    if phase.feedback:  # all proposals come from the one frozen sweep
+        own = pathway.adapt_to_proposals(sweep, outcome, teaching, Proposals(deltas), draws)
+    commit(deltas, network.pick_lasting(states), own)
     network.remember(sweep)
     pathway.remember(sweep)
 
@@ -157,7 +159,7 @@ def _trial_step(
     """Run one batch through the five slots, tick by tick; weights change at the trial's end.
 
     Their change is what the ticks propose, summed, over the number of ticks in which the output is asked: minus the gradient of the
-    mean loss over those, where rules follow errors.  What rules remember goes on from tick to tick.
+    mean loss over those, where rules follow errors.  What rules remember goes on from tick to tick; of each sample it ends here.
     """
     sweeps = trial.sweeps(network, x, training=pathway.training_sweep, draws=draws)
     for sweep in sweeps:
@@ -165,16 +167,18 @@ def _trial_step(
     outcomes = trial.outcomes(pathway, sweeps, target, draws)
     teaching = teach_ticks(pathway, sweeps, outcomes, draws) if phase.forward else [{} for _ in sweeps]
     deltas: dict[str, Any] = {}
+    states: dict[str, Any] = {}
     own: dict[str, Any] = {}
     for tick, (sweep, outcome) in enumerate(zip(sweeps, outcomes, strict=True)):
+        proposed: dict[str, Any] = {}
         if phase.forward:
-            proposed, states = network.propose(sweep, teaching[tick], modulators_of(pathway.task, outcome))
-            deltas = add_changes(deltas, proposed)
-            commit({}, states, {})
-        if phase.feedback and outcome is not None:
-            own = add_changes(own, pathway.adapt(sweep, outcome, teaching[tick], draws.at(tick)))
+            proposed, after = network.propose(sweep, teaching[tick], modulators_of(pathway.task, outcome), states)
+            deltas, states = add_changes(deltas, proposed), states | after
+        if phase.feedback:
+            changes = pathway.adapt_to_proposals(sweep, outcome, teaching[tick], Proposals(proposed), draws.at(tick))
+            own = add_changes(own, changes)
     share = 1 / trial.clock.asked
-    commit({name: change * change.dtype.type(share) for name, change in deltas.items()}, {},
+    commit({name: change * change.dtype.type(share) for name, change in deltas.items()}, network.pick_lasting(states),
            {name: change * change.dtype.type(share) for name, change in own.items()})  # fmt: skip
     for sweep, outcome in zip(sweeps, outcomes, strict=True):
         network.remember(sweep)

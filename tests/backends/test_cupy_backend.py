@@ -21,7 +21,8 @@ from neurosim.modelfile.model_file import ModelFile
 from neurosim.network import Clock, Network, Population, Projection
 from neurosim.neurons import BatchNormalisation
 from neurosim.neurons.tanh import Tanh
-from neurosim.plasticity import SGD, Adam, CoActivationMemory, PlasticityRule
+from neurosim.plasticity import SGD, Adam, CoActivationMemory, PlasticityRule, three_factor
+from neurosim.tasks import Reward
 from neurosim.training import Trainer
 
 spec = importlib.util.spec_from_file_location("standin", Path(__file__).with_name("standin.py"))
@@ -114,6 +115,35 @@ def test_every_function_of_a_rule_agrees(cupy):
         return made
 
     assert_same(trained(NumpyBackend()), trained(CupyBackend()), 1e-9)
+
+
+@pytest.mark.parametrize("asked", [1, 3])
+def test_states_of_each_sample_agree(cupy, asked):
+    """Of either side and of the synapse, beside one that lasts, in a trial of four ticks."""
+    rules = [
+        PlasticityRule("dw = error_post * t_pre", pre={"t": ("dt/dt = rate_pre - t / 3", 0.2)}, per_sample=("t_pre",)),
+        PlasticityRule(
+            "dw = reward * k - 0.1 * slow", synapse={"k": "dk/dt = rate_pre * t_post - k / 3", "slow": "dslow/dt = (k - slow) / 9"},
+            post={"t": "dt/dt = rate_post - t / 3"}, per_sample=("k", "t_post"), reward=0.5,
+        ),
+        three_factor(per_sample=True, eta=0.5),
+    ]  # fmt: skip
+
+    def trained(backend):
+        settings = {"clock": Clock(4, asked), "task": Reward(4), "normalised": False}
+        made = trainer(pathways()["backprop"], {}, backend, "float64", SGD(0.05), **settings)
+        for projection, rule in zip(made.network.projections.values(), rules, strict=False):
+            projection.rule = rule
+        before = made.state()
+        for _ in range(2):
+            made.run_epoch(data())
+        assert all(captured.program is not None for captured in made._programs.values())
+        for projection in list(made.network.projections)[: len(rules)]:
+            assert np.abs(made.state()[f"network|{projection}.w"] - before[f"network|{projection}.w"]).max() > 1e-4
+        return made
+
+    assert_same(trained(NumpyBackend()), trained(CupyBackend()), 1e-9)
+    assert cupy.forbidden == []
 
 
 def test_the_column_solve_agrees(cupy):

@@ -254,3 +254,22 @@ def test_a_loop_of_rows_and_columns_is_kept_where_the_shapes_allow_it():
     assert spread((4, 3, 2), (4, 3, 1)) == spread((4, 3, 2), (3, 1)) == "axes"
     assert nest((4, 3, 2), [(4, 3, 2), (3, 2)]).sizes == (4, 6)
     assert nest((4, 3, 2), [(4, 3, 2), (4, 1, 2)]).strides == {(4, 3, 2): (6, 2, 1), (4, 1, 2): (2, 0, 1)}
+
+
+def test_a_kernel_reads_no_more_arrays_than_can_be_handed_to_it():
+    """A chain through a long trial reads an array or two of each tick: machine code takes 1,024 arguments, CUDA's fewer."""
+    draw = np.random.default_rng(0)
+    holder = held(out=np.zeros((3, 2)), **{f"a{k}": draw.normal(size=(3, 2)) for k in range(1100)})
+
+    def step(holder, x):
+        total = x
+        for k in range(1100):
+            total = total * 0.9 + getattr(holder, f"a{k}")
+        holder.out[...] = total
+
+    x = draw.normal(size=(3, 2))
+    program = program_of(step, holder, x)
+    expected = held(**vars(holder) | {"out": np.zeros((3, 2))})
+    step(expected, x)
+    program.run_on({"x": x}, 0)
+    np.testing.assert_allclose(holder.out, expected.out, rtol=1e-12)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import neurosim
-from neurosim.plasticity import PlasticityRule, Proposal, Rule, Start, hebbian
+from neurosim.plasticity import PlasticityRule, Proposal, Rule, Start, hebbian, three_factor
 
 
 class Hebb(Rule):
@@ -37,6 +37,78 @@ class Trace(Hebb):
         trace = synapses.state["trace"] * 0.9 + pre["rate"].mean(axis=0)
         dw = trace[:, None] * post["rate"].mean(axis=0) if synapses.all_to_all else trace * post["rate"].mean(axis=0)
         return Proposal(dw, None, {"trace": trace})
+
+
+class Filtered(Hebb):
+    """Good: with a trace of the presynaptic rate in each sample."""
+
+    def initial_state(self, shapes):
+        return {"trace": Start(shapes.w[:1], 0.1, per_sample=True)}
+
+    def follow(self, trace, rate):
+        """Return the trace after another tick."""
+        return trace * trace.dtype.type(0.9) + rate
+
+    def delta(self, pre, post, synapses):
+        trace = self.follow(synapses.state["trace"], pre["rate"].reshape(len(pre["rate"]), -1))
+        return Proposal(self.change({"rate": trace}, post, synapses), None, {"trace": trace})
+
+
+class HearsOthers(Filtered):
+    """The trace of one sample has the mean of all of them in it."""
+
+    def follow(self, trace, rate):
+        return super().follow(trace, rate.mean(axis=0, keepdims=True))
+
+
+class HearsItsNeighbour(Filtered):
+    """The samples of a batch hand their traces on, one to the next."""
+
+    def follow(self, trace, rate):
+        return super().follow(np.concatenate([trace[1:], trace[:1]]), rate)
+
+
+class Passes(Filtered):
+    """Good, though no synapse could do it: traces pass from neuron to neuron, to be read in the next tick only."""
+
+    def delta(self, pre, post, synapses):
+        trace = synapses.state["trace"]
+        after = self.follow(np.concatenate([trace[:, 1:], trace[:, :1]], axis=1), pre["rate"].reshape(len(pre["rate"]), -1))
+        return Proposal(self.change({"rate": trace}, post, synapses), None, {"trace": after})
+
+
+class AddsAState(Hebb):
+    """It returns a state that it does not name."""
+
+    def delta(self, pre, post, synapses):
+        return Proposal(self.change(pre, post, synapses), None, {"trace": synapses.w * 1})
+
+
+class DoubleState(Filtered):
+    """Its traces are float64, whatever the network is."""
+
+    def delta(self, pre, post, synapses):
+        found = super().delta(pre, post, synapses)
+        return Proposal(found.dw, None, {"trace": found.state["trace"].astype("float64")})
+
+
+class Pools(Filtered):
+    """Its trace of each sample is returned as one for all."""
+
+    def delta(self, pre, post, synapses):
+        found = super().delta(pre, post, synapses)
+        return Proposal(found.dw, None, {"trace": found.state["trace"].mean(axis=0)})
+
+
+class KeepsTraces(Filtered):
+    """It keeps the traces that it should hand back."""
+
+    kept = None
+
+    def delta(self, pre, post, synapses):
+        trace = synapses.state["trace"] if self.kept is None or len(self.kept) != len(pre["rate"]) else self.kept
+        self.kept = self.follow(trace, pre["rate"].reshape(len(pre["rate"]), -1))
+        return Proposal(self.change({"rate": self.kept}, post, synapses), None, {"trace": synapses.state["trace"]})
 
 
 class Sanger(Hebb):
@@ -160,6 +232,9 @@ GOOD = {
     "function": (hebbian, {"eta": 0.1}, "local"),
     "name": ("oja", {}, "local"),
     "state": (Trace, {}, "local"),
+    "state of each sample": (Filtered, {}, "local"),
+    "passes": (Passes, {}, "not local: dw reads rate_pre of other neurons"),
+    "eligibility": (three_factor, {"per_sample": True}, "local"),
     "not local": (Sanger, {}, "not local: dw reads rate_post of other neurons, w of other synapses"),
 }
 BAD = [
@@ -176,6 +251,12 @@ BAD = [
     (SaysTwoLines, "describes_itself", "expected one line of text"),
     (Rests, "weights_move", "next to nothing"),
     (Divides, "proposal_fits", "not finite"),
+    (HearsOthers, "samples_are_apart", "trace of a sample is another where other samples are in its batch"),
+    (HearsItsNeighbour, "samples_are_apart", "trace of a sample is another where other samples are in its batch"),
+    (AddsAState, "proposal_fits", "delta returns the state ['trace']: initial_state names []"),
+    (DoubleState, "proposal_fits", "trace is float64 where the weights are float32"),
+    (Pools, "proposal_fits", "trace has shape (5,): expected (8, 5)"),
+    (KeepsTraces, "delta_is_pure", "delta changes 'kept' of KeepsTraces"),
 ]
 
 

@@ -8,6 +8,8 @@ import pytest
 
 import neurosim
 from neurosim.backends.base import generator
+from neurosim.checking.checking import SCHEME, measure
+from neurosim.checking.subject import list_subjects
 from neurosim.errors import InputError
 from neurosim.feedback import Claims, FeedbackPathway, pathways
 from neurosim.network import Teaching
@@ -392,38 +394,45 @@ BAD = [
 ]
 
 
+CASES = pytest.mark.parametrize(("scheme", "failing", "reason"), [pytest.param(*case, id=case[0].__name__) for case in BAD])
+GROUPS = {name: group for group, properties in SCHEME.items() for name in properties}
+
+
 @pytest.mark.parametrize("scheme", GOOD, ids=lambda scheme: scheme.__name__)
-def test_a_good_scheme_passes(scheme):
+def test_a_good_scheme_passes_and_its_check_leaves_nothing_behind(scheme, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    log, state = logging.getLogger("neurosim"), np.random.get_state()[1].copy()
+    before = log.level, np.geterr(), list(warnings.filters), dict(vars(scheme))
     result = neurosim.check(scheme)
     assert result, result
     assert ("array code: " in result["step_is_captured"].outcome.measured) == (scheme is AsksForNumbers)
+    assert (log.level, np.geterr(), list(warnings.filters), dict(vars(scheme))) == before
+    assert np.array_equal(np.random.get_state()[1], state)
+    assert not list(tmp_path.iterdir())
+    assert capfd.readouterr() == ("", "")
 
 
-SLOW = (OddVariants, ReadsAGlobal)
-
-
-@pytest.mark.parametrize(
-    ("scheme", "failing", "reason"),
-    [pytest.param(*case, id=case[0].__name__, marks=[pytest.mark.slow] if case[0] in SLOW else []) for case in BAD],
-)
+@CASES
 def test_a_bad_scheme_fails_for_its_reason(scheme, failing, reason):
+    """Each property alone, as the check measures it; those that cannot be asked are checked as a whole, which is quick."""
+    subject, *_ = list_subjects(scheme, {})
+    found = [measure(subject, GROUPS[name], name) for name in sorted(failing)]
+    assert not any(finding.passed for finding in found), found
+    assert any(reason in finding.outcome.why for finding in found), found
+    assert all("\n" not in finding.outcome.why for finding in found)
+    assert measure(subject, "contract", "works").passed != ("works" in failing)
+    assert "works" not in failing or [finding.name for finding in neurosim.check(scheme).findings] == ["works"]
+
+
+@pytest.mark.slow
+@CASES
+def test_the_public_check_gives_a_bad_scheme_its_verdict(scheme, failing, reason):
     result = neurosim.check(scheme)
     failed = {finding.name: finding.outcome.why for finding in result.failed}
     assert not result
     assert failing <= failed.keys(), result
     assert any(reason in failed[name] for name in failing), failed
     assert all("\n" not in why for why in failed.values())
-
-
-def test_a_check_leaves_nothing_behind(tmp_path, monkeypatch, capfd):
-    monkeypatch.chdir(tmp_path)
-    log, state = logging.getLogger("neurosim"), np.random.get_state()[1].copy()
-    before = log.level, np.geterr(), list(warnings.filters), dict(vars(AsksForNumbers))
-    neurosim.check(AsksForNumbers)
-    assert (log.level, np.geterr(), list(warnings.filters), dict(vars(AsksForNumbers))) == before
-    assert np.array_equal(np.random.get_state()[1], state)
-    assert not list(tmp_path.iterdir())
-    assert capfd.readouterr() == ("", "")
 
 
 def test_an_interrupt_ends_a_check():

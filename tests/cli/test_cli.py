@@ -336,6 +336,16 @@ def test_show_tells_what_a_model_is(capsys):
         assert said in printed
 
 
+def test_show_tells_what_rules_remember_of_each_sample(capsys):
+    def shown(per_sample):
+        rule = f'network.layer.rule={{name="three_factor", per_sample={per_sample}}}'
+        assert main(["show", "digits-reward", "--set", rule, "--set", "stages.0.batch=50"]) == 0
+        return capsys.readouterr().out
+
+    assert f"traces      at most {50 * 64 * 64 * 4 / 2**20:.2f} MiB of buffers: what rules remember of each of 50" in shown("true")
+    assert "traces      at most" not in shown("false")
+
+
 # ---------------------------------------------------------------------- a light start
 
 

@@ -29,14 +29,18 @@ def reference(scheme: str) -> Path:
     return own if own.exists() else REFERENCE / "test_gradients.py"
 
 
+def names_of(scheme: FeedbackPathway, at_output: bool) -> list[str]:
+    return [scheme.network.output] if at_output else scheme.network.hidden
+
+
 def spoiled_teach(original: Callable, at_output: bool, factor: float) -> Callable:
-    return lambda self, *args: scale_teach(functools.partial(original, self), self.network.output, at_output, factor)(*args)
+    return lambda self, *args: scale_teach(functools.partial(original, self), names_of(self, at_output), factor)(*args)
 
 
 def spoiled_trial(original: Callable, at_output: bool, factor: float) -> Callable:
     def spoiled(self, *args):
         ticks = original(self, *args)
-        return [scale_teach(lambda *_, answer=answer: answer, self.network.output, at_output, factor)(*args) for answer in ticks]
+        return [scale_teach(lambda *_, answer=answer: answer, names_of(self, at_output), factor)(*args) for answer in ticks]
 
     return spoiled
 

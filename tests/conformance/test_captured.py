@@ -2,7 +2,7 @@
 
 import pytest
 
-from neurosim.checking.checking import SCHEME, measure
+from neurosim.checking.checking import SCHEME
 from neurosim.checking.subject import list_subjects
 from neurosim.feedback import pathways
 
@@ -16,12 +16,12 @@ NOT_CAPTURED = [("scheme 'synthetic_gradients'", "p_update=0.5")]  # whether a p
 
 @pytest.mark.parametrize("name", SCHEME["capture"])
 @pytest.mark.parametrize("subject", CASES)
-def test_a_captured_step_does_what_array_code_does(subject, name):
+def test_a_captured_step_does_what_array_code_does(subject, name, measure):
     found = measure(subject, "capture", name)
     assert found.passed, str(found)
 
 
 @pytest.mark.parametrize("subject", CASES)
-def test_only_what_is_known_not_to_be_captured_is_not(subject):
+def test_only_what_is_known_not_to_be_captured_is_not(subject, measure):
     refused = (subject.title, subject.variant) in NOT_CAPTURED
     assert (measure(subject, "capture", "step_is_captured").outcome.measured == "captured") != refused

@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
+from neurosim.checking.bench import ArrayTrainer
 from neurosim.datasets import from_arrays
 from neurosim.errors import InputError
 from neurosim.feedback import Claims, FeedbackPathway, pathways
@@ -44,14 +45,14 @@ def network(seed=1, **options):
     return Network.layered((6,), [5, 4, 4], 3, seed=seed, dtype="float64", **options)
 
 
-def trainer(own, pathway, optimiser=None, **options):
-    return Trainer(own, pathway, optimiser or Adam(0.01), batch=24, **({"epochs": 1} | options))
+def trainer(own, pathway, optimiser=None, kind=Trainer, **options):
+    return kind(own, pathway, optimiser or Adam(0.01), batch=24, **({"epochs": 1} | options))
 
 
 @pytest.mark.parametrize(("scheme", "options"), CASES_AND_A_STRANGER)
 def test_a_pathway_that_teaches_one_network_is_refused_for_another(scheme, options):
     pathway = scheme(**options)
-    first, second = trainer(network(), pathway), trainer(network(seed=2), pathway)
+    first, second = (trainer(network(seed=seed), pathway, kind=ArrayTrainer) for seed in (1, 2))
     first.fit(DATA)
     for use in (second.fit, second.check, second.run_epoch):
         with pytest.raises(InputError, match=rf"^scheme '{pathway.name}'.* another network: .*make one with pathway\([^\n]*$"):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from neurosim.checking.bench import ArrayTrainer, make_data
-from neurosim.checking.checking import RULE, measure
+from neurosim.checking.checking import RULE
 from neurosim.checking.rules import make_trainer
 from neurosim.checking.subject import list_subjects
 from neurosim.datasets import from_arrays
@@ -63,39 +63,62 @@ STATES = [
     ("dw = rate_pre", {"bias": "db = reward * (rate_post - c_post) + 0.1 * c_post", "post": {"c": "dc/dt = 0.1 * rate_post"}}),
     ("dw = int(e > c_post) * rate_pre + 0.01", {"synapse": {"e": "de/dt = rate_pre"}, "post": {"c": "dc/dt = int(rate_post > 0)"}}),
 ]
+OF_EACH_SAMPLE = [  # in trials of three ticks; those without a state of the synapse learn one to one
+    ("dw = t_pre * error_post", {"pre": {"t": ("dt/dt = (rate_pre - t) / tau", 0.5)}, "per_sample": ["t_pre"], "tau": 3.0}),
+    ("dw = rate_pre * t_post * (t_post - m_post)", {
+        "post": {"t": "dt/dt = drive_post - 0.2 * t - 0.1 * m", "m": "dm/dt = (t**2 - m) / 5"}, "per_sample": ["t_post"],
+    }),
+    ("dw = t_pre * u_post - 0.1 * w", {
+        "pre": {"t": "dt/dt = tanh(rate_pre * reward) - 0.5 * t"}, "post": {"u": "du/dt = error_post + 0.1 * reward - u"},
+        "bias": "db = u_post * reward", "per_sample": ["t_pre", "u_post"],
+    }),
+]  # fmt: skip
+OF_EACH_SYNAPSE = [
+    ("dw = reward * k", {"synapse": {"k": ("dk/dt = rate_pre * rate_post - 0.5 * k", 0.1)}, "per_sample": ["k"]}),
+    ("dw = error_post * tanh(k + l) - 0.1 * l", {
+        "synapse": {"k": "dk/dt = tanh(rate_pre + drive_post) - 0.3 * k * w", "l": "dl/dt = 0.5 * (k * reward - l)"},
+        "per_sample": ["k"],
+    }),
+    ("dw = k - 0.1 * k**2 * m_post + int(k > 0.5) * rate_pre", {
+        "synapse": {"k": "dk/dt = t_pre * error_post - 0.5 * k - 0.1 * l * m_post", "l": "dl/dt = 0.1 * rate_pre - 0.1 * l"},
+        "pre": {"t": "dt/dt = rate_pre - 0.5 * t"}, "post": {"m": "dm/dt = abs(rate_post) - 0.5 * m"}, "per_sample": ["k", "t_pre"],
+    }),
+]  # fmt: skip
 BIASES = [
     ("dw = error_post * rate_pre", {"bias": "db = eta * error_post", "eta": 0.3}),
     ("dw = -0.1 * w", {"bias": "db = -0.1 * b + eta * int(rate_post > 0) - 0.01", "eta": 0.3}),
     ("dw = rate_pre", {"bias": "db = error_post * b"}),
 ]
 CASES = [pytest.param(subject, id=name) for name, make in rules().items() for subject in list_subjects(make, {})] + [
+    pytest.param(*list_subjects("three_factor", {"per_sample": True}), id="three_factor per sample")
+] + [
     pytest.param(*list_subjects(text, options), id="; ".join([text, options.get("bias", "")]))
-    for text, options in EQUATIONS + BIASES + STATES
+    for text, options in EQUATIONS + BIASES + STATES + OF_EACH_SAMPLE + OF_EACH_SYNAPSE
 ]
+ONE_TO_ONE = CASES[-len(EQUATIONS + BIASES + STATES + OF_EACH_SAMPLE + OF_EACH_SYNAPSE) : -len(OF_EACH_SYNAPSE)]
 PROPERTIES = [(group, name) for group, properties in RULE.items() for name in properties]
 
 
 @pytest.mark.parametrize(("group", "name"), PROPERTIES)
 @pytest.mark.parametrize("subject", CASES)
-def test_every_rule_keeps_the_contract_captured_or_not(subject, group, name):
+def test_every_rule_keeps_the_contract_captured_or_not(subject, group, name, measure):
     found = measure(subject, group, name)
     assert found.passed, str(found)
 
 
 @pytest.mark.parametrize("subject", CASES)
-def test_every_rule_is_captured(subject):
+def test_every_rule_is_captured(subject, measure):
     assert measure(subject, "capture", "step_is_captured").outcome.measured == "captured"
 
 
 @pytest.mark.parametrize("subject", CASES)
-def test_every_rule_is_local_but_the_one_that_says_it_is_not(subject):
+def test_every_rule_is_local_but_the_one_that_says_it_is_not(subject, measure):
     local = not getattr(subject.make(), "needs_pre_pre_correlations", False)
     assert measure(subject, "contract", "synapse_is_local").outcome.measured.startswith("local" if local else "not local")
 
 
-@pytest.mark.parametrize(("text", "constants"), EQUATIONS + STATES)
-def test_an_equation_learns_one_to_one(text, constants):
-    (subject,) = list_subjects(text, constants)
+@pytest.mark.parametrize("subject", ONE_TO_ONE)
+def test_an_equation_learns_one_to_one(subject, measure):
     made = make_trainer(subject.make(), connectivity="one_to_one", kind=ArrayTrainer)
     before = made.network.projections["x__hidden"].w.copy()
     made.run_epoch(make_data())
@@ -110,7 +133,7 @@ def test_a_proposal_has_the_weights_type(text):
     assert made.network.projections["x__hidden"].w.dtype == np.float32
 
 
-def test_a_rule_synapse_by_synapse_runs_as_array_code_and_says_why():
+def test_a_rule_synapse_by_synapse_runs_as_array_code_and_says_why(measure):
     """It reads one sample after another, and does what its matrix products do."""
 
     def trained(text, **options):

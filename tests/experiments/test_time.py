@@ -10,7 +10,7 @@ import pytest
 import neurosim
 from neurosim.analysis.grouping import Group, grouped, hidden_populations
 from neurosim.cli import main
-from neurosim.errors import InputError
+from neurosim.errors import InputError, NotCapturableError
 from neurosim.experiments.estimate import drafted, memory
 from neurosim.experiments.run import prepare, reopen, resume, run
 from neurosim.feedback import pathways
@@ -81,6 +81,59 @@ def test_a_resumed_run_is_the_uninterrupted_one(scheme, options, captured, tmp_p
         run(prepare(model(scheme, options)), tmp_path / "run.h5", Stop(3))
     resume(reopen(tmp_path / "run.h5"), tmp_path / "run.h5").close()
     same_content(tmp_path / "whole.h5", tmp_path / "run.h5")
+
+
+def with_traces(**more):
+    """Return a model that learns by traces: one of the input, one of each synapse of the loop, and a state that lasts."""
+    table = contents("backprop", **more)
+    trace, eligibility = (link.copy() for link in table["network"]["projections"][:2])
+    trace["rule"] = {
+        "equation": "dw = error_post * (trace_pre - mean_pre)", "per_sample": ["trace_pre"],
+        "pre": {"trace": ["dtrace/dt = rate_pre - trace / 2", 0.1], "mean": "dmean/dt = (trace - mean) / 9"},
+    }  # fmt: skip
+    eligibility["rule"] = {
+        "equation": "dw = error_post * k", "synapse": {"k": "dk/dt = rate_pre * rate_post - k / 2"}, "per_sample": ["k"],
+    }  # fmt: skip
+    network = table["network"] | {"projections": [trace, eligibility, *table["network"]["projections"][2:]]}
+    return ModelFile.of("rows", table | {"network": network})
+
+
+@pytest.mark.parametrize("captured", [True, False])
+def test_a_run_with_traces_is_resumed_without_them(captured, tmp_path, monkeypatch, same_content):
+    """No checkpoint holds them, for they end with a trial; updates are compared with the gradient's all the same."""
+    if not captured:
+        monkeypatch.setattr(CapturedStep, "prepared", lambda *_: None)
+    job = prepare(with_traces())
+    kept = {name for name in job.trainers[0].state() if ".k" in name or "trace" in name or "mean_pre" in name}
+    assert kept == {"network|x__hidden.mean_pre"}
+    run(job, tmp_path / "whole.h5").close()
+    assert all((step.program is not None) == captured for step in job.trainers[0]._programs.values())
+    with pytest.raises(KeyboardInterrupt):
+        run(prepare(with_traces()), tmp_path / "run.h5", Stop(3))
+    resume(reopen(tmp_path / "run.h5"), tmp_path / "run.h5").close()
+    same_content(tmp_path / "whole.h5", tmp_path / "run.h5")
+    with neurosim.open_run(tmp_path / "run.h5") as found:
+        angles = found.alignment["angle"].groupby("projection").last()
+        assert 1 < angles["x__hidden"] < 90 and angles["hidden__answer"] < 0.1
+        assert "per sample, from 0.1" in found.network().summary()
+
+
+def test_memory_counts_traces(monkeypatch):
+    """Fused, they need no array; where a step is not captured, some of the weights' size for each sample."""
+    table, samples = with_traces(clock={"ticks": 8, "asked": 8}).table, 30
+    network, (trainer,) = drafted(table)
+    sizes = 8 + 7 * 7  # of the input's trace, and of the loop's synapses
+    assert network.trace_bytes(trainer.batch) == 4 * samples * sizes
+    captured = memory(table)
+
+    def refuse(*_):
+        raise NotCapturableError("by this test")
+
+    monkeypatch.setattr(type(trainer), "recorded", refuse)
+    plain = memory(table)
+    activity = samples * (8 * (64 // 8 + 7 + 10 + 2) + 8 * 2 + 7 * 1) * 4
+    assert plain.buffers == 8 * activity + 4 * 4 * samples * sizes
+    assert captured.weights == plain.weights
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
@@ -165,13 +218,6 @@ def test_two_ends_need_a_name():
 def test_every_tick_of_a_trial_is_asked_for_in_vain():
     with pytest.raises(InputError, match="expected steps or epochs, as of a trial the last tick is recorded"):
         model(record={"variables": ["hidden.rate every 1 tick"]})
-
-
-def test_alignment_refuses_rules_that_remember_in_a_trial():
-    table = contents()
-    table["network"]["projections"][0]["rule"] = "co_activation_memory"
-    with pytest.raises(InputError, match="projection 'x__hidden' has a rule that remembers, and a trial has 8 ticks"):
-        prepare(ModelFile.of("rows", table))
 
 
 def test_memory_grows_with_the_trial():

@@ -13,6 +13,7 @@ from neurosim.experiments.run import prepare, run
 from neurosim.modelfile.building import build_network, load_data
 from neurosim.modelfile.model_file import ModelFile
 from neurosim.modelfile.schema import Data, NetworkTable
+from neurosim.plasticity import Start
 
 CHAIN = """
 hidden = [5, 4]
@@ -75,9 +76,30 @@ def test_a_layer_and_a_projection_take_states_of_a_rule_and_an_optimiser():
     np.testing.assert_array_equal(chain.memory()["x__hidden1.m_post"], 0.5)
 
 
+TRACED = '''
+rule.equation = "dw = t_pre * rate_post + k"
+rule.pre.t = ["dt/dt = rate_pre - t / 9", 0.5]
+rule.synapse.k = "dk/dt = rate_pre * rate_post - k"
+rule.per_sample = ["t_pre", "k"]
+'''
+
+
+def test_a_layer_takes_states_of_each_sample():
+    chain = build(f"hidden = [5, 4]\n[layer]\n{TRACED}")
+    assert chain.projections["x__hidden1"].starts == {
+        "t_pre": Start((1, 2, 3), 0.5, per_sample=True), "k": Start((6, 5), 0.0, per_sample=True),
+    }  # fmt: skip
+    assert not any(name.startswith("x__") for name in chain.memory())
+    named = build('hidden = [5]\n[layer]\nrule = { name = "three_factor", per_sample = true }')
+    assert named.projections["x__hidden1"].starts == {"eligibility": Start((6, 5), 0.0, per_sample=True)}
+
+
 @pytest.mark.parametrize(
     ("rule", "said"),
     [
+        ('rule = { equation = "dw = rate_pre", per_sample = "t_pre" }', "rule 'equation': per_sample 't_pre': expected a list"),
+        ('rule = { equation = "dw = rate_pre", per_sample = ["t_pre"] }', "per_sample 't_pre': expected one of the rule's states"),
+        ('rule = { name = "three_factor", per_sample = 1 }', "per_sample 1: expected true or false"),
         ('rule = { equation = "dw = m_post", post = { m = "dm = 1" } }', "expected 'dm/dt = ...'"),
         ('rule = { equation = "dw = m_post", post = { m = ["dm/dt = 1"] } }', "rule 'equation': post"),
         ('rule = { equation = "dw = m_post", post = { m = ["dm/dt = 1", "0"] } }', "rule 'equation': post"),

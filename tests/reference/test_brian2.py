@@ -10,9 +10,16 @@ from hypothesis import strategies as st
 
 from neurosim.backends import NumpyBackend
 from neurosim.connectivity import Dense
+from neurosim.datasets import from_arrays
+from neurosim.encoders import Sequence
 from neurosim.equations import FUNCTIONS, compile_expression, names_in, parse
 from neurosim.errors import EquationError
-from neurosim.plasticity import PlasticityRule, Shapes, Synapses, rules
+from neurosim.feedback import pathway
+from neurosim.network import Clock, Network, Population, Projection
+from neurosim.plasticity import SGD, PlasticityRule, Shapes, Synapses, rules, three_factor
+from neurosim.tasks import Classification
+from neurosim.training import Trainer
+from neurosim.training.captured import CapturedStep
 
 EQUATIONS = [
     ("dw = eta * rate_post * rate_pre", {"eta": 0.3}),
@@ -73,7 +80,7 @@ def test_a_rule_with_state_equals_brian2(name):
     pre, post, reward, w = (draw.normal(size=shape) for shape in ((STEPS, 5), (STEPS, 3), STEPS, (5, 3)))
     rule = rules()[name](eta=0.3, tau=7.0)
     ours = w.copy()
-    state = {key: np.full(*start) for key, start in rule.initial_state(Shapes((5, 3), (5,), (3,))).items()}
+    state = {key: np.full(start.shape, start.value) for key, start in rule.initial_state(Shapes((5, 3), (5,), (3,))).items()}
     for k in range(STEPS):
         synapses = Synapses(NumpyBackend(), Dense(), ours, None, state, {"reward": reward[k : k + 1]})
         proposal = rule.delta({"rate": pre[k : k + 1]}, {"rate": post[k : k + 1]}, synapses)
@@ -95,6 +102,80 @@ def test_a_rule_with_state_equals_brian2(name):
             "eligibility": lambda: np.asarray(theirs.eligibility).reshape(5, 3)}  # fmt: skip
     for key, value in state.items():
         np.testing.assert_allclose(value, np.asarray(held[key]()), rtol=1e-9, atol=1e-12, err_msg=key)
+
+
+# ---------------------------------------------------------------------- states of each sample, over trials of twelve ticks of 1 ms
+
+TICKS, ASKED, SAMPLES = 12, 4, 3
+OF_EACH_SAMPLE = {  # rule, and what Brian2's two groups, its synapses and their change at the end of a step are written as
+    "trace": (
+        PlasticityRule(
+            "dw = eta * error_post * trace_pre", pre={"trace": ("dtrace/dt = (rate_pre - trace) / tau", 0.4)},
+            per_sample=("trace_pre",), eta=0.3, tau=7.0,
+        ),
+        ("dtrace/dt = (rate - trace) / tau : 1", "", "", "eta * error_post * trace_pre"),
+    ),
+    "filtered error": (
+        PlasticityRule(
+            "dw = eta * late_post * rate_pre", post={"late": ("dlate/dt = error_post - late / tau", 0.4)},
+            per_sample=("late_post",), eta=0.3, tau=7.0,
+        ),
+        ("", "dlate/dt = error / ms - late / tau : 1", "", "asked(t) * eta * late_post * rate_pre"),
+    ),
+    "three factors": (
+        three_factor(eta=0.3, tau=7.0, per_sample=True),
+        ("", "", "deligibility/dt = rate_pre * rate_post / ms - eligibility / tau : 1 (clock-driven)",
+         "eta * reward(t) * eligibility"),
+    ),
+}  # fmt: skip
+
+
+class Praise(Classification):
+    """Rewards every sample with its class plus a half."""
+
+    modulators = ("reward",)
+
+    def broadcast(self, outcome):
+        return {"reward": (outcome * (np.arange(self.size) + 0.5)).sum(axis=1)}
+
+
+@pytest.mark.parametrize("captured", [True, False])
+@pytest.mark.parametrize("name", OF_EACH_SAMPLE)
+def test_a_trial_of_each_sample_equals_brian2_s_run_of_it(name, captured, monkeypatch):
+    """Brian2 runs one sample after the other, each from its start; the trainer's step is the mean of what it proposes."""
+    rule, (of_pre, of_post, of_synapse, change) = OF_EACH_SAMPLE[name]
+    x = np.random.default_rng(5).normal(size=(SAMPLES, 1, TICKS, 5)).astype(np.float32)
+    populations = [Population("x", (1, 5)), Population("y", SAMPLES, transfer="softmax")]
+    made = Network(populations, [Projection("x", "y", rule=rule, bias=False)], dtype="float64", seed=2)
+    w = made.projections["x__y"].w.copy()
+    options = {"task": Praise(SAMPLES), "clock": Clock(TICKS, ASKED), "encoder": Sequence(axis=1), "epochs": 1}
+    trainer = Trainer(made, pathway("backprop"), SGD(1.0), batch=SAMPLES, shuffle=False, **options)
+    if not captured:
+        monkeypatch.setattr(CapturedStep, "prepared", lambda *_: None)
+    trainer.run_epoch(from_arrays(x, np.arange(SAMPLES), x, np.arange(SAMPLES)))
+    assert all((step.program is not None) == captured for step in trainer._programs.values())
+
+    brian2.prefs.codegen.target = "numpy"
+    step, asked, total = 1 * brian2.ms, (np.arange(TICKS) >= TICKS - ASKED) * 1.0, 0.0
+    for k in range(SAMPLES):
+        pre = x[k, 0].astype(float)
+        post = np.exp(pre @ w) / np.exp(pre @ w).sum(axis=1, keepdims=True)
+        error = asked[:, None] * (np.eye(SAMPLES)[k] - post)
+        given = {"pre": pre, "post": post, "error_at": error, "asked": asked, "reward": asked * (k + 0.5)}
+        timed = {key: brian2.TimedArray(values, dt=step) for key, values in given.items()}
+        options = {"method": "euler", "dt": step, "namespace": {"eta": 0.3, "tau": 7 * brian2.ms} | timed}
+        source = brian2.NeuronGroup(5, f"rate = pre(t, i) : 1\n{of_pre}", **options)
+        sink = brian2.NeuronGroup(SAMPLES, f"rate = post(t, i) : 1\nerror = error_at(t, i) : 1\n{of_post}", **options)
+        for group, text, state in ((source, of_pre, "trace"), (sink, of_post, "late")):
+            if text:
+                setattr(group, state, 0.4)
+        theirs = brian2.Synapses(source, sink, f"total : 1\n{of_synapse}", **options)
+        theirs.connect()
+        theirs.run_regularly(f"total += {change}", dt=step, when="end")
+        brian2.Network(source, sink, theirs).run(TICKS * step)
+        total = total + np.asarray(theirs.total).reshape(5, SAMPLES)
+    np.testing.assert_allclose(made.projections["x__y"].w - w, total / SAMPLES / ASKED, rtol=1e-9, atol=1e-12)
+    assert np.abs(total).max() > 0.1
 
 
 # ---------------------------------------------------------------------- random expressions of the whole language

@@ -5,11 +5,14 @@ import math
 import numpy as np
 import pytest
 
+from neurosim.datasets import from_arrays
 from neurosim.encoders import Sequence
 from neurosim.feedback import pathway
 from neurosim.network import Clock, Network, Population, Projection
-from neurosim.plasticity import PlasticityRule
-from neurosim.training.alignment import Alignment, alignments, exact_changes
+from neurosim.neurons import Leaky
+from neurosim.plasticity import SGD, PlasticityRule
+from neurosim.training import Trainer
+from neurosim.training.alignment import Alignment, alignments, exact_changes, proposed_changes
 from neurosim.training.trial import Trial
 
 
@@ -139,3 +142,79 @@ def test_schemes_in_time_beside_the_exact_gradient():
         assert found[None][name].angle == pytest.approx(0, abs=1e-4) and found[None][name].norm_ratio == pytest.approx(1)
         assert found["backprop"]["a__output"].angle == pytest.approx(0, abs=1e-4)
     assert 1 < found[2]["x__a"].angle < 90 and 1 < found["backprop"]["x__a"].angle < 90
+
+
+# ---------------------------------------------------------------------- rules that remember
+
+TAU = 3.0
+EPROP = PlasticityRule(
+    "dw = error_post * trace_pre", bias="db = error_post * age_post", pre={"trace": "dtrace/dt = rate_pre - trace / tau"},
+    post={"age": "dage/dt = 1 - age / tau"}, per_sample=("trace_pre", "age_post"), tau=TAU,
+)  # fmt: skip
+LASTING = PlasticityRule(
+    "dw = error_post * (rate_pre - mean_pre) + 0.1 * slow", pre={"mean": "dmean/dt = (rate_pre - mean) / 4"},
+    synapse={"quick": "dquick/dt = rate_pre * rate_post - quick / 2", "slow": "dslow/dt = (quick - slow) / 4"},
+    per_sample=("quick",),
+)  # fmt: skip
+
+
+def leaky_network(rule):
+    hidden = Population("hidden", 6, neurons=Leaky(tau=TAU))
+    populations = [Population("x", (1, 3)), hidden, Population("output", 3, transfer="softmax")]
+    links = [Projection("x", "hidden", rule=rule), Projection("hidden", "output")]
+    return Network(populations, links, dtype="float64", seed=2)
+
+
+def batch_of_images(size=7):
+    x, target = batch_of_sequences(size=size)
+    return x[:, None], target
+
+
+def leaky_trainer(scheme, rule, asked):
+    options = {"clock": Clock(5, asked), "encoder": Sequence(axis=1), "epochs": 4, "batch": 7, "shuffle": False}
+    made = Trainer(leaky_network(rule), pathway(scheme), SGD(0.5), **options)
+    made.network.projections["x__hidden"].parameters["b"] += 0.1
+    x, target = batch_of_images(size=14)
+    data = from_arrays(x, target.argmax(axis=1), x, target.argmax(axis=1))
+    made.check(data)
+    return made, data
+
+
+@pytest.mark.parametrize("asked", [1, 3, 5])
+def test_a_trace_makes_online_learning_the_gradient_where_nothing_recurs(asked):
+    """Without a loop, the eligibility of a leaky neuron's synapse is the trace of its input (Bellec et al. 2020; Murray 2019)."""
+    network, trial, (x, target) = leaky_network(EPROP), Trial(Clock(5, asked), Sequence(axis=1)), batch_of_images()
+    scheme = pathway("backprop")
+    scheme.attach(network, 3, seed=0)
+    for found in alignments(network, scheme, x, target, network.backend.draws(0, 0), trial).values():
+        assert found.angle == pytest.approx(0, abs=1e-5) and found.norm_ratio == pytest.approx(1)
+    trained = []
+    for name, rule in (("backprop", EPROP), ("backprop_through_time", "error_driven"), ("backprop", "error_driven")):
+        made, data = leaky_trainer(name, rule, asked)
+        for _ in range(4):
+            made.run_epoch(data)
+        trained.append(made.network.parameters())
+    for name, value in trained[0].items():
+        np.testing.assert_allclose(value, trained[1][name], rtol=0, atol=1e-10, err_msg=name)
+    assert np.abs(trained[1]["x__hidden.w"] - trained[2]["x__hidden.w"]).max() > 1e-3, "without the trace it is not"
+
+
+@pytest.mark.parametrize("rule", [LASTING, EPROP], ids=["lasting and per sample", "per sample"])
+def test_what_rules_remember_goes_on_through_the_compared_trial_and_is_forgotten(rule):
+    """The change that is compared is the one that the next step makes; what outlives trials is as it was."""
+    made, data = leaky_trainer("backprop", rule, asked=2)
+    made.run_epoch(data)
+    before = {name: value.copy() for name, value in (made.network.parameters() | made.network.memory()).items()}
+    assert before["x__hidden.w"].any() and (rule is EPROP or before["x__hidden.mean_pre"].any())
+    x, target = data.train.x[:7].astype(np.float64), made.targets(data.train)[:7].astype(np.float64)
+    draws = made.network.backend.draws(made.seed, made.steps)
+    sweeps = made.trial.sweeps(made.network, x, training=made.pathway.training_sweep, draws=draws)
+    outcomes = made.trial.outcomes(made.pathway, sweeps, target, draws)
+    proposed = {name: np.array(value) for name, value in proposed_changes(made.pathway, sweeps, outcomes, draws).items()}
+    alignments(made.network, made.pathway, x, target, draws, made.trial)
+    for name, value in (made.network.parameters() | made.network.memory()).items():
+        np.testing.assert_array_equal(value, before[name], err_msg=name)
+    (phase,) = made.pathway.phases
+    made.run_as_array_code(phase, x, target)
+    for name, change in proposed.items():
+        np.testing.assert_allclose(made.network.parameters()[name] - before[name], 0.5 * change / 2, rtol=1e-9, atol=1e-13)
