@@ -1,0 +1,185 @@
+"""Studies run by workers of this machine: one run file a point, one table, nothing lost, nothing done twice."""
+
+import os
+import re
+import tomllib
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import neurosim
+from neurosim.errors import InputError, RunFileError
+from neurosim.experiments.run import prepare, run
+from neurosim.runfile import Run
+from neurosim.studies import Study
+from neurosim.studies.engine import connected, run_tasks
+from neurosim.studies.folder import begun
+from neurosim.studies.point import Task, perform
+from neurosim.studies.study import run_study, start
+from neurosim.studies.table import as_frame, best
+
+SMALL = ("training.epochs=2", "data.limit=300", "network.hidden=[12]")
+SETTLED = ["seconds"]  # what differs from run to run
+
+
+@pytest.fixture(scope="module")
+def client():
+    with connected(workers=2) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def study():
+    of_dtp = {"scheme": ["difference_target_propagation"]}
+    made = Study("compare", settings=SMALL).grid({"scheme": ["backprop", "difference_target_propagation"]})
+    return made.grid({"stages.0.options.step": [0.01, 0.5]}, where=of_dtp).seeds(2)
+
+
+@pytest.fixture(scope="module")
+def reached(client, study, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study") / "out"
+    started = start(study.plan())
+    outcomes = list(run_study(started, folder, client))
+    return started, folder, as_frame(started.plan, outcomes)
+
+
+def test_a_row_for_each_point_and_seed_in_their_order(reached):
+    _, folder, table = reached
+    assert table["point"].tolist() == [1, 1, 2, 2, 3, 3] and table["seed"].tolist() == [1, 2] * 3
+    assert table["scheme"].tolist() == ["backprop"] * 2 + ["difference_target_propagation"] * 4
+    np.testing.assert_array_equal(table["stages.0.options.step"], [np.nan, np.nan, 0.01, 0.01, 0.5, 0.5])
+    assert (table["status"] == "complete").all() and (table["reason"] == "").all() and (table["epochs"] == 2).all()
+    assert sorted(path.name for path in folder.glob("*.h5")) == sorted(table["file"])
+
+
+def test_the_table_holds_what_the_run_files_say(reached):
+    _, folder, table = reached
+    for _, row in table.iterrows():
+        with neurosim.open_run(folder / row["file"]) as known:
+            for split in ("train", "validation", "test"):
+                for name in ("loss", "error"):
+                    assert row[f"{split}_{name}"] == known.metrics.loc[split][name].iloc[-1]
+            assert int(known.attributes["seed"]) == row["seed"]
+            options = tomllib.loads(known.model)["stages"][0].get("options", {})
+            assert options.get("step", row["stages.0.options.step"]) == row["stages.0.options.step"] or not options
+
+
+def test_the_files_of_the_table_are_the_table(reached):
+    _, folder, table = reached
+    read = pd.read_csv(folder / "study.csv").drop(columns="reason")
+    pd.testing.assert_frame_equal(read, table.drop(columns="reason"), check_dtype=False)
+    pq = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+    assert pq.read_table(folder / "study.parquet").to_pandas()["test_error"].tolist() == table["test_error"].tolist()
+
+
+def test_a_point_is_the_run_that_one_gets_alone(reached, tmp_path):
+    started, folder, _ = reached
+    point = started.plan.points[-1]
+    run(prepare(point.model, seed=point.seed), tmp_path / "alone.h5").close()
+    with Run(tmp_path / "alone.h5") as alone, Run(folder / f"{point.name}.h5") as known:
+        clocks = ["seconds", "alignment_seconds"]
+        pd.testing.assert_frame_equal(alone.metrics.drop(columns=clocks), known.metrics.drop(columns=clocks))
+        for name, value in alone.checkpoint().items():
+            np.testing.assert_array_equal(known.checkpoint()[name], value, err_msg=name)
+
+
+def test_resumed_it_runs_what_is_missing_and_leaves_the_rest(client, reached):
+    started, folder, table = reached
+    missing = folder / table["file"][1]
+    missing.unlink()
+    others = {path: path.read_bytes() for path in folder.glob("*.h5")}
+    found = as_frame(started.plan, list(run_study(begun(folder), folder, client, resume=True)))
+    pd.testing.assert_frame_equal(found.drop(columns=SETTLED), table.drop(columns=SETTLED))
+    assert missing.exists() and all(path.read_bytes() == content for path, content in others.items())
+
+
+def test_another_study_is_not_mixed_in(client, reached, study):
+    _, folder, _ = reached
+    with pytest.raises(RunFileError, match="give --resume to go on with the study in it"):
+        next(run_study(start(study.plan()), folder, client))
+    with pytest.raises(RunFileError, match="seeds of the study in it: .*expected the same"):
+        study.seeds(3).run(folder, resume=True, workers=1)
+    (folder / "mine.txt").write_text("mine")
+    with pytest.raises(RunFileError, match="exists and is not empty"):
+        study.run(folder, workers=1)
+    (folder / "mine.txt").unlink()
+
+
+def test_a_point_that_diverges_or_fails_is_a_row_with_its_reason(client, tmp_path):
+    wild = Study("compare", settings=(*SMALL, "network.layer.transfer=relu")).grid({"scheme": ["backprop"], "stages.0.optimiser": [
+        {"name": "sgd", "learning_rate": 0.1}, {"name": "sgd", "learning_rate": 1e30}]})  # fmt: skip
+    started = start(wild.plan())
+    tasks = started.tasks(tmp_path)
+    (tmp_path / "00001-seed1.h5").write_text("no run file")
+    table = as_frame(started.plan, list(run_tasks(client, tasks)))
+    assert table["status"].tolist() == ["failed", "diverged"]
+    assert "00001-seed1.h5" in table["reason"][0] and "expected finite numbers; lower the learning rate" in table["reason"][1]
+    assert table["epochs"].isna()[0] and (tmp_path / "00001-seed1.h5").read_text() == "no run file"
+
+
+def test_data_that_are_others_on_a_worker_are_refused(tmp_path, study):
+    task = start(study.plan()).tasks(tmp_path)[0]
+    outcome = perform(Task(**{**vars(task), "data_digest": "another"}))
+    assert outcome.status == "failed" and "is another one here than where the study began" in outcome.reason
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_users_own_scheme_reaches_the_workers(client, users_classes, tmp_path):
+    own = Study("compare", settings=SMALL, imports=str(users_classes))
+    scheme = next(name for name in re.findall(r"class (\w+)\(.*Pathway", users_classes.read_text()))
+    own = own.grid({"scheme": ["backprop"], "stages.0.scheme": ["backprop", f"{users_classes.stem}:{scheme}"]})
+    table = as_frame((started := start(own.plan())).plan, list(run_study(started, tmp_path / "out", client, imports=(str(users_classes),))))
+    assert table["status"].tolist() == ["complete"] * 2, table["reason"].tolist()
+
+
+def test_the_best_point_is_chosen_by_validation():
+    frame = pd.DataFrame(
+        {
+            "point": [1, 1, 2, 2, 3, 3],
+            "status": ["complete"] * 5 + ["diverged"],
+            "validation_error": [5.0, 7.0, 6.0, 5.5, 1.0, 1.0],
+            "test_error": [1.0, 1.0, 9.0, 9.0, 1.0, 1.0],
+        }
+    )
+    assert best(frame) == 2
+    assert best(frame.assign(validation_error=np.nan)) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda s: s.grid({"stages.0.options.speed": [1]}), "study: scheme=backprop, .*speed=1: .*option 'speed' is unknown"),
+        (lambda s: s.grid({"network.hidden": 3}), "parameter 'network.hidden': values 3: expected a list"),
+        (lambda s: s.grid({"a": ["x"]}), "study: scheme=backprop.*a=x"),
+        (lambda s: s.seeds([]), "seeds: none"),
+        (lambda s: s.seeds([1, 1]), "seeds \\[1\\]: there twice"),
+    ],
+)
+def test_what_is_no_study_is_one_line_before_anything_runs(change, said, study, tmp_path):
+    with pytest.raises(InputError, match=said) as caught:
+        change(study).run(tmp_path / "out", workers=1)
+    assert "\n" not in str(caught.value) and list(tmp_path.iterdir()) == []
+
+
+def test_a_cluster_where_nobody_answers_is_one_line():
+    with pytest.raises(InputError, match="cluster 'tcp://127.0.0.1:9': nothing answers there"), connected("tcp://127.0.0.1:9"):
+        pass
+
+
+def test_a_worker_that_dies_gives_its_point_back(client, tmp_path, study):
+    """Another worker goes on from the checkpoint; the table is the one of an undisturbed study."""
+    started = start(study.plan())
+    killed = []
+
+    def kill_one(outcome):
+        if not killed:
+            pid = client.run(os.getpid, workers=[next(iter(client.scheduler_info()["workers"]))])
+            killed.append(os.kill(next(iter(pid.values())), 9))
+
+    outcomes = []
+    for outcome in run_study(started, tmp_path / "out", client):
+        outcomes.append(outcome)
+        kill_one(outcome)
+    table = as_frame(started.plan, outcomes)
+    assert (table["status"] == "complete").all(), table["reason"].tolist()
