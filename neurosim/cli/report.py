@@ -23,7 +23,8 @@ def report(
     debug: args.Debug = False,
 ) -> None:
     """Write one HTML page on run files: comparison, learning curves, alignment, histograms, and how to run them again."""
-    from neurosim.analysis.report import check_free, write_report
+    from neurosim.analysis.pages import check_free
+    from neurosim.analysis.report import write_report
     from neurosim.runfile import Run
 
     paths = list({path.resolve(): path for path in run_files(runs)}.values())  # a folder and a file in it may both be named
