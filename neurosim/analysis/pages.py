@@ -60,7 +60,7 @@ def write_page(page: str, out: Path) -> Path:
 def check_free(out: Path, overwrite: bool, read: Sequence[Path] = ()) -> None:
     """Raise RunFileError where ``out`` must not be written.  read : the files that the page is about"""
     mine = {path.resolve() for path in read}
-    require(out.resolve() not in mine, f"report {out}: one of the run files themselves; give another --out", RunFileError)
+    require(out.resolve() not in mine, f"report {out}: one of the files it is about; give another --out", RunFileError)
     require(
         not out.is_dir(), f"report {out}: a folder: expected the name of a file; add one, as {out / 'report.html'}", RunFileError
     )
