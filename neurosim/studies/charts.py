@@ -31,8 +31,8 @@ class Scale:
     """How all panels of one parameter are drawn.
 
     curves : decide the errors' span
-    values : the parameter's, where they are numbers; log : whether these have a logarithmic axis; listed : whether they are few, and
-        chosen by somebody, so that they have the ticks
+    values : the parameter's, where they are numbers; log : whether these have a logarithmic axis
+    listed : whether the values were chosen rather than drawn, so that the ticks are at them
     """
 
     curves: Sequence[Curve]

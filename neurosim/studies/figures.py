@@ -24,6 +24,7 @@ from neurosim.studies.space import Parameter
 if TYPE_CHECKING:
     import pandas
 
+LARGEST_VALUE = 1e100  # of a parameter, on an axis
 MOST_SCHEMES = 14  # that have a line
 MOST_FIGURES = 12  # parameters that have a figure, and pairs of them
 MOST_DOTS = 500  # of one panel
@@ -58,7 +59,7 @@ def short_names(keys: Sequence[str]) -> dict[str, str]:
 
 def is_number(value: Any) -> bool:
     """Return whether a value has a place on an axis."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and abs(value) < 1e30
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and abs(value) < LARGEST_VALUE
 
 
 class Columns:

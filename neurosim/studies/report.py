@@ -204,9 +204,9 @@ class Wrong:
 
 def _wrong(results: Results) -> Wrong:
     frame = results.runs[results.runs["status"] != COMPLETE]
-    rows = []
+    names, rows = Columns(results).names.values(), []
     for (number, seed), row in frame.head(MOST_REASONS).iterrows():
-        values = ", ".join(cell.text for cell in _named(results, number) if cell.text)
+        values = ", ".join(f"{name}={cell.text}" for name, cell in zip(names, _named(results, number), strict=True) if cell.text)
         rows.append((number, values, seed, _cut(row["status"]), _cut(row["reason"])))
     return Wrong(rows, len(frame) - len(rows))
 
@@ -265,7 +265,5 @@ def _setting(value: Any) -> str:
         return value
     if isinstance(value, list) and all(map(is_number, value)):
         return str(value)
-    lines = tomli_w.dumps({"v": [value]}).splitlines()  # within a list, a table stands in one line
-    return " ".join(line.strip() for line in lines).removeprefix("v = [").removesuffix("]").strip().removesuffix(",")
-
-
+    lines = tomli_w.dumps({"v": [[value]]}).splitlines()  # within two lists, a table is never one of its own
+    return " ".join(line.strip() for line in lines).removeprefix("v = [ [ ").removesuffix(", ], ]")

@@ -27,6 +27,7 @@ MOST_BYTES = 2**28  # of study.csv
 MOST_RUNS = 1_000_000
 MOST_PARAMETERS = 100
 MOST_VALUES = 10_000  # of all parameters together
+YOURSELF = "no page is made of so many; read study.csv yourself"
 RESTORE = "restore it from a copy, or resume the study"
 LARGEST = 1e30  # a metric beyond it is none: its square would still be a number, and that of its square
 WORDS = ("status", "reason", "neurosim", "commit", "backend", "created")
@@ -94,10 +95,10 @@ def read(folder: Path) -> Results:
     Raises RunFileError, one line, where its ``study.toml`` or ``study.csv`` is missing, damaged, too large, or of another study.
     """
     started = stated(folder)
-    said = f"{folder / 'study.toml'}"
-    require(len(started.parameters) <= MOST_PARAMETERS, f"{said}: over {MOST_PARAMETERS} parameters", RunFileError)
+    said = folder / "study.toml"
+    require(len(started.parameters) <= MOST_PARAMETERS, f"{said}: over {MOST_PARAMETERS} parameters; {YOURSELF}", RunFileError)
     listed = [given for one in started.parameters for given in one.values() if isinstance(given, list)]
-    require(sum(map(len, listed)) <= MOST_VALUES, f"{said}: over {MOST_VALUES:,} values of parameters", RunFileError)
+    require(sum(map(len, listed)) <= MOST_VALUES, f"{said}: over {MOST_VALUES:,} values of parameters; {YOURSELF}", RunFileError)
     seeds = tuple(started.seeds)
     require(len(set(seeds)) == len(seeds), f"{said}: a seed is there twice; restore it from a copy", RunFileError)
     base = Base(started.name, started.models)
@@ -106,7 +107,7 @@ def read(folder: Path) -> Results:
         points, parameters = values_of(base, space), varied(base, space)
     except InputError as cause:
         raise RunFileError(f"{said}: {cause}") from cause
-    require(len(points) * len(seeds) <= MOST_RUNS, f"{said}: over {MOST_RUNS:,} runs; read study.csv yourself", RunFileError)
+    require(len(points) * len(seeds) <= MOST_RUNS, f"{said}: over {MOST_RUNS:,} runs; {YOURSELF}", RunFileError)
     runs = _runs(folder / "study.csv", parameters, points, seeds)
     return Results(started.name, started.models, parameters, points, seeds, runs, started.backend, started.data_dir)
 
@@ -144,12 +145,12 @@ def _texts(path: Path) -> pandas.DataFrame:
     """Return a CSV file as texts."""
     import pandas as pd
 
+    there = f"{path}: no such file: expected a study with a run that ended; resume it"
+    require(path.is_file(), there, RunFileError)  # a pipe has no size, and no end
+    large = path.stat().st_size > MOST_BYTES
+    require(not large, f"{path}: over {MOST_BYTES / 2**20:,.0f} MiB: expected at most that; read it yourself", RunFileError)
     try:
-        large = path.stat().st_size > MOST_BYTES
-        require(not large, f"{path}: over {MOST_BYTES / 2**20:.0f} MiB: expected less; read it yourself", RunFileError)
         return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8", na_filter=False, index_col=False)
-    except FileNotFoundError as cause:
-        raise RunFileError(f"{path}: no such file: expected a study with a run that ended; resume it") from cause
     except (OSError, ValueError, MemoryError) as cause:  # pandas' own errors are ValueErrors
         raise RunFileError(f"{path}: cannot be read ({quoted(str(cause))[1:-1]}); {RESTORE}") from cause
 
