@@ -57,7 +57,7 @@ def limits(curves: Sequence[Curve]) -> Limits:
     low, high = float(min(c.low.min() for c in curves)), float(max(c.high.max() for c in curves))
     if is_logarithmic(curves):
         return low / 1.15, high * 1.15
-    room = 0.05 * (high - low) or 1.0
+    room = 0.05 * (high - low) or max(1.0, 1e-3 * abs(high))
     return (0.0 if 0 <= low < 0.5 * high else low - room), high + room
 
 

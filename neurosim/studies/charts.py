@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import matplotlib
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
@@ -54,6 +53,11 @@ def style_of(number: int) -> tuple[str, str]:
     return DEPTH[number % len(DEPTH)], LINES[number // len(DEPTH) % len(LINES)]
 
 
+def is_crowded(curves: int) -> bool:
+    """Return whether bands and dots of so many schemes would hide each other."""
+    return curves > len(DEPTH)
+
+
 def is_geometric(values: Sequence[float]) -> bool:
     """Return whether numbers are spaced by factors rather than by differences, or span a decade where they are two."""
     known = np.unique(np.asarray(values, float))
@@ -73,11 +77,11 @@ def _unevenness(values: np.ndarray) -> float:
 def against(curves: Mapping[int, Curve], dots: Mapping[int, Dots], scale: Scale, *, axis: str, error: str, label: str) -> Markup:
     """Return errors against a parameter that is a number: a curve for each scheme, by its number, over its points."""
     with panel_axes() as (figure, axes):
-        for number, own in dots.items():
+        for number, own in ({} if is_crowded(len(curves)) else dots).items():
             colour, faint = style_of(number)[0], 0.35 if curves else 0.8
             axes.plot(own.at, own.error, "o", color=colour, alpha=faint, markersize=2.4, markeredgewidth=0)
         for number, curve in curves.items():
-            draw_curve(axes, curve, *style_of(number))
+            draw_curve(axes, replace(curve, seeds=1) if is_crowded(len(curves)) else curve, *style_of(number))
             if len(curve.at) <= MARKED:
                 axes.plot(curve.at, curve.mean, "o", color=style_of(number)[0], markersize=3, markeredgewidth=0)
         if is_logarithmic(scale.curves):
@@ -123,9 +127,10 @@ def beside(names: Sequence[str], curves: Mapping[int, Curve], scale: Scale, *, e
 
     curves : their ``at`` are numbers of ``names``
     """
-    with panel_axes(left=0.5, height=0.62 + 0.2 * max(len(names), 3)) as (figure, axes):
-        shared = sum(len(curve.at) for curve in curves.values()) > len(names)
-        shifts = np.linspace(-0.25, 0.25, len(curves)) if shared and len(curves) < len(DEPTH) else np.zeros(len(curves))
+    shared = sum(len(curve.at) for curve in curves.values()) > len(names)
+    shifts = np.linspace(-0.3, 0.3, len(curves)) if shared else np.zeros(len(curves))
+    row = max(0.2, 0.08 * len(curves)) if shared else 0.2  # inches
+    with panel_axes(left=0.5, height=0.62 + row * max(len(names), 3)) as (figure, axes):
         for shift, (number, curve) in zip(shifts, curves.items(), strict=True):
             colour = style_of(number)[0]
             axes.hlines(curve.at + shift, curve.low, curve.high, color=colour, linewidth=1.1)
@@ -221,11 +226,9 @@ def _ticks(axes: Axes, across: Sequence[str], down: Sequence[str]) -> None:
 
 def _legend(axes: Axes, norm: Normalize) -> None:
     """Draw the shades with their errors; as paths, since a page takes no image."""
-    edges = np.linspace(0, 1, SHADES + 1)
-    errors = np.asarray(norm.inverse(edges), float)
-    colours = matplotlib.colormaps[MAP](edges[:-1] + 0.5 / SHADES)
-    for low, high, colour in zip(errors[:-1], errors[1:], colours, strict=True):
-        axes.fill_between([0, 1], low, high, color=colour, linewidth=0.8)
+    errors = np.asarray(norm.inverse(np.linspace(0, 1, SHADES + 1)), float)
+    middles = np.asarray(norm.inverse((np.arange(SHADES) + 0.5) / SHADES), float)
+    axes.pcolormesh([0, 1], errors, middles[:, None], cmap=MAP, norm=norm, linewidth=0.5, edgecolors="face")
     axes.set(xlim=(0, 1), xticks=[])
     if isinstance(norm, LogNorm):
         axes.set_yscale("log")

@@ -47,6 +47,12 @@ def words_of(value: Any) -> str:
     return value if isinstance(value, str) else quoted(value)
 
 
+def labels_of(values: Sequence[Any]) -> list[str]:
+    """Return values as an axis names them: fractions without the digits that a computer adds, as long as they stay apart."""
+    short = [f"{value:.6g}" if isinstance(value, float) else words_of(value) for value in values]
+    return short if len(set(short)) == len(short) else list(map(words_of, values))
+
+
 def short_names(keys: Sequence[str]) -> dict[str, str]:
     """Return each key without its beginning, as long as they stay apart: ``batch`` of ``stages.0.batch``."""
     found = {}
@@ -149,29 +155,38 @@ def _figures(columns: Columns) -> Iterator[Figure]:
         frame = frame[frame["scheme"].isin(columns.schemes)]
         if frame["at"].nunique() < 2:
             continue
-        numbers = parameter.is_drawn or all(map(is_number, parameter.values))
+        numbers = parameter.is_drawn or _are_numbers(parameter.values)
         if not parameter.is_drawn and numbers:
             frame = frame.assign(at=np.array(parameter.values, float)[frame["at"].to_numpy()])
         panels = _against(columns, parameter, frame) if numbers else _beside(columns, parameter, frame)
-        yield Figure(parameter.key, [("", panels)], _caption(columns, parameter, numbers), [])
+        yield Figure(parameter.key, [("", panels)], _caption(columns, parameter, len(frame), numbers), [])
 
 
-def _caption(columns: Columns, parameter: Parameter, numbers: bool) -> str:
-    others = len([other for other in columns.results.parameters if other.key not in (parameter.key, columns.by)]) > 0
-    within = "drawn value" if parameter.is_drawn else "value"
+def _are_numbers(values: Sequence[Any]) -> bool:
+    """Return whether values have places on an axis, each its own."""
+    return all(map(is_number, values)) and len(set(map(float, values))) == len(values)
+
+
+def _caption(columns: Columns, parameter: Parameter, count: int, numbers: bool) -> str:
+    """Return what the figure of a parameter shows.  count : of points; numbers : whether its values have an axis"""
+    left_out = f" Of {count:,} points, one in {_every(count)} has a dot." if count > MOST_DOTS else ""
     if parameter.is_drawn:
-        return "Every dot is a point: mean over seeds at the value that was drawn."
-    line, band = ("Line", "band") if numbers else ("Dot", "line")
-    of_scheme = " of each scheme" if columns.by and columns.by != parameter.key else ""
-    if not others and columns.by != parameter.key or columns.by == parameter.key and len(columns.results.parameters) == 1:
-        return f"{line}: mean over seeds at each {within}; {band}: from the lowest to the highest seed."
-    if columns.results.is_validated:
-        said = f"{line}: mean over seeds of the point{of_scheme} that is best by validation among all with this {within}"
-        said += f"; {band}: from its lowest to its highest seed."
+        return "Every dot is a point: mean over seeds at the value that was drawn." + left_out
+    results, by = columns.results, columns.by
+    mark, band = ("Line", "band") if numbers else ("Dot", "line")
+    of_scheme = " of each scheme" if by and by != parameter.key else ""
+    if len(results.parameters) == 1 + bool(of_scheme):
+        mean, lowest, highest = "mean over seeds at each value", "the lowest", "the highest seed"
+    elif results.is_validated:
+        mean = f"mean over seeds of the point{of_scheme} that is best by validation among all with this value"
+        lowest, highest = "its lowest", "its highest seed"
     else:
-        said = f"{line}: mean over all points{of_scheme} with this {within}, since there is no validation split to choose one by"
-        said += f"; {band}: from the lowest to the highest run."
-    return said + (" Faint dots: the mean of every point." if numbers else "")
+        mean = f"mean over all points{of_scheme} with this value, since there is no validation split to choose one by"
+        lowest, highest = "the lowest", "the highest run"
+    if numbers and charts.is_crowded(len(columns.schemes)):
+        return f"{mark}: {mean}. For so many schemes, spreads are in the table alone."
+    dots = f" Faint dots: the mean of each point.{left_out}" if numbers else ""
+    return f"{mark}: {mean}; {band}: from {lowest} to {highest}.{dots}"
 
 
 def _curves(columns: Columns, frame: pandas.DataFrame, split: str) -> dict[int, Curve]:
@@ -189,13 +204,19 @@ def _curves(columns: Columns, frame: pandas.DataFrame, split: str) -> dict[int, 
 def _dots(columns: Columns, frame: pandas.DataFrame, split: str) -> dict[int, Dots]:
     """Return place of each scheme -> its points, of many some at equal distances."""
     known = frame.dropna(subset=[f"{split}_mean"])
-    known = known.iloc[:: math.ceil(len(known) / MOST_DOTS) or 1]
+    known = known.iloc[:: _every(len(frame))]
     found = {}
     for place, number in enumerate(columns.schemes):
         own = known[known["scheme"] == number]
         if len(own):
             found[place] = Dots(own["at"].to_numpy(float), own[f"{split}_mean"].to_numpy(float))
     return found
+
+
+def _every(count: int) -> int:
+    """Return of how many points one has a dot; odd beyond one, since grids are often even, and some values would have none."""
+    every = math.ceil(count / MOST_DOTS) or 1
+    return every + (every > 1 and every % 2 == 0)
 
 
 def _as_curve(dots: Dots) -> Curve:
@@ -207,7 +228,8 @@ def _against(columns: Columns, parameter: Parameter, frame: pandas.DataFrame) ->
     dots = {split: _dots(columns, frame, split) for split in splits}
     curves = {split: {} if parameter.is_drawn else _curves(columns, frame, split) for split in splits}
     all_curves = [curve for own in curves.values() for curve in own.values()]
-    all_curves += [_as_curve(one) for own in dots.values() for one in own.values()]
+    if not charts.is_crowded(len(all_curves) // len(splits)):
+        all_curves += [_as_curve(one) for own in dots.values() for one in own.values()]
     values = [float(value) for value in frame["at"].unique()]
     log = parameter.distribution == "log_uniform" or charts.is_geometric(values)
     scale, panels = Scale(all_curves, values, log, not parameter.is_drawn), []
@@ -224,7 +246,7 @@ def _beside(columns: Columns, parameter: Parameter, frame: pandas.DataFrame) -> 
     place = {number: k for k, number in enumerate(kept)}
     frame = frame[frame["at"].isin(kept)]
     frame = frame.assign(at=frame["at"].map(place))
-    names = [words_of(parameter.values[number]).replace("_", " ") for number in kept]
+    names = [name.replace("_", " ") for name in labels_of([parameter.values[number] for number in kept])]
     splits = columns.results.splits
     curves = {split: _curves(columns, frame, split) for split in splits}
     scale = Scale([curve for own in curves.values() for curve in own.values()])
@@ -275,7 +297,7 @@ def _maps(columns: Columns, across: Parameter, down: Parameter) -> Iterator[Figu
     if not maps:
         return
     norm = charts.shades(list(maps.values()))
-    bottom, left = (Side(columns.names[one.key], [words_of(value) for value in one.values]) for one in (across, down))
+    bottom, left = (Side(columns.names[one.key], labels_of(one.values)) for one in (across, down))
     panels = []
     for number, cells in maps.items():
         known = cells.errors[np.isfinite(cells.errors)]

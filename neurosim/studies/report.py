@@ -16,7 +16,8 @@ from neurosim.analysis.report import file_name
 from neurosim.analysis.summary import Cell
 from neurosim.errors import pasteable
 from neurosim.modelfile.reading import value_of
-from neurosim.studies.figures import MOST_FIGURES, MOST_SCHEMES, Columns, against_parameters, heat_maps, is_number, words_of
+from neurosim.studies import figures
+from neurosim.studies.figures import Columns, against_parameters, heat_maps, is_number, words_of
 from neurosim.studies.plan import SCHEME
 from neurosim.studies.point import COMPLETE
 from neurosim.studies.results import Results, read, series
@@ -130,10 +131,10 @@ def _notes(results: Results) -> Iterator[str]:
     if not results.is_validated:
         yield "There is no validation split to choose a point by, so none is chosen: to choose on the test set would flatter it."
     columns = Columns(results)
-    if len(columns.all_schemes) > MOST_SCHEMES:
-        yield f"Figures show {MOST_SCHEMES} of {len(columns.all_schemes)} schemes; the table has all."
-    if len(results.parameters) > MOST_FIGURES:
-        yield f"Figures show {MOST_FIGURES} of {len(results.parameters)} parameters at most; the table has all."
+    if len(columns.all_schemes) > figures.MOST_SCHEMES:
+        yield f"Figures show {figures.MOST_SCHEMES} of {len(columns.all_schemes)} schemes; the table has all."
+    if len(results.parameters) > figures.MOST_FIGURES:
+        yield f"Figures show {figures.MOST_FIGURES} of {len(results.parameters)} parameters at most; the table has all."
 
 
 # ---------------------------------------------------------------------- points

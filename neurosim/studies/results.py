@@ -123,7 +123,10 @@ def _runs(path: Path, parameters: Sequence[Parameter], points: list[Values], see
     whole = pd.MultiIndex.from_product([range(1, len(points) + 1), seeds], names=["point", "seed"])
     own = _index(texts, len(points), seeds)
     fits = own.is_unique and bool(own.isin(whole).all())
-    fits = fits and all(_agrees(texts[key].iloc[row], points[number - 1].get(key)) for row, number in _firsts(own) for key in keys)
+    rows, numbers = _firsts(own)
+    for key in keys if fits else ():
+        cells = texts[key].iloc[rows].tolist()
+        fits = fits and all(_agrees(cell, points[number - 1].get(key)) for cell, number in zip(cells, numbers, strict=True))
     require(fits, f"{path}: of another study than study.toml beside it; restore both from a copy", RunFileError)
     metrics = [name for name in table.METRICS if name not in (*WORDS, "threads", "file")]
     found: dict[str, Any] = {name: _numbers(texts[name]) if name in texts else math.nan for name in metrics}
@@ -163,11 +166,11 @@ def _numbers(texts: pandas.Series) -> np.ndarray:
     return np.where(np.abs(found) <= LARGEST, found, np.nan)
 
 
-def _firsts(index: pandas.MultiIndex) -> list[tuple[int, int]]:
-    """Return the first row of each point, as (row, point)."""
+def _firsts(index: pandas.MultiIndex) -> tuple[list[int], list[int]]:
+    """Return the first row of each point, and which point it is of."""
     points = index.get_level_values("point")
     rows = np.flatnonzero(~points.duplicated())
-    return list(zip(rows.tolist(), points[rows].tolist(), strict=True))
+    return rows.tolist(), points[rows].tolist()
 
 
 def _agrees(text: str, value: Any) -> bool:

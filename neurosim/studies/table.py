@@ -72,6 +72,6 @@ def best(frame: pandas.DataFrame) -> int | None:
     """
     if "validation_error" not in frame or frame["validation_error"].isna().all():
         return None
-    whole = frame.groupby("point")["status"].agg(lambda status: (status == COMPLETE).all())
+    whole = (frame["status"] == COMPLETE).groupby(frame["point"]).all()
     errors = frame.groupby("point")["validation_error"].mean()[whole]
     return int(errors.idxmin()) if errors.notna().any() else None

@@ -22,7 +22,7 @@ from neurosim.runfile import Run
 from neurosim.studies import Study
 from neurosim.studies import report as study_report
 from neurosim.studies.charts import is_geometric, shades
-from neurosim.studies.figures import Columns, against_parameters, heat_maps, short_names
+from neurosim.studies.figures import Columns, against_parameters, heat_maps, labels_of, short_names
 from neurosim.studies.folder import begun
 from neurosim.studies.point import perform
 from neurosim.studies.report import _setting, command, page, write_study_report
@@ -142,6 +142,23 @@ def test_drawn_parameters_are_dots_and_texts_are_rows(written, tmp_path):
     study = study.draw(RATE, "log_uniform", 1e-4, 1e-1).draws(9)
     said = Page(page(read(written(study, tmp_path / "study", errors))))
     assert "Every dot is a point" in said.text("figcaption") and "relu" in said.text("text") and "0.001" in said.text("text")
+
+
+def test_of_many_schemes_and_points_some_are_drawn_and_the_page_says_so(written, tmp_path, monkeypatch):
+    monkeypatch.setattr("neurosim.studies.figures.MOST_DOTS", 20)
+    monkeypatch.setattr("neurosim.studies.figures.MOST_SCHEMES", 8)
+    study = Study("compare").grid({BATCH: [16, 32]}).draw(RATE, "log_uniform", 1e-4, 1e-1).draws(2)
+    found = read(written(study, tmp_path / "study", errors))
+    schemes, said = Columns(found).schemes, Page(page(found))
+    assert len(schemes) == 8 and 2 in schemes  # the scheme of point 10
+    captions = said.text("figcaption")
+    assert "spreads are in the table alone" in captions and "Of 32 points, one in 3 has a dot" in captions
+    assert f"Figures show 8 of {len(found.points) // 4} schemes" in said.text("li")
+
+
+def test_labels_are_short_as_long_as_they_stay_apart():
+    assert labels_of([0.1 + 0.2, 1, "x", True]) == ["0.3", "1", "x", "True"]
+    assert labels_of([0.3, 0.1 + 0.2]) == ["0.3", "0.30000000000000004"]
 
 
 @pytest.mark.parametrize(
