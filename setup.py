@@ -28,7 +28,7 @@ setup(
     keywords=["computational neuroscience", "synaptic plasticity", "credit assignment", "biologically plausible learning"],
     packages=[*find_packages(include=["neurosim", "neurosim.*"]), "neurosim.models"],
     package_dir={"neurosim.models": "models"},  # data only: the model files, installed within the package
-    package_data={"neurosim.models": ["*.toml"], "neurosim.analysis": ["templates/*"]},
+    package_data={"neurosim.models": ["*.toml"], "neurosim.analysis": ["templates/*"], "neurosim.studies": ["templates/*"]},
     entry_points={"console_scripts": ["neurosim = neurosim.cli:main"]},
     python_requires=">=3.11,<3.14",
     install_requires=[

@@ -1,6 +1,7 @@
 """What several tests share."""
 
 import importlib.util
+import shutil
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,10 @@ import pytest
 from neurosim.runfile.digests import seal_all
 from neurosim.runfile.run_file import TEXTS
 
+BROWSER = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--window-size=1200,900",
+)  # fmt: skip
 
 @pytest.fixture
 def small():
@@ -117,3 +122,21 @@ def users_module(tmp_path):
 def users_classes(users_module):
     """The path of a user's module with one class or function of each kind."""
     return users_module((Path(__file__).with_name("users_own.txt")).read_text())
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """Headless Chromium with an empty profile."""
+    chromium, driver = shutil.which("chromium") or shutil.which("chromium-browser"), shutil.which("chromedriver")
+    if importlib.util.find_spec("selenium") is None or not chromium or not driver:
+        pytest.skip("needs selenium, chromium and chromedriver")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for argument in (*BROWSER, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    started = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield started
+    started.quit()

@@ -29,10 +29,12 @@ Limits = tuple[float, float]
 
 
 @contextmanager
-def _axes(left: float = 0.2, right: float = 0.96) -> Iterator[tuple[Figure, Axes]]:
+def panel_axes(left: float = 0.2, right: float = 0.96, *, height: float = SIZE[1]) -> Iterator[tuple[Figure, Axes]]:
+    """Yield the figure of a panel and its axes.  left, right : of the figure's width; height : of the figure, inches"""
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=SIZE)
-        yield figure, figure.add_axes((left, 0.19, right - left, 0.77))
+        figure = Figure(figsize=(SIZE[0], height))
+        below, above = 0.19 * SIZE[1] / height, 0.04 * SIZE[1] / height
+        yield figure, figure.add_axes((left, below, right - left, 1 - below - above))
 
 
 def clean(text: object, most: int = 40) -> str:
@@ -55,7 +57,7 @@ def limits(curves: Sequence[Curve]) -> Limits:
     low, high = float(min(c.low.min() for c in curves)), float(max(c.high.max() for c in curves))
     if is_logarithmic(curves):
         return low / 1.15, high * 1.15
-    room = 0.05 * (high - low) or 1.0
+    room = 0.05 * (high - low) or max(1.0, 1e-3 * abs(high))
     return (0.0 if 0 <= low < 0.5 * high else low - room), high + room
 
 
@@ -64,25 +66,27 @@ def learning(curve: Curve, reference: Curve | None, shared: Sequence[Curve], *, 
 
     shared : all curves that the panel is to be compared with; they decide its scale
     """
-    with _axes() as (figure, axes):
+    with panel_axes() as (figure, axes):
         if reference is not None:
-            _draw(axes, reference, TRANSPORT["full"], "--")
-        _draw(axes, curve, colour, "-")
+            draw_curve(axes, reference, TRANSPORT["full"], "--")
+        draw_curve(axes, curve, colour, "-")
         if is_logarithmic(shared):
-            _logarithmic(axes, limits(shared))
+            make_logarithmic(axes, limits(shared))
         axes.set(xlabel="epoch", ylabel=axis, ylim=limits(shared))
         _whole_epochs(axes, max(c.at.max() for c in shared))
         return inline(figure, label)
 
 
-def _draw(axes: Axes, curve: Curve, colour: str, style: str) -> None:
+def draw_curve(axes: Axes, curve: Curve, colour: str, style: str) -> None:
+    """Draw a mean as a line, or as a dot where there is one value, and its seeds' spread as a band."""
     if curve.seeds > 1:
         axes.fill_between(curve.at, curve.low, curve.high, color=colour, alpha=0.22, linewidth=0)
     marker = "o" if len(curve.at) == 1 else ""
     axes.plot(curve.at, curve.mean, style, color=colour, linewidth=1.3, marker=marker, markersize=3)
 
 
-def _logarithmic(axes: Axes, span: Limits) -> None:
+def make_logarithmic(axes: Axes, span: Limits) -> None:
+    """Give the vertical axis a logarithmic scale, its ticks labelled as plain numbers."""
     axes.set_yscale("log")
     decades = range(math.floor(math.log10(span[0])), math.ceil(math.log10(span[1])) + 1)
     steps = (1, 2, 5) if len(decades) <= 4 else (1,)
@@ -104,10 +108,10 @@ def alignment(curves: Mapping[str, Curve], clock: str, *, top: float, label: str
 
     top : degrees at the upper end
     """
-    with _axes(right=0.76) as (figure, axes):
+    with panel_axes(right=0.76) as (figure, axes):
         axes.axhline(90, color=FAINT, linewidth=0.6, linestyle=(0, (1, 2)))
         for k, curve in enumerate(curves.values()):
-            _draw(axes, curve, DEPTH[k % len(DEPTH)], LINES[k % len(LINES)])
+            draw_curve(axes, curve, DEPTH[k % len(DEPTH)], LINES[k % len(LINES)])
         axes.set(xlabel=clock, ylabel="angle (degrees)", ylim=(-top / 30, top))  # a line at 0 is seen
         axes.set_yticks(range(0, int(top) + 1, 30))
         _whole_epochs(axes, max(curve.at.max() for curve in curves.values()))
@@ -150,7 +154,7 @@ def histograms(course: Course, span: Limits, *, colour: str, axis: str, label: s
     Zeros that make up more than one per cent are counted apart and named at the right, so that they do not hide the rest.
     """
     count, outlines = len(course.values), []
-    with _axes(right=0.87) as (figure, axes):
+    with panel_axes(right=0.87) as (figure, axes):
         for base, values in zip(range(count - 1, -1, -1), course.values, strict=True):
             zeros = float(np.mean(values == 0)) if len(values) else 0.0
             outlines.append(_outline(values[values != 0] if zeros > 0.01 else values, span, base))
@@ -180,7 +184,7 @@ def _outline(values: np.ndarray, span: Limits, base: float) -> np.ndarray:
 
 def raster(spikes: Raster, *, label: str) -> Markup:
     """Return one tick for each spike, neurons upwards over time."""
-    with _axes() as (figure, axes):
+    with panel_axes() as (figure, axes):
         nothing = np.full(len(spikes.time), np.nan)
         x = np.stack([spikes.time, spikes.time, nothing], axis=1).ravel()
         y = np.stack([spikes.index - 0.4, spikes.index + 0.4, nothing], axis=1).ravel()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import re
 import shlex
@@ -12,18 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
 from neurosim.analysis.courses import metric
 from neurosim.analysis.figures import figures
 from neurosim.analysis.grouping import Group, baselines, contents, differences, grouped, seed
+from neurosim.analysis.pages import TEMPLATES, check_free, rendered, write_page
 from neurosim.analysis.summary import CLAIMS, accuracy, accuracy_name, claim, error_words, table
 from neurosim.errors import RunFileError, require
 from neurosim.runfile import Run
-from neurosim.runfile.disk import followed, replacing
 
-TEMPLATES = Path(__file__).with_name("templates")
 DIFFERENCES = 6  # keys that a note names
 SHORT = 60  # characters of a value that a note shows
 
@@ -43,43 +38,18 @@ def write_report(runs: Sequence[Run], out: Path, *, overwrite: bool = False) -> 
     """
     check_free(out, overwrite, [run.path for run in runs])
     require(bool(runs), "report: no run given: expected one or more; add a run file", RunFileError)
-    text = page(runs).encode("utf-8", "replace")  # a file's text may hold what no encoding has
-    try:
-        if out.exists() and not out.is_file():  # a pipe, say
-            out.write_bytes(text)
-        else:
-            with replacing(followed(out)) as fresh:
-                fresh.write_bytes(text)
-    except OSError as cause:
-        raise OSError(cause.errno, cause.strerror, str(out)) from cause
-    return out
-
-
-def check_free(out: Path, overwrite: bool, runs: Sequence[Path] = ()) -> None:
-    """Raise RunFileError where ``out`` must not be written."""
-    mine = {path.resolve() for path in runs}
-    require(out.resolve() not in mine, f"report {out}: one of the run files themselves; give another --out", RunFileError)
-    require(
-        not out.is_dir(), f"report {out}: a folder: expected the name of a file; add one, as {out / 'report.html'}", RunFileError
-    )
-    require(out.parent.is_dir(), f"report {out}: no folder {out.parent}; create it, or give another --out", RunFileError)
-    require(overwrite or not out.exists(), f"report {out}: exists; give --overwrite, or another --out", RunFileError)
+    return write_page(page(runs), out)
 
 
 def page(runs: Sequence[Run]) -> str:
     """Return the report as HTML."""
     groups = sorted(grouped(runs), key=_best_first)
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    script = _own("report.js")
     error = error_words(groups)
     described = [_described(group, run, error) for group in groups for run in group.runs]
     shared = _shared(described)
-    return environment.get_template("report.html").render(
-        style=_own("report.css"),
-        script=script,
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    return rendered(
+        TEMPLATES / "report.html",
+        kind="report",
         title=_title(groups),
         facts=_facts(groups, runs),
         notes=list(_notes(groups)),
@@ -94,10 +64,6 @@ def page(runs: Sequence[Run]) -> str:
         runs=described,
         recipes=[(group, _recipes(group)) for group in groups],
     )
-
-
-def _own(name: str) -> Markup:
-    return Markup((TEMPLATES / name).read_text(encoding="utf-8"))
 
 
 def _best_first(group: Group) -> tuple[bool, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import warnings
 from typing import Any
 from xml.etree import ElementTree
 
@@ -56,7 +57,8 @@ LINK = "{http://www.w3.org/1999/xlink}href"
 def inline(figure: Figure, label: str) -> Markup:
     """Return ``figure`` as an ``<svg>`` element that says ``label`` to those who do not see it."""
     buffer = io.StringIO()
-    with matplotlib.rc_context(STYLE):
+    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the reader's own fonts draw the text
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     root = ElementTree.fromstring(buffer.getvalue())
     _drop(root, ("metadata", "style"))

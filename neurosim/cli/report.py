@@ -1,4 +1,4 @@
-"""``neurosim report RUN...``: run files as one page."""
+"""``neurosim report RUN...``: run files as one page; or a study."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 from neurosim.cli import arguments as args
 from neurosim.errors import RunFileError, require
 
-Places = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run files, or folders with run files.")]
+Places = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run files, or folders with some; or one study's folder.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="The page.")]
 
 
@@ -22,10 +22,22 @@ def report(
     overwrite: args.Overwrite = False,
     debug: args.Debug = False,
 ) -> None:
-    """Write one HTML page on run files: comparison, learning curves, alignment, histograms, and how to run them again."""
-    from neurosim.analysis.report import check_free, write_report
-    from neurosim.runfile import Run
+    """Write one HTML page on run files: comparison, learning curves, alignment, histograms, and how to run them again.
 
+    On a study's folder: errors against each parameter, heat maps, the best point by validation, and all points.
+    """
+    from neurosim.analysis.pages import check_free
+    from neurosim.analysis.report import write_report
+    from neurosim.runfile import Run
+    from neurosim.studies.folder import KIND
+    from neurosim.studies.report import write_study_report
+
+    studies = [place for place in runs if (place / KIND.file).is_file()]
+    if studies:
+        alone = f"folder {studies[0]}: a study, which has a page of its own: expected it alone"
+        require(len(runs) == 1, f"{alone}; name it alone, or the run files in it", RunFileError)
+        typer.echo(write_study_report(studies[0], out, overwrite=overwrite))
+        return
     paths = list({path.resolve(): path for path in run_files(runs)}.values())  # a folder and a file in it may both be named
     check_free(out, overwrite, paths)
     with ExitStack() as opened:

@@ -58,7 +58,7 @@ def study(
     quiet: args.Quiet = False,
     debug: args.Debug = False,
 ) -> None:
-    """Run a model over parameters, schemes and seeds, on this machine or a cluster; write one run file a point, and one table.
+    """Run a model over parameters, schemes and seeds, on this machine or a cluster; write run files, one table, and one page.
 
     neurosim study compare --grid scheme=backprop,feedback_alignment --grid stages.0.batch=16,32,64 --seeds 5 --out batches
     """
@@ -180,10 +180,12 @@ def _watching(runs: int, quiet: bool, client: Any) -> Iterator[Watch]:
 
 
 def _finish(started: Started, frame: pandas.DataFrame, out: Path) -> None:
-    """Print the best point by validation, what failed, and what else there is."""
+    """Write the page; print the best point by validation, what failed, and what else there is."""
     from neurosim.studies.plan import label_of
+    from neurosim.studies.report import write_study_report
     from neurosim.studies.table import best
 
+    write_study_report(out, out / "report.html", overwrite=True)
     chosen = best(frame)
     if chosen is None:
         typer.echo("no point is the best: there is no validation split to choose by, and none is chosen on the test set")
@@ -192,7 +194,7 @@ def _finish(started: Started, frame: pandas.DataFrame, out: Path) -> None:
         label = label_of(next(point.values for point in started.plan.points if point.number == chosen))
         errors = f"validation error {rows['validation_error'].mean():.2f} %, test error {rows['test_error'].mean():.2f} %"
         typer.echo(f"best by validation: point {chosen}, {label}: {errors}, mean over {len(rows)} seed{'s' * (len(rows) > 1)}")
-    typer.echo(f"run files and study.csv: {out}")
+    typer.echo(f"run files, study.csv and report.html: {out}")
     wrong = frame[frame["status"] != "complete"]
     for _, row in wrong.head(5).iterrows():
         typer.echo(f"point {row['point']}, seed {row['seed']}: {row['status']}: {row['reason']}")

@@ -54,6 +54,14 @@ class Started:
 
 def begun(folder: Path, imports: Imports = NO_IMPORTS) -> Started:
     """Return what the study in ``folder`` was started with; raise RunFileError where there is none, or it cannot be read."""
+    table = stated(folder)
+    space = Space(tuple(Parameter.of(one) for one in table.parameters), table.draws, table.draw_seed)
+    plan = StudyPlan.of(Base(table.name, table.models), space, table.seeds, imports)
+    return Started(plan, table.backend, table.data_dir, table.data_digest)
+
+
+def stated(folder: Path) -> StartedStudy:
+    """Return what ``study.toml`` in ``folder`` says; raise RunFileError where there is none, or it cannot be read."""
     path = folder / KIND.file
     require(folder.is_dir(), f"folder {folder}: no such folder; check --out, or leave --resume out", RunFileError)
     require(path.is_file(), f"folder {folder}: holds no {KIND.file}: expected a study that was begun; check --out", RunFileError)
@@ -61,10 +69,7 @@ def begun(folder: Path, imports: Imports = NO_IMPORTS) -> Started:
         contents = reading.parsed(reading.beginning(path), str(path))
     except (OSError, UnicodeDecodeError) as cause:
         raise RunFileError(f"{path}: cannot be read ({quoted(str(cause))}); restore it from a copy, or begin again") from cause
-    table = validated(StartedStudy, contents, str(path))
-    space = Space(tuple(Parameter.of(one) for one in table.parameters), table.draws, table.draw_seed)
-    plan = StudyPlan.of(Base(table.name, table.models), space, table.seeds, imports)
-    return Started(plan, table.backend, table.data_dir, table.data_digest)
+    return validated(StartedStudy, contents, str(path))
 
 
 def check_same(folder: Path, was: Started, now: Started) -> None:

@@ -13,7 +13,7 @@ from neurosim.experiments.comparison_plan import Plan
 from neurosim.modelfile import reading
 from neurosim.modelfile.model_file import ModelFile
 from neurosim.modelfile.reading import Contents
-from neurosim.studies.space import Space, Values
+from neurosim.studies.space import Parameter, Space, Values
 
 SCHEME = "scheme"  # the parameter that chooses a comparison's row, or the scheme of a model with one stage
 
@@ -123,20 +123,30 @@ class StudyPlan:
         require(bool(seeds), "study: seeds: none: expected at least one; give seeds=1")
         twice = sorted({seed for seed in seeds if list(seeds).count(seed) > 1})
         require(not twice, f"study: seeds {quoted(twice)}: there twice: expected each once; drop one")
-        models = [(values, base.model(values, label_of(values), imports)) for values in _chosen(base, space)]
+        models = [(values, base.model(values, label_of(values), imports)) for values in values_of(base, space)]
         points = [Point(k, seed, values, model) for k, (values, model) in enumerate(models, start=1) for seed in seeds]
         return StudyPlan(base, space, tuple(seeds), tuple(points))
 
     @property
     def parameters(self) -> tuple[str, ...]:
         """The names of what differs between points, in order."""
-        own = [parameter.key for parameter in self.space.parameters]
-        return tuple(([SCHEME] if "" not in self.base.models and SCHEME not in own else []) + own)
+        return tuple(parameter.key for parameter in varied(self.base, self.space))
 
 
-def _chosen(base: Base, space: Space) -> list[Values]:
+def varied(base: Base, space: Space) -> tuple[Parameter, ...]:
+    """Return what differs between points: the space's parameters, before them a comparison's rows where these do not name them."""
+    rows = Parameter(SCHEME, tuple(base.models))
+    return space.parameters if _names_schemes(base, space) else (rows, *space.parameters)
+
+
+def values_of(base: Base, space: Space) -> list[Values]:
     """Return the values of every point: of a comparison without the parameter ``scheme``, beside each of its rows."""
     points = space.points()
-    if "" in base.models or any(parameter.key == SCHEME for parameter in space.parameters):
+    if _names_schemes(base, space):
         return points
     return [{SCHEME: scheme, **values} for scheme in base.models for values in points]
+
+
+def _names_schemes(base: Base, space: Space) -> bool:
+    """Return whether a point's own values say which of the base's models it is of."""
+    return "" in base.models or any(parameter.key == SCHEME for parameter in space.parameters)

@@ -21,7 +21,7 @@ from neurosim.modelfile.schema import Data
 from neurosim.runfile import Run
 
 COMPLETE, DIVERGED, FAILED = "complete", "diverged", "failed"
-MADE_WITH = {"neurosim": "neurosim_version", "commit": "git_commit", "backend": "backend", "threads": "threads"}
+MADE_WITH = {"neurosim": "neurosim_version", "commit": "git_commit"} | {same: same for same in ("backend", "threads", "created")}
 
 
 @dataclass(frozen=True)

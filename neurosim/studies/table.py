@@ -18,7 +18,7 @@ FIRST = ("point",)  # beside the parameters and the seed
 STATUS = ("status", "reason")
 METRICS = (
     "epochs", "train_loss", "train_error", "validation_loss", "validation_error", "test_loss", "test_error", "angle_to_backprop",
-    "seconds", "neurosim", "commit", "backend", "threads", "file",
+    "seconds", "neurosim", "commit", "backend", "threads", "created", "file",
 )  # fmt: skip
 MISSING = "missing"  # the status of a point that has no outcome yet
 
@@ -35,13 +35,13 @@ def as_frame(plan: StudyPlan, outcomes: Sequence[Outcome]) -> pandas.DataFrame:
     rows: list[dict[str, Any]] = []
     for point in plan.points:
         outcome = known.get((point.number, point.seed))
-        row = {"point": point.number, **{key: _cell(value) for key, value in point.values.items()}, "seed": point.seed}
+        row = {"point": point.number, **{key: cell_of(value) for key, value in point.values.items()}, "seed": point.seed}
         row |= {"status": outcome.status if outcome else MISSING, "reason": outcome.reason if outcome else ""}
         rows.append(row | (outcome.numbers if outcome else {}) | {"file": f"{point.name}.h5"})
     return pd.DataFrame(rows, columns=[*FIRST, *plan.parameters, "seed", *STATUS, *METRICS])
 
 
-def _cell(value: Any) -> Any:
+def cell_of(value: Any) -> Any:
     """Return a parameter's value as a table holds it: a list or a table as JSON."""
     return value if isinstance(value, str | int | float | bool) else json.dumps(value, default=str)
 
@@ -72,6 +72,6 @@ def best(frame: pandas.DataFrame) -> int | None:
     """
     if "validation_error" not in frame or frame["validation_error"].isna().all():
         return None
-    whole = frame.groupby("point")["status"].agg(lambda status: (status == COMPLETE).all())
+    whole = (frame["status"] == COMPLETE).groupby(frame["point"]).all()
     errors = frame.groupby("point")["validation_error"].mean()[whole]
     return int(errors.idxmin()) if errors.notna().any() else None

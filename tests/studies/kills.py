@@ -47,7 +47,7 @@ def content(path):
 
 
 def table(folder):
-    return pd.read_csv(folder / "study.csv").drop(columns=["seconds"])
+    return pd.read_csv(folder / "study.csv").drop(columns=["seconds", "created"])
 
 
 def begin(options, log):

@@ -1,8 +1,6 @@
 """The page in a real browser: no word in the console, no request; it draws, sorts, goes dark and prints."""
 
 import base64
-import importlib.util
-import shutil
 from contextlib import ExitStack
 
 import pytest
@@ -12,29 +10,7 @@ from neurosim.runfile import Run
 
 pytestmark = pytest.mark.slow
 
-ARGUMENTS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--window-size=1200,900",
-)  # fmt: skip
 EVIL = '<script>document.title = "taken"; alert(1)</script><img src=x onerror="document.title = \'taken\'">"\''
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    """Headless Chromium with an empty profile."""
-    chromium, driver = shutil.which("chromium") or shutil.which("chromium-browser"), shutil.which("chromedriver")
-    if importlib.util.find_spec("selenium") is None or not chromium or not driver:
-        pytest.skip("needs selenium, chromium and chromedriver")
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for argument in (*ARGUMENTS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    started = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield started
-    started.quit()
 
 
 def written(synthetic, folder, change=None):

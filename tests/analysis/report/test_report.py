@@ -2,11 +2,12 @@
 
 import base64
 import hashlib
+import importlib.util
 import re
 import shlex
 import tomllib
 from contextlib import ExitStack
-from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,36 +19,10 @@ from neurosim.errors import RunFileError
 from neurosim.runfile import Run
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp;{{ 7 * 7 }}"
-VOID = {"meta", "img", "br", "link", "input"}
-
-
-class Page(HTMLParser):
-    """The page's elements as (tag, attributes), its texts by the tag that holds them, and whether every tag is closed."""
-
-    def __init__(self, text):
-        super().__init__(convert_charrefs=True)
-        self.elements, self.texts, self.open = [], [], []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        self.open += [] if tag in VOID else [tag]
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_startendtag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_data(self, data):
-        self.texts.append((self.open[-1] if self.open else "", data))
-
-    def all(self, tag):
-        return [attributes for name, attributes in self.elements if name == tag]
-
-    def text(self, *tags):
-        return " ".join(" ".join(data.split()) for tag, data in self.texts if tag in tags and data.strip())
+spec = importlib.util.spec_from_file_location("html_page", Path(__file__).parents[2] / "html_page.py")
+html_page = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(html_page)
+Page = html_page.Page
 
 
 @pytest.fixture(scope="module")
@@ -328,7 +303,7 @@ def test_report_is_written_once(make_run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("", "a folder"), ("nowhere/r.html", "no folder"), ("backprop-seed1.h5", "one of the run files")]
+    ("name", "said"), [("", "a folder"), ("nowhere/r.html", "no folder"), ("backprop-seed1.h5", "one of the files it is about")]
 )
 def test_places_that_cannot_be_written_are_refused(make_run, tmp_path, name, said):
     run = make_run()
