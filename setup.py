@@ -57,6 +57,7 @@ setup(
     extras_require={
         "test": [
             "autograd>=1.7",
+            "distributed>=2024.8",
             "hypothesis>=6.100",
             "mypy>=1.13",
             "neo>=0.14",
@@ -71,6 +72,7 @@ setup(
         ],
         "nwb": ["pynwb>=3"],
         "parquet": ["pyarrow>=17"],
+        "study": ["bokeh>=3.1", "distributed>=2024.8"],  # bokeh draws the dashboard whose address a study prints
         "docs": ["furo>=2024.8", "myst-parser>=4", "sphinx>=8"],
         "cuda12": ["cupy-cuda12x>=13"],
         "cuda13": ["cupy-cuda13x>=13"],

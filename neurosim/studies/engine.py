@@ -30,7 +30,7 @@ def connected(cluster: str | None = None, workers: int | None = None) -> Iterato
         import dask
         from distributed import Client, LocalCluster
     except ImportError as cause:
-        raise InputError("study: needs Dask, which is not installed; pip install 'neurosim[study]'") from cause
+        raise InputError("study: needs Dask's distributed, which is not installed; pip install 'neurosim[study]'") from cause
     quiet = {"distributed.scheduler.allowed-failures": LIVES, "distributed.admin.large-graph-warning-threshold": "1GB"}
     with dask.config.set(quiet):
         if cluster is not None:

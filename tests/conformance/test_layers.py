@@ -33,6 +33,8 @@ ONLY_IN = {
     "h5py": {"runfile"},
     "isal": {"runfile/packing.py"},
     "brian2": {"spiking"},
+    "dask": {"runfile/run.py", "studies/engine.py"},  # arrays that are read when they are asked for; workers
+    "distributed": {"studies/engine.py"},
     "typer": {"cli"},
     "pydantic": {"modelfile"},
 }

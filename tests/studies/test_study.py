@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 import tomllib
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 
 import neurosim
+from neurosim.cli import main
 from neurosim.errors import InputError, RunFileError
 from neurosim.experiments.run import prepare, run
 from neurosim.runfile import Run
@@ -129,7 +131,8 @@ def test_a_users_own_scheme_reaches_the_workers(client, users_classes, tmp_path)
     own = Study("compare", settings=SMALL, imports=str(users_classes))
     scheme = next(name for name in re.findall(r"class (\w+)\(.*Pathway", users_classes.read_text()))
     own = own.grid({"scheme": ["backprop"], "stages.0.scheme": ["backprop", f"{users_classes.stem}:{scheme}"]})
-    table = as_frame((started := start(own.plan())).plan, list(run_study(started, tmp_path / "out", client, imports=(str(users_classes),))))
+    started = start(own.plan())
+    table = as_frame(started.plan, list(run_study(started, tmp_path / "out", client, imports=(str(users_classes),))))
     assert table["status"].tolist() == ["complete"] * 2, table["reason"].tolist()
 
 
@@ -165,6 +168,17 @@ def test_what_is_no_study_is_one_line_before_anything_runs(change, said, study, 
 def test_a_cluster_where_nobody_answers_is_one_line():
     with pytest.raises(InputError, match="cluster 'tcp://127.0.0.1:9': nothing answers there"), connected("tcp://127.0.0.1:9"):
         pass
+
+
+def test_without_dask_one_line_says_what_to_install(study, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    monkeypatch.chdir(tmp_path)
+    expected = "needs Dask's distributed, which is not installed; pip install 'neurosim[study]'"
+    with pytest.raises(InputError, match=re.escape(expected)):
+        study.run(tmp_path / "out")
+    assert main(["study", "compare", "--set", "data.limit=300", "--quiet"]) == InputError.exit_status
+    said = capsys.readouterr().err
+    assert expected in said and said.count("\n") == 1 and list(tmp_path.iterdir()) == []
 
 
 def test_a_worker_that_dies_gives_its_point_back(client, tmp_path, study):
