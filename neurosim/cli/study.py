@@ -65,11 +65,11 @@ def study(
     from neurosim.catalogue import Imports
     from neurosim.experiments.estimate import about
     from neurosim.experiments.folders import made_folder
-    from neurosim.studies.engine import connected
     from neurosim.studies.folder import begun
     from neurosim.studies.price import price
     from neurosim.studies.study import run_study, start
     from neurosim.studies.table import as_frame
+    from neurosim.workers import connected
 
     named = Imports(imports or ())
     with ExitStack() as stack:

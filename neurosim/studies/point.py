@@ -19,6 +19,7 @@ from neurosim.modelfile.model_file import ModelFile, validated
 from neurosim.modelfile.reading import parsed
 from neurosim.modelfile.schema import Data
 from neurosim.runfile import Run
+from neurosim.workers import Ended
 
 COMPLETE, DIVERGED, FAILED = "complete", "diverged", "failed"
 MADE_WITH = {"neurosim": "neurosim_version", "commit": "git_commit", "backend": "backend", "threads": "threads"}
@@ -42,6 +43,11 @@ class Task:
     data_dir: str
     data_digest: str
     imports: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What it is called among the tasks of a study."""
+        return f"point-{self.number}-seed{self.seed}"
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,16 @@ def perform(task: Task, data: DataSet | None = None) -> Outcome:
     except (NeurosimError, OSError, MemoryError) as cause:
         status, reason = FAILED, str(cause) or type(cause).__name__
     return Outcome(task.number, task.seed, status, reason, _measured_if_any(path))
+
+
+def outcome_of(ended: Ended[Task, Outcome]) -> Outcome:
+    """Return what came of a point; where its worker could not even say so, why it failed."""
+    cause = ended.failure
+    if cause is None:
+        return ended.result()
+    why = " ".join(str(cause).split())[:200]
+    reason = why if isinstance(cause, NeurosimError) else f"{type(cause).__name__}: {why}"
+    return Outcome(ended.task.number, ended.task.seed, FAILED, reason, {})
 
 
 def _measured_if_any(path: Path) -> dict[str, Any]:

@@ -14,12 +14,12 @@ from neurosim.errors import quoted, require, utf8
 from neurosim.experiments.folders import made_folder
 from neurosim.experiments.run import by_environment
 from neurosim.modelfile.building import load_data
-from neurosim.studies.engine import connected, run_tasks
 from neurosim.studies.folder import KIND, Started, begun, check_same
 from neurosim.studies.plan import SCHEME, Base, StudyPlan
-from neurosim.studies.point import Outcome
+from neurosim.studies.point import Outcome, outcome_of, perform
 from neurosim.studies.space import Parameter, Space
 from neurosim.studies.table import as_frame, write_table
+from neurosim.workers import connected, run_tasks
 
 if TYPE_CHECKING:
     import pandas
@@ -142,7 +142,9 @@ def run_study(
     KIND.check_free(folder, overwrite or resume)
     with KIND.alone(folder, None if resume else started.text(), overwrite) as lock:
         outcomes: list[Outcome] = []
-        for outcome in run_tasks(client, started.tasks(folder, imports)):
+        tasks = {task.name: task for task in started.tasks(folder, imports)}
+        for ended in run_tasks(client, perform, tasks):
+            outcome = outcome_of(ended)
             lock.check()
             outcomes.append(outcome)
             yield outcome

@@ -22,6 +22,7 @@ LAYERS = [  # nothing imports from its own row or from one below
     {"training"},
     {"modelfile"},
     {"recording"},
+    {"workers"},
     {"experiments", "checking"},
     {"studies"},
     {"cli"},
@@ -33,8 +34,8 @@ ONLY_IN = {
     "h5py": {"runfile"},
     "isal": {"runfile/packing.py"},
     "brian2": {"spiking"},
-    "dask": {"runfile/run.py", "studies/engine.py"},  # arrays that are read when they are asked for; workers
-    "distributed": {"studies/engine.py"},
+    "dask": {"runfile/run.py", "workers.py"},  # arrays that are read when they are asked for; workers
+    "distributed": {"workers.py"},
     "typer": {"cli"},
     "pydantic": {"modelfile"},
 }

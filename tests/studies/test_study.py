@@ -15,11 +15,11 @@ from neurosim.errors import InputError, RunFileError
 from neurosim.experiments.run import prepare, run
 from neurosim.runfile import Run
 from neurosim.studies import Study
-from neurosim.studies.engine import connected, run_tasks
 from neurosim.studies.folder import begun
-from neurosim.studies.point import Task, perform
+from neurosim.studies.point import Task, outcome_of, perform
 from neurosim.studies.study import run_study, start
 from neurosim.studies.table import as_frame, best
+from neurosim.workers import connected, run_tasks
 
 SMALL = ("training.epochs=2", "data.limit=300", "network.hidden=[12]")
 SETTLED = ["seconds"]  # what differs from run to run
@@ -112,9 +112,9 @@ def test_a_point_that_diverges_or_fails_is_a_row_with_its_reason(client, tmp_pat
     wild = Study("compare", settings=(*SMALL, "network.layer.transfer=relu")).grid({"scheme": ["backprop"], "stages.0.optimiser": [
         {"name": "sgd", "learning_rate": 0.1}, {"name": "sgd", "learning_rate": 1e30}]})  # fmt: skip
     started = start(wild.plan())
-    tasks = started.tasks(tmp_path)
+    tasks = {task.name: task for task in started.tasks(tmp_path)}
     (tmp_path / "00001-seed1.h5").write_text("no run file")
-    table = as_frame(started.plan, list(run_tasks(client, tasks)))
+    table = as_frame(started.plan, [outcome_of(ended) for ended in run_tasks(client, perform, tasks)])
     assert table["status"].tolist() == ["failed", "diverged"]
     assert "00001-seed1.h5" in table["reason"][0] and "expected finite numbers; lower the learning rate" in table["reason"][1]
     assert table["epochs"].isna()[0] and (tmp_path / "00001-seed1.h5").read_text() == "no run file"
@@ -173,7 +173,7 @@ def test_a_cluster_where_nobody_answers_is_one_line():
 def test_without_dask_one_line_says_what_to_install(study, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "distributed", None)
     monkeypatch.chdir(tmp_path)
-    expected = "needs Dask's distributed, which is not installed; pip install 'neurosim[study]'"
+    expected = "worker processes need Dask's distributed, which is not installed; pip install 'neurosim[study]'"
     with pytest.raises(InputError, match=re.escape(expected)):
         study.run(tmp_path / "out")
     assert main(["study", "compare", "--set", "data.limit=300", "--quiet"]) == InputError.exit_status
