@@ -15,7 +15,7 @@ from neurosim.errors import DivergedError, require
 
 if TYPE_CHECKING:
     from neurosim.experiments.compare import Comparison
-    from neurosim.experiments.comparison import Watch
+    from neurosim.experiments.comparison_row import Watch
     from neurosim.experiments.comparison_table import Result
 
 Rows = Annotated[str | None, typer.Option("--schemes", help="Rows to run, separated by commas.  [default: all]")]

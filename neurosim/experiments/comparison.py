@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from math import nan
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from neurosim.analysis.courses import last_angle, milliseconds_a_step
 from neurosim.catalogue import NO_IMPORTS, Imports
 from neurosim.datasets import DataSet
-from neurosim.errors import DivergedError, RunFileError, quoted, require, utf8
+from neurosim.errors import RunFileError, quoted, require, utf8
 from neurosim.experiments.comparison_folder import KIND, Started, begun, path_of
 from neurosim.experiments.comparison_plan import Plan
+from neurosim.experiments.comparison_row import Place, Row, Watch, train
 from neurosim.experiments.comparison_table import Result, write_table
-from neurosim.experiments.run import Job, by_environment, found_again, prepare, run
-from neurosim.experiments.run import reopen as reopen_run
-from neurosim.experiments.run import resume as run_on
+from neurosim.experiments.run import by_environment, found_again, prepare
 from neurosim.modelfile import reading
 from neurosim.modelfile.building import load_data
-from neurosim.runfile import Run
 from neurosim.runfile.writer_lock import WriterLock
-from neurosim.training import Observer
-
-Watch = Callable[[Job], Sequence[Observer]]
-Place = str | os.PathLike[str] | None
 
 
 def run_all(
@@ -56,14 +48,8 @@ def run_all(
     checked = {row: prepare(model, **options).network.backend.name for row, model in plan.models.items()}
     started = Started(plan, list(seeds), checked, utf8(data.folder), data.digest())
 
-    def made(row: str, seed: int, path: Path) -> Job:
-        return _prepared(started, row, seed, data, data_dir)
-
-    def train(job: Job, path: Path) -> None:
-        run(job, path, *watch(job), overwrite=overwrite).close()
-
     with KIND.alone(folder, started.text(), overwrite) as lock:
-        yield from _results(started, folder, lock, made, train)
+        yield from _results(started, folder, lock, data, data_dir, watch=watch, overwrite=overwrite)
 
 
 def reopen(
@@ -124,81 +110,29 @@ def resume(
     place: Place = data_dir
     if data is None:
         place, data = found_again(table, data_dir, started.data_dir, started.data_digest)
-    loaded = data
     same = data.digest() == started.data_digest
     require(same, f"folder {out}: its data set {data.name!r} has changed since; give the same files", RunFileError)
 
-    def made(row: str, seed: int, path: Path) -> Job:
-        if path.exists():
-            return _reopened(started, row, seed, loaded, place, path, imports)
-        return _prepared(started, row, seed, loaded, place)
-
-    def train(job: Job, path: Path) -> None:
-        if not path.exists():
-            run(job, path, *watch(job)).close()
-        elif not _complete(path):
-            run_on(job, path, *watch(job)).close()
-
     with KIND.alone(folder) as lock:
-        yield from _results(started, folder, lock, made, train)
-
-
-def _prepared(started: Started, row: str, seed: int, data: DataSet, place: Place) -> Job:
-    return prepare(started.models[row], seed=seed, backend=started.backends[row], data_dir=place, data=data)
-
-
-def _reopened(started: Started, row: str, seed: int, data: DataSet, place: Place, path: Path, imports: Imports) -> Job:
-    """Return the job of a run file that is there; raise RunFileError where it is of something else."""
-    job = reopen_run(path, data_dir=place, data=data, imports=imports)
-    same = job.model.contents == started.models[row].contents and (job.model.name, job.seed) == (row, seed)
-    require(same, f"run file {path}: of another model than the comparison's row, or of another seed; move it away", RunFileError)
-    return job
-
-
-def _complete(path: Path) -> bool:
-    with Run(path) as known:
-        return known.status == "complete"
+        yield from _results(started, folder, lock, data, place, watch=watch, imports=imports)
 
 
 def _results(
     started: Started,
     folder: Path,
     lock: WriterLock,
-    made: Callable[[str, int, Path], Job],
-    train: Callable[[Job, Path], None],
+    data: DataSet,
+    place: Place,
+    *,
+    watch: Watch,
+    imports: Imports = NO_IMPORTS,
+    overwrite: bool = False,
 ) -> Iterator[Result]:
-    """Make and train one job after the other, only one in memory at a time; yield what each reached, and write the table."""
+    """Train one row after the other, only one in memory at a time; yield what each reached, and write the table."""
     results: list[Result] = []
-    for row, seed in started.jobs:
+    for name, seed in started.jobs:
         lock.check()
-        path = path_of(folder, row, seed)
-        job = made(row, seed, path)
-        results.append(_result(job, path, train))
+        row = Row(path_of(folder, name, seed), seed, started.backends[name], place, overwrite)
+        results.append(train(row, started.models[name], data, imports=imports, watch=watch))
         write_table(results, folder / "table.csv")
         yield results[-1]
-
-
-def _result(job: Job, path: Path, go: Callable[[Job, Path], None]) -> Result:
-    failure = ""
-    try:
-        go(job, path)
-    except DivergedError as error:
-        failure = f"diverged: {error}"
-    with Run(path) as said:
-        test, train = said.metrics.loc["test"], said.metrics.loc["train"]
-        step = milliseconds_a_step(said, len(job.trainers[0].pathway.phases))
-        hidden = [p.name for p in job.network.projections.values() if p.post != job.network.output]
-        angle = last_angle(said, hidden)
-    accuracy = 100 - test["error"]
-    reached = accuracy.index[accuracy >= 95]
-    return Result(
-        scheme=job.model.name,
-        seed=job.seed,
-        test_accuracy=float(accuracy.iloc[-1]),
-        train_loss=float(train["loss"].iloc[-1]),
-        epochs_to_95=int(reached[0]) if len(reached) else None,
-        step_ms=nan if step is None else step,
-        angle=nan if angle is None else angle,
-        claims=job.trainers[0].pathway.claims,
-        failure=failure,
-    )
