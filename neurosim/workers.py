@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import logging
+import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
+from multiprocessing import resource_tracker
 from typing import Any, Generic, TypeVar
 
 from neurosim.backends import limits
@@ -47,8 +51,46 @@ def connected(cluster: str | None = None, workers: int | None = None) -> Iterato
         whole = isinstance(count, int) and not isinstance(count, bool) and 1 <= count <= 1024
         require(whole, f"workers {quoted(count)}: expected 1 to 1,024 processes; change it")
         options: dict[str, Any] = {"n_workers": count, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
-        with LocalCluster(**options, env=ONE_THREAD, silence_logs=logging.CRITICAL) as made, Client(made) as client:
-            yield client
+        with ExitStack() as stack:
+            stack.enter_context(_own_main())
+            with _deaf_to_interrupts():
+                made = stack.enter_context(LocalCluster(**options, env=ONE_THREAD, silence_logs=logging.CRITICAL))
+            yield stack.enter_context(Client(made))
+
+
+@contextmanager
+def _own_main() -> Iterator[None]:
+    """Let workers that are started, now or in place of one that died, not run the user's script first.
+
+    A process that Python spawns runs the script of its parent, to find classes there: one without ``if __name__ == "__main__":``
+    would start workers in every worker.  What is the ``__main__`` of a package, multiprocessing leaves alone.  Classes of a script
+    reach workers nevertheless: they are sent themselves.
+    """
+    main = sys.modules["__main__"]
+    before = getattr(main, "__spec__", None)
+    main.__spec__ = ModuleSpec("neurosim.__main__", None)
+    try:
+        yield
+    finally:
+        main.__spec__ = before
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Let processes that threads made here start, now or later, not hear Ctrl-C, which a terminal sends to all of them.
+
+    This process ends them.  What is blocked goes down from a thread to those it makes and to their processes; a Ctrl-C of this time
+    comes when it is over.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows, where each would say that it was interrupted
+        yield
+        return
+    resource_tracker.ensure_running()  # which would unblock it, where it had to be started by one of the threads
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @dataclass(frozen=True)

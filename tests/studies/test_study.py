@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 import sys
 import tomllib
 
@@ -168,6 +169,22 @@ def test_what_is_no_study_is_one_line_before_anything_runs(change, said, study, 
 def test_a_cluster_where_nobody_answers_is_one_line():
     with pytest.raises(InputError, match="cluster 'tcp://127.0.0.1:9': nothing answers there"), connected("tcp://127.0.0.1:9"):
         pass
+
+
+SCRIPT = """
+import neurosim
+
+study = neurosim.Study("compare", settings={settings!r}).grid({{"scheme": ["backprop", "frozen"]}})
+print(study.run("out", workers=2)["status"].tolist())
+print(__spec__)
+"""
+
+
+def test_a_script_needs_no_guard_of_its_own(tmp_path):
+    """Workers do not run it again, as processes that Python spawns do."""
+    (tmp_path / "script.py").write_text(SCRIPT.format(settings=SMALL))
+    done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout == "['complete', 'complete']\nNone\n", done.stderr
 
 
 def test_without_dask_one_line_says_what_to_install(study, tmp_path, monkeypatch, capsys):
