@@ -33,6 +33,7 @@ setup(
     python_requires=">=3.11,<3.14",
     install_requires=[
         "brian2>=2.9",
+        "cloudpickle>=3",
         "dask>=2024.8",
         "h5py>=3.11",
         "isal>=1.6",

@@ -16,7 +16,7 @@ from neurosim.experiments.comparison import reopen, run_all
 from neurosim.experiments.comparison import resume as resume_all
 from neurosim.experiments.comparison_folder import path_of
 from neurosim.experiments.comparison_plan import USUAL, Plan
-from neurosim.experiments.comparison_table import Result, as_frame
+from neurosim.experiments.comparison_table import Result, as_frame, in_order
 from neurosim.experiments.folders import made_folder
 from neurosim.modelfile.description import describe_data, state
 from neurosim.modelfile.reading import Contents, parsed
@@ -65,6 +65,7 @@ def compare(
     overwrite: bool = False,
     resume: bool = False,
     quiet: bool = False,
+    jobs: int = 1,
 ) -> Comparison:
     """Train one network under every row with every seed, from the same weights and on the same order of data.
 
@@ -87,6 +88,8 @@ def compare(
     settings : ``"key.path=value"`` texts, as after ``--set``; record, alignment : as in ``[record]``
     imports : the modules that ``"module:Class"`` in rows or file may be of; their code runs
     resume : go on with the comparison that was stopped in ``out``, from the same arguments
+    jobs : how many rows train at once, each in a worker process with one BLAS thread; the results are those of jobs=1 on one BLAS
+        thread, bit for bit
 
     Raises InputError, one line, where something does not fit; nothing is written then.
     """
@@ -99,16 +102,16 @@ def compare(
     plan = Plan.load(file, given=given, settings=settings, record=record, alignment=alignment, data=table, imports=named)
     counted = list(range(1, seeds + 1)) if isinstance(seeds, int) else [int(seed) for seed in seeds]
     require(bool(counted), f"seeds {quoted(seeds)}: expected at least one; give seeds=1")
-    how: dict[str, Any] = {"seeds": counted, "backend": backend, "data_dir": data_dir, "overwrite": overwrite}
+    how: dict[str, Any] = {"seeds": counted, "backend": backend, "data_dir": data_dir, "overwrite": overwrite, "jobs": jobs}
     how["data"] = samples if isinstance(samples, DataSet) else None
     with ExitStack() as stack:
         require(out is not None or not resume, "resume=True: no folder to resume: expected out=...; give the one it was stopped in")
         folder = Path(out) if out is not None else stack.enter_context(made_folder(USUAL))
         results: list[Result] = []
-        for result in _resumed(plan, folder, named, **how) if resume else run_all(plan, folder, **how):
+        for result in _resumed(plan, folder, named, **how) if resume else run_all(plan, folder, imports=named, **how):
             results.append(result)
             if not quiet:
-                print(_progress(result, len(results), len(plan.models) * len(counted)), flush=True)
+                print(progress(result, len(results), len(plan.models) * len(counted)), flush=True)
         return conclude(plan, counted, results, folder)
 
 
@@ -124,17 +127,18 @@ def _resumed(plan: Plan, folder: Path, imports: Imports, *, seeds: list[int], ov
 
 
 def conclude(plan: Plan, seeds: Sequence[int], results: Sequence[Result], folder: Path) -> Comparison:
-    """Write the report on a comparison's runs, over an earlier one; return what it reached."""
+    """Write the report on a comparison's runs, over an earlier one; return what it reached, in the order of rows and seeds."""
     from neurosim.analysis.report import write_report
 
-    report = folder / "report.html"
+    report, results = folder / "report.html", in_order(results, plan.models, seeds)
     with ExitStack() as stack:
         runs = [stack.enter_context(Run(path_of(folder, result.scheme, result.seed))) for result in results]
         write_report(runs, report, overwrite=True)
     return Comparison(plan.title(seeds), folder, tuple(results), report)
 
 
-def _progress(result: Result, number: int, count: int) -> str:
+def progress(result: Result, number: int, count: int) -> str:
+    """Return what a row reached as one line; it is the ``number``-th of ``count`` to end."""
     reached = result.failure or f"test accuracy {result.test_accuracy:.2f} %, training loss {result.train_loss:.4f}"
     return f"{number} of {count}: {result.scheme}, seed {result.seed}: {reached}"
 

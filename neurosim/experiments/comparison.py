@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,15 @@ from neurosim.datasets import DataSet
 from neurosim.errors import RunFileError, quoted, require, utf8
 from neurosim.experiments.comparison_folder import KIND, Started, begun, path_of
 from neurosim.experiments.comparison_plan import Plan
-from neurosim.experiments.comparison_row import Place, Row, Watch, train
-from neurosim.experiments.comparison_table import Result, write_table
+from neurosim.experiments.comparison_row import Place, Row, Sent, Watch, train, train_sent
+from neurosim.experiments.comparison_table import Result, in_order, write_table
 from neurosim.experiments.run import by_environment, found_again, prepare
 from neurosim.modelfile import reading
 from neurosim.modelfile.building import load_data
 from neurosim.runfile.writer_lock import WriterLock
+from neurosim.workers import connected, run_tasks
+
+Trained = Callable[[Sequence[Row]], Iterator[Result]]
 
 
 def run_all(
@@ -30,6 +34,8 @@ def run_all(
     data: DataSet | None = None,
     overwrite: bool = False,
     watch: Watch = lambda job: (),
+    imports: Imports = NO_IMPORTS,
+    jobs: int = 1,
 ) -> Iterator[Result]:
     """Train every row with every seed; yield each one's Result when it is done.
 
@@ -37,7 +43,11 @@ def run_all(
     which has to be new or empty (or ``overwrite``).  Rows of one seed start from the same initial weights and see the data in the
     same order.  A row that diverges ends alone.
 
-    data : the data set, where it is loaded already; watch : returns the observers of a job that is about to start
+    data : the data set, where it is loaded already
+    watch : returns the observers of a job that is about to start in this process
+    imports : the modules that ``module:Class`` in the plan is of
+    jobs : how many rows train at once, each in a worker process with one BLAS thread; what comes out is the same, bit for bit, as
+        with jobs=1 on one BLAS thread.  Results are then yielded in the order in which they end
     """
     folder = Path(out)
     KIND.check_free(folder, overwrite)
@@ -47,9 +57,8 @@ def run_all(
     options: dict[str, Any] = {"seed": seeds[0], "backend": backend, "data_dir": data_dir, "data": data}
     checked = {row: prepare(model, **options).network.backend.name for row, model in plan.models.items()}
     started = Started(plan, list(seeds), checked, utf8(data.folder), data.digest())
-
-    with KIND.alone(folder, started.text(), overwrite) as lock:
-        yield from _results(started, folder, lock, data, data_dir, watch=watch, overwrite=overwrite)
+    with _trainer(started, jobs, data, imports, watch) as trained, KIND.alone(folder, started.text(), overwrite) as lock:
+        yield from _results(started, folder, lock, data_dir, trained, overwrite)
 
 
 def reopen(
@@ -92,6 +101,7 @@ def resume(
     data: DataSet | None = None,
     watch: Watch = lambda job: (),
     imports: Imports = NO_IMPORTS,
+    jobs: int = 1,
 ) -> Iterator[Result]:
     """Go on with a comparison: what is complete stays as it is, what was stopped goes on from its checkpoint, what is missing runs.
 
@@ -99,6 +109,7 @@ def resume(
 
     data_dir : where the same data lie, if they have moved; data : the data set, where it is loaded already
     imports : the modules that ``module:Class`` in the folder's files may be of
+    watch, jobs : as of ``run_all``; the jobs need not be as many as before
 
     Raises RunFileError where the data have changed, a run file is not of this comparison, or another process goes on with it.
     """
@@ -112,27 +123,43 @@ def resume(
         place, data = found_again(table, data_dir, started.data_dir, started.data_digest)
     same = data.digest() == started.data_digest
     require(same, f"folder {out}: its data set {data.name!r} has changed since; give the same files", RunFileError)
-
-    with KIND.alone(folder) as lock:
-        yield from _results(started, folder, lock, data, place, watch=watch, imports=imports)
+    with _trainer(started, jobs, data, imports, watch) as trained, KIND.alone(folder) as lock:
+        yield from _results(started, folder, lock, place, trained)
 
 
 def _results(
-    started: Started,
-    folder: Path,
-    lock: WriterLock,
-    data: DataSet,
-    place: Place,
-    *,
-    watch: Watch,
-    imports: Imports = NO_IMPORTS,
-    overwrite: bool = False,
+    started: Started, folder: Path, lock: WriterLock, place: Place, trained: Trained, overwrite: bool = False
 ) -> Iterator[Result]:
-    """Train one row after the other, only one in memory at a time; yield what each reached, and write the table."""
+    """Train all rows; yield what each reached, and write the table, its rows in the order of the jobs."""
+    rows = [Row(path_of(folder, name, seed), name, seed, started.backends[name], place, overwrite) for name, seed in started.jobs]
     results: list[Result] = []
-    for name, seed in started.jobs:
+    lock.check()
+    for result in trained(rows):
+        results.append(result)
+        write_table(in_order(results, started.models, started.seeds), folder / "table.csv")
+        yield result
         lock.check()
-        row = Row(path_of(folder, name, seed), seed, started.backends[name], place, overwrite)
-        results.append(train(row, started.models[name], data, imports=imports, watch=watch))
-        write_table(results, folder / "table.csv")
-        yield results[-1]
+
+
+@contextmanager
+def _trainer(started: Started, jobs: int, data: DataSet, imports: Imports, watch: Watch) -> Iterator[Trained]:
+    """Yield what trains rows: one after the other, only one in memory at a time; or as many at once as there are ``jobs``."""
+    whole = isinstance(jobs, int) and not isinstance(jobs, bool) and jobs >= 1
+    require(whole, f"jobs {quoted(jobs)}: expected 1 or more; give a whole number")
+
+    def here(rows: Sequence[Row]) -> Iterator[Result]:
+        for row in rows:
+            yield train(row, started.models[row.name], data, imports=imports, watch=watch)
+
+    count = min(jobs, len(started.jobs))
+    if count == 1:
+        yield here
+        return
+    with connected(workers=count) as client:
+
+        def elsewhere(rows: Sequence[Row]) -> Iterator[Result]:
+            sent = {row.path.name: Sent(row, started.models[row.name].contents, imports) for row in rows}
+            for ended in run_tasks(client, train_sent, sent, data):
+                yield ended.result()
+
+        yield elsewhere

@@ -15,6 +15,7 @@ from neurosim.errors import DivergedError, RunFileError, require
 from neurosim.experiments.comparison_table import Result
 from neurosim.experiments.run import Job, prepare, reopen, resume, run
 from neurosim.modelfile.model_file import ModelFile
+from neurosim.modelfile.reading import Contents
 from neurosim.runfile import Run
 from neurosim.training import Observer
 
@@ -26,11 +27,12 @@ Place = str | os.PathLike[str] | None
 class Row:
     """What one row is run with, beside its model and the data.
 
-    path : of its run file; data_dir : where the data came from, None for the default
+    path : of its run file; name : in the comparison; data_dir : where the data came from, None for the default
     overwrite : whether it begins again where its run file is there, and does not go on
     """
 
     path: Path
+    name: str
     seed: int
     backend: str
     data_dir: Place
@@ -58,6 +60,21 @@ def train(row: Row, model: ModelFile, data: DataSet, *, imports: Imports, watch:
             resume(job, path, *watch(job)).close()
 
     return _reached(job, path, go)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What another process needs to train a row, beside the data."""
+
+    row: Row
+    contents: Contents
+    imports: Imports
+
+
+def train_sent(sent: Sent, data: DataSet) -> Result:
+    """Train a row in a worker process.  Where one died with it before, it goes on from its last checkpoint."""
+    model = ModelFile.of(sent.row.name, sent.contents, sent.imports)
+    return train(sent.row, model, data, imports=sent.imports)
 
 
 def _reopened(row: Row, model: ModelFile, data: DataSet, imports: Imports) -> Job:

@@ -29,6 +29,7 @@ LAYERS = [  # nothing imports from its own row or from one below
 ]
 RANK = {name: rank for rank, row in enumerate(LAYERS) for name in row}
 ONLY_IN = {
+    "cloudpickle": {"catalogue.py"},
     "cupy": {"backends/cupy_backend.py"},
     "llvmlite": {"backends/machine_code.py"},
     "h5py": {"runfile"},
