@@ -150,8 +150,10 @@ class Imports:
     """
 
     def __init__(self, named: Named = ()) -> None:
-        given = [named] if isinstance(named, str | os.PathLike | ModuleType) else named
-        self.modules = {_name_of(module): module for module in map(_imported, given)}
+        given = [named] if isinstance(named, str | os.PathLike | ModuleType) else list(named)
+        modules = [_imported(one) for one in given]
+        self.modules = {_name_of(module): module for module in modules}
+        self.places = [_place(*pair) for pair in zip(given, modules, strict=True)]
         self.objects: dict[str, Any] = {}
         self.digests: dict[str, str] = {}  # of modules that are in another process alone
 
@@ -204,8 +206,7 @@ class Imports:
     # another process imports the modules again, and is sent the objects themselves, since it may not have theirs
 
     def __getstate__(self) -> dict[str, Any]:
-        modules = [_place(module) for module in self.modules.values()]
-        return {"modules": modules, "objects": self._pickled(), "digests": self._digests()}
+        return {"modules": self.places, "objects": self._pickled(), "digests": self._digests()}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         self.__init__(state["modules"])  # type: ignore[misc]
@@ -245,8 +246,10 @@ def _name_of(module: ModuleType) -> str:
     return Path(script).stem if module.__name__ == "__main__" and script else module.__name__
 
 
-def _place(module: ModuleType) -> str:
-    """Return what ``Imports`` finds a module by in another process: the path of its file, or its name."""
+def _place(named: Module, module: ModuleType) -> str:
+    """Return what ``Imports`` finds a module by in another process: its name, where that was given, or the path of its file."""
+    if named == module.__name__:
+        return module.__name__
     file = Path(getattr(module, "__file__", None) or os.devnull)
     return str(file.resolve()) if file.stem == _name_of(module) else module.__name__
 

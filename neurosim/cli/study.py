@@ -67,7 +67,7 @@ def study(
     from neurosim.experiments.folders import made_folder
     from neurosim.studies.folder import begun
     from neurosim.studies.price import price
-    from neurosim.studies.study import run_study, start
+    from neurosim.studies.study import check_there, run_study, start
     from neurosim.studies.table import as_frame
     from neurosim.workers import connected
 
@@ -78,7 +78,7 @@ def study(
             require(not changed, "--resume with a model or its parameters: a study goes on as it began; leave them out")
             require(out is not None, "study: no folder to resume: expected --out FOLDER; add it")
             assert out is not None
-            started = begun(out, named)
+            check_there(started := begun(out, named), out)
         else:
             require(model is not None, "study: no model: expected a model, comparison or study file; name one, as compare")
             assert model is not None
@@ -97,7 +97,7 @@ def study(
             out = stack.enter_context(made_folder("study"))
         reached: list[Outcome] = []
         with args.interruptible(functools.partial(_advice, out, imports)), _watching(runs, quiet, client) as watch:
-            for outcome in run_study(started, out, client, imports=tuple(imports or ()), resume=resume, overwrite=overwrite):
+            for outcome in run_study(started, out, client, imports=named, resume=resume, overwrite=overwrite):
                 reached.append(outcome)
                 watch(outcome)
     _finish(started, as_frame(started.plan, reached), out)

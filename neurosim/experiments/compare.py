@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neurosim.catalogue import Imports, Named
-from neurosim.datasets import DataSet, from_arrays
-from neurosim.errors import InputError, RunFileError, quoted, require
+from neurosim.datasets import DataSet
+from neurosim.errors import RunFileError, quoted, require
 from neurosim.experiments.comparison import reopen, run_all
 from neurosim.experiments.comparison import resume as resume_all
 from neurosim.experiments.comparison_folder import path_of
 from neurosim.experiments.comparison_plan import USUAL, Plan
 from neurosim.experiments.comparison_table import Result, as_frame, in_order
 from neurosim.experiments.folders import made_folder
-from neurosim.modelfile.description import describe_data, state
+from neurosim.experiments.given import given_data, stated
+from neurosim.modelfile.description import describe_data
 from neurosim.modelfile.reading import Contents, parsed
 from neurosim.runfile import Run
 
@@ -94,7 +95,7 @@ def compare(
     Raises InputError, one line, where something does not fit; nothing is written then.
     """
     named = Imports(imports)
-    samples, settings = _given(data, named), [*settings, *([f"training.epochs={epochs}"] if epochs is not None else [])]
+    samples, settings = given_data(data, named), [*settings, *([f"training.epochs={epochs}"] if epochs is not None else [])]
     table: Contents | str | None = describe_data(samples) if isinstance(samples, DataSet) else samples
     changes = [setting for setting in settings if isinstance(samples, DataSet) and setting.partition(".")[0] == "data"]
     require(not changes, f"setting {quoted(changes)}: of data that are given: expected none; change the data")
@@ -146,29 +147,7 @@ def progress(result: Result, number: int, count: int) -> str:
 # ---------------------------------------------------------------------- what was given
 
 
-def _given(data: Any, imports: Imports) -> DataSet | str | None:
-    """Return data as a data set, or as the name of what will be loaded."""
-    if data is None or isinstance(data, DataSet | str):
-        return data
-    if isinstance(data, os.PathLike):
-        return os.path.join(os.curdir, data) if os.sep not in os.fspath(data) else os.fspath(data)
-    if callable(data):
-        return imports.state(data)
-    pair = isinstance(data, tuple | list) and len(data) in (2, 4)
-    expected = "expected (x, y), (x_train, y_train, x_test, y_test), a DataSet, a name or a path"
-    require(pair, f"data {quoted(data)}: {expected}; change it")
-    return from_arrays(*data)
-
-
 def _row(name: str, row: Mapping[str, Any], imports: Imports) -> Contents:
     """Return a row as a comparison file has it."""
     require(isinstance(row, Mapping), f"row {quoted(name)}: {quoted(row)}: expected a dictionary such as {{'rule': 'dw = ...'}}")
-    return {str(key): _stated(f"row {name!r}: {key}", value, imports) for key, value in row.items() if value is not None}
-
-
-def _stated(what: str, value: Any, imports: Imports) -> Any:
-    try:
-        return state(value, imports)
-    except TypeError as cause:
-        raise InputError(f"{what} {quoted(value)}: {cause}; change it") from cause
-
+    return {str(key): stated(f"row {name!r}: {key}", value, imports) for key, value in row.items() if value is not None}

@@ -34,13 +34,13 @@ class Base:
         schemes: Sequence[str] = (),
         *,
         settings: Iterable[str] = (),
-        data: str | None = None,
+        data: str | Contents | None = None,
         imports: Imports = NO_IMPORTS,
     ) -> Base:
         """Return the base of a study of the model or comparison file ``name``.
 
         schemes : values of the parameter ``scheme``; of a comparison, its rows (default: all of them)
-        settings : as after ``--set``; data : the name of another data set
+        settings : as after ``--set``; data : the name of another data set, or its [data] table
 
         Raises InputError, one line, where there is no such file, row or scheme, or it is no model.
         """
@@ -48,8 +48,9 @@ class Base:
         if "rows" in reading.contents(path):
             plan = Plan.load(name, rows=list(schemes) or None, settings=settings, data=data, imports=imports)
             return Base(path.stem, {row: model.contents for row, model in plan.models.items()})
-        changes = [*settings, *([f"data.name={data}"] if data is not None else [])]
+        changes = [*settings, *([f"data.name={data}"] if isinstance(data, str) else [])]
         contents = ModelFile.load(name, changes, imports=imports).contents
+        contents = contents if data is None or isinstance(data, str) else contents | {"data": data}
         return Base(path.stem, {scheme: _under(scheme, contents, path.stem) for scheme in schemes} or {"": contents})
 
     def model(self, values: Values, label: str, imports: Imports = NO_IMPORTS) -> ModelFile:

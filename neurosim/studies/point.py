@@ -10,7 +10,7 @@ from typing import Any
 import tomli_w
 
 from neurosim.analysis.courses import hidden_projections, last_angle
-from neurosim.catalogue import Imports, is_outside
+from neurosim.catalogue import NO_IMPORTS, Imports, is_outside
 from neurosim.datasets import DataSet
 from neurosim.errors import DivergedError, NeurosimError, RunFileError, quoted, require
 from neurosim.experiments.run import prepare, reopen, resume, run
@@ -31,7 +31,7 @@ class Task:
 
     path : of the run file, as every worker sees it; model_name, model : the model file, as TOML
     data_dir, data_digest : where its data lie ("" for the default), and what they have to be ("" where that is not known)
-    imports : paths or names of modules that ``module:Class`` in it may be of
+    imports : the modules that ``module:Class`` in it may be of
     """
 
     path: str
@@ -42,7 +42,7 @@ class Task:
     backend: str
     data_dir: str
     data_digest: str
-    imports: tuple[str, ...] = ()
+    imports: Imports = NO_IMPORTS
 
     @property
     def name(self) -> str:
@@ -99,8 +99,7 @@ def _measured_if_any(path: Path) -> dict[str, Any]:
 
 
 def _go(task: Task, path: Path, given: DataSet | None) -> None:
-    imports = Imports(task.imports)
-    model = ModelFile.of(task.model_name, parsed(task.model, f"point {task.number}"), imports)
+    model = ModelFile.of(task.model_name, parsed(task.model, f"point {task.number}"), task.imports)
     options: dict[str, Any] = {"data_dir": task.data_dir or None}
     if not path.exists():
         data = given or _loaded(task.model, task.data_dir)
@@ -108,7 +107,7 @@ def _go(task: Task, path: Path, given: DataSet | None) -> None:
         run(prepare(model, seed=task.seed, backend=task.backend, data=data, **options), path).close()
     elif not _is_complete(task, path, model):
         data = given or _loaded(task.model, task.data_dir)
-        resume(reopen(path, data=data, imports=imports, **options), path).close()
+        resume(reopen(path, data=data, imports=task.imports, **options), path).close()
 
 
 def _check_data(task: Task, data: DataSet | None) -> None:

@@ -5,15 +5,20 @@ import re
 import subprocess
 import sys
 import tomllib
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import neurosim
+from neurosim.catalogue import Imports
 from neurosim.cli import main
+from neurosim.datasets import from_arrays
 from neurosim.errors import InputError, RunFileError
 from neurosim.experiments.run import prepare, run
+from neurosim.feedback.backprop import Backprop
+from neurosim.plasticity import SGD
 from neurosim.runfile import Run
 from neurosim.studies import Study
 from neurosim.studies.folder import begun
@@ -133,7 +138,7 @@ def test_a_users_own_scheme_reaches_the_workers(client, users_classes, tmp_path)
     scheme = next(name for name in re.findall(r"class (\w+)\(.*Pathway", users_classes.read_text()))
     own = own.grid({"scheme": ["backprop"], "stages.0.scheme": ["backprop", f"{users_classes.stem}:{scheme}"]})
     started = start(own.plan())
-    table = as_frame(started.plan, list(run_study(started, tmp_path / "out", client, imports=(str(users_classes),))))
+    table = as_frame(started.plan, list(run_study(started, tmp_path / "out", client, imports=Imports(str(users_classes)))))
     assert table["status"].tolist() == ["complete"] * 2, table["reason"].tolist()
 
 
@@ -158,6 +163,9 @@ def test_the_best_point_is_chosen_by_validation():
         (lambda s: s.grid({"a": ["x"]}), "study: scheme=backprop.*a=x"),
         (lambda s: s.seeds([]), "seeds: none"),
         (lambda s: s.seeds([1, 1]), "seeds \\[1\\]: there twice"),
+        (lambda s: replace(s, data=3), "data 3: expected \\(x, y\\)"),
+        (lambda s: replace(s, data=of_arrays().data), "setting \\['data.limit=300'\\]: of data that are given"),
+        (lambda s: s.grid({"stages.0.optimiser": [object()]}), "parameter 'stages.0.optimiser': .*expected a number, text, a list"),
     ],
 )
 def test_what_is_no_study_is_one_line_before_anything_runs(change, said, study, tmp_path):
@@ -169,6 +177,43 @@ def test_what_is_no_study_is_one_line_before_anything_runs(change, said, study, 
 def test_a_cluster_where_nobody_answers_is_one_line():
     with pytest.raises(InputError, match="cluster 'tcp://127.0.0.1:9': nothing answers there"), connected("tcp://127.0.0.1:9"):
         pass
+
+
+class Halved(Backprop):
+    """Given in Python, in no module that a worker could import."""
+
+    def teach(self, sweep, target, draws):
+        halves = {name: 0.5 * p.w for name, p in self.network.projections.items()}
+        return self.network.errors_back(sweep, self.output_teaching(sweep, target), halves)
+
+
+def of_arrays():
+    draw, y = np.random.default_rng(0), np.arange(120) % 3
+    return Study("compare", (draw.normal(size=(120, 6)) + 2 * y[:, None], y), ("training.epochs=2", "network.hidden=[8]"))
+
+
+def test_classes_and_data_given_in_python(tmp_path):
+    study = of_arrays()
+    study = study.grid({"scheme": ["backprop"], "stages.0.scheme": ["backprop", Halved], "stages.0.optimiser": [SGD(0.1)]})
+    table = study.run(tmp_path / "out", workers=2)
+    assert table["status"].tolist() == ["complete"] * 2, table["reason"].tolist()
+    assert table["stages.0.scheme"].str.endswith("Halved").tolist() == [False, True]
+    point = study.plan().points[1]
+    run(prepare(point.model, data=from_arrays(*study.data)), tmp_path / "alone.h5").close()
+    with Run(tmp_path / "alone.h5") as alone, Run(tmp_path / "out" / table["file"][1]) as known:
+        assert alone.model == known.model
+        for name, value in alone.checkpoint().items():
+            np.testing.assert_array_equal(known.checkpoint()[name], value, err_msg=name)
+    (tmp_path / "out" / table["file"][0]).unlink()
+    again = study.run(tmp_path / "out", workers=1, resume=True)
+    pd.testing.assert_frame_equal(again.drop(columns=SETTLED), table.drop(columns=SETTLED))
+
+
+def test_on_arrays_it_goes_on_in_python_alone(tmp_path, capsys):
+    study = of_arrays()
+    (tmp_path / "study.toml").write_text(start(study.plan(), data=from_arrays(*study.data)).text())
+    assert main(["study", "--resume", "--out", str(tmp_path)]) == RunFileError.exit_status
+    assert re.search("'arrays' was arrays given in Python; go on there, with Study.*resume=True", capsys.readouterr().err)
 
 
 SCRIPT = """
