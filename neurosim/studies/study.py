@@ -89,7 +89,8 @@ class Study:
     def _plan(self, imports: Imports, samples: DataSet | str | None) -> StudyPlan:
         parameters = tuple(_as_text(parameter, imports) for parameter in self.parameters)
         schemes = next((parameter.values for parameter in parameters if parameter.key == SCHEME), ())
-        changed = [setting for setting in self.settings if setting.partition(".")[0] == "data"]
+        keys = [*self.settings, *(parameter.key for parameter in parameters)]
+        changed = [key for key in keys if key.partition(".")[0] == "data"]
         given = isinstance(samples, DataSet)
         require(not (given and changed), f"setting {quoted(changed)}: of data that are given: expected none; change the data")
         data = describe_data(samples) if isinstance(samples, DataSet) else samples
@@ -146,7 +147,8 @@ def start(plan: StudyPlan, *, backend: str = "auto", data_dir: Place | None = No
     table = plan.points[0].model.table
     place = data_dir or by_environment(table)
     data = data or load_data(table.data, place)
-    return Started(plan, backend, utf8(data.folder), data.digest())
+    one = all(point.model.contents["data"] == plan.points[0].model.contents["data"] for point in plan.points)
+    return Started(plan, backend, utf8(data.folder), data.digest() if one else "")  # a digest is of one data set
 
 
 def run_study(
