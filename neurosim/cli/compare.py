@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from neurosim.experiments.comparison_row import Watch
     from neurosim.experiments.comparison_table import Result
 
-Rows = Annotated[str | None, typer.Option("--schemes", help="Rows to run, separated by commas.  [default: all]")]
-Seeds = Annotated[int | None, typer.Option("--seeds", min=1, help="How many seeds, counted from --seed.  [default: 1]")]
+Rows = Annotated[str | None, typer.Option("--schemes", help="Rows to run, separated by commas.", show_default="all")]
+Seeds = Annotated[int | None, typer.Option("--seeds", min=1, help="How many seeds, counted from --seed.", show_default="1")]
 Epochs = Annotated[int | None, typer.Option("--epochs", help="Epochs of every row.")]
-Out = Annotated[Path | None, typer.Option("--out", help="Folder to write into.  [default: neurosim-runs/compare-TIME]")]
+Out = Annotated[Path | None, typer.Option("--out", help="Folder to write into.", show_default="neurosim-runs/compare-TIME")]
 File = Annotated[
-    str | None, typer.Option("--file", help="A comparison file: a path, or the name of one that is installed.  [default: compare]")
+    str | None,
+    typer.Option("--file", help="A comparison file: a path, or the name of one that is installed.", show_default="compare"),
 ]
 Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Rows that train at once, each in a process with one BLAS thread.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the comparison in the folder --out where it stopped.")]
