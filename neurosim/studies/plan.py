@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,14 +56,34 @@ class Base:
 
     def model(self, values: Values, label: str, imports: Imports = NO_IMPORTS) -> ModelFile:
         """Return the model file of a point; raise InputError, naming ``label``, where its values do not fit together."""
-        scheme = values.get(SCHEME, "")
-        changes = {key: value for key, value in values.items() if key != SCHEME}
         try:
-            contents = reading.replaced(self.models[scheme], changes)
-            return ModelFile.of(scheme or self.name, contents, imports)
+            return self._changed(values.get(SCHEME, ""), values, imports)
         except InputError as cause:
-            said = f"study: {label}: {cause}"
-            raise InputError(f"{said}; where it has no meaning beside others, say so with where" if changes else said) from cause
+            raise InputError(f"study: {label}: {cause}{self._advice(values, imports)}") from cause
+
+    def _changed(self, scheme: str, values: Values, imports: Imports) -> ModelFile:
+        changes = {key: value for key, value in values.items() if key != SCHEME}
+        return ModelFile.of(scheme or self.name, reading.replaced(self.models[scheme], changes), imports)
+
+    def _advice(self, values: Values, imports: Imports) -> str:
+        """Return what to do about values that are no model: name the keys that were meant, or the schemes beside which they fit."""
+        meant = [place for key in values if key != SCHEME for place in _ends_in(self.models[values.get(SCHEME, "")], key)]
+        if meant:
+            return f"; did you mean {' or '.join(map(repr, meant))}?"
+        fitting = []
+        for scheme in self.models.keys() - {values.get(SCHEME)}:
+            with suppress(InputError):
+                fitting.append(self._changed(scheme, values, imports).name)
+        return f"; it fits other schemes: add where scheme={','.join(sorted(fitting))}" if fitting else ""
+
+
+def _ends_in(table: Any, key: str, above: str = "") -> list[str]:
+    """Return the keys within a model file that end in ``key``, where it has none of that name itself."""
+    inner = table.items() if isinstance(table, dict) else enumerate(table) if isinstance(table, list) else ()
+    if not above and key.partition(".")[0] in table:
+        return []
+    found = [place for name, value in inner for place in _ends_in(value, key, f"{above}{name}.")]
+    return found + ([f"{above}{key}"] if above and isinstance(table, dict) and key in table else [])
 
 
 def _under(scheme: str, contents: Contents, name: str) -> Contents:

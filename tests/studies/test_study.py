@@ -165,6 +165,13 @@ def test_the_best_point_is_chosen_by_validation():
         (lambda s: s.seeds([1, 1]), "seeds \\[1\\]: there twice"),
         (lambda s: replace(s, data=3), "data 3: expected \\(x, y\\)"),
         (lambda s: replace(s, data=of_arrays().data), "setting \\['data.limit=300'\\]: of data that are given"),
+        (lambda s: s.grid({"batch": [1]}), "key 'batch' is unknown.*; did you mean 'stages.0.batch'\\?$"),
+        (lambda s: s.grid({"stages.0.options.beta": [0.1]}), "scheme=backprop.*option 'beta' is unknown"),
+        (lambda s: s.grid({"seed": [1, 2]}), "parameter 'seed': every point runs from the same seeds: expected --seeds"),
+        (
+            lambda s: Study("compare").grid({"stages.0.options.step": [0.1]}),
+            "; it fits other schemes: add where scheme=alternating_minimization,difference_target_propagation$",
+        ),
         (lambda s: s.grid({"stages.0.optimiser": [object()]}), "parameter 'stages.0.optimiser': .*expected a number, text, a list"),
     ],
 )
@@ -207,6 +214,14 @@ def test_classes_and_data_given_in_python(tmp_path):
     (tmp_path / "out" / table["file"][0]).unlink()
     again = study.run(tmp_path / "out", workers=1, resume=True)
     pd.testing.assert_frame_equal(again.drop(columns=SETTLED), table.drop(columns=SETTLED))
+
+
+def test_points_may_differ_in_their_data(client, tmp_path):
+    of_limits = Study("compare", settings=SMALL).grid({"scheme": ["backprop"], "data.limit": [200, 300]})
+    started = start(of_limits.plan())
+    table = as_frame(started.plan, list(run_study(started, tmp_path / "out", client)))
+    assert table["status"].tolist() == ["complete"] * 2, table["reason"].tolist()
+    assert table["train_loss"].nunique() == 2
 
 
 def test_on_arrays_it_goes_on_in_python_alone(tmp_path, capsys):
