@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class Comparison:
     """What a comparison reached.
 
-    title : what ran; out : the folder of the run files; results : one for each row and seed, in the order they ran
+    title : what ran; out : the folder of the run files; results : one for each row and seed, seed by seed in the order of the rows
     report : the HTML page
     """
 
@@ -128,7 +128,7 @@ def _resumed(plan: Plan, folder: Path, imports: Imports, *, seeds: list[int], ov
 
 
 def conclude(plan: Plan, seeds: Sequence[int], results: Sequence[Result], folder: Path) -> Comparison:
-    """Write the report on a comparison's runs, over an earlier one; return what it reached, in the order of rows and seeds."""
+    """Write the report on a comparison's runs, over an earlier one; return what it reached."""
     from neurosim.analysis.report import write_report
 
     report, results = folder / "report.html", in_order(results, plan.models, seeds)

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -135,23 +134,50 @@ def begin(*options):
     return subprocess.Popen(command, text=True, start_new_session=True, **options)
 
 
+LONG = [*SHORT, "training.epochs=40"]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("long") / "whole"
+    list(run_all(Plan.load(rows=ROWS, settings=LONG), folder))
+    return folder
+
+
+@pytest.fixture
+def begun(tmp_path):
+    """A comparison with two rows on their way."""
+    options = ["--schemes", ",".join(ROWS), "--out", str(tmp_path / "parts")]
+    process = begin(*options, *(word for setting in LONG for word in ("--set", setting)))
+    while len(list(tmp_path.glob("parts/*.h5"))) < 2 and process.poll() is None:
+        time.sleep(0.02)
+    return process
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="no process groups")
-def test_after_control_c_nothing_runs_and_it_goes_on(tmp_path, same_content):
-    plan = Plan.load(rows=ROWS, settings=[*SHORT, "training.epochs=40"])
-    list(run_all(plan, tmp_path / "whole"))
-    options = ["--schemes", ",".join(ROWS), "--out", str(tmp_path / "parts")]
-    process = begin(*options, *(word for setting in [*SHORT, "training.epochs=40"] for word in ("--set", setting)))
-    while len(list(Path(tmp_path).glob("parts/*.h5"))) < 2 and process.poll() is None:
-        time.sleep(0.02)
-    children = psutil.Process(process.pid).children(recursive=True)
-    os.killpg(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 130, said
+def test_after_control_c_nothing_runs_and_it_goes_on(begun, whole, tmp_path, same_content):
+    children = psutil.Process(begun.pid).children(recursive=True)
+    os.killpg(begun.pid, signal.SIGINT)
+    _, said = begun.communicate(timeout=60)
+    assert begun.returncode == 130, said
     assert said.count("\n") == 1 and "interrupted; continue with: neurosim compare --resume" in said
     assert not psutil.wait_procs(children, timeout=10)[1]
     _, said = (again := begin("--resume", "--out", str(tmp_path / "parts"))).communicate(timeout=120)
     assert again.returncode == 0, said
-    assert numbers(tmp_path / "whole") == numbers(tmp_path / "parts")
-    for path in (tmp_path / "whole").glob("*.h5"):
-        same_content(path, tmp_path / "parts" / path.name)
+    check_same(whole, tmp_path / "parts", same_content)
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_gives_its_row_back(begun, whole, tmp_path, same_content):
+    workers = [child for child in psutil.Process(begun.pid).children(recursive=True) if "spawn_main" in " ".join(child.cmdline())]
+    workers[0].kill()
+    _, said = begun.communicate(timeout=120)
+    assert begun.returncode == 0, said
+    check_same(whole, tmp_path / "parts", same_content)
+
+
+def check_same(whole, parts, same_content):
+    assert numbers(whole) == numbers(parts)
+    for path in whole.glob("*.h5"):
+        same_content(path, parts / path.name)
