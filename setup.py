@@ -33,6 +33,7 @@ setup(
     python_requires=">=3.11,<3.14",
     install_requires=[
         "brian2>=2.9",
+        "cloudpickle>=3",
         "dask>=2024.8",
         "h5py>=3.11",
         "isal>=1.6",
@@ -57,6 +58,7 @@ setup(
     extras_require={
         "test": [
             "autograd>=1.7",
+            "distributed>=2024.8",
             "hypothesis>=6.100",
             "mypy>=1.13",
             "neo>=0.14",
@@ -71,6 +73,7 @@ setup(
         ],
         "nwb": ["pynwb>=3"],
         "parquet": ["pyarrow>=17"],
+        "study": ["bokeh>=3.1", "distributed>=2024.8"],  # bokeh draws the dashboard whose address a study prints
         "docs": ["furo>=2024.8", "myst-parser>=4", "sphinx>=8"],
         "cuda12": ["cupy-cuda12x>=13"],
         "cuda13": ["cupy-cuda13x>=13"],

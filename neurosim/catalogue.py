@@ -10,11 +10,12 @@ import importlib.util
 import inspect
 import numbers
 import os
+import pickle
 import pkgutil
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -149,9 +150,12 @@ class Imports:
     """
 
     def __init__(self, named: Named = ()) -> None:
-        given = [named] if isinstance(named, str | os.PathLike | ModuleType) else named
-        self.modules = {_name_of(module): module for module in map(_imported, given)}
+        given = [named] if isinstance(named, str | os.PathLike | ModuleType) else list(named)
+        modules = [_imported(one) for one in given]
+        self.modules = {_name_of(module): module for module in modules}
+        self.places = [_place(*pair) for pair in zip(given, modules, strict=True)]
         self.objects: dict[str, Any] = {}
+        self.digests: dict[str, str] = {}  # of modules that are in another process alone
 
     def state(self, made: Any) -> str:
         """Return ``module:name`` of a class or function that the user gave itself, in Python; ``find`` finds it from now on."""
@@ -192,8 +196,38 @@ class Imports:
         """Return the modules that the texts in ``contents`` name, each with a digest of its file's text ("" without a file)."""
         names = {parts[1] for text in _texts(contents) if text in self.objects or OUTSIDE.fullmatch(text)
                  if (parts := re.fullmatch("(.*?):.*", text))}  # fmt: skip
+        known = self._digests()
+        return {name: known[name] for name in sorted(names) if name in known}
+
+    def _digests(self) -> dict[str, str]:
         places = {name.partition(":")[0]: sys.modules.get(made.__module__) for name, made in self.objects.items()} | self.modules
-        return {name: _digest(places[name]) for name in sorted(names) if name in places}
+        return {name: _digest(module) for name, module in places.items()} | self.digests
+
+    # another process imports the modules again, and is sent the objects themselves, since it may not have theirs
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"modules": self.places, "objects": self._pickled(), "digests": self._digests()}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.__init__(state["modules"])  # type: ignore[misc]
+        self.objects, self.digests = pickle.loads(state["objects"]), dict(state["digests"])
+
+    def _pickled(self) -> bytes:
+        """Return the objects as bytes; raise InputError where one holds what no other process can have, as an open file."""
+        import cloudpickle
+
+        theirs = {made.__module__ for made in self.objects.values() if made.__module__.partition(".")[0] not in NOT_A_USERS}
+        modules = [sys.modules[name] for name in sorted(theirs) if name in sys.modules]
+        with ExitStack() as stack:
+            for module in modules:
+                if module.__name__ not in cloudpickle.list_registry_pickle_by_value():
+                    cloudpickle.register_pickle_by_value(module)
+                    stack.callback(cloudpickle.unregister_pickle_by_value, module)
+            try:
+                return bytes(cloudpickle.dumps(self.objects))
+            except Exception as cause:
+                said = f"{', '.join(self.objects)}: cannot be sent to worker processes ({quoted(str(cause))[1:-1]})"
+                raise InputError(f"{said}: expected a class of a module; name it module:Class, with imports=[...]") from cause
 
 
 def is_outside(name: object) -> bool:
@@ -210,6 +244,14 @@ def outside_name(made: Any) -> str:
 def _name_of(module: ModuleType) -> str:
     script = getattr(module, "__file__", None)
     return Path(script).stem if module.__name__ == "__main__" and script else module.__name__
+
+
+def _place(named: Module, module: ModuleType) -> str:
+    """Return what ``Imports`` finds a module by in another process: its name, where that was given, or the path of its file."""
+    if named == module.__name__:
+        return module.__name__
+    file = Path(getattr(module, "__file__", None) or os.devnull)
+    return str(file.resolve()) if file.stem == _name_of(module) else module.__name__
 
 
 def _imported(named: Module) -> ModuleType:

@@ -265,8 +265,8 @@ def command_table() -> str:
             given = ", ".join(names)
             arguments += [] if given.startswith("-") else [given]
             default = "" if parameter.default in (None, False, ..., inspect.Parameter.empty) else f"`{parameter.default}`"
-            meaning, _, said = (about.help or "").partition("  [default: ")
-            rows.append((f"`{given}`", f"`{said[:-1]}`" if said else default, markdown(meaning)))
+            said = about.show_default if isinstance(about.show_default, str) else ""
+            rows.append((f"`{given}`", f"`{said}`" if said else default, markdown(about.help or "")))
         summary = markdown((inspect.getdoc(command.callback) or "").replace("\n", " "))
         heading = f"## `{' '.join(['neurosim', name, *arguments])}`"
         parts.append(f"{heading}\n\n{summary}\n\n{table(['option', 'default', 'meaning'], rows)}")

@@ -18,7 +18,8 @@ DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder that ho
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key, as data.limit=1000.")]
 Backend = Annotated[str, typer.Option("--backend", help="auto, numpy, cupy, or cupy-tf32.")]
 Seed = Annotated[
-    int | None, typer.Option("--seed", min=0, max=2**63 - 1, help="Decides weights, order and noise.  [default: the model's, 1]")
+    int | None,
+    typer.Option("--seed", min=0, max=2**63 - 1, help="Decides weights, order and noise.", show_default="the model's, 1"),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]

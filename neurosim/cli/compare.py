@@ -15,16 +15,18 @@ from neurosim.errors import DivergedError, require
 
 if TYPE_CHECKING:
     from neurosim.experiments.compare import Comparison
-    from neurosim.experiments.comparison import Watch
+    from neurosim.experiments.comparison_row import Watch
     from neurosim.experiments.comparison_table import Result
 
-Rows = Annotated[str | None, typer.Option("--schemes", help="Rows to run, separated by commas.  [default: all]")]
-Seeds = Annotated[int | None, typer.Option("--seeds", min=1, help="How many seeds, counted from --seed.  [default: 1]")]
+Rows = Annotated[str | None, typer.Option("--schemes", help="Rows to run, separated by commas.", show_default="all")]
+Seeds = Annotated[int | None, typer.Option("--seeds", min=1, help="How many seeds, counted from --seed.", show_default="1")]
 Epochs = Annotated[int | None, typer.Option("--epochs", help="Epochs of every row.")]
-Out = Annotated[Path | None, typer.Option("--out", help="Folder to write into.  [default: neurosim-runs/compare-TIME]")]
+Out = Annotated[Path | None, typer.Option("--out", help="Folder to write into.", show_default="neurosim-runs/compare-TIME")]
 File = Annotated[
-    str | None, typer.Option("--file", help="A comparison file: a path, or the name of one that is installed.  [default: compare]")
+    str | None,
+    typer.Option("--file", help="A comparison file: a path, or the name of one that is installed.", show_default="compare"),
 ]
+Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Rows that train at once, each in a process with one BLAS thread.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the comparison in the folder --out where it stopped.")]
 
 
@@ -44,6 +46,7 @@ def compare(
     imports: args.Import = None,
     resume: Resume = False,
     overwrite: args.Overwrite = False,
+    jobs: Jobs = 1,
     quiet: args.Quiet = False,
     debug: args.Debug = False,
 ) -> None:
@@ -66,7 +69,7 @@ def compare(
             assert out is not None
             started = comparison.reopen(out, rows=rows, settings=chosen, first=seed, count=seeds, backend=backend, imports=named)
             plan, counted = started.plan, started.seeds
-            going = functools.partial(comparison.resume, started, data_dir=data_dir, imports=named)
+            going = functools.partial(comparison.resume, started, data_dir=data_dir, imports=named, jobs=jobs)
         else:
             name = file or USUAL
             options: dict[str, Any] = {"rows": rows, "settings": chosen, "record": record or (), "alignment": alignment}
@@ -74,12 +77,24 @@ def compare(
             out = out or stack.enter_context(made_folder(Path(name).stem))
             counted = list(range(first := 1 if seed is None else seed, first + (seeds or 1)))
             options = {"seeds": counted, "backend": backend, "data_dir": data_dir, "overwrite": overwrite}
-            going = functools.partial(comparison.run_all, plan, **options)
+            going = functools.partial(comparison.run_all, plan, imports=named, jobs=jobs, **options)
         with args.interruptible(functools.partial(_advice, out, imports)):
-            with _watching(quiet) as watch:
-                results = list(going(out, watch=watch))
+            with _watching(quiet or jobs > 1) as watch:
+                results = _all(going(out, watch=watch), len(plan.models) * len(counted) if jobs > 1 and not quiet else 0)
             # the report is written before anything is printed, which may go wrong
             _finish(conclude(plan, counted, results, out), plan.contents["data"]["name"])
+
+
+def _all(results: Iterator[Result], total: int) -> list[Result]:
+    """Return all results; say of each when it comes, where there is a ``total``, and no observer in this process says so."""
+    from neurosim.experiments.compare import progress
+
+    reached: list[Result] = []
+    for result in results:
+        reached.append(result)
+        if total:
+            typer.echo(progress(result, len(reached), total))
+    return reached
 
 
 def _advice(out: Path, imports: list[str] | None) -> str:

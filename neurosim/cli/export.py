@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 File = Annotated[Path, typer.Argument(metavar="RUN", help="A run file.")]
 To = Annotated[str, typer.Option("--to", metavar="FORMAT", help="nwb or npz, one file; csv or parquet, a folder of tables.")]
-Out = Annotated[Path | None, typer.Option("--out", "-o", help="What to write.  [default: RUN.nwb, RUN.npz, RUN-csv, RUN-parquet]")]
+Out = Annotated[
+    Path | None, typer.Option("--out", "-o", help="What to write.", show_default="RUN.nwb, RUN.npz, RUN-csv, RUN-parquet")
+]
 
 
 def export(run: File, to: To, out: Out = None, overwrite: args.Overwrite = False, debug: args.Debug = False) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Model = Annotated[str | None, typer.Argument(help="A name that `neurosim models` lists, or the path of a model file.")]
 Out = Annotated[
     Path | None,
-    typer.Option("--out", metavar="PATH", parser=args.file, help="The run file.  [default: neurosim-runs/MODEL-TIME/MODEL.h5]"),
+    typer.Option("--out", metavar="PATH", parser=args.file, help="The run file.", show_default="neurosim-runs/MODEL-TIME/MODEL.h5"),
 ]
 Epochs = Annotated[int | None, typer.Option("--epochs", help="Epochs, of a model that has one stage.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue the run file --out where it stopped.")]

@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 
 Model = Annotated[str | None, typer.Argument(help="A model, comparison or study file: its name or path.")]
 Grid = Annotated[
-    list[str] | None, typer.Option("--grid", metavar="KEY=V1,V2", help="Values of a key, as 'stages.0.batch=16,32'; or schemes.")
+    list[str] | None, typer.Option("--grid", metavar="KEY=V1,V2", help="Values of a key, or of scheme; 'KEY=V where OTHER=W'.")
 ]
 Draw = Annotated[
     list[str] | None, typer.Option("--draw", metavar="KEY=HOW:LOW:HIGH", help="A drawn key: uniform, log_uniform, integers.")
 ]
-Draws = Annotated[int | None, typer.Option("--draws", min=1, help="Draws beside each combination.  [default: 1]")]
-Seeds = Annotated[int | None, typer.Option("--seeds", min=1, help="Seeds of every point, counted from 1.  [default: 1]")]
-Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes on this machine.  [default: one a core]")]
+Draws = Annotated[int | None, typer.Option("--draws", min=1, help="Draws beside each combination.", show_default="1")]
+Seeds = Annotated[int | None, typer.Option("--seeds", min=1, help="Seeds of every point, counted from 1.", show_default="1")]
+Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes on this machine.", show_default="one a core")]
 Cluster = Annotated[str | None, typer.Option("--cluster", metavar="ADDRESS", help="A Dask scheduler, as tcp://node7:8786.")]
-Out = Annotated[Path | None, typer.Option("--out", help="Folder to write into.  [default: neurosim-runs/study-TIME]")]
+Out = Annotated[Path | None, typer.Option("--out", help="Folder to write into.", show_default="neurosim-runs/study-TIME")]
 Dry = Annotated[bool, typer.Option("--dry", help="Say what would run, and what it would take; run nothing.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the study in the folder --out: what is missing or failed.")]
 
@@ -60,16 +60,20 @@ def study(
 ) -> None:
     """Run a model over parameters, schemes and seeds, on this machine or a cluster; write run files, one table, and one page.
 
-    neurosim study compare --grid scheme=backprop,feedback_alignment --grid stages.0.batch=16,32,64 --seeds 5 --out batches
+    neurosim study compare --grid scheme=backprop,frozen --seeds 5 --out mine
+
+    neurosim study dtp-mnist --draw stages.0.batch=integers:8:64 --draws 20
+
+    neurosim study mine.toml --out mine
     """
     from neurosim.catalogue import Imports
     from neurosim.experiments.estimate import about
     from neurosim.experiments.folders import made_folder
-    from neurosim.studies.engine import connected
     from neurosim.studies.folder import begun
     from neurosim.studies.price import price
-    from neurosim.studies.study import run_study, start
+    from neurosim.studies.study import check_there, run_study, start
     from neurosim.studies.table import as_frame
+    from neurosim.workers import connected
 
     named = Imports(imports or ())
     with ExitStack() as stack:
@@ -78,7 +82,7 @@ def study(
             require(not changed, "--resume with a model or its parameters: a study goes on as it began; leave them out")
             require(out is not None, "study: no folder to resume: expected --out FOLDER; add it")
             assert out is not None
-            started = begun(out, named)
+            check_there(started := begun(out, named), out)
         else:
             require(model is not None, "study: no model: expected a model, comparison or study file; name one, as compare")
             assert model is not None
@@ -97,7 +101,7 @@ def study(
             out = stack.enter_context(made_folder("study"))
         reached: list[Outcome] = []
         with args.interruptible(functools.partial(_advice, out, imports)), _watching(runs, quiet, client) as watch:
-            for outcome in run_study(started, out, client, imports=tuple(imports or ()), resume=resume, overwrite=overwrite):
+            for outcome in run_study(started, out, client, imports=named, resume=resume, overwrite=overwrite):
                 reached.append(outcome)
                 watch(outcome)
     _finish(started, as_frame(started.plan, reached), out)

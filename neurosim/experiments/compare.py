@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neurosim.catalogue import Imports, Named
-from neurosim.datasets import DataSet, from_arrays
-from neurosim.errors import InputError, RunFileError, quoted, require
+from neurosim.datasets import DataSet
+from neurosim.errors import RunFileError, quoted, require
 from neurosim.experiments.comparison import reopen, run_all
 from neurosim.experiments.comparison import resume as resume_all
 from neurosim.experiments.comparison_folder import path_of
 from neurosim.experiments.comparison_plan import USUAL, Plan
-from neurosim.experiments.comparison_table import Result, as_frame
+from neurosim.experiments.comparison_table import Result, as_frame, in_order
 from neurosim.experiments.folders import made_folder
-from neurosim.modelfile.description import describe_data, state
+from neurosim.experiments.given import given_data, stated
+from neurosim.modelfile.description import describe_data
 from neurosim.modelfile.reading import Contents, parsed
 from neurosim.runfile import Run
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 class Comparison:
     """What a comparison reached.
 
-    title : what ran; out : the folder of the run files; results : one for each row and seed, in the order they ran
+    title : what ran; out : the folder of the run files; results : one for each row and seed, seed by seed in the order of the rows
     report : the HTML page
     """
 
@@ -65,6 +66,7 @@ def compare(
     overwrite: bool = False,
     resume: bool = False,
     quiet: bool = False,
+    jobs: int = 1,
 ) -> Comparison:
     """Train one network under every row with every seed, from the same weights and on the same order of data.
 
@@ -87,11 +89,13 @@ def compare(
     settings : ``"key.path=value"`` texts, as after ``--set``; record, alignment : as in ``[record]``
     imports : the modules that ``"module:Class"`` in rows or file may be of; their code runs
     resume : go on with the comparison that was stopped in ``out``, from the same arguments
+    jobs : how many rows train at once, each in a worker process with one BLAS thread; the results are those of jobs=1 on one BLAS
+        thread, bit for bit
 
     Raises InputError, one line, where something does not fit; nothing is written then.
     """
     named = Imports(imports)
-    samples, settings = _given(data, named), [*settings, *([f"training.epochs={epochs}"] if epochs is not None else [])]
+    samples, settings = given_data(data, named), [*settings, *([f"training.epochs={epochs}"] if epochs is not None else [])]
     table: Contents | str | None = describe_data(samples) if isinstance(samples, DataSet) else samples
     changes = [setting for setting in settings if isinstance(samples, DataSet) and setting.partition(".")[0] == "data"]
     require(not changes, f"setting {quoted(changes)}: of data that are given: expected none; change the data")
@@ -99,16 +103,16 @@ def compare(
     plan = Plan.load(file, given=given, settings=settings, record=record, alignment=alignment, data=table, imports=named)
     counted = list(range(1, seeds + 1)) if isinstance(seeds, int) else [int(seed) for seed in seeds]
     require(bool(counted), f"seeds {quoted(seeds)}: expected at least one; give seeds=1")
-    how: dict[str, Any] = {"seeds": counted, "backend": backend, "data_dir": data_dir, "overwrite": overwrite}
+    how: dict[str, Any] = {"seeds": counted, "backend": backend, "data_dir": data_dir, "overwrite": overwrite, "jobs": jobs}
     how["data"] = samples if isinstance(samples, DataSet) else None
     with ExitStack() as stack:
         require(out is not None or not resume, "resume=True: no folder to resume: expected out=...; give the one it was stopped in")
         folder = Path(out) if out is not None else stack.enter_context(made_folder(USUAL))
         results: list[Result] = []
-        for result in _resumed(plan, folder, named, **how) if resume else run_all(plan, folder, **how):
+        for result in _resumed(plan, folder, named, **how) if resume else run_all(plan, folder, imports=named, **how):
             results.append(result)
             if not quiet:
-                print(_progress(result, len(results), len(plan.models) * len(counted)), flush=True)
+                print(progress(result, len(results), len(plan.models) * len(counted)), flush=True)
         return conclude(plan, counted, results, folder)
 
 
@@ -127,14 +131,15 @@ def conclude(plan: Plan, seeds: Sequence[int], results: Sequence[Result], folder
     """Write the report on a comparison's runs, over an earlier one; return what it reached."""
     from neurosim.analysis.report import write_report
 
-    report = folder / "report.html"
+    report, results = folder / "report.html", in_order(results, plan.models, seeds)
     with ExitStack() as stack:
         runs = [stack.enter_context(Run(path_of(folder, result.scheme, result.seed))) for result in results]
         write_report(runs, report, overwrite=True)
     return Comparison(plan.title(seeds), folder, tuple(results), report)
 
 
-def _progress(result: Result, number: int, count: int) -> str:
+def progress(result: Result, number: int, count: int) -> str:
+    """Return what a row reached as one line; it is the ``number``-th of ``count`` to end."""
     reached = result.failure or f"test accuracy {result.test_accuracy:.2f} %, training loss {result.train_loss:.4f}"
     return f"{number} of {count}: {result.scheme}, seed {result.seed}: {reached}"
 
@@ -142,29 +147,7 @@ def _progress(result: Result, number: int, count: int) -> str:
 # ---------------------------------------------------------------------- what was given
 
 
-def _given(data: Any, imports: Imports) -> DataSet | str | None:
-    """Return data as a data set, or as the name of what will be loaded."""
-    if data is None or isinstance(data, DataSet | str):
-        return data
-    if isinstance(data, os.PathLike):
-        return os.path.join(os.curdir, data) if os.sep not in os.fspath(data) else os.fspath(data)
-    if callable(data):
-        return imports.state(data)
-    pair = isinstance(data, tuple | list) and len(data) in (2, 4)
-    expected = "expected (x, y), (x_train, y_train, x_test, y_test), a DataSet, a name or a path"
-    require(pair, f"data {quoted(data)}: {expected}; change it")
-    return from_arrays(*data)
-
-
 def _row(name: str, row: Mapping[str, Any], imports: Imports) -> Contents:
     """Return a row as a comparison file has it."""
     require(isinstance(row, Mapping), f"row {quoted(name)}: {quoted(row)}: expected a dictionary such as {{'rule': 'dw = ...'}}")
-    return {str(key): _stated(f"row {name!r}: {key}", value, imports) for key, value in row.items() if value is not None}
-
-
-def _stated(what: str, value: Any, imports: Imports) -> Any:
-    try:
-        return state(value, imports)
-    except TypeError as cause:
-        raise InputError(f"{what} {quoted(value)}: {cause}; change it") from cause
-
+    return {str(key): stated(f"row {name!r}: {key}", value, imports) for key, value in row.items() if value is not None}

@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from math import nan
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from neurosim.analysis.courses import last_angle, milliseconds_a_step
 from neurosim.catalogue import NO_IMPORTS, Imports
 from neurosim.datasets import DataSet
-from neurosim.errors import DivergedError, RunFileError, quoted, require, utf8
+from neurosim.errors import RunFileError, quoted, require, utf8
 from neurosim.experiments.comparison_folder import KIND, Started, begun, path_of
 from neurosim.experiments.comparison_plan import Plan
-from neurosim.experiments.comparison_table import Result, write_table
-from neurosim.experiments.run import Job, by_environment, found_again, prepare, run
-from neurosim.experiments.run import reopen as reopen_run
-from neurosim.experiments.run import resume as run_on
+from neurosim.experiments.comparison_row import Place, Row, Sent, Watch, train, train_sent
+from neurosim.experiments.comparison_table import Result, in_order, write_table
+from neurosim.experiments.run import by_environment, found_again, prepare
 from neurosim.modelfile import reading
 from neurosim.modelfile.building import load_data
-from neurosim.runfile import Run
 from neurosim.runfile.writer_lock import WriterLock
-from neurosim.training import Observer
+from neurosim.workers import connected, run_tasks
 
-Watch = Callable[[Job], Sequence[Observer]]
-Place = str | os.PathLike[str] | None
+Trained = Callable[[Sequence[Row]], Iterator[Result]]
 
 
 def run_all(
@@ -38,6 +34,8 @@ def run_all(
     data: DataSet | None = None,
     overwrite: bool = False,
     watch: Watch = lambda job: (),
+    imports: Imports = NO_IMPORTS,
+    jobs: int = 1,
 ) -> Iterator[Result]:
     """Train every row with every seed; yield each one's Result when it is done.
 
@@ -45,7 +43,11 @@ def run_all(
     which has to be new or empty (or ``overwrite``).  Rows of one seed start from the same initial weights and see the data in the
     same order.  A row that diverges ends alone.
 
-    data : the data set, where it is loaded already; watch : returns the observers of a job that is about to start
+    data : the data set, where it is loaded already
+    watch : returns the observers of a job that is about to start in this process
+    imports : the modules that ``module:Class`` in the plan is of
+    jobs : how many rows train at once, each in a worker process with one BLAS thread; what comes out is the same, bit for bit, as
+        with jobs=1 on one BLAS thread.  Results are then yielded in the order in which they end
     """
     folder = Path(out)
     KIND.check_free(folder, overwrite)
@@ -55,15 +57,8 @@ def run_all(
     options: dict[str, Any] = {"seed": seeds[0], "backend": backend, "data_dir": data_dir, "data": data}
     checked = {row: prepare(model, **options).network.backend.name for row, model in plan.models.items()}
     started = Started(plan, list(seeds), checked, utf8(data.folder), data.digest())
-
-    def made(row: str, seed: int, path: Path) -> Job:
-        return _prepared(started, row, seed, data, data_dir)
-
-    def train(job: Job, path: Path) -> None:
-        run(job, path, *watch(job), overwrite=overwrite).close()
-
-    with KIND.alone(folder, started.text(), overwrite) as lock:
-        yield from _results(started, folder, lock, made, train)
+    with _trainer(started, jobs, data, imports, watch) as trained, KIND.alone(folder, started.text(), overwrite) as lock:
+        yield from _results(started, folder, lock, data_dir, trained, overwrite)
 
 
 def reopen(
@@ -106,6 +101,7 @@ def resume(
     data: DataSet | None = None,
     watch: Watch = lambda job: (),
     imports: Imports = NO_IMPORTS,
+    jobs: int = 1,
 ) -> Iterator[Result]:
     """Go on with a comparison: what is complete stays as it is, what was stopped goes on from its checkpoint, what is missing runs.
 
@@ -113,6 +109,7 @@ def resume(
 
     data_dir : where the same data lie, if they have moved; data : the data set, where it is loaded already
     imports : the modules that ``module:Class`` in the folder's files may be of
+    watch, jobs : as of ``run_all``; the jobs need not be as many as before
 
     Raises RunFileError where the data have changed, a run file is not of this comparison, or another process goes on with it.
     """
@@ -124,81 +121,45 @@ def resume(
     place: Place = data_dir
     if data is None:
         place, data = found_again(table, data_dir, started.data_dir, started.data_digest)
-    loaded = data
     same = data.digest() == started.data_digest
     require(same, f"folder {out}: its data set {data.name!r} has changed since; give the same files", RunFileError)
-
-    def made(row: str, seed: int, path: Path) -> Job:
-        if path.exists():
-            return _reopened(started, row, seed, loaded, place, path, imports)
-        return _prepared(started, row, seed, loaded, place)
-
-    def train(job: Job, path: Path) -> None:
-        if not path.exists():
-            run(job, path, *watch(job)).close()
-        elif not _complete(path):
-            run_on(job, path, *watch(job)).close()
-
-    with KIND.alone(folder) as lock:
-        yield from _results(started, folder, lock, made, train)
-
-
-def _prepared(started: Started, row: str, seed: int, data: DataSet, place: Place) -> Job:
-    return prepare(started.models[row], seed=seed, backend=started.backends[row], data_dir=place, data=data)
-
-
-def _reopened(started: Started, row: str, seed: int, data: DataSet, place: Place, path: Path, imports: Imports) -> Job:
-    """Return the job of a run file that is there; raise RunFileError where it is of something else."""
-    job = reopen_run(path, data_dir=place, data=data, imports=imports)
-    same = job.model.contents == started.models[row].contents and (job.model.name, job.seed) == (row, seed)
-    require(same, f"run file {path}: of another model than the comparison's row, or of another seed; move it away", RunFileError)
-    return job
-
-
-def _complete(path: Path) -> bool:
-    with Run(path) as known:
-        return known.status == "complete"
+    with _trainer(started, jobs, data, imports, watch) as trained, KIND.alone(folder) as lock:
+        yield from _results(started, folder, lock, place, trained)
 
 
 def _results(
-    started: Started,
-    folder: Path,
-    lock: WriterLock,
-    made: Callable[[str, int, Path], Job],
-    train: Callable[[Job, Path], None],
+    started: Started, folder: Path, lock: WriterLock, place: Place, trained: Trained, overwrite: bool = False
 ) -> Iterator[Result]:
-    """Make and train one job after the other, only one in memory at a time; yield what each reached, and write the table."""
+    """Train all rows; yield what each reached, and write the table, its rows in the order of the jobs."""
+    rows = [Row(path_of(folder, name, seed), name, seed, started.backends[name], place, overwrite) for name, seed in started.jobs]
     results: list[Result] = []
-    for row, seed in started.jobs:
+    lock.check()
+    for result in trained(rows):
+        results.append(result)
+        write_table(in_order(results, started.models, started.seeds), folder / "table.csv")
+        yield result
         lock.check()
-        path = path_of(folder, row, seed)
-        job = made(row, seed, path)
-        results.append(_result(job, path, train))
-        write_table(results, folder / "table.csv")
-        yield results[-1]
 
 
-def _result(job: Job, path: Path, go: Callable[[Job, Path], None]) -> Result:
-    failure = ""
-    try:
-        go(job, path)
-    except DivergedError as error:
-        failure = f"diverged: {error}"
-    with Run(path) as said:
-        test, train = said.metrics.loc["test"], said.metrics.loc["train"]
-        step = milliseconds_a_step(said, len(job.trainers[0].pathway.phases))
-        hidden = [p.name for p in job.network.projections.values() if p.post != job.network.output]
-        angle = last_angle(said, hidden)
-    accuracy = 100 - test["error"]
-    reached = accuracy.index[accuracy >= 95]
-    return Result(
-        scheme=job.model.name,
-        seed=job.seed,
-        test_accuracy=float(accuracy.iloc[-1]),
-        train_loss=float(train["loss"].iloc[-1]),
-        epochs_to_95=int(reached[0]) if len(reached) else None,
-        step_ms=nan if step is None else step,
-        angle=nan if angle is None else angle,
-        claims=job.trainers[0].pathway.claims,
-        failure=failure,
-    )
+@contextmanager
+def _trainer(started: Started, jobs: int, data: DataSet, imports: Imports, watch: Watch) -> Iterator[Trained]:
+    """Yield what trains rows: one after the other, only one in memory at a time; or as many at once as there are ``jobs``."""
+    whole = isinstance(jobs, int) and not isinstance(jobs, bool) and jobs >= 1
+    require(whole, f"jobs {quoted(jobs)}: expected 1 or more; give a whole number")
+
+    def here(rows: Sequence[Row]) -> Iterator[Result]:
+        for row in rows:
+            yield train(row, started.models[row.name], data, imports=imports, watch=watch)
+
+    count = min(jobs, len(started.jobs))
+    if count == 1:
+        yield here
+        return
+    with connected(workers=count) as client:
+
+        def elsewhere(rows: Sequence[Row]) -> Iterator[Result]:
+            sent = {row.path.name: Sent(row, started.models[row.name].contents, imports) for row in rows}
+            for ended in run_tasks(client, train_sent, sent, data):
+                yield ended.result()
+
+        yield elsewhere

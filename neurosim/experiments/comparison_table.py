@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,6 +47,12 @@ class Result:
     angle: float
     claims: Claims
     failure: str = ""
+
+
+def in_order(results: Iterable[Result], rows: Iterable[str], seeds: Iterable[int]) -> list[Result]:
+    """Return results seed by seed in the order of the rows, whatever order they came in."""
+    places = {place: k for k, place in enumerate(itertools.product(seeds, rows))}
+    return sorted(results, key=lambda result: places[result.seed, result.scheme])
 
 
 def relative_steps(results: Sequence[Result]) -> list[float | None]:

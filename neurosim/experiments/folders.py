@@ -61,10 +61,10 @@ class Kind:
     def check_free(self, folder: Path, overwrite: bool) -> None:
         """Raise RunFileError where ``folder`` holds something that must not be overwritten."""
         fits = not folder.exists() or folder.is_dir() and (overwrite or not any(folder.iterdir()))
-        advice = "give --overwrite, or another --out"
+        advice = "--overwrite, or another --out"
         if folder.is_dir() and (folder / self.file).exists():
-            advice = f"give --resume to go on with the {self.what} in it, {advice}"
-        require(fits, f"folder {folder}: exists and is not empty; {advice}", RunFileError)
+            advice = f"--resume to go on with the {self.what} in it, {advice}"
+        require(fits, f"folder {folder}: exists and is not empty; give {advice}", RunFileError)
 
     @contextmanager
     def alone(self, folder: Path, started: str | None = None, overwrite: bool = False) -> Iterator[WriterLock]:

@@ -42,11 +42,11 @@ class Started:
         parameters = [parameter.stated() for parameter in space.parameters]
         return tomli_w.dumps({"name": base.name, **facts, **drawn, "parameters": parameters, "models": base.models})
 
-    def tasks(self, folder: Path, imports: tuple[str, ...] = ()) -> list[Task]:
+    def tasks(self, folder: Path, imports: Imports = NO_IMPORTS) -> list[Task]:
         """Return what workers need to run every point into ``folder``."""
         return [self._task(point, folder.absolute(), imports) for point in self.plan.points]
 
-    def _task(self, point: Point, folder: Path, imports: tuple[str, ...]) -> Task:
+    def _task(self, point: Point, folder: Path, imports: Imports) -> Task:
         path, model = str(folder / f"{point.name}.h5"), point.model
         where = (self.backend, self.data_dir, self.data_digest)
         return Task(path, point.number, point.seed, model.name, model.text, *where, imports)

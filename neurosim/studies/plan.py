@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,13 +35,13 @@ class Base:
         schemes: Sequence[str] = (),
         *,
         settings: Iterable[str] = (),
-        data: str | None = None,
+        data: str | Contents | None = None,
         imports: Imports = NO_IMPORTS,
     ) -> Base:
         """Return the base of a study of the model or comparison file ``name``.
 
         schemes : values of the parameter ``scheme``; of a comparison, its rows (default: all of them)
-        settings : as after ``--set``; data : the name of another data set
+        settings : as after ``--set``; data : the name of another data set, or its [data] table
 
         Raises InputError, one line, where there is no such file, row or scheme, or it is no model.
         """
@@ -48,20 +49,41 @@ class Base:
         if "rows" in reading.contents(path):
             plan = Plan.load(name, rows=list(schemes) or None, settings=settings, data=data, imports=imports)
             return Base(path.stem, {row: model.contents for row, model in plan.models.items()})
-        changes = [*settings, *([f"data.name={data}"] if data is not None else [])]
+        changes = [*settings, *([f"data.name={data}"] if isinstance(data, str) else [])]
         contents = ModelFile.load(name, changes, imports=imports).contents
+        contents = contents if data is None or isinstance(data, str) else contents | {"data": data}
         return Base(path.stem, {scheme: _under(scheme, contents, path.stem) for scheme in schemes} or {"": contents})
 
     def model(self, values: Values, label: str, imports: Imports = NO_IMPORTS) -> ModelFile:
         """Return the model file of a point; raise InputError, naming ``label``, where its values do not fit together."""
-        scheme = values.get(SCHEME, "")
-        changes = {key: value for key, value in values.items() if key != SCHEME}
         try:
-            contents = reading.replaced(self.models[scheme], changes)
-            return ModelFile.of(scheme or self.name, contents, imports)
+            return self._changed(values.get(SCHEME, ""), values, imports)
         except InputError as cause:
-            said = f"study: {label}: {cause}"
-            raise InputError(f"{said}; where it has no meaning beside others, say so with where" if changes else said) from cause
+            raise InputError(f"study: {label}: {cause}{self._advice(values, imports)}") from cause
+
+    def _changed(self, scheme: str, values: Values, imports: Imports) -> ModelFile:
+        changes = {key: value for key, value in values.items() if key != SCHEME}
+        return ModelFile.of(scheme or self.name, reading.replaced(self.models[scheme], changes), imports)
+
+    def _advice(self, values: Values, imports: Imports) -> str:
+        """Return what to do about values that are no model: name the keys that were meant, or the schemes beside which they fit."""
+        meant = [place for key in values if key != SCHEME for place in _ends_in(self.models[values.get(SCHEME, "")], key)]
+        if meant:
+            return f"; did you mean {' or '.join(map(repr, meant))}?"
+        fitting = []
+        for scheme in self.models.keys() - {values.get(SCHEME)}:
+            with suppress(InputError):
+                fitting.append(self._changed(scheme, values, imports).name)
+        return f"; it fits other schemes: add where scheme={','.join(sorted(fitting))}" if fitting else ""
+
+
+def _ends_in(table: Any, key: str, above: str = "") -> list[str]:
+    """Return the keys within a model file that end in ``key``, where it has none of that name itself."""
+    inner = table.items() if isinstance(table, dict) else enumerate(table) if isinstance(table, list) else ()
+    if not above and key.partition(".")[0] in table:
+        return []
+    found = [place for name, value in inner for place in _ends_in(value, key, f"{above}{name}.")]
+    return found + ([f"{above}{key}"] if above and isinstance(table, dict) and key in table else [])
 
 
 def _under(scheme: str, contents: Contents, name: str) -> Contents:

@@ -10,7 +10,7 @@ from typing import Any
 import tomli_w
 
 from neurosim.analysis.courses import hidden_projections, last_angle
-from neurosim.catalogue import Imports, is_outside
+from neurosim.catalogue import NO_IMPORTS, Imports, is_outside
 from neurosim.datasets import DataSet
 from neurosim.errors import DivergedError, NeurosimError, RunFileError, quoted, require
 from neurosim.experiments.run import prepare, reopen, resume, run
@@ -19,6 +19,7 @@ from neurosim.modelfile.model_file import ModelFile, validated
 from neurosim.modelfile.reading import parsed
 from neurosim.modelfile.schema import Data
 from neurosim.runfile import Run
+from neurosim.workers import Ended
 
 COMPLETE, DIVERGED, FAILED = "complete", "diverged", "failed"
 MADE_WITH = {"neurosim": "neurosim_version", "commit": "git_commit"} | {same: same for same in ("backend", "threads", "created")}
@@ -30,7 +31,7 @@ class Task:
 
     path : of the run file, as every worker sees it; model_name, model : the model file, as TOML
     data_dir, data_digest : where its data lie ("" for the default), and what they have to be ("" where that is not known)
-    imports : paths or names of modules that ``module:Class`` in it may be of
+    imports : the modules that ``module:Class`` in it may be of
     """
 
     path: str
@@ -41,7 +42,12 @@ class Task:
     backend: str
     data_dir: str
     data_digest: str
-    imports: tuple[str, ...] = ()
+    imports: Imports = NO_IMPORTS
+
+    @property
+    def name(self) -> str:
+        """What it is called among the tasks of a study."""
+        return f"point-{self.number}-seed{self.seed}"
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,16 @@ def perform(task: Task, data: DataSet | None = None) -> Outcome:
     return Outcome(task.number, task.seed, status, reason, _measured_if_any(path))
 
 
+def outcome_of(ended: Ended[Task, Outcome]) -> Outcome:
+    """Return what came of a point; where its worker could not even say so, why it failed."""
+    cause = ended.failure
+    if cause is None:
+        return ended.result()
+    why = " ".join(str(cause).split())[:200]
+    reason = why if isinstance(cause, NeurosimError) else f"{type(cause).__name__}: {why}"
+    return Outcome(ended.task.number, ended.task.seed, FAILED, reason, {})
+
+
 def _measured_if_any(path: Path) -> dict[str, Any]:
     try:
         return measured(path) if path.exists() else {}
@@ -83,8 +99,7 @@ def _measured_if_any(path: Path) -> dict[str, Any]:
 
 
 def _go(task: Task, path: Path, given: DataSet | None) -> None:
-    imports = Imports(task.imports)
-    model = ModelFile.of(task.model_name, parsed(task.model, f"point {task.number}"), imports)
+    model = ModelFile.of(task.model_name, parsed(task.model, f"point {task.number}"), task.imports)
     options: dict[str, Any] = {"data_dir": task.data_dir or None}
     if not path.exists():
         data = given or _loaded(task.model, task.data_dir)
@@ -92,7 +107,7 @@ def _go(task: Task, path: Path, given: DataSet | None) -> None:
         run(prepare(model, seed=task.seed, backend=task.backend, data=data, **options), path).close()
     elif not _is_complete(task, path, model):
         data = given or _loaded(task.model, task.data_dir)
-        resume(reopen(path, data=data, imports=imports, **options), path).close()
+        resume(reopen(path, data=data, imports=task.imports, **options), path).close()
 
 
 def _check_data(task: Task, data: DataSet | None) -> None:

@@ -40,6 +40,7 @@ class Parameter:
     def __post_init__(self) -> None:
         what = f"study: parameter {quoted(self.key)}"
         require(all(self.key.split(".")), f"{what}: expected a key of a model file, such as stages.0.batch; change it")
+        require(self.key != "seed", f"{what}: every point runs from the same seeds: expected --seeds, or .seeds(...); give that")
         if self.distribution is None:
             require(bool(self.values), f"{what}: no values: expected at least one; give some, or drop it")
             twice = [value for number, value in enumerate(self.values) if _among(value, self.values[:number])]
@@ -49,7 +50,8 @@ class Parameter:
         require(known, f"{what}: distribution {quoted(self.distribution)}: expected one of {', '.join(DISTRIBUTIONS)}; pick one")
         numbers = all(isinstance(end, int | float) and not isinstance(end, bool) and math.isfinite(end) for end in self.ends)
         ordered = numbers and self.low < self.high
-        require(ordered, f"{what}: {self.distribution} {quoted(list(self.ends))}: expected two numbers, the smaller one first")
+        drawn = f"{what}: {self.distribution} {quoted(list(self.ends))}"
+        require(ordered, f"{drawn}: expected two numbers, the smaller one first; correct them")
         if self.distribution == "log_uniform":
             require(self.low > 0, f"{what}: log_uniform from {quoted(self.low)}: expected more than 0; raise it")
         if self.distribution == "integers":
@@ -146,7 +148,7 @@ class Space:
                 require(apart, f"{what} and {quoted(other)}: one lies within the other, and would replace it; keep one of the two")
             for other in parameter.when:
                 known = f"expected a parameter with listed values that stands before it ({', '.join(listed) or 'there is none'})"
-                require(other in listed, f"{what}: counts where {quoted(other)} has some value: {known}; change the order")
+                require(other in listed, f"{what}: where {quoted(other)} has some value: {known}; add that first")
             keys.append(parameter.key)
             listed += [] if parameter.is_drawn else [parameter.key]
         whole = isinstance(self.draws, int) and not isinstance(self.draws, bool) and self.draws >= 1

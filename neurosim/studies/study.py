@@ -9,17 +9,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neurosim.catalogue import Imports, Named
-from neurosim.errors import quoted, require, utf8
+from neurosim.catalogue import NO_IMPORTS, Imports, Named
+from neurosim.datasets import DataSet
+from neurosim.errors import RunFileError, quoted, require, utf8
 from neurosim.experiments.folders import made_folder
+from neurosim.experiments.given import given_data, stated
 from neurosim.experiments.run import by_environment
 from neurosim.modelfile.building import load_data
-from neurosim.studies.engine import connected, run_tasks
+from neurosim.modelfile.description import describe_data
 from neurosim.studies.folder import KIND, Started, begun, check_same
 from neurosim.studies.plan import SCHEME, Base, StudyPlan
-from neurosim.studies.point import Outcome
+from neurosim.studies.point import Outcome, outcome_of, perform
 from neurosim.studies.space import Parameter, Space
 from neurosim.studies.table import as_frame, write_table
+from neurosim.workers import connected, run_tasks
 
 if TYPE_CHECKING:
     import pandas
@@ -37,12 +40,13 @@ class Study:
     Each method returns a new study, so that one may be the start of several.
 
     model : a model or comparison file, its name or path.  Of a comparison, every point is one of its rows
-    data : the name of another data set; settings : ``"key.path=value"`` texts, as after ``--set``
+    data : another data set: its name, a DataSet, (x, y) and the like, as for ``neurosim.compare``
+    settings : ``"key.path=value"`` texts, as after ``--set``
     imports : the modules that ``module:Class`` in the model may be of; their code runs
     """
 
     model: str | Path
-    data: str | None = None
+    data: Any = None
     settings: tuple[str, ...] = ()
     imports: Named = ()
     parameters: tuple[Parameter, ...] = ()
@@ -53,7 +57,8 @@ class Study:
     def grid(self, values: Mapping[str, Iterable[Any]], *, where: Where | None = None) -> Study:
         """Return the study with parameters that take each of some values, in every combination.
 
-        values : key of a model file, as ``stages.0.options.step``, or ``scheme`` -> the values
+        values : key of a model file, as ``stages.0.options.step``, or ``scheme`` -> the values; classes, rules and optimisers may
+            be given themselves
         where : other parameter -> values of it beside which these count; elsewhere the model stays as it is
 
         Raises InputError where there are no values, or one twice.
@@ -79,10 +84,18 @@ class Study:
 
     def plan(self) -> StudyPlan:
         """Return all points, each a checked model file; raise InputError, one line, where one is none."""
-        imports = Imports(self.imports)
-        schemes = next((parameter.values for parameter in self.parameters if parameter.key == SCHEME), ())
-        base = Base.load(self.model, schemes, settings=self.settings, data=self.data, imports=imports)
-        space = Space(self.parameters, self.number_of_draws, self.draw_seed)
+        return self._plan(imports := Imports(self.imports), given_data(self.data, imports))
+
+    def _plan(self, imports: Imports, samples: DataSet | str | None) -> StudyPlan:
+        parameters = tuple(_as_text(parameter, imports) for parameter in self.parameters)
+        schemes = next((parameter.values for parameter in parameters if parameter.key == SCHEME), ())
+        keys = [*self.settings, *(parameter.key for parameter in parameters)]
+        changed = [key for key in keys if key.partition(".")[0] == "data"]
+        given = isinstance(samples, DataSet)
+        require(not (given and changed), f"setting {quoted(changed)}: of data that are given: expected none; change the data")
+        data = describe_data(samples) if isinstance(samples, DataSet) else samples
+        base = Base.load(self.model, schemes, settings=self.settings, data=data, imports=imports)
+        space = Space(parameters, self.number_of_draws, self.draw_seed)
         return StudyPlan.of(base, space, self.chosen_seeds, imports)
 
     def run(
@@ -108,18 +121,20 @@ class Study:
 
         Raises InputError, one line, before anything runs, where a point is no model, or the folder holds something else.
         """
-        plan = self.plan()
+        imports = Imports(self.imports)
+        samples = given_data(self.data, imports)
+        data = samples if isinstance(samples, DataSet) else None
+        plan = self._plan(imports, samples)
         with ExitStack() as stack:
             require(out is not None or not resume, "study: no folder to resume: expected out=...; give the one it was begun in")
             folder = Path(out) if out is not None else stack.enter_context(made_folder("study"))
-            started = start(plan, backend=backend, data_dir=data_dir)
+            started = start(plan, backend=backend, data_dir=data_dir, data=data)
             if resume:
-                was = begun(folder, Imports(self.imports))
+                was = begun(folder, imports)
                 check_same(folder, was, started)
                 started = was
             client = stack.enter_context(connected(cluster, workers))
-            paths = _paths(self.imports)
-            outcomes = run_study(started, folder, client, imports=paths, resume=resume, overwrite=overwrite)
+            outcomes = run_study(started, folder, client, data=data, imports=imports, resume=resume, overwrite=overwrite)
             reached = []
             for outcome in outcomes:
                 reached.append(outcome)
@@ -127,26 +142,56 @@ class Study:
         return as_frame(started.plan, reached)
 
 
-def start(plan: StudyPlan, *, backend: str = "auto", data_dir: Place | None = None) -> Started:
-    """Return what a study starts with: its plan, and which data it is about."""
+def start(plan: StudyPlan, *, backend: str = "auto", data_dir: Place | None = None, data: DataSet | None = None) -> Started:
+    """Return what a study starts with: its plan, and which data it is about.  data : the data set, where no file holds it."""
     table = plan.points[0].model.table
     place = data_dir or by_environment(table)
-    data = load_data(table.data, place)
-    return Started(plan, backend, utf8(data.folder), data.digest())
+    data = data or load_data(table.data, place)
+    one = all(point.model.contents["data"] == plan.points[0].model.contents["data"] for point in plan.points)
+    return Started(plan, backend, utf8(data.folder), data.digest() if one else "")  # a digest is of one data set
 
 
 def run_study(
-    started: Started, folder: Path, client: Any, *, imports: tuple[str, ...] = (), resume: bool = False, overwrite: bool = False
+    started: Started,
+    folder: Path,
+    client: Any,
+    *,
+    data: DataSet | None = None,
+    imports: Imports = NO_IMPORTS,
+    resume: bool = False,
+    overwrite: bool = False,
 ) -> Iterator[Outcome]:
-    """Run every point of a study on a Dask client's workers; yield each outcome as it comes, and keep the table up to date."""
+    """Run every point of a study on a Dask client's workers; yield each outcome as it comes, and keep the table up to date.
+
+    data : the data set, where no file holds it; each worker is sent it once
+    """
+    check_there(started, folder, data)
     KIND.check_free(folder, overwrite or resume)
     with KIND.alone(folder, None if resume else started.text(), overwrite) as lock:
         outcomes: list[Outcome] = []
-        for outcome in run_tasks(client, started.tasks(folder, imports)):
+        tasks = {task.name: task for task in started.tasks(folder, imports)}
+        for ended in run_tasks(client, perform, tasks, data):
+            outcome = outcome_of(ended)
             lock.check()
             outcomes.append(outcome)
             yield outcome
             write_table(as_frame(started.plan, outcomes), folder)
+
+
+def check_there(started: Started, folder: Path, data: DataSet | None = None) -> None:
+    """Raise RunFileError where the data of a study are arrays that were given in Python, and are not given again."""
+    table = started.plan.points[0].model.table.data
+    said = f"folder {folder}: its data set {quoted(table.name)} was arrays given in Python"
+    require(data is not None or not table.arrays, f"{said}; go on there, with Study(...).run(..., resume=True)", RunFileError)
+
+
+def _as_text(parameter: Parameter, imports: Imports) -> Parameter:
+    """Return a parameter with classes and the like among its values as a model file has them."""
+
+    def text(values: Iterable[Any]) -> tuple[Any, ...]:
+        return tuple(stated(f"study: parameter {quoted(parameter.key)}:", value, imports) for value in values)
+
+    return replace(parameter, values=text(parameter.values), when={key: text(values) for key, values in parameter.when.items()})
 
 
 def _list(key: str, values: Iterable[Any]) -> list[Any]:
@@ -157,9 +202,3 @@ def _list(key: str, values: Iterable[Any]) -> list[Any]:
 
 def _listed(where: Where | None) -> dict[str, tuple[Any, ...]]:
     return {other: tuple(_list(other, allowed)) for other, allowed in (where or {}).items()}
-
-
-def _paths(imports: Named) -> tuple[str, ...]:
-    """Return the modules that a user named as workers find them."""
-    named = [imports] if isinstance(imports, str | os.PathLike) or hasattr(imports, "__file__") else list(imports)
-    return tuple(str(getattr(module, "__file__", None) or module) for module in named)

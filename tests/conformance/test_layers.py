@@ -22,17 +22,21 @@ LAYERS = [  # nothing imports from its own row or from one below
     {"training"},
     {"modelfile"},
     {"recording"},
+    {"workers"},
     {"experiments", "checking"},
     {"studies"},
     {"cli"},
 ]
 RANK = {name: rank for rank, row in enumerate(LAYERS) for name in row}
 ONLY_IN = {
+    "cloudpickle": {"catalogue.py"},
     "cupy": {"backends/cupy_backend.py"},
     "llvmlite": {"backends/machine_code.py"},
     "h5py": {"runfile"},
     "isal": {"runfile/packing.py"},
     "brian2": {"spiking"},
+    "dask": {"runfile/run.py", "workers.py"},  # arrays that are read when they are asked for; workers
+    "distributed": {"workers.py"},
     "typer": {"cli"},
     "pydantic": {"modelfile"},
 }

@@ -11,7 +11,7 @@ import pytest
 from neurosim.analysis.grouping import grouped
 from neurosim.analysis.summary import CLAIMS, table
 from neurosim.errors import InputError, RunFileError, UnknownNameError
-from neurosim.experiments import comparison
+from neurosim.experiments import comparison_row
 from neurosim.experiments.comparison import reopen, resume, run_all
 from neurosim.experiments.comparison_folder import NAME
 from neurosim.experiments.comparison_plan import Plan
@@ -84,7 +84,7 @@ def test_what_counts_is_the_last_epoch_and_not_the_best(tmp_path, synthetic, mon
             file["metrics/test/error"][:], file["metrics/train/loss"][:] = errors, losses
         return Run(path)
 
-    monkeypatch.setattr(comparison, "run", pretend)
+    monkeypatch.setattr(comparison_row, "run", pretend)
     (found,) = run_all(Plan.load(rows=["backprop"], settings=SHORT), tmp_path / "out")
     assert (found.test_accuracy, found.train_loss, found.epochs_to_95) == (70, 0.7, 2)
     with (tmp_path / "out" / "table.csv").open(newline="") as file:

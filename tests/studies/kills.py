@@ -2,8 +2,8 @@
 
     python tests/studies/kills.py KILLS SEED FOLDER
 
-The client and its scheduler are one process, or the scheduler is another, with workers of its own.  Prints one JSON line: how many of
-each were killed, and what was wrong.
+The client and its scheduler are one process, or the scheduler is another, with workers of its own.  Prints one JSON line: how
+many of each were killed, and what was wrong.
 """
 
 import json

@@ -39,8 +39,8 @@ def test_a_parameter_counts_only_beside_the_values_it_names():
 
 
 def test_draws_are_within_their_bounds_and_of_their_kind():
-    drawn = [Parameter("a", (), "uniform", -1, 2), Parameter("b", (), "log_uniform", 1e-4, 1e-1), Parameter("c", (), "integers", 1, 3)]
-    points = Space(tuple(drawn), draws=400).points()
+    kinds = {"a": ("uniform", -1, 2), "b": ("log_uniform", 1e-4, 1e-1), "c": ("integers", 1, 3)}
+    points = Space(tuple(Parameter(key, (), *drawn) for key, drawn in kinds.items()), draws=400).points()
     assert len(points) == 400
     assert all(-1 <= point["a"] <= 2 and 1e-4 <= point["b"] <= 1e-1 for point in points)
     assert {point["c"] for point in points} == {1, 2, 3} and all(type(point["c"]) is int for point in points)
@@ -72,14 +72,14 @@ def test_where_nothing_drawn_counts_there_is_one_point():
         (lambda: Parameter("a", ()), "no values: expected at least one"),
         (lambda: Parameter("a", (1, 2, 1)), "\\[1\\]|1 is there twice"),
         (lambda: Parameter("a", (), "normal", 0, 1), "distribution 'normal': expected one of uniform, log_uniform, integers"),
-        (lambda: Parameter("a", (), "uniform", 1, 1), "expected two numbers, the smaller one first"),
+        (lambda: Parameter("a", (), "uniform", 1, 1), "expected two numbers, the smaller one first; correct them"),
         (lambda: Parameter("a", (), "uniform", 0, float("nan")), "expected two numbers"),
         (lambda: Parameter("a", (), "uniform", 0, "b"), "expected two numbers"),
         (lambda: Parameter("a", (), "log_uniform", 0, 1), "log_uniform from 0: expected more than 0"),
         (lambda: Parameter("a", (), "integers", 0, 1.5), "expected whole numbers"),
         (lambda: Space((Parameter("a", (1,)), Parameter("a", (2,)))), "parameter 'a' is there twice"),
         (lambda: Space((Parameter("a", (1,)), Parameter("a.b", (2,)))), "'a.b' and 'a': one lies within the other"),
-        (lambda: Space((Parameter("a", (1,), when={"b": (1,)}), Parameter("b", (1,)))), "counts where 'b' .* stands before it \\(there"),
+        (lambda: Space((Parameter("a", (1,), when={"b": (1,)}), Parameter("b", (1,)))), "where 'b' .* before it \\(there"),
         (lambda: Space((Parameter("b", (), "uniform", 0, 1), Parameter("a", (1,), when={"b": (1,)}))), "with listed values"),
         (lambda: Space((Parameter("a", (1,)),), draws=3), "3 draws of nothing"),
         (lambda: Space((), draws=0), "draws 0: expected 1 or more"),

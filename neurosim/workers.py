@@ -1,0 +1,135 @@
+"""Worker processes that run many tasks: Dask's, on this machine or on a cluster.  Nothing here schedules anything."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
+from multiprocessing import resource_tracker
+from typing import Any, Generic, TypeVar
+
+from neurosim.backends import limits
+from neurosim.errors import InputError, NeurosimError, quoted, require
+
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "VECLIB_MAXIMUM_THREADS": "1"}
+LIVES = 3  # workers that may die with one task, before it is given up
+
+Task = TypeVar("Task")
+Reached = TypeVar("Reached")
+
+
+@contextmanager
+def connected(cluster: str | None = None, workers: int | None = None) -> Iterator[Any]:
+    """Yield a Dask client: of the cluster at the address ``cluster``, or of ``workers`` processes made on this machine.
+
+    workers : default: as many as there are cores; each computes with one BLAS thread, since runs are many and matrices small
+
+    Raises InputError where Dask is not installed, or nothing answers at the address.
+    """
+    try:
+        import dask
+        from distributed import Client, LocalCluster
+    except ImportError as cause:
+        said = "worker processes need Dask's distributed, which is not installed; pip install 'neurosim[study]'"
+        raise InputError(said) from cause
+    quiet = {"distributed.scheduler.allowed-failures": LIVES, "distributed.admin.large-graph-warning-threshold": "1GB"}
+    with dask.config.set(quiet):
+        if cluster is not None:
+            require(workers is None, "workers beside a cluster's address: expected one of the two; leave workers out")
+            try:
+                client = Client(cluster, timeout="10s")
+            except (OSError, ValueError, TimeoutError) as cause:
+                raise InputError(f"cluster {quoted(cluster)}: nothing answers there; check the address") from cause
+            with client:
+                yield client
+            return
+        count = workers if workers is not None else limits.processors()
+        whole = isinstance(count, int) and not isinstance(count, bool) and 1 <= count <= 1024
+        require(whole, f"workers {quoted(count)}: expected 1 to 1,024 processes; change it")
+        options: dict[str, Any] = {"n_workers": count, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
+        with ExitStack() as stack:
+            stack.enter_context(_own_main())
+            with _deaf_to_interrupts():
+                made = stack.enter_context(LocalCluster(**options, env=ONE_THREAD, silence_logs=logging.CRITICAL))
+            yield stack.enter_context(Client(made))
+
+
+@contextmanager
+def _own_main() -> Iterator[None]:
+    """Let workers that are started, now or in place of one that died, not run the user's script first.
+
+    A process that Python spawns runs the script of its parent, to find classes there: one without ``if __name__ == "__main__":``
+    would start workers in every worker.  What is the ``__main__`` of a package, multiprocessing leaves alone.  Classes of a script
+    reach workers nevertheless: they are sent themselves.
+    """
+    main = sys.modules["__main__"]
+    before = getattr(main, "__spec__", None)
+    main.__spec__ = ModuleSpec("neurosim.__main__", None)
+    try:
+        yield
+    finally:
+        main.__spec__ = before
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Let processes that threads made here start, now or later, not hear Ctrl-C, which a terminal sends to all of them.
+
+    This process ends them.  What is blocked goes down from a thread to those it makes and to their processes; a Ctrl-C of this time
+    comes when it is over.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows, where each would say that it was interrupted
+        yield
+        return
+    resource_tracker.ensure_running()  # which would unblock it, where it had to be started by one of the threads
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@dataclass(frozen=True)
+class Ended(Generic[Task, Reached]):
+    """A task that ended: with what it ``reached``, or with the ``failure`` that it raised, or that its workers died of."""
+
+    task: Task
+    reached: Reached | None
+    failure: Exception | None = None
+
+    def result(self) -> Reached:
+        """Return what the task reached; raise its failure, if it has one."""
+        if self.failure is not None:
+            raise self.failure
+        assert self.reached is not None
+        return self.reached
+
+
+def run_tasks(
+    client: Any, work: Callable[..., Reached], tasks: Mapping[str, Task], data: Any = None
+) -> Iterator[Ended[Task, Reached]]:
+    """Yield every task as it ends, after ``work(task, data)`` was called in some worker.
+
+    tasks : by a name of its own each; data : what all of them read, or None; each worker is sent it once
+
+    A worker that dies gives its task back, and another one begins it again: ``work`` goes on with what it finds there.  A task that
+    several workers died with ends with a NeurosimError.
+    """
+    from distributed import as_completed
+    from distributed.scheduler import KilledWorker
+
+    sent = None if data is None else client.scatter(data, broadcast=True)
+    futures = {client.submit(work, task, sent, key=name, pure=False): task for name, task in tasks.items()}
+    for future in as_completed(list(futures)):
+        task = futures.pop(future)
+        try:
+            yield Ended(task, future.result())
+        except KilledWorker:
+            yield Ended(task, None, NeurosimError(f"{LIVES + 1} workers died while they ran it: is there memory enough?"))
+        except Exception as cause:
+            yield Ended(task, None, cause)
+        future.release()
