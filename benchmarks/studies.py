@@ -16,9 +16,9 @@ from pathlib import Path
 
 from benchmarks.timing import machine
 from neurosim.studies import Study
-from neurosim.studies.engine import ONE_THREAD, connected
 from neurosim.studies.plan import Point
 from neurosim.studies.study import run_study, start
+from neurosim.workers import ONE_THREAD, connected
 
 
 def alone(job: tuple[Point, Path]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from neurosim.catalogue import NO_IMPORTS, Imports, Named
 from neurosim.datasets import DataSet
-from neurosim.errors import RunFileError, quoted, require, utf8
+from neurosim.errors import LostFileError, RunFileError, quoted, require, utf8
 from neurosim.experiments.folders import made_folder
 from neurosim.experiments.given import given_data, stated
 from neurosim.experiments.run import by_environment
@@ -20,6 +22,7 @@ from neurosim.modelfile.description import describe_data
 from neurosim.studies.folder import KIND, Started, begun, check_same
 from neurosim.studies.plan import SCHEME, Base, StudyPlan
 from neurosim.studies.point import Outcome, outcome_of, perform
+from neurosim.studies.report import write_study_report
 from neurosim.studies.space import Parameter, Space
 from neurosim.studies.table import as_frame, write_table
 from neurosim.workers import connected, run_tasks
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
 
 Place = str | os.PathLike[str]
 Where = Mapping[str, Sequence[Any]]
+
+SELDOM = 1.0  # seconds between two writings of the table: of a thousand points it takes as long as a short run
 
 
 @dataclass(frozen=True)
@@ -113,7 +118,7 @@ class Study:
         """Run every point with every seed; return the table, see ``studies.table.as_frame``.
 
         Writes into the folder ``out`` (by default one in ``neurosim-runs``): a run file for each point and seed, ``study.toml``,
-        ``study.csv``, and ``study.parquet`` where pyarrow is installed.
+        ``study.csv``, ``report.html``, and ``study.parquet`` where pyarrow is installed.
 
         workers : processes on this machine, by default one for each core; cluster : the address of a Dask scheduler instead
         resume : go on with the study that was begun in ``out``; what is complete stays as it is
@@ -139,6 +144,7 @@ class Study:
             for outcome in outcomes:
                 reached.append(outcome)
                 watch(outcome)
+            write_study_report(folder, folder / "report.html", overwrite=True)
         return as_frame(started.plan, reached)
 
 
@@ -170,12 +176,21 @@ def run_study(
     with KIND.alone(folder, None if resume else started.text(), overwrite) as lock:
         outcomes: list[Outcome] = []
         tasks = {task.name: task for task in started.tasks(folder, imports)}
-        for ended in run_tasks(client, perform, tasks, data):
-            outcome = outcome_of(ended)
-            lock.check()
-            outcomes.append(outcome)
-            yield outcome
+        written = -math.inf
+        try:
+            for ended in run_tasks(client, perform, tasks, data):
+                outcomes.append(outcome_of(ended))
+                lock.check()
+                if time.monotonic() - written > SELDOM:
+                    write_table(as_frame(started.plan, outcomes), folder)
+                    written = time.monotonic()
+                yield outcomes[-1]
+        except LostFileError:  # the folder is another command's by now, and the table, too
+            raise
+        except BaseException:  # what is done by then is in the table, however it ends
             write_table(as_frame(started.plan, outcomes), folder)
+            raise
+        write_table(as_frame(started.plan, outcomes), folder)
 
 
 def check_there(started: Started, folder: Path, data: DataSet | None = None) -> None:
