@@ -17,6 +17,14 @@ from neurosim.errors import InputError, NeurosimError, quoted, require
 
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "VECLIB_MAXIMUM_THREADS": "1"}
 LIVES = 3  # workers that may die with one task, before it is given up
+QUIET = {
+    "distributed.scheduler.allowed-failures": LIVES,
+    "distributed.admin.large-graph-warning-threshold": "1GB",
+    # each of these interrupts the one thread that computes, the first a hundred times a second
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "5s",
+}
 
 Task = TypeVar("Task")
 Reached = TypeVar("Reached")
@@ -36,8 +44,7 @@ def connected(cluster: str | None = None, workers: int | None = None) -> Iterato
     except ImportError as cause:
         said = "worker processes need Dask's distributed, which is not installed; pip install 'neurosim[study]'"
         raise InputError(said) from cause
-    quiet = {"distributed.scheduler.allowed-failures": LIVES, "distributed.admin.large-graph-warning-threshold": "1GB"}
-    with dask.config.set(quiet):
+    with dask.config.set(QUIET):
         if cluster is not None:
             require(workers is None, "workers beside a cluster's address: expected one of the two; leave workers out")
             try:
