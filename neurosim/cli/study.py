@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas
 
     from neurosim.studies.folder import Started
-    from neurosim.studies.point import Outcome
+    from neurosim.studies.point import PointResult
     from neurosim.studies.study import Study
 
 Model = Annotated[str | None, typer.Argument(help="A model, comparison or study file: its name or path.")]
@@ -99,7 +99,7 @@ def study(
             return
         if out is None:
             out = stack.enter_context(made_folder("study"))
-        reached: list[Outcome] = []
+        reached: list[PointResult] = []
         with args.interruptible(functools.partial(_advice, out, imports)), _watching(runs, quiet, client) as watch:
             for outcome in run_study(started, out, client, imports=named, resume=resume, overwrite=overwrite):
                 reached.append(outcome)
@@ -144,7 +144,7 @@ def _advice(out: Path, imports: list[str] | None) -> str:
 class Watch(Protocol):
     """What is told of each outcome."""
 
-    def __call__(self, outcome: Outcome) -> None: ...
+    def __call__(self, outcome: PointResult) -> None: ...
 
 
 @contextmanager
@@ -166,7 +166,7 @@ def _watching(runs: int, quiet: bool, client: Any) -> Iterator[Watch]:
         typer.echo(f"dashboard: {client.dashboard_link}")
     if not is_live():
 
-        def line(outcome: Outcome) -> None:
+        def line(outcome: PointResult) -> None:
             counts[outcome.status] += 1
             if sum(counts.values()) % max(1, runs // 20) == 0 or sum(counts.values()) == runs:
                 typer.echo(state())
@@ -176,7 +176,7 @@ def _watching(runs: int, quiet: bool, client: Any) -> Iterator[Watch]:
     with display() as progress:
         bar = progress.add_task("runs", total=runs, state="")
 
-        def move(outcome: Outcome) -> None:
+        def move(outcome: PointResult) -> None:
             counts[outcome.status] += 1
             progress.update(bar, completed=sum(counts.values()), state=state())
 

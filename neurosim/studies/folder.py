@@ -16,7 +16,7 @@ from neurosim.modelfile import reading
 from neurosim.modelfile.model_file import validated
 from neurosim.modelfile.schema import StartedStudy
 from neurosim.studies.plan import Base, Point, StudyPlan
-from neurosim.studies.point import Task
+from neurosim.studies.point import PointToRun
 from neurosim.studies.space import Parameter, Space
 
 KIND = Kind("study", "study.toml")
@@ -42,14 +42,14 @@ class Started:
         parameters = [parameter.stated() for parameter in space.parameters]
         return tomli_w.dumps({"name": base.name, **facts, **drawn, "parameters": parameters, "models": base.models})
 
-    def tasks(self, folder: Path, imports: Imports = NO_IMPORTS) -> list[Task]:
+    def tasks(self, folder: Path, imports: Imports = NO_IMPORTS) -> list[PointToRun]:
         """Return what workers need to run every point into ``folder``."""
         return [self._task(point, folder.absolute(), imports) for point in self.plan.points]
 
-    def _task(self, point: Point, folder: Path, imports: Imports) -> Task:
+    def _task(self, point: Point, folder: Path, imports: Imports) -> PointToRun:
         path, model = str(folder / f"{point.name}.h5"), point.model
         where = (self.backend, self.data_dir, self.data_digest)
-        return Task(path, point.number, point.seed, model.name, model.text, *where, imports)
+        return PointToRun(path, point.number, point.seed, model.name, model.text, *where, imports)
 
 
 def begun(folder: Path, imports: Imports = NO_IMPORTS) -> Started:

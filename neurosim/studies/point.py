@@ -26,7 +26,7 @@ MADE_WITH = {"neurosim": "neurosim_version", "commit": "git_commit"} | {same: sa
 
 
 @dataclass(frozen=True)
-class Task:
+class PointToRun:
     """What a worker needs to run one point.
 
     path : of the run file, as every worker sees it; model_name, model : the model file, as TOML
@@ -51,7 +51,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PointResult:
     """What came of one point.
 
     status : ``complete``, ``diverged``, or ``failed``; reason : why it is not complete, one line
@@ -65,7 +65,7 @@ class Outcome:
     numbers: dict[str, Any]
 
 
-def perform(task: Task, data: DataSet | None = None) -> Outcome:
+def perform(task: PointToRun, data: DataSet | None = None) -> PointResult:
     """Run one point to its end, from its last checkpoint where there is one; return what came of it.
 
     data : its data set, where that is no file's
@@ -78,17 +78,17 @@ def perform(task: Task, data: DataSet | None = None) -> Outcome:
         status, reason = DIVERGED, str(cause)
     except (NeurosimError, OSError, MemoryError) as cause:
         status, reason = FAILED, str(cause) or type(cause).__name__
-    return Outcome(task.number, task.seed, status, reason, _measured_if_any(path))
+    return PointResult(task.number, task.seed, status, reason, _measured_if_any(path))
 
 
-def outcome_of(ended: Ended[Task, Outcome]) -> Outcome:
+def outcome_of(ended: Ended[PointToRun, PointResult]) -> PointResult:
     """Return what came of a point; where its worker could not even say so, why it failed."""
     cause = ended.failure
     if cause is None:
         return ended.result()
     why = " ".join(str(cause).split())[:200]
     reason = why if isinstance(cause, NeurosimError) else f"{type(cause).__name__}: {why}"
-    return Outcome(ended.task.number, ended.task.seed, FAILED, reason, {})
+    return PointResult(ended.task.number, ended.task.seed, FAILED, reason, {})
 
 
 def _measured_if_any(path: Path) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def _measured_if_any(path: Path) -> dict[str, Any]:
         return {}
 
 
-def _go(task: Task, path: Path, given: DataSet | None) -> None:
+def _go(task: PointToRun, path: Path, given: DataSet | None) -> None:
     model = ModelFile.of(task.model_name, parsed(task.model, f"point {task.number}"), task.imports)
     options: dict[str, Any] = {"data_dir": task.data_dir or None}
     if not path.exists():
@@ -110,14 +110,14 @@ def _go(task: Task, path: Path, given: DataSet | None) -> None:
         resume(reopen(path, data=data, imports=task.imports, **options), path).close()
 
 
-def _check_data(task: Task, data: DataSet | None) -> None:
+def _check_data(task: PointToRun, data: DataSet | None) -> None:
     if data is None or not task.data_digest:
         return
     same = data.digest() == task.data_digest
     require(same, f"data set {quoted(data.name)}: is another one here than where the study began; give every worker the same files")
 
 
-def _is_complete(task: Task, path: Path, model: ModelFile) -> bool:
+def _is_complete(task: PointToRun, path: Path, model: ModelFile) -> bool:
     """Return whether a run file is complete; raise RunFileError where it is of something else than this point."""
     with Run(path) as known:
         own = parsed(known.model, f"run file {path}") if known.model else {}

@@ -21,7 +21,7 @@ from neurosim.modelfile.building import load_data
 from neurosim.modelfile.description import describe_data
 from neurosim.studies.folder import KIND, Started, begun, check_same
 from neurosim.studies.plan import SCHEME, Base, StudyPlan
-from neurosim.studies.point import Outcome, outcome_of, perform
+from neurosim.studies.point import PointResult, outcome_of, perform
 from neurosim.studies.report import write_study_report
 from neurosim.studies.space import Parameter, Space
 from neurosim.studies.table import as_frame, write_table
@@ -113,7 +113,7 @@ class Study:
         data_dir: Place | None = None,
         resume: bool = False,
         overwrite: bool = False,
-        watch: Callable[[Outcome], None] = lambda outcome: None,
+        watch: Callable[[PointResult], None] = lambda outcome: None,
     ) -> pandas.DataFrame:
         """Run every point with every seed; return the table, see ``studies.table.as_frame``.
 
@@ -166,7 +166,7 @@ def run_study(
     imports: Imports = NO_IMPORTS,
     resume: bool = False,
     overwrite: bool = False,
-) -> Iterator[Outcome]:
+) -> Iterator[PointResult]:
     """Run every point of a study on a Dask client's workers; yield each outcome as it comes, and keep the table up to date.
 
     data : the data set, where no file holds it; each worker is sent it once
@@ -174,7 +174,7 @@ def run_study(
     check_there(started, folder, data)
     KIND.check_free(folder, overwrite or resume)
     with KIND.alone(folder, None if resume else started.text(), overwrite) as lock:
-        outcomes: list[Outcome] = []
+        outcomes: list[PointResult] = []
         tasks = {task.name: task for task in started.tasks(folder, imports)}
         written = -math.inf
         try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from neurosim.runfile.disk import replacing
 from neurosim.studies.plan import StudyPlan
-from neurosim.studies.point import COMPLETE, Outcome
+from neurosim.studies.point import COMPLETE, PointResult
 
 if TYPE_CHECKING:
     import pandas
@@ -23,7 +23,7 @@ METRICS = (
 MISSING = "missing"  # the status of a point that has no outcome yet
 
 
-def as_frame(plan: StudyPlan, outcomes: Sequence[Outcome]) -> pandas.DataFrame:
+def as_frame(plan: StudyPlan, outcomes: Sequence[PointResult]) -> pandas.DataFrame:
     """Return the table: point, the parameters, seed, status and reason, metrics of the last epoch, and what made them.
 
     A parameter that does not count in a point is NaN there; so is a number that is not there.  Losses are in the task's unit,

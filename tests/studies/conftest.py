@@ -3,7 +3,7 @@
 import pytest
 
 from neurosim.studies.folder import Started
-from neurosim.studies.point import COMPLETE, Outcome
+from neurosim.studies.point import COMPLETE, PointResult
 from neurosim.studies.table import as_frame, write_table
 
 
@@ -17,7 +17,7 @@ def numbers_of(validation, test):
 def written():
     """Return a function that writes the folder of a study.
 
-    outcome : point -> (validation error, test error), or an Outcome's (status, reason)
+    outcome : point -> (validation error, test error), or a PointResult's (status, reason)
     """
 
     def write(study, folder, outcome):
@@ -27,7 +27,7 @@ def written():
             first, second = outcome(point)
             ended = isinstance(first, str)
             said = (first, second, {}) if ended else (COMPLETE, "", numbers_of(first, second))
-            outcomes.append(Outcome(point.number, point.seed, *said))
+            outcomes.append(PointResult(point.number, point.seed, *said))
         folder.mkdir(parents=True)
         (folder / "study.toml").write_text(started.text(), encoding="utf-8")
         write_table(as_frame(started.plan, outcomes), folder)

@@ -22,7 +22,7 @@ from neurosim.plasticity import SGD
 from neurosim.runfile import Run
 from neurosim.studies import Study
 from neurosim.studies.folder import begun
-from neurosim.studies.point import Task, outcome_of, perform
+from neurosim.studies.point import PointToRun, outcome_of, perform
 from neurosim.studies.study import run_study, start
 from neurosim.studies.table import as_frame, best
 from neurosim.workers import connected, run_tasks
@@ -129,7 +129,7 @@ def test_a_point_that_diverges_or_fails_is_a_row_with_its_reason(client, tmp_pat
 
 def test_data_that_are_others_on_a_worker_are_refused(tmp_path, study):
     task = start(study.plan()).tasks(tmp_path)[0]
-    outcome = perform(Task(**{**vars(task), "data_digest": "another"}))
+    outcome = perform(PointToRun(**{**vars(task), "data_digest": "another"}))
     assert outcome.status == "failed" and "is another one here than where the study began" in outcome.reason
     assert list(tmp_path.iterdir()) == []
 
