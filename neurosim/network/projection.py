@@ -114,7 +114,7 @@ class Projection:
         self.parameters = {"w": backend.initial(lambda: self._drawn(draw, shape, fan_in), shape, dtype)}
         if self.bias:
             bound = 1 / np.sqrt(fan_in) if self.initial == "lecun" else 0.0
-            self.parameters["b"] = backend.asarray(draw.uniform(-bound, bound, post.shape).astype(dtype))
+            self.parameters["b"] = backend.initial(lambda: draw.uniform(-bound, bound, post.shape), post.shape, dtype)
         self._start()
 
     def _start(self) -> None:

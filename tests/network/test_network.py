@@ -197,7 +197,7 @@ def test_a_draft_of_a_network_with_delays_takes_no_memory():
     """Rates on their way are drafts as well: a model that does not fit is found out without being taken."""
     populations = [Population("x", 2), Population("wide", 2**28), Population("output", 2, transfer="softmax")]
     links = [Projection("x", "wide"), Projection("wide", "wide", connectivity="one_to_one", name="loop", delay=5)]
-    network = Network(populations, [*links, Projection("wide", "output")], backend=DraftBackend())
     before = psutil.Process().memory_info().rss
+    network = Network(populations, [*links, Projection("wide", "output")], backend=DraftBackend())
     state = network.fresh(np.zeros((2, 2), np.float32))  # 10 GiB, were it taken
     assert psutil.Process().memory_info().rss - before < 2**27 and len(state) == 5
