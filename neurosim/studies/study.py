@@ -170,12 +170,15 @@ def run_study(
     """Run every point of a study on a Dask client's workers; yield each outcome as it comes, and keep the table up to date.
 
     data : the data set, where no file holds it; each worker is sent it once
+    overwrite : the runs of another study that have the names of this one's are replaced
     """
     check_there(started, folder, data)
     KIND.check_free(folder, overwrite or resume)
     with KIND.alone(folder, None if resume else started.text(), overwrite) as lock:
         outcomes: list[PointResult] = []
         tasks = {task.name: task for task in started.tasks(folder, imports)}
+        for task in tasks.values() if overwrite else ():
+            Path(task.path).unlink(missing_ok=True)  # or a worker would go on with it
         written = -math.inf
         try:
             for ended in run_tasks(client, perform, tasks, data):

@@ -23,6 +23,7 @@ from neurosim.runfile import Run
 from neurosim.studies import Study
 from neurosim.studies.folder import begun
 from neurosim.studies.point import PointToRun, outcome_of, perform
+from neurosim.studies.space import Parameter
 from neurosim.studies.study import run_study, start
 from neurosim.studies.table import as_frame, best
 from neurosim.workers import connected, run_tasks
@@ -113,6 +114,16 @@ def test_another_study_is_not_mixed_in(client, reached, study):
     with pytest.raises(RunFileError, match="exists and is not empty"):
         study.run(folder, workers=1)
     (folder / "mine.txt").unlink()
+
+
+def test_overwriting_replaces_the_runs_of_another_study(client, tmp_path, study):
+    made = study.grid({"stages.0.batch": [16]}).seeds(1)
+    for batch in (16, 32):
+        started = start(replace(made, parameters=(*made.parameters[:-1], Parameter("stages.0.batch", (batch,)))).plan())
+        table = as_frame(started.plan, list(run_study(started, tmp_path / "out", client, overwrite=batch == 32)))
+        assert (table["status"] == "complete").all(), table["reason"].tolist()
+    with neurosim.open_run(tmp_path / "out" / table["file"][0]) as run:
+        assert tomllib.loads(run.model)["stages"][0]["batch"] == 32
 
 
 def test_a_point_that_diverges_or_fails_is_a_row_with_its_reason(client, tmp_path):
