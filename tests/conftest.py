@@ -18,6 +18,7 @@ BROWSER = (
     "--disable-component-update", "--disable-sync", "--window-size=1200,900",
 )  # fmt: skip
 
+
 @pytest.fixture
 def small():
     """Return the contents of a model file that trains in a blink, with everything random there is."""
@@ -140,3 +141,22 @@ def browser(tmp_path_factory):
     started = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
     yield started
     started.quit()
+
+
+@pytest.fixture
+def emulate(browser):
+    """Return a function that shows the page of the browser light or dark, on a screen or as it is printed."""
+
+    def show(scheme, media=""):
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": features})
+
+    return show
+
+
+@pytest.fixture
+def opened(browser, emulate, report):
+    """The browser with the page of a module's ``report`` open, light, 1200 pixels wide."""
+    emulate("light")
+    browser.get(report.as_uri())
+    return browser

@@ -36,8 +36,9 @@ SEEDS = (0, 1, 2)  # of the networks
 
 def scale(signal: Teaching, factor: float) -> Teaching:
     """Return a teaching signal with its errors times ``factor``."""
-    error, inner = signal.error, signal.error_on_activation
-    return dataclasses.replace(signal, error=error * factor, error_on_activation=None if inner is None else inner * factor)
+    inner, inputs = signal.error_on_activation, {name: error * factor for name, error in signal.inputs.items()}
+    inner = None if inner is None else inner * factor
+    return dataclasses.replace(signal, error=signal.error * factor, error_on_activation=inner, inputs=inputs)
 
 
 def scale_teach(teach: Callable[..., Any], names: Collection[str], factor: float) -> Callable[..., Any]:

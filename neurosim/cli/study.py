@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -67,7 +67,6 @@ def study(
     neurosim study mine.toml --out mine
     """
     from neurosim.catalogue import Imports
-    from neurosim.experiments.estimate import about
     from neurosim.experiments.folders import made_folder
     from neurosim.studies.folder import begun
     from neurosim.studies.price import price
@@ -88,13 +87,14 @@ def study(
             assert model is not None
             asked = _asked(model, grid, draw, draws, seeds, data, settings)
             started = start(replace(asked, imports=tuple(imports or ())).plan(), backend=backend, data_dir=data_dir)
-        runs, table = len(started.plan.points), started.plan.points[0].model.table
+        runs = len(started.plan.points)
         client = None if dry else stack.enter_context(connected(cluster, workers))
         count = (workers or _cores()) if client is None else len(client.scheduler_info()["workers"]) or 1
+        told = price(started.plan, count, data_dir)  # also where nobody is told: what does not fit is refused
         if not quiet or dry:
             for parameter in started.plan.space.parameters:
                 typer.echo(f"  {parameter.describe()}")
-            typer.echo(price(started.plan, about(table.data, data_dir=data_dir), count).describe(runs, count))
+            typer.echo(told.describe(runs, count))
         if client is None:
             return
         if out is None:
@@ -141,14 +141,8 @@ def _advice(out: Path, imports: list[str] | None) -> str:
     return f"continue with: {command}" if (out / KIND.file).exists() else "nothing was written"
 
 
-class Watch(Protocol):
-    """What is told of each outcome."""
-
-    def __call__(self, outcome: PointResult) -> None: ...
-
-
 @contextmanager
-def _watching(runs: int, quiet: bool, client: Any) -> Iterator[Watch]:
+def _watching(runs: int, quiet: bool, client: Any) -> Iterator[Callable[[PointResult], None]]:
     """Yield what shows how a study goes on: a bar with the time left, or lines now and then, or nothing."""
     from neurosim.cli.progress import display, is_live
 

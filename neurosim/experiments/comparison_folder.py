@@ -11,7 +11,6 @@ from neurosim.catalogue import NO_IMPORTS, Imports
 from neurosim.errors import RunFileError, quoted, require
 from neurosim.experiments.comparison_plan import Plan
 from neurosim.experiments.folders import Kind
-from neurosim.modelfile import reading
 from neurosim.modelfile.model_file import ModelFile, validated
 from neurosim.modelfile.schema import StartedTable
 from neurosim.runfile import being_written
@@ -58,13 +57,7 @@ def path_of(folder: Path, row: str, seed: int) -> Path:
 def begun(folder: Path, imports: Imports = NO_IMPORTS) -> Started:
     """Return what the comparison in ``folder`` was started with; raise RunFileError where there is none, or it is going on."""
     path = folder / NAME
-    require(folder.is_dir(), f"folder {folder}: no such folder; check --out, or leave --resume out", RunFileError)
-    require(path.is_file(), f"folder {folder}: holds no {NAME}: expected a comparison that was begun; check --out", RunFileError)
-    try:
-        contents = reading.parsed(reading.beginning(path), str(path))
-    except (OSError, UnicodeDecodeError) as cause:
-        raise RunFileError(f"{path}: cannot be read ({quoted(str(cause))}); restore it from a copy, or compare again") from cause
-    table = validated(StartedTable, contents, str(path))
+    table = validated(StartedTable, KIND.read(folder), str(path))
     plan = Plan.of(table.comparison, str(path), imports)
     whole = set(plan.models) == set(table.backends)
     require(whole, f"{path}: backends of {quoted(sorted(table.backends))}: expected one for each row; restore it", RunFileError)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from neurosim.errors import RunFileError, require
+from neurosim.errors import RunFileError, quoted, require
+from neurosim.modelfile.reading import Contents, beginning, parsed
 from neurosim.runfile.disk import replacing
 from neurosim.runfile.writer_lock import WriterLock
 
@@ -65,6 +66,18 @@ class Kind:
         if folder.is_dir() and (folder / self.file).exists():
             advice = f"--resume to go on with the {self.what} in it, {advice}"
         require(fits, f"folder {folder}: exists and is not empty; give {advice}", RunFileError)
+
+    def read(self, folder: Path) -> Contents:
+        """Return what the file in ``folder`` says; raise RunFileError where there is none, or it cannot be read."""
+        path = folder / self.file
+        require(folder.is_dir(), f"folder {folder}: no such folder; check --out, or leave --resume out", RunFileError)
+        said = f"folder {folder}: holds no {self.file}: expected a {self.what} that was begun; check --out"
+        require(path.is_file(), said, RunFileError)
+        try:
+            return parsed(beginning(path), str(path))
+        except (OSError, UnicodeDecodeError) as cause:
+            why = quoted(str(cause))
+            raise RunFileError(f"{path}: cannot be read ({why}); restore it from a copy, or begin again") from cause
 
     @contextmanager
     def alone(self, folder: Path, started: str | None = None, overwrite: bool = False) -> Iterator[WriterLock]:

@@ -36,4 +36,3 @@ def stated(what: str, value: Any, imports: Imports) -> Any:
         return state(value, imports)
     except TypeError as cause:
         raise InputError(f"{what} {quoted(value)}: {cause}; change it") from cause
-

@@ -123,8 +123,7 @@ class Columns:
             rows = known.loc[known.groupby(by)["validation_mean"].idxmin()]
         else:
             known = frame.dropna(subset=[f"{split}_mean"])
-            how = {f"{split}_{name}": name for name in ("mean", "min", "max")}
-            rows = known.groupby(by, as_index=False).agg(how)
+            rows = known.groupby(by, as_index=False).agg(names)
         return rows[[*by, *names]].rename(columns=names)
 
     def legend(self) -> list[tuple[str, str, str]]:
@@ -320,5 +319,3 @@ def _map_caption(columns: Columns, split: str, others: bool) -> str:
         f"{split.capitalize()} error in per cent{why}, {of}; dark is low, one scale for all. ×: a run did not come to its end; "
         f"no shade: the study has no such point.{best}"
     )
-
-

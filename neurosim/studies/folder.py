@@ -12,7 +12,6 @@ import tomli_w
 from neurosim.catalogue import NO_IMPORTS, Imports
 from neurosim.errors import RunFileError, quoted, require
 from neurosim.experiments.folders import Kind
-from neurosim.modelfile import reading
 from neurosim.modelfile.model_file import validated
 from neurosim.modelfile.schema import StartedStudy
 from neurosim.studies.plan import Base, Point, StudyPlan
@@ -62,14 +61,7 @@ def begun(folder: Path, imports: Imports = NO_IMPORTS) -> Started:
 
 def stated(folder: Path) -> StartedStudy:
     """Return what ``study.toml`` in ``folder`` says; raise RunFileError where there is none, or it cannot be read."""
-    path = folder / KIND.file
-    require(folder.is_dir(), f"folder {folder}: no such folder; check --out, or leave --resume out", RunFileError)
-    require(path.is_file(), f"folder {folder}: holds no {KIND.file}: expected a study that was begun; check --out", RunFileError)
-    try:
-        contents = reading.parsed(reading.beginning(path), str(path))
-    except (OSError, UnicodeDecodeError) as cause:
-        raise RunFileError(f"{path}: cannot be read ({quoted(str(cause))}); restore it from a copy, or begin again") from cause
-    return validated(StartedStudy, contents, str(path))
+    return validated(StartedStudy, KIND.read(folder), str(folder / KIND.file))
 
 
 def check_same(folder: Path, was: Started, now: Started) -> None:

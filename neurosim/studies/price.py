@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 from dataclasses import dataclass
 from typing import Any
 
 from neurosim.backends import NumpyBackend, limits
-from neurosim.datasets import Entry
 from neurosim.errors import require
-from neurosim.experiments.estimate import memory, timings, whole_run
+from neurosim.experiments.estimate import about, memory, timings, whole_run
 from neurosim.studies.plan import Point, StudyPlan
 
 TRIALS = 12  # models that are tried; of more, that many are taken at equal distances
@@ -30,27 +31,37 @@ class Price:
         return f"{runs:,} runs on {workers} workers: at most {self.memory / 2**20:,.0f} MiB each, at least about {took} in steps"
 
 
-def price(plan: StudyPlan, entry: Entry, workers: int) -> Price:
+def price(plan: StudyPlan, workers: int, data_dir: str | os.PathLike[str] | None = None) -> Price:
     """Return what a study takes.  Models that differ in numbers with a point alone, as rates do, take the same.
+
+    data_dir : where the data lie
 
     Raises InputError, naming the point, where ``workers`` of its kind do not fit into the memory that is free.
     """
     alike: dict[str, list[Point]] = {}
     for point in plan.points:
         alike.setdefault(_size_of(point), []).append(point)
-    largest = 0
-    for same in alike.values():
-        point, free = same[0], limits.free_memory()
-        needed = memory(point.model.table, entry=entry).on(NumpyBackend())
-        said = f"study: {point.label}: needs about {needed / 2**30:,.1f} GiB in each of {workers} workers"
-        there = f"{free.bytes / 2**30:,.1f} GiB are free: expected a model that fits; give fewer workers"
-        require(needed * workers <= free.bytes, f"{said}, {there}")
-        largest = max(largest, needed)
     kinds = list(alike.values())
-    tried = kinds[:: -(-len(kinds) // TRIALS)]
-    seconds = [sum(whole_run(t, timings(t, BUDGET, entry), entry)["numpy"] for t in [same[0].model.table]) for same in tried]
-    mean = sum(each * len(same) for each, same in zip(seconds, tried, strict=True)) / sum(map(len, tried))
-    return Price(largest, mean * len(plan.points))
+    largest = max(_memory(same[0], workers, data_dir) for same in kinds)
+    tried = kinds[:: math.ceil(len(kinds) / TRIALS)]
+    seconds = sum(len(same) * _seconds(same[0], data_dir) for same in tried)
+    return Price(largest, seconds / sum(map(len, tried)) * len(plan.points))
+
+
+def _memory(point: Point, workers: int, data_dir: str | os.PathLike[str] | None) -> int:
+    """Return the bytes that a point takes; raise InputError where ``workers`` times as many are not free."""
+    table, free = point.model.table, limits.free_memory().bytes
+    needed = memory(table, data_dir, about(table.data, data_dir=data_dir)).on(NumpyBackend())
+    said = f"study: {point.label}: needs about {needed / 2**30:,.1f} GiB in each of {workers} workers, {free / 2**30:,.1f} GiB"
+    require(needed * workers <= free, f"{said} are free: expected a model that fits; give fewer workers")
+    return needed
+
+
+def _seconds(point: Point, data_dir: str | os.PathLike[str] | None) -> float:
+    """Return what the steps of a point take on the CPU, from a trial."""
+    table = point.model.table
+    entry = about(table.data, data_dir=data_dir)
+    return whole_run(table, timings(table, BUDGET, entry), entry)["numpy"]
 
 
 def _size_of(point: Point) -> str:

@@ -24,19 +24,6 @@ def report(written, tmp_path_factory):
     return write_study_report(folder, folder / "report.html")
 
 
-@pytest.fixture
-def opened(browser, report):
-    """The browser with the page open, light, 1200 pixels wide."""
-    emulate(browser, "light")
-    browser.get(report.as_uri())
-    return browser
-
-
-def emulate(browser, scheme, media=""):
-    features = [{"name": "prefers-color-scheme", "value": scheme}]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": features})
-
-
 def test_no_word_in_the_console_and_no_request(opened):
     assert opened.get_log("browser") == []
     assert opened.execute_script("return performance.getEntriesByType('resource').length") == 0
@@ -65,12 +52,12 @@ def test_the_table_sorts_by_the_values_of_a_parameter(opened):
     assert opened.execute_script(script, names.index("Validation"))[-1] == ""
 
 
-def test_dark_and_printed(opened):
+def test_dark_and_printed(opened, emulate):
     def background():
         return opened.execute_script("return getComputedStyle(document.documentElement).backgroundColor")
 
     assert background() == "rgb(255, 255, 255)"
-    emulate(opened, "dark")
+    emulate("dark")
     assert background() == "rgb(22, 24, 26)"
     assert opened.execute_script("return getComputedStyle(document.querySelector('figure svg text')).fill") == "rgb(228, 228, 225)"
     printed = base64.b64decode(opened.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})["data"])

@@ -31,19 +31,6 @@ def report(synthetic, tmp_path_factory):
     return written(synthetic, tmp_path_factory.mktemp("report"))
 
 
-@pytest.fixture
-def opened(browser, report):
-    """The browser with the report open, light, 1200 pixels wide."""
-    emulate(browser, "light")
-    browser.get(report.as_uri())
-    return browser
-
-
-def emulate(browser, scheme, media=""):
-    features = [{"name": "prefers-color-scheme", "value": scheme}]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": features})
-
-
 def column(browser, number):
     script = "return [...document.querySelectorAll('.sortable tbody tr')].map(row => row.cells[arguments[0]].textContent.trim())"
     return browser.execute_script(script, number)
@@ -111,13 +98,13 @@ def test_words_sort_as_words_and_empty_cells_come_last(opened):
     assert headings[0].get_attribute("aria-sort") == "none"
 
 
-def test_dark_and_printed(opened):
+def test_dark_and_printed(opened, emulate):
     assert background(opened) == "rgb(255, 255, 255)"
-    emulate(opened, "dark")
+    emulate("dark")
     assert background(opened) == "rgb(22, 24, 26)"
     fill = opened.execute_script("return getComputedStyle(document.querySelector('svg text')).fill")
     assert fill == "rgb(228, 228, 225)"
-    emulate(opened, "dark", "print")
+    emulate("dark", "print")
     assert background(opened) == "rgb(255, 255, 255)"
     assert not opened.find_element("tag name", "nav").is_displayed()
 
