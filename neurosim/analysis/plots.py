@@ -49,7 +49,7 @@ def clean(text: object, most: int = 40) -> str:
 def is_logarithmic(curves: Sequence[Curve]) -> bool:
     """Return whether the curves are positive and span more than a decade."""
     low, high = (min(c.low.min() for c in curves), max(c.high.max() for c in curves))
-    return bool(low > 0 and high / low > 10)
+    return bool(low > 0 and high / 10 > low)  # high / low may be too large for a float
 
 
 def limits(curves: Sequence[Curve]) -> Limits:

@@ -49,6 +49,8 @@ def test_any_values_have_a_scale(values):
 def test_logarithmic_only_where_all_is_positive_and_spans_a_decade():
     assert plots.is_logarithmic([made([90, 2], spread=0.1)])
     assert not plots.is_logarithmic([made([90, 80])]) and not plots.is_logarithmic([made([90, 0], spread=0)])
+    with np.errstate(all="raise"):
+        assert plots.is_logarithmic([made([1e300, 1e-300], spread=0)])  # whose ratio is no float
 
 
 def test_shared_scale_is_one_for_all_panels():
