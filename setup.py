@@ -74,7 +74,7 @@ setup(
         "nwb": ["pynwb>=3"],
         "parquet": ["pyarrow>=17"],
         "study": ["bokeh>=3.1", "distributed>=2024.8"],  # bokeh draws the dashboard whose address a study prints
-        "docs": ["furo>=2024.8", "myst-parser>=4", "sphinx>=8"],
+        "docs": ["furo>=2024.8", "myst-parser>=4", "sphinx>=8", "sphinx-gallery>=0.18"],
         "cuda12": ["cupy-cuda12x>=13"],
         "cuda13": ["cupy-cuda13x>=13"],
     },

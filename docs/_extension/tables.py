@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+import yaml
+
 from neurosim import datasets, encoders, neurons, plasticity, tasks
 from neurosim.connectivity import INITIALISERS
 from neurosim.feedback import Claims, FeedbackPathway, pathways
@@ -133,6 +135,22 @@ def markdown(text: str) -> str:
     """Return a docstring's prose as Markdown: ``literal`` becomes a code span, the rest stays what it says."""
     parts = re.split(r"``([^`]+)``", text)
     return "".join(f"`{part}`" if k % 2 else re.sub(r"([*_<$\\])", r"\\\1", part) for k, part in enumerate(parts))
+
+
+def citations() -> str:
+    """Return each scheme with the publication that introduced it."""
+    rows = [(f"[{markdown(scheme.title)}](/schemes/{name}.md)", markdown(scheme.citation)) for name, scheme in pathways().items()]
+    return table(["scheme", "cite"], rows)
+
+
+def software_bibtex() -> str:
+    """Return the BibTeX entry of the package, from CITATION.cff."""
+    about = yaml.safe_load((Path(__file__).parents[2] / "CITATION.cff").read_text(encoding="utf-8"))
+    authors = " and ".join(f"{{{author['name']}}}" for author in about["authors"])
+    lines = {"author": authors, "title": f"{{{about['title']}}}", "version": f"{{{about['version']}}}", "year": "YEAR"}
+    lines |= {"note": f"{{Python package, {about['license']}}}"}
+    inside = ",\n".join(f"  {key} = {value if value.startswith('{') else f'{{{value}}}'}" for key, value in lines.items())
+    return f"```bibtex\n@software{{neurosim,\n{inside},\n}}\n```\n"
 
 
 # ---------------------------------------------------------------------- model files
@@ -337,8 +355,10 @@ def _number(value: Any) -> str:
 
 COLLECTED: dict[str, Callable[..., str]] = {
     "benchmark-table": benchmark_table,
+    "citations": citations,
     "claims-table": claims_table,
     "scheme-facts": scheme_facts,
+    "software-bibtex": software_bibtex,
     "scheme-claims": scheme_claims,
     "scheme-options": scheme_options,
     "model-table": model_table,
