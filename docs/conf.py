@@ -27,9 +27,7 @@ sphinx_gallery_conf = {
     "show_signature": False,
     "min_reported_time": 1e9,  # no times: they would differ from build to build
     "write_computation_times": False,
-    "plot_gallery": "True",
-    "image_srcset": [],
-    "log_level": {"backreference_missing": "info"},
+    "thumbnail_size": (640, 400),
 }
 
 html_theme = "furo"
