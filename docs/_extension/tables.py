@@ -172,9 +172,18 @@ def model_keys() -> str:
     for path, section in sections(ModelTable):
         fields = [(key, field) for key, field in section.model_fields.items() if _section(field.annotation) is None]
         keys = [f"**`{key}`**" if f.is_required() else f"`{key}{_default(f.default)}`" for key, f in fields]
-        said = re.sub(r"^\[+[\w.]+\]+[:.;]? *", "", " ".join((inspect.getdoc(section) or "").split()))
-        rows.append((f"`{path}`" if path else "", ", ".join(keys), markdown(said)))
+        rows.append((f"`{path}`" if path else "", ", ".join(keys), _explained(inspect.getdoc(section) or "")))
     return table(["table", "keys and their defaults; **required** ones in bold", "what it is"], rows)
+
+
+def _explained(doc: str) -> str:
+    """Return what a table's docstring says, without its path: a sentence, then a line for each key that it explains."""
+    summary = re.sub(r"^\[+[\w.]+\]+[:.;]? *", "", " ".join(doc.partition("\n\n")[0].split()))
+    lines = [markdown(summary)] if summary else []
+    items: dict[str, list[str]] = {}
+    for key, text in described(doc).items():
+        items.setdefault(text, []).append(f"`{key}`")
+    return "<br>".join([*lines, *(f"{', '.join(keys)}: {text}" for text, keys in items.items())])
 
 
 def sections(section: Any, path: str = "") -> Iterable[tuple[str, Any]]:
