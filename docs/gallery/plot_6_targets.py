@@ -48,5 +48,5 @@ for axes, corrected in zip(panels, (True, False), strict=True):
     error = trainer.evaluate(data.test).error
     print(f"{title}: {angles['hidden1'][-1]:.0f} degrees at hidden 1, test error {error:.1f} %")
 panels[0].set_ylabel("angle of the step to the target\nand minus the gradient (degrees)")
-panels[0].legend(frameon=False)
+panels[0].legend(frameon=False, loc="upper right", bbox_to_anchor=(1, 0.72))
 plt.show()
