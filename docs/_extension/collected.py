@@ -2,6 +2,8 @@
 
 A fact is written once, beside the code it is about.  Directives (all take Markdown's place in a page):
 
+    {citations}               which publication to cite for which scheme
+    {software-bibtex}         how to cite the package, from CITATION.cff
     {claims-table}            every scheme in every variant, and what it claims to need
     {scheme-facts} NAME       name, class, citation
     {scheme-claims} NAME      the claims of one scheme, variant by variant

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+import yaml
+
 from neurosim import datasets, encoders, neurons, plasticity, tasks
 from neurosim.connectivity import INITIALISERS
 from neurosim.feedback import Claims, FeedbackPathway, pathways
@@ -135,6 +137,22 @@ def markdown(text: str) -> str:
     return "".join(f"`{part}`" if k % 2 else re.sub(r"([*_<$\\])", r"\\\1", part) for k, part in enumerate(parts))
 
 
+def citations() -> str:
+    """Return each scheme with the publication that introduced it."""
+    rows = [(f"[{markdown(scheme.title)}](/schemes/{name}.md)", markdown(scheme.citation)) for name, scheme in pathways().items()]
+    return table(["scheme", "cite"], rows)
+
+
+def software_bibtex() -> str:
+    """Return the BibTeX entry of the package, from CITATION.cff."""
+    about = yaml.safe_load((Path(__file__).parents[2] / "CITATION.cff").read_text(encoding="utf-8"))
+    authors = " and ".join(f"{{{author['name']}}}" for author in about["authors"])
+    lines = {"author": authors, "title": f"{{{about['title']}}}", "version": f"{{{about['version']}}}", "year": "YEAR"}
+    lines |= {"note": f"{{Python package, {about['license']}}}"}
+    inside = ",\n".join(f"  {key} = {value if value.startswith('{') else f'{{{value}}}'}" for key, value in lines.items())
+    return f"```bibtex\n@software{{neurosim,\n{inside},\n}}\n```\n"
+
+
 # ---------------------------------------------------------------------- model files
 
 
@@ -154,9 +172,18 @@ def model_keys() -> str:
     for path, section in sections(ModelTable):
         fields = [(key, field) for key, field in section.model_fields.items() if _section(field.annotation) is None]
         keys = [f"**`{key}`**" if f.is_required() else f"`{key}{_default(f.default)}`" for key, f in fields]
-        said = re.sub(r"^\[+[\w.]+\]+[:.;]? *", "", " ".join((inspect.getdoc(section) or "").split()))
-        rows.append((f"`{path}`" if path else "", ", ".join(keys), markdown(said)))
+        rows.append((f"`{path}`" if path else "", ", ".join(keys), _explained(inspect.getdoc(section) or "")))
     return table(["table", "keys and their defaults; **required** ones in bold", "what it is"], rows)
+
+
+def _explained(doc: str) -> str:
+    """Return what a table's docstring says, without its path: a sentence, then a line for each key that it explains."""
+    summary = re.sub(r"^\[+[\w.]+\]+[:.;]? *", "", " ".join(doc.partition("\n\n")[0].split()))
+    lines = [markdown(summary)] if summary else []
+    items: dict[str, list[str]] = {}
+    for key, text in described(doc).items():
+        items.setdefault(text, []).append(f"`{key}`")
+    return "<br>".join([*lines, *(f"{', '.join(keys)}: {text}" for text, keys in items.items())])
 
 
 def sections(section: Any, path: str = "") -> Iterable[tuple[str, Any]]:
@@ -337,8 +364,10 @@ def _number(value: Any) -> str:
 
 COLLECTED: dict[str, Callable[..., str]] = {
     "benchmark-table": benchmark_table,
+    "citations": citations,
     "claims-table": claims_table,
     "scheme-facts": scheme_facts,
+    "software-bibtex": software_bibtex,
     "scheme-claims": scheme_claims,
     "scheme-options": scheme_options,
     "model-table": model_table,

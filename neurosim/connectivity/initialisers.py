@@ -33,7 +33,7 @@ def orthogonal(generator: np.random.Generator, shape: tuple[int, ...], fan_in: i
 
 
 def zeros(generator: np.random.Generator, shape: tuple[int, ...], fan_in: int) -> np.ndarray:
-    """All zero: readouts and synthetic gradients that say nothing before they have learned."""
+    """All zero: for readouts and synthetic gradients that should be silent before they have learned."""
     return np.zeros(shape)
 
 

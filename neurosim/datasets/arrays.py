@@ -46,36 +46,36 @@ def from_arrays(
     targets: str | None = None,
     labels: Sequence[Any] | None = None,
 ) -> DataSet:
-    """Return a data set made of the user's own arrays; values are taken as they are, unscaled.
+    """Return a data set made from your own arrays; values are not changed or scaled.
 
     ``from_arrays(x, y)`` splits the samples itself: they are shuffled, the last ones become the test split, and the last of the
-    others the validation split.  Where targets are labels, the splits are stratified: each class is shuffled, then spread evenly,
-    so that every split, and every stretch of the training samples, has the classes in their overall proportions.
+    others the validation split.  If targets are labels, the splits are stratified: each class is shuffled and then spread evenly,
+    so every split, and every part of the training samples, has the classes in the same proportions.
 
-    Images whose channels come last, (n, height, width, 1 to 4) with sides longer than 4, are rearranged.  What is float32,
-    C-contiguous and in order already is not copied.
+    Images whose channels come last, (n, height, width, 1 to 4) with sides longer than 4, are rearranged.  Arrays that are already
+    float32, C-contiguous and in the right order are not copied.
 
     Parameters
     ----------
     x_train, x_test, x_validation : (n, n_features), (n, height, width) or (n, channels, height, width), real numbers
     y_train, y_test, y_validation : labels, (n,) or (n, 1): texts, truth values, or whole numbers from 0; or real targets, (n,),
-        which become (n, 1), or (n, ...).  Without ``targets``, floating-point numbers are real targets where one of them, in any
-        split, has a fraction, and labels where all are whole
-    validation : without ``x_validation``: how many of the last training samples, or a float below 1: the share of them
-    test : without ``x_test``: how many of all samples, or a float below 1: the share of them; 0.2 by default
-    seed : decides the shuffle, without ``x_test``; the same seed is the same split in every version
-    classes : how many there are; by default the labels tell, and then each from 0 to the largest has to occur
-    targets : "labels" or "real", where the arrays do not tell, or tell something else
-    labels : the classes in order: those that occur in the arrays, texts or whole numbers (labels=range(1, 11) takes 1 for class 0);
-        or, where the arrays hold 0, 1, ..., texts as names for them.  By default texts are sorted
+        which become (n, 1), or (n, ...).  Without ``targets``, floating-point numbers are real targets if one of them, in any
+        split, has a fraction, and labels if all are whole
+    validation : without ``x_validation``: how many of the last training samples, or their share, as a float below 1
+    test : without ``x_test``: how many of all samples, or their share, as a float below 1; 0.2 by default
+    seed : decides the shuffle, without ``x_test``; one seed gives the same split in every version
+    classes : how many classes there are; by default the labels decide, and then each label from 0 to the largest has to occur
+    targets : "labels" or "real": what the targets are, instead of the guess above
+    labels : the classes in order.  Either those that occur in the arrays, as texts or whole numbers (with labels=range(1, 11), 1 is
+        class 0); or, if the arrays contain 0, 1, ..., texts as names for them.  By default texts are sorted
 
     Raises
     ------
     DataError
-        Empty, masked, NaN, infinite or non-numeric arrays, shapes that do not match, labels that are not classes, arrays of a split
-        that is asked for by its size as well.
+        Empty, masked, NaN, infinite or non-numeric arrays, shapes that do not match, labels that are not classes, or a split that
+        is given both as arrays and as a size.
     UnknownNameError
-        Another word for ``targets``.
+        ``targets`` is another word.
     """
     given = {"x_train": x_train, "y_train": y_train, "x_validation": x_validation, "y_validation": y_validation}
     given |= {"x_test": x_test, "y_test": y_test}

@@ -38,22 +38,22 @@ class Split:
 class DataSet:
     """Training, validation and test samples of one task.
 
-    Shapes and types are checked whenever one is built.  Values are checked once for each Split: ``dataclasses.replace`` does not
-    read again those that it takes over, and so does not see what was written into their arrays since.
+    Shapes and types are checked whenever a DataSet is built.  The values of each Split are checked once: ``dataclasses.replace``
+    does not check the splits that it takes over again, so it does not notice what was written into their arrays in between.
 
     Attributes
     ----------
-    train, validation, test : Split; ``validation`` may hold no sample, the other two may not
-    classes : how many classes; labels run from 0 to ``classes - 1``; 0 where targets are real
-    shape : of one sample, ``(n_features,)`` or ``(channels, height, width)``
+    train, validation, test : Split; only ``validation`` may be empty
+    classes : how many classes there are; labels run from 0 to ``classes - 1``.  It is 0 if targets are real
+    shape : the shape of one sample, ``(n_features,)`` or ``(channels, height, width)``
     black : per channel, the value a black pixel has here (0 before normalisation); the ``fill`` of a crop
-    scale : what the pixels were written in, and what was done to them before normalisation
-    content : how the samples and targets compare with those published under this name; of the user's own file, its digest
-    folder : where the files lay, or ""
+    scale : the scale of the pixels in the files, and what was done to them before normalisation
+    content : how samples and targets compare with those published under this name; for a user's own file, its digest
+    folder : the folder of the files, or ""
     loaded : what ``load`` was asked for: name, validation (a share), normalise, limit, and of the user's own file test (a share)
         and targets; empty for the caller's own arrays
-    target_shape : of one real target; () where targets are labels
-    labels : what the classes are called, one text for each; by default their numbers
+    target_shape : the shape of one real target; () if targets are labels
+    labels : the names of the classes, one text for each; by default their numbers
 
     Raises
     ------

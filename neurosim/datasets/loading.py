@@ -38,25 +38,26 @@ def load(
     test: float | None = None,
     targets: str | None = None,
 ) -> DataSet:
-    """Return the data set called ``name`` (see ``names()``), or the user's own at that path.
+    """Return the data set called ``name`` (see ``names()``), or the one in your own file if ``name`` is a path.
 
-    Named images have pixels in [0, 1], and come as (channels, height, width).  Digits and diabetes come with scikit-learn.  The
-    others are read from ``data_dir``, else from the folder in the environment variable NEUROSIM_DATA, else downloaded from OpenML
-    into scikit-learn's cache.
+    Named images have pixels in [0, 1] and the shape (channels, height, width).  Digits and diabetes come with scikit-learn.  The
+    others are read from ``data_dir``, or else from the folder in the environment variable NEUROSIM_DATA, or else downloaded from
+    OpenML into scikit-learn's cache.
 
-    A path has a slash in it, or ends in .npz or .csv.  It leads to an .npz file of x_train, y_train, x_test, y_test and, where
-    there are any, x_validation, y_validation, or of x and y; to a .csv file of numbers below a line of names, whose target is in
-    the column called label or target, or in the last one; or to a folder of train, test and, where there is one, validation, each
-    with x.npy and y.npy.  Values are taken as they are, and samples that are not split are split as by ``from_arrays`` with seed 0.
+    A name with a slash in it, or with .npz or .csv at its end, is a path.  It may be an .npz file with x_train, y_train, x_test,
+    y_test and optionally x_validation, y_validation, or with x and y; a .csv file with a line of names and then numbers, with the
+    target in the column called label or target, or else in the last one; or a folder with folders train, test and optionally
+    validation, each with x.npy and y.npy.  Values are not changed.  Samples that are not split are split as by ``from_arrays`` with
+    seed 0.
 
     Parameters
     ----------
-    data_dir : folder with the data set's files, or with a folder of them named like the data set; a relative path is looked for
-        in it, or else in the working directory
-    validation : how many of the last training images, in file order, become the validation split (of MNIST's 60,000
-        the papers take 10,000), or a float below 1: the share of those that there are
-    normalise : "standard" for the papers' mean and standard deviation, or where there are none for those of the training split, per
-        channel or feature; or (mean, std), each one number or one per channel or feature
+    data_dir : the folder with the data set's files, or with a subfolder that has the data set's name; a relative path is looked
+        for in this folder, or else in the working directory
+    validation : how many of the last training images, in file order, become the validation split (the papers take 10,000 of
+        MNIST's 60,000), or their share, as a float below 1
+    normalise : "standard" uses the papers' mean and standard deviation, or, if there are none, those of the training split, for
+        each channel or feature; or (mean, std), each one number, or one for each channel or feature
     limit : keep at most this many training images, the first ones; applied last
     test, targets : of a file of samples not yet split, and of any user's file: as in ``from_arrays``
 

@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a comparison reached.
+    """The results of a comparison.
 
-    title : what ran; out : the folder of the run files; results : one for each row and seed, seed by seed in the order of the rows
-    report : the HTML page
+    title : what was compared; out : the folder of the run files; report : the path of the HTML page
+    results : one for each row and seed, ordered by seed and then by row
     """
 
     title: str
@@ -42,7 +42,7 @@ class Comparison:
 
     @property
     def table(self) -> pandas.DataFrame:
-        """One row for each scheme and seed, with the columns of ``table.csv``; a number that is not there is NaN."""
+        """One line for each row and seed, with the columns of ``table.csv``; a missing number is NaN."""
         return as_frame(self.results)
 
     def __repr__(self) -> str:
@@ -68,31 +68,31 @@ def compare(
     quiet: bool = False,
     jobs: int = 1,
 ) -> Comparison:
-    """Train one network under every row with every seed, from the same weights and on the same order of data.
+    """Train one network under every row with every seed, from the same weights and with the data in the same order.
 
     compare(data=(x, y), rows={"mine": {"scheme": MyScheme}, "hebb": {"rule": "dw = 0.01 * rate_post * rate_pre"}}, seeds=3)
 
-    Writes what ``neurosim compare`` writes: a run file for each row and seed, ``table.csv`` and ``report.html``.  A row that
-    diverges ends alone; its numbers are NaN.
+    Writes the same files as ``neurosim compare``: a run file for each row and seed, ``table.csv`` and ``report.html``.  If a row
+    diverges, the others go on; its numbers are NaN.
 
     Parameters
     ----------
     data : (x, y) or (x_train, y_train, x_test, y_test), as for ``datasets.from_arrays``; a DataSet, a function that returns one, a
         name, or a path; by default the data set of ``file``
     rows : name -> keys of [rows.NAME] in a comparison file: ``scheme`` and its ``options``, ``rule``, ``output_rule``,
-        ``optimiser``, ``feedback_optimiser``.  Classes, rules and optimisers may be given themselves.  Backprop, the baseline, is
-        added where it is not among them.  By default the rows of ``file``
-    seeds : how many, counted from 1, or which
-    epochs : of every row; by default those of ``file``
-    out : the folder, which has to be new or empty (or ``overwrite``); by default one in ``neurosim-runs``
-    file : a comparison file, for the network and what a row leaves out
+        ``optimiser``, ``feedback_optimiser``.  Values may be classes, rules and optimisers.  Backprop, the baseline, is added if it
+        is not among the rows.  By default the rows of ``file``
+    seeds : how many seeds (1, 2, ...), or a list of them
+    epochs : for every row; by default those of ``file``
+    out : the folder, which has to be new or empty (or give ``overwrite``); by default a new one in ``neurosim-runs``
+    file : a comparison file, which gives the network and everything that a row leaves out
     settings : ``"key.path=value"`` texts, as after ``--set``; record, alignment : as in ``[record]``
-    imports : the modules that ``"module:Class"`` in rows or file may be of; their code runs
-    resume : go on with the comparison that was stopped in ``out``, from the same arguments
-    jobs : how many rows train at once, each in a worker process with one BLAS thread; the results are those of jobs=1 on one BLAS
-        thread, bit for bit
+    imports : the modules in which ``"module:Class"`` may be looked up; their code runs
+    resume : continue the comparison that was stopped in ``out``; give the same arguments as before
+    jobs : how many rows train at once, each in a worker process with one BLAS thread; the results are the same as with jobs=1 and
+        one BLAS thread, bit for bit
 
-    Raises InputError, one line, where something does not fit; nothing is written then.
+    Raises InputError, in one line, if something does not fit; then nothing is written.
     """
     named = Imports(imports)
     samples, settings = given_data(data, named), [*settings, *([f"training.epochs={epochs}"] if epochs is not None else [])]

@@ -48,10 +48,10 @@ class OpenRun(Run):
         return parsed(self.model, f"run file {self.path}")
 
     def network(self, epoch: int | None = None) -> Network:
-        """Return the network with the weights it had after ``epoch`` epochs of the whole run (None: the last there are).
+        """Return the network with its weights after ``epoch`` epochs of the whole run (None: at the last checkpoint).
 
-        Raises RunFileError where there is no such checkpoint, or it does not fit the model; InputError where it needs classes of a
-        module that was not named.
+        Raises RunFileError if there is no such checkpoint, or it does not fit the model; InputError if the network needs classes of
+        a module that was not named.
         """
         contents, state = self._contents(), self.checkpoint(epoch)
         source = f"run file {self.path}"
@@ -113,10 +113,10 @@ def _fitting(name: str, array: np.ndarray, state: dict[str, np.ndarray]) -> np.n
 
 
 def open_run(path: str | os.PathLike[str], *, imports: Named = ()) -> OpenRun:
-    """Return the run file at ``path``, opened for reading; see ``recording.Run``, and close it or use it in a ``with`` statement.
+    """Open the run file at ``path`` for reading (see ``runfile.Run``).  Close it, or use it in a ``with`` statement.
 
-    imports : names or paths of modules, or modules, of which its network may have classes; their code runs
+    imports : modules (or their names or paths) whose classes the network may use; their code runs
 
-    Raises RunFileError where it is missing, no run file, damaged, or of a newer schema.
+    Raises RunFileError if the file is missing, is not a run file, is damaged, or has a newer schema.
     """
     return OpenRun(path, Imports(imports))

@@ -31,9 +31,10 @@ class AlternatingMinimization(FeedbackPathway):
     move and weights learn.  Its running statistics take in the sweep's only; in the released code, those of all these passes.
     Noise on a drive is part of f_l: every pass of a step has the sweep's.
 
-    mu : how strictly codes follow the sweep (smaller: the label moves the last code more)
-    iterations, step, momentum : of the codes' relaxation
-    code_sparsity : weight of the codes' absolute values (lambda_c); for weights chain the transform ``Sparsity``
+    mu : how closely codes follow the sweep; with a smaller one, the label moves the last code more
+    iterations : how many steps of gradient descent each code takes
+    step, momentum : of these steps: their size, and Nesterov's momentum
+    code_sparsity : the weight of the codes' absolute values (lambda_c); for sparse weights, use the transform ``Sparsity``
 
     Raises
     ------

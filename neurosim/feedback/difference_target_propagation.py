@@ -20,9 +20,9 @@ class DifferenceTargetPropagation(FeedbackPathway):
     g_l learns ||g_l(f_l(h_{l-1} + noise)) - (h_{l-1} + noise)||**2   equation 32
 
     step : per sample; the released code's step is on the batch mean, 100 times this one at batch 100
-    noise : standard deviation of the Gaussian injected for the reconstruction
-    difference : False is vanilla target propagation
-    alternate : the paper's two passes an epoch, inverses first; False learns both from every batch
+    noise : standard deviation of the noise that the inverses learn with
+    difference : False is target propagation without the correction, a control
+    alternate : two passes in each epoch, as in the paper, the inverses first; with False, both learn from every batch
 
     The paper's discrete and stochastic networks have other targets (its sections 3.2 and 3.3: inverses that read signs, targets for
     probabilities), which are not built, so ``sign`` and ``bernoulli`` are refused.

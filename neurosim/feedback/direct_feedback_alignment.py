@@ -13,9 +13,10 @@ from neurosim.network import Sweep, Teaching
 class DirectFeedbackAlignment(ErrorFeedback):
     """e_l = (B_l e_L) * phi'(a_l) with B_l, (n_l, n_L), drawn once and fixed, unless it has a rule.
 
-    rule : of the feedback synapses: None keeps them as they are drawn; a Rule, the name of one, ``"dw = ..."``, or a table with
-        ``name`` or ``equation`` and the rule's options.  ``rate_pre`` is the output's error, per sample; what ends with ``_post``
-        is of the population that receives it, its rate as it is transmitted, after dropout.
+    rule : the rule of the feedback synapses.  None keeps them as they are drawn.  Otherwise a Rule, the name of one, an equation
+        ``"dw = ..."``, or a table with ``name`` or ``equation`` and the rule's options.  ``rate_pre`` is the output's error, per
+        sample.  Names that end with ``_post`` are of the population that receives it; its rate is the one that it transmits, after
+        dropout
 
     Raises
     ------

@@ -21,9 +21,10 @@ class FeedbackAlignment(ErrorFeedback):
 
     What comes back along a projection is the error on the input that it adds into.
 
-    rule : of the feedback synapses: None keeps them as they are drawn; a Rule, the name of one, ``"dw = ..."``, or a table with
-        ``name`` or ``equation`` and the rule's options.  ``rate_pre`` is the error sent, per sample; what ends with ``_post`` is of
-        the population that receives it, its rate as it is transmitted, after dropout.
+    rule : the rule of the feedback synapses.  None keeps them as they are drawn.  Otherwise a Rule, the name of one, an equation
+        ``"dw = ..."``, or a table with ``name`` or ``equation`` and the rule's options.  ``rate_pre`` is the error sent, per
+        sample.  Names that end with ``_post`` are of the population that receives it; its rate is the one that it transmits, after
+        dropout
 
     Raises
     ------

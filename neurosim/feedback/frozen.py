@@ -12,8 +12,8 @@ from neurosim.network import Sweep, Teaching
 class Frozen(FeedbackPathway):
     """The output's own error, y - p for classes, at the output, nothing anywhere else.
 
-    settled : sweep as in evaluation (running statistics, no dropout): a readout trained on features that are already learned,
-        as in the HSIC bottleneck's format training.
+    settled : sweep as in evaluation (running statistics, no dropout), to train a readout on features that are already learned, as
+        in the HSIC bottleneck's format training
     """
 
     name = "frozen"

@@ -28,11 +28,11 @@ class HSICBottleneck(FeedbackPathway):
     Cost: one factorisation and two m x m x m products for each population, in the network's dtype; one factorisation each for
     input and label, and all distances, in float64.  Where products round their operands (``cupy-tf32``), all in float64.
 
-    beta : weight of the label's term
-    sigma : kernel width; or population name pattern -> kernel width, for branches that differ (sigma-combined networks)
-    output : ``softmax`` (the readout learns the task beside the others), ``rest`` (it does not learn: format training
-        gives it a stage of its own, ``frozen`` with ``settled``), or ``units`` (unformatted training: the output learns by
-        the same objective, and which of its neurons stands for which class is read off the training data)
+    beta : the weight of the dependence on the label
+    sigma : the width of the kernel; or a pattern of population names -> width, if branches differ (sigma-combined networks)
+    output : ``softmax`` (the readout learns the task at the same time), ``rest`` (it does not learn; format training does this in
+        a second stage, with ``frozen`` and ``settled``), or ``units`` (unformatted training: the output learns by the same
+        objective, and the training data decide which neuron stands for which class)
 
     Raises
     ------

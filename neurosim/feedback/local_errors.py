@@ -29,8 +29,8 @@ class LocalErrors(FeedbackPathway):
     sim-bpf    mean_ij (S(h)_ij - S(P'y)_ij)**2
 
     loss : ``pred``, ``sim`` or ``predsim``
-    beta : share of ``sim`` in ``predsim``; default .99, backprop-free .01, as in the released scripts
-    backprop_free : the variants -bpf
+    beta : the share of ``sim`` in ``predsim``; by default 0.99, or 0.01 when ``backprop_free``, as in the released scripts
+    backprop_free : True selects the variants without back-propagation in the heads (bpf)
 
     P and F are projections without a rule: neither is learned nor decayed.
 

@@ -1,9 +1,9 @@
-"""The contract of a feedback pathway: whatever turns outcome and sweep into teaching signals.
+"""The contract of a feedback pathway, which turns a sweep and a target into teaching signals.
 
-Two functions make a scheme.  ``teach`` answers one frozen sweep with teaching signals for the network's populations; ``adapt``
-answers the same sweep with proposed changes of the pathway's own synapses.  Both are pure: they change no weight, and the trainer
-applies what they propose.  Everything else here has a default; ``adapt_to_proposals`` is for a scheme whose ``adapt`` has to know
-what the forward synapses are about to do.
+A scheme consists of two functions.  ``teach`` gets one sweep and returns teaching signals for the network's populations; ``adapt``
+gets the same sweep and returns proposed changes of the pathway's own synapses.  Both are pure: they change no weight, and the
+trainer applies what they propose.  Everything else here has a default.  ``adapt_to_proposals`` is for a scheme whose own synapses
+depend on what is proposed for the forward ones.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ SOURCES = ("activity", "labels", "input", "responses", *TRANSPORT[1:])
 
 @dataclass(frozen=True)
 class Claims:
-    """What a hidden population's update may depend on, within one step, the activity of the network held as it was.
+    """What the update of a hidden population may depend on within one step, while the network's activity stays as it was.
 
-    Declared as data by every scheme, in every variant, and measured by ``neurosim.check``.
+    Every scheme declares its claims as data, for every variant, and ``neurosim.check`` measures them.
 
-    weight_transport : which forward weights downstream of a hidden population reach its teaching signal: ``none``, only those of
-        the ``output`` projection, only the next projection's (``one_hop``), all of them by nothing but their ``sign``, or all of
+    weight_transport : which forward weights downstream of a hidden population influence its teaching signal: ``none``; only those
+        of the ``output`` projection; only those of the next projection (``one_hop``); only the ``sign`` of all of them; or all of
         them (``full``)
-    update_locking : the update waits for activity downstream (next layers, outcome)
-    backward_locking : the update waits for signals that come down through the populations in between
-    pairwise : a sample's teaching signal depends on the other samples of the batch (batch normalisation aside)
-    labels_at_hidden : labels reach hidden populations other than through the error of the output
+    update_locking : the update has to wait for activity downstream (of the next layers, or of the output)
+    backward_locking : the update has to wait for signals that come down through the populations in between
+    pairwise : a sample's teaching signal depends on the other samples of the batch (apart from batch normalisation)
+    labels_at_hidden : labels reach hidden populations in other ways than through the error of the output
     raw_input_at_hidden : the network's input reaches populations that have no synapses from it
-    feedback_learns_from : what is in the pathway's own synapses, and in whatever else it keeps, from being attached on and by
-        ``adapt``, ``remember`` and ``calibrate``: nothing, or ``activity`` and, where they matter, ``labels`` (also through an
-        error), ``input`` (the network's), ``responses`` (what the network makes of other activity than the sweep's), and forward
-        weights that are read or used backwards: only the ``output`` projection's, those of one projection for each of the
-        pathway's arrays (``one_hop``), by nothing but their ``sign``, or more (``full``)
-    scalar_broadcast : of the outcome, hidden populations get one number a sample, the same for all of them, as a reward is
-    history : whether a tick's teaching signal depends on earlier ticks of the trial: ``none``; by what the scheme carries on from
-        tick to tick, of a size that does not grow (``trace``); or by their records themselves (``full``)
+    feedback_learns_from : what goes into the pathway's own synapses, and into everything else that it keeps, when it is attached
+        and in ``adapt``, ``remember`` and ``calibrate``: nothing; or ``activity`` and, where they matter, ``labels`` (also through
+        an error), ``input`` (of the network), ``responses`` (of the network to other activity than the sweep's), and forward
+        weights that are read or used backwards: only those of the ``output`` projection, those of one projection for each of the
+        pathway's arrays (``one_hop``), only their ``sign``, or more (``full``)
+    scalar_broadcast : hidden populations learn of the outcome only one number for each sample, the same for all, such as a reward
+    history : whether a tick's teaching signal depends on earlier ticks of the trial: ``none``; through what the scheme carries from
+        tick to tick, of a size that does not grow (``trace``); or through the records of these ticks (``full``)
     future : it depends on later ticks of the trial
     """
 
@@ -108,15 +108,15 @@ class Phase:
 class FeedbackPathway(Stated, abc.ABC):
     """A credit-assignment scheme.
 
-    name : the scheme's name on the command line and in model files; by default the class's
-    title, citation : for people
-    claims : see Claims; an attribute or, where the variant decides, a property
-    phases : the passes that make one epoch
+    name : the scheme's name on the command line and in model files; by default the name of the class
+    title, citation : texts for people
+    claims : see Claims; an attribute, or a property if it depends on the variant
+    phases : the passes over the data in one epoch
     training_sweep : whether the network sweeps with batch statistics, dropout and noise while this pathway teaches
-    answers : ``tick``, where each tick is taught by what happened in it; ``trial``, where ``teach_trial`` answers all ticks at once
-    needs_error : whether it carries the output's error; one that does not can be used where a task has none
+    answers : ``tick`` if each tick is taught from this tick alone; ``trial`` if ``teach_trial`` teaches all ticks at once
+    needs_error : whether it needs the output's error; a pathway that does not can be used with a task that has none
     networks : the pathway's own networks by name; their populations and projections are ordinary ones
-    variants : options that select each of the scheme's variants; whatever holds for all schemes is tested on all of these
+    variants : the options of each of the scheme's variants; tests for all schemes run on all of them
     """
 
     name: ClassVar[str]

@@ -23,11 +23,11 @@ class SyntheticGradients(FeedbackPathway):
     Errors are per sample.  The paper's loss is a mean over the batch; taken so, the predicted gradients are batch times smaller,
     and Adam's first steps drown them.  The M's hidden layers are normalised and rectified, their last layer starts at zero.
 
-    hidden_layers, width : of the M's; the paper uses 0 when they see the label and 2 of 1024 when not
-    conditioned : the label is given to the M's too (cDNI)
-    interfaces : the populations with an M (default: every hidden one); the others get exact errors from the next interface above
-    p_update : the probability with which a population takes a step's update; an M learns when the population above does
-    synthetic_inputs : the complete unlock; the N's have one hidden layer of ``width``, and evaluation is the real forward pass
+    hidden_layers, width : hidden layers of the modules M; the paper uses none with the label, and 2 of 1024 without it
+    conditioned : the modules M get the label too (cDNI)
+    interfaces : the populations with a module M (default: all hidden ones); the others get exact errors from the next one above
+    p_update : the probability that a population is updated in a step; a module M learns when the population above is updated
+    synthetic_inputs : also predict inputs, with modules N of one hidden layer of ``width``; evaluation is the real forward pass
 
     Raises
     ------

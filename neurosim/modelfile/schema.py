@@ -170,7 +170,10 @@ class Section(BaseModel):
 
 
 class Paper(Section):
-    """[paper]: the number to compare with.  verified : whether the source was read, not remembered."""
+    """[paper]: the number to compare with.
+
+    verified : whether the number was checked in the source
+    """
 
     citation: str = ""
     source: str = ""
@@ -182,8 +185,9 @@ class Paper(Section):
 class Measured(Section):
     """[measured]: what this model reached here.
 
-    seeds : those that the mean is over; epochs : of all stages together, which may be fewer than the file trains for
-    failed_seeds : seeds that were run and are not in the mean; failed_error : the lowest and the highest error that they reached
+    seeds : the seeds in the mean
+    epochs : of all stages together; it may be less than the file asks for
+    failed_seeds, failed_error : seeds that were run and are not in the mean; their lowest and highest error
     """
 
     test_error: float | None = None  # per cent, mean over seeds
@@ -208,11 +212,12 @@ class Augment(Section):
 class Data(Section):
     """[data].
 
-    name : of a data set, or ``module:function`` that returns one, called with ``options``
-    validation : the share of the training images, the last ones, that is held out
-    arrays : the images are the caller's own, given in Python; no file holds them
-    test, targets : of a user's own file, ``name`` its path: the share of the samples that are tested on, where the file does not
-        split them (0.2 by default); "labels" or "real" where the file does not tell
+    name : the name or path of a data set, or ``module:function``, a function that returns one
+    options : the arguments of this function
+    validation : the share of the training images that is held out, from the end
+    arrays : true if the data are arrays that were given in Python; then no file holds them
+    test : if ``name`` is the path of a file without splits: the share of the samples in the test split (0.2 by default)
+    targets : "labels" or "real", for a file of your own, if the guess would be wrong
     """
 
     name: str
@@ -288,17 +293,18 @@ class Output(_Synapses):
 
 
 class PopulationTable(_Neurons):
-    """[[network.populations]]; without a shape, input and output take the data set's."""
+    """[[network.populations]]: input and output take the data set's shape if they have none."""
 
     name: str
     shape: Shape | None = None
 
 
 class ProjectionTable(_Synapses):
-    """[[network.projections]].
+    """[[network.projections]]: the synapses from one population to another.
 
-    name : ``pre__post`` by default; delay : how many ticks a rate travels
-    into : which input of the postsynaptic neurons it adds into, where they have others than the drive
+    name : by default ``pre__post``
+    delay : for how many ticks a rate travels
+    into : the input of the postsynaptic neurons into which it adds
     """
 
     pre: str
@@ -310,10 +316,10 @@ class ProjectionTable(_Synapses):
 
 
 class NetworkTable(Section):
-    """[network]: a chain given by its ``hidden`` sizes, or a graph written out.
+    """[network]: a chain, given by its ``hidden`` sizes, or a graph, given by its populations and projections.
 
-    seed : of its weights; the run's by default
-    output : of a chain, the table of its last population; of a graph, the name of the population that does the task
+    seed : of the initial weights; by default that of the run
+    output : for a chain, the table of its last population; for a graph, the name of the population that does the task
     """
 
     dtype: str = "float32"
@@ -353,9 +359,9 @@ def make_pathway(scheme: str, options: Mapping[str, Any], imports: Imports = NO_
 
 
 class Stage(Training):
-    """[[stages]]: one scheme training the network for some epochs.
+    """[[stages]]: one scheme trains the network for some epochs.
 
-    name : of its random streams; ``stage0`` and so on by default
+    name : the name of its random numbers; by default ``stage0`` and so on
     """
 
     scheme: str
@@ -377,7 +383,7 @@ class Stage(Training):
 
 
 class Variable(Section):
-    """One entry of [record] variables, spelt out."""
+    """One entry of ``variables`` in [record], as a table."""
 
     variable: str
     every: str = "1 epoch"
@@ -393,12 +399,13 @@ class Variable(Section):
 
 
 class Record(Section):
-    """[record]: what is written into the run file beside metrics.
+    """[record]: what is written into the run file, besides metrics.
 
-    variables : texts such as ``"hidden*.rate[0:50] every 100 steps"``, or tables with the same in parts
-    split, samples : the probe that populations are shown to be recorded: the first so many images of a split, or their numbers
-    alignment : when updates are compared with the exact gradient's, as ``"1 epoch"``; never where it is left out
-    checkpoint : every how many epochs; keep : how many checkpoints stay, 0 for all
+    variables : texts such as ``"hidden*.rate[0:50] every 100 steps"``, or tables with the same parts
+    split, samples : the probe: the first samples of a split (how many), or a list of their numbers
+    alignment : how often updates are compared with the exact gradient, such as ``"1 epoch"``; by default never
+    checkpoint : a checkpoint after every so many epochs
+    keep : how many checkpoints are kept; 0 keeps all
     """
 
     variables: list[str | Variable] = []
@@ -432,7 +439,8 @@ class Tasked(Section):
 class ClockTable(Section):
     """[clock]: how long a trial is.
 
-    ticks : how many; asked : the last so many ticks are those in which the output is compared with the target
+    ticks : how many ticks
+    asked : in how many of the last ticks the output is compared with the target
     """
 
     ticks: int = 1

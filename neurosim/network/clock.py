@@ -14,8 +14,8 @@ LONGEST = 1000  # ticks of a trial: a captured step has all of them
 class Clock(Stated):
     """A trial of some ticks.
 
-    ticks : how many; a static network needs one
-    asked : the last so many ticks are those in which the output is compared with the target; its loss is their mean
+    ticks : how many ticks; a static network needs one
+    asked : in how many of the last ticks the output is compared with the target; the loss is their mean
 
     Raises
     ------

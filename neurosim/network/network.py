@@ -19,19 +19,19 @@ from neurosim.plasticity import PlasticityRule
 
 
 class Network:
-    """A graph of populations with inputs and outputs.
+    """A graph of populations joined by projections.
 
-    populations, projections : in any order, the graph decides the order of a sweep; each is part of one network only
-    output : the population that does the task; to be named where more than one has no projection to others
-    seed : fixes the initial weights, projection by projection, through the projection's name
+    populations, projections : in any order; the graph decides the order of a sweep.  Each may be part of one network only
+    output : the name of the population that does the task; needed if several populations have no projection to others
+    seed : with the name of each projection, it decides that projection's initial weights
     dtype : ``float32`` or ``float64``
-    prefix : stands before every name in ``parameters``; a pathway's own networks have one
+    prefix : put before every name in ``parameters``; networks that belong to a pathway have one
 
     Raises
     ------
     InputError, ShapeError, UnknownNameError
-        A seed that is none, names twice, parts of another network, a projection from or to nowhere, a cycle without a delay, no
-        input or output, shapes that do not chain.
+        An invalid seed, two parts with one name, a part of another network, a projection from or to an unknown population, a
+        cycle without a delay, no input or no output, or shapes that do not fit together.
     """
 
     def __init__(
@@ -246,7 +246,8 @@ class Network:
         """Return the activity of every population for the input ``x``, (batch, *input shape), in one tick; nothing learns.
 
         state : of the sweep before (default: a trial begins)
-        training : batch statistics, dropout and noise, drawn from ``draws``; otherwise running statistics and neither of the two
+        training : use the statistics of the batch, and dropout and noise drawn from ``draws``; otherwise use running statistics,
+            without dropout and noise
         """
         shape = self.input_shape
         if tuple(x.shape[1:]) != shape:

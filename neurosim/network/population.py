@@ -23,11 +23,11 @@ class Population:
 
     name : its name in the network
     shape : (n,) or (channels, height, width)
-    neurons : what it is made of: a name (see ``neurosim.neurons.neurons_by_name()``) or Neurons
-    transfer : the same for rate neurons without state: a name (see ``neurosim.neurons.transfers()``) or a Transfer
+    neurons : what the population is made of: a name (see ``neurosim.neurons.neurons_by_name()``) or Neurons
+    transfer : short for ``neurons``, for rate neurons without state: a name (see ``neurosim.neurons.transfers()``) or a Transfer
     normalisation : ``BatchNormalisation`` or None
-    dropout : the probability in [0, 1) with which a neuron's transmission is silenced in training (the rest is scaled up)
-    noise : standard deviation of the Gaussian added to the drive in training
+    dropout : the probability, in [0, 1), that a neuron transmits nothing in a training step (the others are scaled up)
+    noise : the standard deviation of Gaussian noise that is added to the drive in training
 
     Raises
     ------

@@ -26,14 +26,14 @@ class Projection:
 
     pre, post : names of populations
     name : ``pre__post`` by default; projections that join the same two populations need names of their own
-    delay : how many ticks a rate travels; what closes a cycle has to have one
-    into : which input of the postsynaptic neurons it adds into: ``drive``, or another that they have (see ``Neurons.inputs``)
+    delay : for how many ticks a rate travels; every cycle of projections needs a delay
+    into : the input of the postsynaptic neurons that it adds into: ``drive``, or another one (see ``Neurons.inputs``)
     connectivity : ``all_to_all``, ``one_to_one``, or a Connectivity
     initial : ``glorot``, ``lecun`` (draws the bias too), ``orthogonal``, ``zeros``, or a number for all weights
     bias : whether the postsynaptic neurons have a bias
-    rule : a plasticity rule; ``None`` keeps the weights fixed.  Another rule given later starts with its state as it starts.
-    optimiser : for this projection's weights and bias instead of the trainer's, where one is given
-    stream : of the random numbers that the weights start from, where it is not to follow from the names
+    rule : a plasticity rule; ``None`` keeps the weights fixed.  If it is replaced later, the new rule starts with fresh state
+    optimiser : for this projection's weights and bias, instead of the trainer's
+    stream : the name of the random numbers for the initial weights; by default it follows from the names of the populations
     """
 
     def __init__(

@@ -63,15 +63,15 @@ class Proposal:
 
 
 class Rule(Stated, abc.ABC):
-    """Turns presynaptic variables, postsynaptic variables and the synapse's own values into a change.
+    """Computes a change of the weights from presynaptic variables, postsynaptic variables and the synapse's own values.
 
-    ``delta`` is pure: it changes nothing, and given the same arguments answers the same.  It is handed the variables that
-    ``pre`` and ``post`` name and nothing else.
+    ``delta`` is pure: it changes nothing, and gives the same answer for the same arguments.  It gets the variables that ``pre``
+    and ``post`` name, and nothing else.
 
-    solves : the proposal is the weight change itself, not a direction for an optimiser to scale
-    scale_matters : terms of its change balance one another, so that an optimiser which rescales each weight's change, such as
+    solves : the proposal is the final weight change, and not a direction for an optimiser to scale
+    scale_matters : the terms of the change balance each other, so an optimiser that rescales the change of each weight, such as
         Adam, turns it into another rule
-    modulators : the names of those that it reads
+    modulators : the names of the modulators that it reads
     """
 
     solves = False
@@ -107,23 +107,25 @@ class PlasticityRule(Rule):
 
     equation : ``dw = ...``, written as in Brian2 (see ``neurosim.equations.language``)
     bias : ``db = ...`` for the postsynaptic neurons' bias; without it the bias stays as it is
-    pre, post, synapse : what the rule remembers of each neuron of either side, and of each synapse: name -> its equation, or its
-        equation and its start value (0 without one)
-    per_sample : those states of which each sample has its own, as equations write them (``trace_pre``, ``eligibility``): they begin
-        with each trial.  One of the synapse takes as much memory as the weights for each sample, and needs an all-to-all projection
-    modulators : names that stand for what the pathway delivers to all synapses alike, one value a sample
+    pre, post, synapse : states of each presynaptic neuron, of each postsynaptic neuron, and of each synapse: name -> equation, or
+        (equation, start value); the default start value is 0
+    per_sample : the states of which each sample has its own, written as in equations (``trace_pre``, ``eligibility``); they start
+        again with each trial.  Such a state of the synapse takes, for each sample, as much memory as the weights, and needs an
+        all-to-all projection
+    modulators : names of signals that reach all synapses alike, one value for each sample
     method : ``separable`` (matrix products) or ``explicit`` (synapse by synapse; only for all-to-all projections)
-    constants : the equations' bare names, finite numbers each
+    constants : values of all other names in the equations; each is a finite number
 
-    All states go on by one explicit Euler step of dt = 1 a tick: those of each sample by their right sides, the others by the mean
-    of theirs over the batch, and all from their old values; then the changes of weight and bias are worked out with the new ones.
+    In each tick, all states take one explicit Euler step of dt = 1 from their old values.  States of each sample use the right
+    side of their equation; the others use its mean over the batch.  Then the changes of weight and bias are computed with the new
+    values.
 
     Raises
     ------
     EquationError
-        A name that is not local, a function that is not in the table, a syntax error, a constant or a part that is no finite
-        number, an equation beyond the limits, an inseparable expression (with the sub-expression's text), a state that is not of
-        the form, a name in ``per_sample`` that is no state's.
+        A name that is not local, an unknown function, a syntax error, a number that is not finite, an equation that is too large,
+        an inseparable expression (the message quotes it), a state with a malformed equation, or a name in ``per_sample`` that is
+        not a state.
     """
 
     def __init__(

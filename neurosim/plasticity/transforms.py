@@ -38,7 +38,7 @@ class Sparsity(Update):
 
 
 class Clip(Update):
-    """Every element of the change kept within +-limit."""
+    """Every element of the change is kept within +-limit."""
 
     name = "clip"
 
@@ -51,7 +51,7 @@ class Clip(Update):
 
 
 class Bounds(Constraint):
-    """The weight kept within [w_min, w_max].  Biases, gains and shifts, too, where it is in a stage's optimiser."""
+    """The weight is kept within [w_min, w_max].  In a stage's optimiser, biases, gains and shifts are kept there, too."""
 
     name = "bounds"
 
@@ -86,7 +86,7 @@ class OneSign(Constraint):
 
 
 class NormaliseIncoming(Constraint):
-    """The weights that end on one neuron scaled together, so that their size stays what it is given as.
+    """All weights onto one neuron are scaled by one factor, so that their size stays as given.
 
     to : the size; of : ``sum`` of the absolute values, or ``norm``, the root of the sum of squares
     A neuron all of whose weights are 0 keeps them.  Biases, gains and shifts are left alone.
@@ -113,7 +113,7 @@ class NormaliseIncoming(Constraint):
 
 
 class Milestones(Update):
-    """The change multiplied by ``factor`` once for each milestone passed (a share of the stage's epochs); put it after the rate."""
+    """The change is multiplied by ``factor`` at each milestone (a share of the stage's epochs); put it after the optimiser."""
 
     name = "milestones"
 
@@ -132,7 +132,7 @@ class Milestones(Update):
 
 
 class StepDecay(Update):
-    """The change multiplied by ``factor`` every ``every`` epochs; put it after the optimiser."""
+    """The change is multiplied by ``factor`` after every ``every`` epochs; put it after the optimiser."""
 
     name = "step_decay"
 

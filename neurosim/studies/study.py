@@ -38,16 +38,16 @@ SELDOM = 1.0  # seconds between two writings of the table: of a thousand points 
 
 @dataclass(frozen=True)
 class Study:
-    """Many runs of one model file: over values of its keys, over schemes, over seeds.
+    """Many runs of one model file, with different values of its keys, different schemes and different seeds.
 
     Study("dtp-mnist", data="digits").grid({"stages.0.options.step": [0.01, 0.1, 1.0]}).seeds(5).run()
 
-    Each method returns a new study, so that one may be the start of several.
+    Each method returns a new study, so one study can be the start of several others.
 
-    model : a model or comparison file, its name or path.  Of a comparison, every point is one of its rows
-    data : another data set: its name, a DataSet, (x, y) and the like, as for ``neurosim.compare``
+    model : the name or path of a model file or a comparison file.  In a comparison, every point is one of its rows
+    data : another data set: its name, a DataSet, or arrays such as (x, y), as for ``neurosim.compare``
     settings : ``"key.path=value"`` texts, as after ``--set``
-    imports : the modules that ``module:Class`` in the model may be of; their code runs
+    imports : the modules in which ``module:Class`` may be looked up; their code runs
     """
 
     model: str | Path
@@ -60,27 +60,28 @@ class Study:
     chosen_seeds: tuple[int, ...] = (1,)
 
     def grid(self, values: Mapping[str, Iterable[Any]], *, where: Where | None = None) -> Study:
-        """Return the study with parameters that take each of some values, in every combination.
+        """Return the study with every combination of some values.
 
-        values : key of a model file, as ``stages.0.options.step``, or ``scheme`` -> the values; classes, rules and optimisers may
-            be given themselves
-        where : other parameter -> values of it beside which these count; elsewhere the model stays as it is
+        values : key of a model file, such as ``stages.0.options.step``, or ``scheme`` -> a list of values, which may also be
+            classes, rules and optimisers
+        where : another parameter -> those of its values with which these values are combined; with its other values, the model
+            stays as it is
 
-        Raises InputError where there are no values, or one twice.
+        Raises InputError if a list is empty or contains a value twice.
         """
         beside = _listed(where)
         return self._with(Parameter(key, tuple(_list(key, listed)), when=beside) for key, listed in values.items())
 
     def draw(self, key: str, distribution: str, low: float, high: float, *, where: Where | None = None) -> Study:
-        """Return the study with a parameter that is drawn: ``uniform``, ``log_uniform``, or ``integers``, from low to high."""
+        """Return the study with a random parameter: ``uniform``, ``log_uniform``, or ``integers``, from low to high."""
         return self._with([Parameter(key, (), distribution, low, high, _listed(where))])
 
     def draws(self, number: int, *, seed: int = 0) -> Study:
-        """Return the study with that many draws beside each combination of the grid; ``seed`` decides them."""
+        """Return the study with that many random draws for each combination of the grid; ``seed`` decides their values."""
         return replace(self, number_of_draws=number, draw_seed=seed)
 
     def seeds(self, seeds: int | Iterable[int]) -> Study:
-        """Return the study with every point run from some seeds: how many, counted from 1, or which."""
+        """Return the study in which every point runs with several seeds: how many (1, 2, ...), or a list of them."""
         chosen = range(1, seeds + 1) if isinstance(seeds, int) else seeds
         return replace(self, chosen_seeds=tuple(int(seed) for seed in chosen))
 
@@ -120,11 +121,11 @@ class Study:
         Writes into the folder ``out`` (by default one in ``neurosim-runs``): a run file for each point and seed, ``study.toml``,
         ``study.csv``, ``report.html``, and ``study.parquet`` where pyarrow is installed.
 
-        workers : processes on this machine, by default one for each core; cluster : the address of a Dask scheduler instead
-        resume : go on with the study that was begun in ``out``; what is complete stays as it is
-        watch : is told of each outcome
+        workers : how many processes on this machine (default: one for each core); cluster : use the Dask scheduler at this address
+        resume : continue the study that was begun in ``out``; complete runs stay as they are
+        watch : called with each outcome
 
-        Raises InputError, one line, before anything runs, where a point is no model, or the folder holds something else.
+        Raises InputError, in one line, before anything runs, if a point is not a valid model, or the folder holds something else.
         """
         imports = Imports(self.imports)
         samples = given_data(self.data, imports)

@@ -12,7 +12,7 @@ from neurosim.tasks.task import Sizes
 
 
 class Reconstruction(Regression):
-    """Squared error with the input itself for the target; what a data set says of its samples is not looked at."""
+    """Squared error with the input itself as the target; labels and targets of the data set are ignored."""
 
     name = "reconstruction"
 

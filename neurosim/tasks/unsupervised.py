@@ -18,7 +18,7 @@ RIDGE = 1e-3  # times the mean square of the features: the probe stays defined w
 
 
 class Unsupervised(Classification):
-    """Nothing is taught.  A linear readout, fitted to the output's rates on the training data by least squares, tells the classes.
+    """No teaching.  A linear readout, fitted by least squares to the output's rates on the training data, names the classes.
 
     size : how many classes the probe tells apart
 

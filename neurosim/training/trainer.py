@@ -73,23 +73,23 @@ def _equal(one: Any, other: Any) -> bool:
 
 
 class Trainer:
-    """Trains ``network`` under ``pathway``.
+    """Trains ``network`` with the teaching signals of ``pathway``.
 
-    task : what the output should do (default: what the data are made for, ``Classification`` where they have classes)
-    clock : how many ticks a trial has, and in which the output is asked (default: one tick); encoder : what is shown in each
-    optimiser : for the network's own synapses; feedback_optimiser : for the pathway's (default: the same kind and rate)
-    epochs, batch : how long, and how many samples a step
-    shuffle : a new order each epoch, decided by ``seed`` and the epoch; otherwise file order, in which the samples that do not fill
-        a last batch are never shown
+    task : what the output should do (default: ``Classification`` for data with classes, otherwise ``Regression``)
+    clock : how many ticks a trial has, and in which of them the output is compared with the target (default: one tick)
+    encoder : what is shown in each tick
+    optimiser : for the network's synapses; feedback_optimiser : for those of the pathway (default: the same)
+    epochs, batch : how many passes over the data, and how many samples in one step
+    shuffle : a new order in each epoch, which ``seed`` and the epoch decide; otherwise file order, in which samples that do not
+        fill a last batch are never shown
     seed : decides order, noise, dropout and the pathway's initial weights
     augment : a callable (x, generator) -> x on host batches
-    name : distinguishes the random streams and the state of the stages of one run
+    name : distinguishes the random numbers and the state of the stages of one run
 
     Raises
     ------
     InputError
-        A batch or epoch count that is no positive whole number, a seed that is none, or a batch that is larger than the training
-        split.
+        ``batch`` or ``epochs`` is not a positive whole number, the seed is invalid, or a batch is larger than the training split.
     """
 
     def __init__(
@@ -144,9 +144,9 @@ class Trainer:
     # ------------------------------------------------------------------ training
 
     def fit(self, data: DataSet, *observers: Observer) -> list[dict[str, Evaluation]]:
-        """Train to the last epoch and return the evaluation of each epoch that was trained: split name -> Evaluation.
+        """Train to the last epoch.  Return one entry for each epoch that was trained: split name -> Evaluation.
 
-        Where the training error ends no better than chance, a warning says so.
+        A warning says so if the training error at the end is no better than chance.
 
         Raises
         ------

@@ -113,6 +113,15 @@ def test_a_newcomers_script_is_short():
     assert len(script.splitlines()) <= 25 and "neurosim.compare(" in script
 
 
+def test_the_tutorial_leads_from_page_to_page():
+    pages = re.search(r"Tutorial\n\n(.*?)\n```", (DOCS / "index.md").read_text(encoding="utf-8"), re.DOTALL)[1].splitlines()
+    assert len(pages) >= 6
+    for page, after in zip(pages, pages[1:], strict=False):
+        path = DOCS / f"{page}.md"
+        link = re.search(r"^Next: \[[^\]]+\]\(([^)]+)\)", path.read_text(encoding="utf-8"), re.MULTILINE)
+        assert link and (path.parent / link[1]).resolve() == DOCS / f"{after}.md", page
+
+
 def test_every_scheme_has_a_page():
     from neurosim.feedback import pathways
 
