@@ -2,7 +2,7 @@
 
     python -m benchmarks.brian [--ticks 10000] [--batch 64] [--out FILE.json]
 
-CUBA is Brette et al. 2007's benchmark of 4,000 cells; Song's network is 1,000 Poisson inputs with spike-timing-dependent plasticity on
+CUBA is the benchmark of 4,000 cells of Brette et al. 2007.  Song is 1,000 Poisson inputs with spike-timing-dependent plasticity on
 100 cells, 100,000 synapses.  Brian2 runs with its Cython target, after a first run that compiles.  Needs Cython and a C++ compiler.
 """
 
