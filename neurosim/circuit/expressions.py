@@ -1,0 +1,97 @@
+"""The expressions of a circuit: Python's syntax trees of numbers, truth values and functions of numbers, and nothing else.
+
+Everything here is done in the order in which it is written, so that equal circuits give equal numbers, bit for bit.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+from neurosim.errors import InputError, quoted
+
+COMPARISONS: dict[type[ast.cmpop], str] = {
+    ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=",
+}  # fmt: skip
+COMPARED: dict[str, Callable[..., Any]] = {
+    "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal, "==": np.equal, "!=": np.not_equal,
+}  # fmt: skip
+OPERATIONS: dict[type[ast.operator], Callable[..., Any]] = {
+    ast.Add: np.add, ast.Sub: np.subtract, ast.Mult: np.multiply, ast.Div: np.divide, ast.Pow: np.power,
+    ast.FloorDiv: np.floor_divide, ast.Mod: np.mod,
+}  # fmt: skip
+LIBRARY = {  # as NumPy calls them, and as the C library does
+    "exp": "exp", "log": "log", "log10": "log10", "log1p": "log1p", "expm1": "expm1", "sqrt": "sqrt", "sin": "sin", "cos": "cos",
+    "tan": "tan", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh", "arcsin": "asin", "arccos": "acos", "arctan": "atan",
+    "floor": "floor", "ceil": "ceil", "abs": "fabs",
+}  # fmt: skip
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    **{name: getattr(np, name) for name in LIBRARY},
+    "sign": np.sign,
+    "exprel": special.exprel,
+    "clip": lambda value, low, high: np.minimum(np.maximum(value, low), high),
+    "timestep": lambda time, dt: np.trunc((time + 1e-3 * dt) / dt),
+}
+RANDOM = ("rand", "randn")  # functions without arguments that draw: uniform in [0, 1), and standard normal
+
+
+def names(node: ast.expr) -> set[str]:
+    """Return the names of values in an expression, without those of functions."""
+    called = {id(part.func) for part in ast.walk(node) if isinstance(part, ast.Call)}
+    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name) and id(part) not in called}
+
+
+def calls(node: ast.expr) -> list[str]:
+    """Return the names of the functions that an expression calls, each as often as it does."""
+    return [part.func.id for part in ast.walk(node) if isinstance(part, ast.Call) and isinstance(part.func, ast.Name)]
+
+
+def is_pure(node: ast.expr) -> bool:
+    """Return whether an expression has the same value each time: it calls known functions only, and none that draws."""
+    return set(calls(node)) <= {*FUNCTIONS, "int"}
+
+
+def evaluate(node: ast.expr, values: Mapping[str, Any], where: str) -> Any:
+    """Return the value of an expression of known ``values``, as NumPy works it out, in the order in which it is written.
+
+    Raises InputError, naming ``where``, for an expression that is none of these.
+    """
+    def of(part: ast.expr) -> Any:
+        return evaluate(part, values, where)
+
+    match node:
+        case ast.Constant(value=bool() as value):
+            return np.bool_(value)
+        case ast.Constant(value=int() | float() as value):
+            return np.float64(value)
+        case ast.Name(id=name):
+            return values[name]
+        case ast.BinOp(left=left, op=ast.Pow(), right=ast.Constant(value=2)):
+            return of(left) * of(left)
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in OPERATIONS:
+            return OPERATIONS[type(op)](of(left), of(right))
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return -of(operand)
+        case ast.UnaryOp(op=ast.UAdd(), operand=operand):
+            return of(operand)
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            return np.bool_(not of(operand))
+        case ast.BoolOp(op=op, values=parts):
+            found = [bool(of(part)) for part in parts]
+            return np.bool_(all(found) if isinstance(op, ast.And) else any(found))
+        case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in COMPARISONS:
+            return COMPARED[COMPARISONS[type(op)]](of(left), of(right))
+        case ast.Call(func=ast.Name(id="int"), args=[argument]):
+            return np.float64(np.trunc(of(argument) * 1.0))
+        case ast.Call(func=ast.Name(id=name), args=arguments) if name in FUNCTIONS:
+            return FUNCTIONS[name](*map(of, arguments))
+    raise cannot(where, node, "it has no place in an equation")
+
+
+def cannot(where: str, node: ast.expr, reason: str) -> InputError:
+    """Return the error that says why an expression of ``where`` cannot be run."""
+    return InputError(f"{where!r}: {quoted(ast.unparse(node))} cannot be taken: {reason}")

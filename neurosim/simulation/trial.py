@@ -1,0 +1,92 @@
+"""The program of a circuit, and the trials that run it."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from neurosim.backends import philox
+from neurosim.backends.llvm_circuit import ROWS, CircuitText
+from neurosim.backends.machine_code import compiled
+from neurosim.circuit import Circuit, Record
+from neurosim.circuit.tables import tables_of
+
+ROOM = 1 << 16  # spikes of a group that a call may give out, at least
+SLICE = 1000  # ticks of one call, so that a run can be interrupted
+
+
+class CircuitProgram:
+    """The machine code of a circuit, and what all its trials read.
+
+    slots : what the entries of a trial's table point to, by name; streams : (action, elements) of each stream of random words
+    """
+
+    def __init__(self, circuit: Circuit) -> None:
+        self.circuit = circuit
+        written = CircuitText(circuit)
+        self.slots, self.streams = written.slots, written.streams
+        text = written.text()
+        prototype = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
+        self.function = prototype(compiled([text])[text])
+        self.monitors = [action for action in circuit.actions if isinstance(action, Record)]
+        changing = circuit.changing()
+        self.shared = {name: values for name, values in circuit.arrays.items() if name not in changing}
+        for action in circuit.actions:
+            self.shared |= tables_of(action)
+
+
+class Trial:
+    """One trial: its own state, spikes on their way, and random numbers.
+
+    number : which, of all trials; start : ``group.variable`` -> its values when the trial begins, where not the circuit's
+    """
+
+    def __init__(self, program: CircuitProgram, seed: int, number: int, start: Mapping[str, np.ndarray]) -> None:
+        self.program, self.number, self.tick = program, number, 0
+        circuit = program.circuit
+        self.state = {name: np.array(start.get(name, circuit.arrays[name])) for name in {*circuit.changing(), *start}}
+        self.room = max([ROOM, *(4 * group.size for group in circuit.groups.values())])
+        self.buffers = self._buffers(seed)
+        self.spikes: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {name: [] for name in circuit.groups}
+        self.recorded: dict[tuple[str, str], list[np.ndarray]] = {}
+        known = program.shared | self.state | self.buffers
+        self.table = np.array([known[name].ctypes.data for name in program.slots], np.uint64)
+        self.most = min([SLICE, *(ROWS * monitor.every for monitor in program.monitors)])
+
+    def _buffers(self, seed: int) -> dict[str, np.ndarray]:
+        """Return what a trial needs beside its state: spikes on their way and given out, random words, recordings."""
+        found: dict[str, np.ndarray] = {}
+        for name, group in self.program.circuit.groups.items():
+            found[f"ring {name}"] = np.zeros((group.depth, group.size + 1), np.int32)
+            found[f"out count {name}"] = np.zeros(1, np.int64)
+            found |= {f"out {what} {name}": np.empty(self.room, np.int32) for what in ("tick", "index")}
+        for k, (action, elements) in enumerate(self.program.streams):
+            found[f"words {k}"] = np.empty(4 * -(-elements // 4), np.uint32)
+            found[f"keys words {k}"] = np.array(philox.key_of(seed, f"trial{self.number}/{action}/{k}"), np.uint32)
+        for monitor in self.program.monitors:
+            found |= {f"record {name} {monitor.name}": np.empty((ROWS, len(monitor.elements))) for name in monitor.variables}
+        return found
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of its state and buffers; spikes and recordings that were given out are not counted."""
+        return sum(array.nbytes for array in (*self.state.values(), *self.buffers.values()))
+
+    def run(self, ticks: int) -> None:
+        """Run at most ``ticks`` more ticks, as many as one call may; ``tick`` says how far it came."""
+        most = (self.tick // self.most + 1) * self.most - self.tick
+        done = self.program.function(self.table.ctypes.data, self.tick, min(ticks, most), self.room)
+        for monitor in self.program.monitors:
+            first, after = -(-self.tick // monitor.every), -(-(self.tick + done) // monitor.every)
+            for name in monitor.variables:
+                rows = self.buffers[f"record {name} {monitor.name}"]
+                self.recorded.setdefault((monitor.name, name), []).append(rows[np.arange(first, after) % ROWS])
+        self.tick += done
+        for name, found in self.spikes.items():
+            count: Any = self.buffers[f"out count {name}"]
+            ticks_of, index = (self.buffers[f"out {what} {name}"][: count[0]].copy() for what in ("tick", "index"))
+            found.append((ticks_of, index))
+            count[0] = 0
