@@ -37,7 +37,8 @@ def test_every_plot_is_there_and_has_a_size_and_marks(opened):
     )
     assert len(sizes) == 3 * 2 + 2
     assert all(width > 200 and height > 80 and marks > 5 for width, height, marks, _ in sizes)
-    keys = opened.execute_script("return [...document.querySelectorAll('.legend path:first-child')].map(path => getComputedStyle(path).stroke)")
+    script = "return [...document.querySelectorAll('.legend path:first-child')].map(path => getComputedStyle(path).stroke)"
+    keys = opened.execute_script(script)
     assert keys == ["rgb(9, 109, 210)", "rgb(189, 140, 0)"]
 
 

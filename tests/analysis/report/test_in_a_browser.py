@@ -58,7 +58,7 @@ def test_every_plot_is_there_and_has_a_size_and_lines(opened):
         " const lines = [...svg.querySelectorAll('path')].filter(path => path.getTotalLength() > 20).length;"
         " return [box.width, box.height, lines, getComputedStyle(svg.querySelector('text')).fill] })"
     )
-    assert len(sizes) == 2 * (2 + 3) + 3 + 3 * 3 + 2
+    assert len(sizes) == 2 * (2 + 3) + 3 + 3 * 3 + 3 + 2
     assert all(width > 200 and height > 150 and lines > 0 for width, height, lines, _ in sizes)
     assert {fill for *_, fill in sizes} == {"rgb(27, 27, 27)"}  # the page's own text colour
 
@@ -134,8 +134,9 @@ def test_the_scheme_stays_in_sight_when_the_table_scrolls(browser, report):
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     browser.get(report.as_uri())
     script = (
-        "const wide = document.querySelector('.wide'), cells = wide.querySelectorAll('tbody tr:first-child > *');"
-        " wide.scrollLeft = 300; return [wide.scrollLeft, cells[0].getBoundingClientRect().left, cells[1].getBoundingClientRect().left]"
+        "const wide = document.querySelector('.wide'); wide.scrollLeft = 300;"
+        " const cells = [...wide.querySelectorAll('tbody tr:first-child > *')];"
+        " return [wide.scrollLeft, ...cells.slice(0, 2).map(cell => cell.getBoundingClientRect().left)]"
     )
     moved, first, second = browser.execute_script(script)
     assert moved > 100 and first >= 0 > second

@@ -1,5 +1,6 @@
 """Panels: what is drawn, and how it becomes part of a page."""
 
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -54,7 +55,7 @@ def test_a_curve_has_some_markers_and_never_many(points, expected):
 
 def in_seconds(*ends):
     """A curve for each time at which one ends, five points each."""
-    curves = [Curve(np.linspace(0, end, 5), np.arange(9.0, 4, -1), np.arange(8.0, 3, -1), np.arange(10.0, 5, -1), 3) for end in ends]
+    curves = [replace(made([9, 8, 7, 6, 5]), at=np.linspace(0, end, 5)) for end in ends]
     drawn = [(curve, style_of(k)) for k, curve in enumerate(curves)]
     return plots.together(drawn, clock="seconds of training", axis="test error (%)", label="all")
 

@@ -82,7 +82,7 @@ def test_seeds_and_epochs_have_a_column_where_they_differ(make_run):
     more = [make_run("local_errors", seed=seed, epochs=2) for seed in range(6)]
     columns = table(grouped([*same, *more]))
     assert cells(columns, "Seeds") == ["1", "1", "6 seeds"] and cells(columns, "Epochs") == ["4", "4", "2"]
-    assert cells(table(grouped([make_run("oja", status="interrupted")])), "Epochs") == ["4"]
+    assert cells(table(grouped([make_run("hsic_bottleneck", status="interrupted")])), "Epochs") == ["4"]
 
 
 def as_results(group):
@@ -284,7 +284,8 @@ def test_nothing_unusual_makes_no_note(of_three):
 def test_runs_that_did_not_complete_are_marked(make_run, status):
     runs = [make_run(seed=1), make_run(seed=2, status=status), make_run("frozen", status=status)]
     read = Page(page(runs))
-    assert read.text("span").startswith(f"1 of 2 {status} {status}")
+    assert [attributes.get("class") for attributes in read.all("span")].count("state") == 2
+    assert read.text("span").startswith(f"backprop 1 of 2 {status} frozen {status}")
     assert "backprop: 1 of 2 runs did not complete" in read.text("li") and "frozen: no run is complete" in read.text("li")
     assert "Seeds" not in table(grouped(runs))  # of both it is the first
 
