@@ -97,7 +97,8 @@ def _learning(
     scale = "logarithmic" if plots.is_logarithmic(list(curves.values())) else "linear"
     caption = f"{what} {words} after every epoch, on one {scale} scale. {_lines(curves.values())}"
     if len(strips[0].panels) > 1:
-        caption += " Seconds are those spent in training steps, without evaluations; an epoch stands at their mean over seeds."
+        mean = "; an epoch stands at their mean over seeds" if any(found.seeds > 1 for found in curves.values()) else ""
+        caption += f" Seconds are those spent in training steps, without evaluations{mean}."
     if len(groups) > 1 and references:
         caption += " Grey and dashed: back-propagation; in a small panel, that on the same data and network."
     if unit == "nats":
@@ -109,7 +110,7 @@ def _lines(curves: Iterable[Curve]) -> str:
     """Return what lines and bands are."""
     counts = {found.seeds for found in curves}
     if counts == {1}:
-        return "Line: the one seed."
+        return "Line: one seed."
     over = f"{counts.pop()} seeds" if len(counts) == 1 else f"the seeds of each scheme, {min(counts)} to {max(counts)} of them"
     return f"Line: mean over {over}; band: from the lowest to the highest seed."
 

@@ -129,7 +129,8 @@ def make_logarithmic(axes: Axes, span: Limits, which: str = "y") -> None:
 
 
 def _from_zero(axes: Axes, last: float, *, whole: bool) -> None:
-    axes.set_xlim(0, last or 1)
+    room = 0.015 * (last or 1)  # for half a marker at either end
+    axes.set_xlim(-room, (last or 1) + room)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=whole))
 
 
