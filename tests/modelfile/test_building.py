@@ -180,6 +180,7 @@ def test_the_run_file_keeps_the_folder_of_the_environment_and_what_was_in_it(tmp
     attributes = prepare(model, backend="numpy").attributes()
     assert attributes["data_dir"] == str(tmp_path)
     assert attributes["data_scale"] == "0 and 1, as they are"
+    assert (attributes["data_samples"], attributes["data_shape"]) == ("50 10 60", "1 28 28")
     assert attributes["data_content"] == "not as published: 60 training images, not 60,000; 60 test images, not 10,000"
 
 

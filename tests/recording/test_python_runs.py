@@ -179,6 +179,7 @@ def test_own_arrays_are_said_where_only_python_can_go_on(tmp_path, capsys):
     assert "'mine': arrays given in Python; go on there, with neurosim.Recorder.resume" in capsys.readouterr().err
     with open_run(tmp_path / "run.h5") as said:
         assert said.network().populations["x"].shape == (12,) and said.attributes["data_digest"] == data.digest()
+        assert said.attributes["data_samples"].split() == [str(len(part)) for part in (data.train, data.validation, data.test)]
 
 
 @pytest.mark.parametrize(
