@@ -47,7 +47,7 @@ setup(
         "psutil>=5.9",
         "pydantic>=2.9",
         "rich>=13.7",
-        "scikit-learn>=1.4",
+        "scikit-learn>=1.6",
         "scipy>=1.11",
         "sympy>=1.12",
         "threadpoolctl>=3.1",

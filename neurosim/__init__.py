@@ -12,6 +12,8 @@ _HOMES = {
     "Adam": "plasticity",
     "BatchNormalisation": "neurons",
     "Network": "network",
+    "NeurosimClassifier": "estimators",
+    "NeurosimRegressor": "estimators",
     "Recorder": "recording.recorder",
     "PlasticityRule": "plasticity",
     "Population": "network",

@@ -14,7 +14,7 @@ from neurosim.errors import EquationError, InputError, ShapeError, UnknownNameEr
 from neurosim.network.population import Population
 from neurosim.network.projection import Projection
 from neurosim.network.sweep import Activity, Sweep, Teaching
-from neurosim.neurons import DRIVE, BatchNormalisation
+from neurosim.neurons import DRIVE, BatchNormalisation, Transfer
 from neurosim.plasticity import PlasticityRule
 
 
@@ -72,19 +72,24 @@ class Network:
         hidden: Sequence[int],
         classes: int,
         *,
-        transfer: str = "tanh",
+        transfer: str | Transfer = "tanh",
         normalisation: BatchNormalisation | None = None,
         initial: str = "glorot",
+        readout: str = "softmax",
         **options: Any,
     ) -> Network:
-        """Return the chain x -> hidden1 -> ... -> output (softmax over ``classes``), all to all; ``options`` go to Network."""
+        """Return the chain x -> hidden1 -> ... -> output, all to all; ``options`` go to Network.
+
+        transfer, normalisation : of hidden populations; readout : the output's transfer, ``linear`` for real targets
+        classes : how many neurons the output has: the classes, or the numbers of a real target
+        """
         listed = isinstance(hidden, Iterable) and not isinstance(hidden, str)
         require(listed, f"network: hidden {quoted(hidden)}: expected the hidden populations' sizes; give a list such as [64, 64]")
         populations = [Population("x", shape)]
         populations += [
             Population(f"hidden{k}", n, transfer=transfer, normalisation=normalisation) for k, n in enumerate(hidden, start=1)
         ]
-        populations.append(Population("output", classes, transfer="softmax"))
+        populations.append(Population("output", classes, transfer=readout))
         names = [population.name for population in populations]
         return cls(populations, [Projection(a, b, initial=initial) for a, b in zip(names, names[1:], strict=False)], **options)
 
