@@ -15,12 +15,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from neurosim.analysis.courses import Course, Curve, Raster
-from neurosim.analysis.svg import FAINT, STYLE, inline
+from neurosim.analysis.palette import DEPTH, Style, style_of
+from neurosim.analysis.svg import FAINT, STYLE, TEXT, inline
 
 TRANSPORT = {"full": "#4c4c4c", "output": "#0072b2", "one_hop": "#56b4e9", "none": "#d55e00"}  # by what the scheme needs
 UNKNOWN = "#009e73"
-DEPTH = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#4c4c4c")
-LINES = ("-", "--", "-.", ":")
 SIZE = (2.75, 2.05)  # inches
 BINS = 48  # at most
 LABEL = 0.075  # of the axes' height that a line of text takes
@@ -67,22 +66,27 @@ def learning(curve: Curve, reference: Curve | None, shared: Sequence[Curve], *, 
     shared : all curves that the panel is to be compared with; they decide its scale
     """
     with panel_axes() as (figure, axes):
-        if reference is not None:
-            draw_curve(axes, reference, TRANSPORT["full"], "--")
-        draw_curve(axes, curve, colour, "-")
-        if is_logarithmic(shared):
-            make_logarithmic(axes, limits(shared))
-        axes.set(xlabel="epoch", ylabel=axis, ylim=limits(shared))
-        _whole_epochs(axes, max(c.at.max() for c in shared))
+        below = [] if reference is None else [(reference, Style(TRANSPORT["full"], "--"))]
+        draw_learning(axes, [*below, (curve, Style(colour))], shared, axis=axis)
         return inline(figure, label)
 
 
-def draw_curve(axes: Axes, curve: Curve, colour: str, style: str) -> None:
+def draw_learning(axes: Axes, curves: Sequence[tuple[Curve, Style]], shared: Sequence[Curve], *, axis: str) -> None:
+    """Draw some curves, the last on top, on the scale that holds the ``shared`` ones."""
+    for curve, style in curves:
+        draw_curve(axes, curve, style)
+    if is_logarithmic(shared):
+        make_logarithmic(axes, limits(shared))
+    axes.set(xlabel="epoch", ylabel=axis, ylim=limits(shared))
+    _whole_epochs(axes, max(c.at.max() for c in shared))
+
+
+def draw_curve(axes: Axes, curve: Curve, style: Style) -> None:
     """Draw a mean as a line, or as a dot where there is one value, and its seeds' spread as a band."""
     if curve.seeds > 1:
-        axes.fill_between(curve.at, curve.low, curve.high, color=colour, alpha=0.22, linewidth=0)
+        axes.fill_between(curve.at, curve.low, curve.high, color=style.colour, alpha=0.22, linewidth=0)
     marker = "o" if len(curve.at) == 1 else ""
-    axes.plot(curve.at, curve.mean, style, color=colour, linewidth=1.3, marker=marker, markersize=3)
+    axes.plot(curve.at, curve.mean, style.line, color=style.colour, linewidth=1.3, marker=marker, markersize=3)
 
 
 def make_logarithmic(axes: Axes, span: Limits) -> None:
@@ -109,18 +113,23 @@ def alignment(curves: Mapping[str, Curve], clock: str, *, top: float, label: str
     top : degrees at the upper end
     """
     with panel_axes(right=0.76) as (figure, axes):
-        axes.axhline(90, color=FAINT, linewidth=0.6, linestyle=(0, (1, 2)))
-        for k, curve in enumerate(curves.values()):
-            draw_curve(axes, curve, DEPTH[k % len(DEPTH)], LINES[k % len(LINES)])
-        axes.set(xlabel=clock, ylabel="angle (degrees)", ylim=(-top / 30, top))  # a line at 0 is seen
-        axes.set_yticks(range(0, int(top) + 1, 30))
-        _whole_epochs(axes, max(curve.at.max() for curve in curves.values()))
-        ends = spread([curve.mean[-1] / top for curve in curves.values()], LABEL)
-        for k, (name, height) in enumerate(zip(ends_of(list(curves)), ends, strict=True)):
-            axes.text(
-                1.03, height, clean(name, 18), color=DEPTH[k % len(DEPTH)], fontsize=6.5, va="center", transform=axes.transAxes
-            )
+        draw_alignment(axes, curves, clock, top=top)
         return inline(figure, label)
+
+
+def draw_alignment(axes: Axes, curves: Mapping[str, Curve], clock: str, *, top: float) -> None:
+    """Draw the angles of one scheme's projections, each named at the right of the axes."""
+    axes.axhline(90, color=FAINT, linewidth=0.6, linestyle=(0, (1, 2)))
+    for k, curve in enumerate(curves.values()):
+        draw_curve(axes, curve, style_of(k))
+    axes.set(xlabel=clock, ylabel="angle (degrees)", ylim=(-top / 30, top))  # a line at 0 is seen
+    axes.set_yticks(range(0, int(top) + 1, 30))
+    _whole_epochs(axes, max(curve.at.max() for curve in curves.values()))
+    ends = spread([curve.mean[-1] / top for curve in curves.values()], LABEL)
+    for k, (name, height) in enumerate(zip(ends_of(list(curves)), ends, strict=True)):
+        axes.text(
+            1.03, height, clean(name, 18), color=DEPTH[k % len(DEPTH)], fontsize=6.5, va="center", transform=axes.transAxes
+        )
 
 
 def ends_of(projections: Sequence[str]) -> list[str]:
@@ -153,22 +162,27 @@ def histograms(course: Course, span: Limits, *, colour: str, axis: str, label: s
 
     Zeros that make up more than one per cent are counted apart and named at the right, so that they do not hide the rest.
     """
-    count, outlines = len(course.values), []
     with panel_axes(right=0.87) as (figure, axes):
-        for base, values in zip(range(count - 1, -1, -1), course.values, strict=True):
-            zeros = float(np.mean(values == 0)) if len(values) else 0.0
-            outlines.append(_outline(values[values != 0] if zeros > 0.01 else values, span, base))
-            if zeros > 0.01:
-                axes.text(1.02, base, f"{zeros:.0%} 0", fontsize=6, va="bottom", transform=axes.get_yaxis_transform())
-        axes.add_collection(PolyCollection(outlines, facecolor=colour, alpha=0.3, linewidth=0))
-        apart = np.concatenate([np.vstack([outline, [np.nan, np.nan]]) for outline in outlines])
-        axes.plot(*apart.T, color=colour, linewidth=0.7)  # one path for all: each of its own would take long
-        axes.set(xlabel=clean(axis), ylabel=course.clock, xlim=span, ylim=(-0.15, count + 0.1))
-        axes.set_yticks(range(count - 1, -1, -1), [f"{at:g}" for at in course.at], fontsize=6)
-        axes.tick_params(axis="y", length=0)
-        axes.spines["left"].set_visible(False)
-        axes.xaxis.set_major_locator(MaxNLocator(5))
+        draw_histograms(axes, course, span, colour=colour, axis=axis)
         return inline(figure, label)
+
+
+def draw_histograms(axes: Axes, course: Course, span: Limits, *, colour: str, axis: str) -> None:
+    """Draw one histogram for each moment, as ``histograms`` says."""
+    count, outlines = len(course.values), []
+    for base, values in zip(range(count - 1, -1, -1), course.values, strict=True):
+        zeros = float(np.mean(values == 0)) if len(values) else 0.0
+        outlines.append(_outline(values[values != 0] if zeros > 0.01 else values, span, base))
+        if zeros > 0.01:
+            axes.text(1.02, base, f"{zeros:.0%} 0", fontsize=6, va="bottom", transform=axes.get_yaxis_transform())
+    axes.add_collection(PolyCollection(outlines, facecolor=colour, alpha=0.3, linewidth=0))
+    apart = np.concatenate([np.vstack([outline, [np.nan, np.nan]]) for outline in outlines])
+    axes.plot(*apart.T, color=colour, linewidth=0.7)  # one path for all: each of its own would take long
+    axes.set(xlabel=clean(axis), ylabel=course.clock, xlim=span, ylim=(-0.15, count + 0.1))
+    axes.set_yticks(range(count - 1, -1, -1), [f"{at:g}" for at in course.at], fontsize=6)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
 
 
 def _outline(values: np.ndarray, span: Limits, base: float) -> np.ndarray:
@@ -185,11 +199,16 @@ def _outline(values: np.ndarray, span: Limits, base: float) -> np.ndarray:
 def raster(spikes: Raster, *, label: str) -> Markup:
     """Return one tick for each spike, neurons upwards over time."""
     with panel_axes() as (figure, axes):
-        nothing = np.full(len(spikes.time), np.nan)
-        x = np.stack([spikes.time, spikes.time, nothing], axis=1).ravel()
-        y = np.stack([spikes.index - 0.4, spikes.index + 0.4, nothing], axis=1).ravel()
-        axes.plot(x, y, color="#111111", linewidth=0.7, solid_capstyle="butt")
-        axes.set(xlabel="time (s)", ylabel="neuron", ylim=(-0.6, max(spikes.neurons, 1) - 0.4))
-        axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-        axes.xaxis.set_major_locator(MaxNLocator(5))
+        draw_raster(axes, spikes, colour=TEXT)
         return inline(figure, label)
+
+
+def draw_raster(axes: Axes, spikes: Raster, *, colour: str) -> None:
+    """Draw one tick for each spike."""
+    nothing = np.full(len(spikes.time), np.nan)
+    x = np.stack([spikes.time, spikes.time, nothing], axis=1).ravel()
+    y = np.stack([spikes.index - 0.4, spikes.index + 0.4, nothing], axis=1).ravel()
+    axes.plot(x, y, color=colour, linewidth=0.7, solid_capstyle="butt")
+    axes.set(xlabel="time (s)", ylabel="neuron", ylim=(-0.6, max(spikes.neurons, 1) - 0.4))
+    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(5))

@@ -26,6 +26,8 @@ from neurosim.runfile import Run
 if TYPE_CHECKING:
     import pandas
 
+    from neurosim.analysis.run_plots import SchemePlots
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -44,6 +46,13 @@ class Comparison:
     def table(self) -> pandas.DataFrame:
         """One row for each scheme and seed, with the columns of ``table.csv``; a number that is not there is NaN."""
         return as_frame(self.results)
+
+    @property
+    def plot(self) -> SchemePlots:
+        """All schemes' curves in one figure: ``comparison.plot.error()``, ``.loss()``."""
+        from neurosim.analysis.run_plots import SchemePlots
+
+        return SchemePlots([path_of(self.out, result.scheme, result.seed) for result in self.results])
 
     def __repr__(self) -> str:
         return f"{self.title}\n{self.table.to_string(index=False)}\n{self.report}"

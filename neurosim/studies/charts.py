@@ -14,7 +14,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from neurosim.analysis.courses import Curve
-from neurosim.analysis.plots import DEPTH, LINES, clean, draw_curve, is_logarithmic, limits, make_logarithmic, panel_axes
+from neurosim.analysis.palette import DEPTH, LINES, Style
+from neurosim.analysis.plots import clean, draw_curve, is_logarithmic, limits, make_logarithmic, panel_axes
 from neurosim.analysis.svg import FAINT, TEXT, inline
 
 MAP = "cividis"  # even to all eyes
@@ -81,7 +82,7 @@ def against(curves: Mapping[int, Curve], dots: Mapping[int, Dots], scale: Scale,
             colour, faint = style_of(number)[0], 0.35 if curves else 0.8
             axes.plot(own.at, own.error, "o", color=colour, alpha=faint, markersize=2.4, markeredgewidth=0)
         for number, curve in curves.items():
-            draw_curve(axes, replace(curve, seeds=1) if is_crowded(len(curves)) else curve, *style_of(number))
+            draw_curve(axes, replace(curve, seeds=1) if is_crowded(len(curves)) else curve, Style(*style_of(number)))
             if len(curve.at) <= MARKED:
                 axes.plot(curve.at, curve.mean, "o", color=style_of(number)[0], markersize=3, markeredgewidth=0)
         if is_logarithmic(scale.curves):

@@ -13,7 +13,8 @@ import numpy as np
 
 from neurosim.analysis.courses import Curve
 from neurosim.analysis.figures import Figure, Panel
-from neurosim.analysis.plots import LINES, clean
+from neurosim.analysis.palette import LINES
+from neurosim.analysis.plots import clean
 from neurosim.analysis.svg import COLOURS
 from neurosim.errors import quoted
 from neurosim.studies import charts
