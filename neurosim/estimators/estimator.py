@@ -39,7 +39,8 @@ DESCRIBED = """
     Attributes
     ----------
     network_, trainer_ : what ``fit`` built and trained, in the samples' precision: float32, or else float64
-    n_iter_ : epochs; loss_curve_ : the training loss after each, in the task's unit
+    n_iter_ : epochs
+    loss_curve_ : the training loss after each, in the task's unit
     n_features_in_, feature_names_in_ : as everywhere in scikit-learn
 """
 
