@@ -49,7 +49,8 @@ def synthetic_run(path, *, scheme="backprop", seed=1, status="complete", spikes=
     """Write a run of ``epochs`` epochs of 10 steps to ``path``; return ``path``."""
     rng = np.random.default_rng(seed)
     attributes = {
-        "seed": seed, "backend": "numpy", "device": "CPU", "model_name": scheme, "data_dir": "", "data_digest": "0" * 32,
+        "seed": seed, "backend": "numpy", "device": "CPU", "model_name": scheme, "data_dir": "",
+        "data_digest": "0" * 32, "data_samples": "1200 97 500", "data_shape": "1 8 8", "score": "wrong answers",
         "neurosim_version": "0.1.0", "created": "2026-11-24T12:00:00+00:00", "versions": "{}", "git_commit": "",
     }  # fmt: skip
     constants = {"probe/sample": np.arange(20), "probe/label": np.arange(20) % 10}

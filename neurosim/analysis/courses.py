@@ -45,6 +45,15 @@ class Curve:
             return None
         return Curve(table.index.to_numpy(dtype=float), values.mean(1), values.min(1), values.max(1), values.shape[1])
 
+    def where(self, kept: np.ndarray, at: np.ndarray | None = None) -> Curve:
+        """Return some of the points.  kept : (points,), which; at : (points,), where all of them are from now on"""
+        moved = self.at if at is None else at
+        return Curve(moved[kept], self.mean[kept], self.low[kept], self.high[kept], self.seeds)
+
+    def later(self) -> Curve:
+        """Return the points after the start, which a logarithmic axis has."""
+        return self.where(self.at > 0)
+
 
 @dataclass(frozen=True)
 class Course:
@@ -88,6 +97,37 @@ def curve(group: Group, split: str, name: str) -> Curve | None:
     """Return a metric's course over the seeds of a group; None where one of its runs has none."""
     columns = [metric(run, split, name) for run in group.counted]
     return Curve.of([column for column in columns if column is not None]) if all(c is not None for c in columns) else None
+
+
+def timed(group: Group, found: Curve) -> Curve | None:
+    """Return a curve of a group over seconds spent in training steps rather than epochs; None where a run does not tell them.
+
+    A point is where its epoch is, on the mean over seeds.
+    """
+    clocks = [elapsed(run) for run in group.counted]
+    told = [clock for clock in clocks if clock is not None]
+    if not told or len(told) < len(clocks):
+        return None
+    at = pd.concat(told, axis=1).reindex(found.at).mean(axis=1, skipna=False).to_numpy(dtype=float)
+    known = np.isfinite(at)
+    return found.where(known, at) if np.any(at[known] > 0) else None
+
+
+def elapsed(run: Run) -> pd.Series | None:
+    """Return the seconds that a run had spent in training steps by the end of each epoch; None where it does not tell them."""
+    spent = metric(run, "train", "seconds")
+    if spent is None or not (spent.abs() < HUGE).all() or (spent < 0).any():
+        return None
+    return spent.where(spent > 1 / HUGE, 0.0).sort_index().cumsum()
+
+
+def epochs_to(run: Run, accuracy: float) -> int | None:
+    """Return the first epoch after which a run's test accuracy, 100 less the error, is so many per cent or more, or None."""
+    error = metric(run, "test", "error")
+    if error is None:
+        return None
+    reached = error.index[100 - error >= accuracy]
+    return int(reached.min()) if len(reached) else None
 
 
 def step_ms(group: Group, run: Run) -> float | None:

@@ -2,76 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
 from neurosim.analysis import plots
-from neurosim.analysis.courses import Curve, angles, course, curve, rasters
+from neurosim.analysis.courses import Curve, angles, course, curve, rasters, timed
 from neurosim.analysis.grouping import Group, baselines, seed
+from neurosim.analysis.palette import Style, reference_style, style_of
 from neurosim.analysis.plots import clean
 from neurosim.analysis.summary import error_words
 from neurosim.runfile import Run
 
 VARIABLES = 24  # recorded ones that are shown
-TRANSPORT = {
-    "full": ("grey", "needs all weights downstream"),
-    "output": ("blue", "needs the output's weights only"),
-    "one_hop": ("sky", "needs the next weights only"),
-    "none": ("vermilion", "needs no other weights"),
-    "": ("green", "not known"),
-}
-
-
 @dataclass(frozen=True)
 class Panel:
-    """One small plot; title and note are text from run files."""
+    """One small plot; title and note are text from run files.
+
+    style : of the scheme that it is about, None where it is about several or none
+    """
 
     title: str
     note: str
     svg: Markup
+    style: Style | None = None
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Panels beside each other.  large : whether each needs more room than a small one"""
+
+    heading: str
+    panels: list[Panel]
+    large: bool = False
 
 
 @dataclass(frozen=True)
 class Figure:
-    """Panels under one caption.
-
-    strips : (heading, panels); legend : (colour, words)
-    """
+    """Panels under one caption.  legend : (style, words) of each line"""
 
     name: str
-    strips: list[tuple[str, list[Panel]]]
+    strips: list[Strip]
     caption: str
-    legend: list[tuple[str, str]]
+    legend: list[tuple[Style, str]]
 
 
 def figures(groups: Sequence[Group]) -> Iterator[Figure]:
     """Yield every figure that the runs have something for."""
+    drawn = styles(groups)
     split = next((name for name in ("test", "validation") if any(_has(group, name, "error") for group in groups)), "train")
     error = error_words(groups)
-    yield from _learning(groups, split, "error", error, "%")
-    yield from _learning(groups, "train", "loss", "loss", "nats" if error == "error" else "")
-    yield from _alignment(groups)
+    yield from _learning(groups, drawn, split, "error", error, "%")
+    yield from _learning(groups, drawn, "train", "loss", "loss", "nats" if error == "error" else "")
+    yield from _alignment(groups, drawn)
     activity, weights = _variables(groups)
-    yield from _recorded(groups, "Activity", activity, "of the recorded samples and neurons together")
-    yield from _recorded(groups, "Weights and other variables", weights, "of all synapses (or whatever it has one of each)")
-    yield from _spikes(groups)
+    yield from _recorded(groups, drawn, "Activity", activity, "of the recorded samples and neurons together")
+    yield from _recorded(groups, drawn, "Weights and other variables", weights, "of all synapses (or whatever it has one of each)")
+    yield from _spikes(groups, drawn)
 
 
-def transport(group: Group) -> str:
-    """Return which weights the group's scheme claims to need; "" where it is not known."""
-    return group.claims.weight_transport if group.claims else ""
+def styles(groups: Sequence[Group]) -> dict[str, Style]:
+    """Return label -> how a group is drawn, in every figure; the same for the same labels in any order."""
+    known = sorted(groups, key=lambda group: group.label)
+    references, others = [g for g in known if g.is_baseline], [g for g in known if not g.is_baseline]
+    found = {group.label: reference_style(number) for number, group in enumerate(references)}
+    return found | {group.label: style_of(number) for number, group in enumerate(others)}
 
 
-def legend(groups: Sequence[Group]) -> list[tuple[str, str]]:
-    """Return (colour, words) of the kinds of weight transport among ``groups``."""
-    kinds = {transport(group) for group in groups}
-    return [words for kind, words in TRANSPORT.items() if kind in kinds]
-
-
-def _colour(group: Group) -> str:
-    return plots.TRANSPORT.get(transport(group), plots.UNKNOWN)
+def legend(groups: Sequence[Group], drawn: Mapping[str, Style]) -> list[tuple[Style, str]]:
+    """Return (style, words) of each group."""
+    return [(drawn[group.label], group.label.replace("_", " ")) for group in groups]
 
 
 # ---------------------------------------------------------------------- learning curves
@@ -81,31 +82,64 @@ def _has(group: Group, split: str, name: str) -> bool:
     return curve(group, split, name) is not None
 
 
-def _learning(groups: Sequence[Group], split: str, name: str, words: str, unit: str) -> Iterator[Figure]:
+def _learning(
+    groups: Sequence[Group], drawn: Mapping[str, Style], split: str, name: str, words: str, unit: str
+) -> Iterator[Figure]:
     curves = {group.label: found for group in groups if (found := curve(group, split, name)) is not None}
+    groups = [group for group in groups if group.label in curves]
     if not curves:
         return
     axis = f"{split} {words}" + (f" ({unit})" if unit else "")
-    references = {label: curves.get(group.label) for label, group in baselines(groups).items()}
-    panels = [_curve(group, curves, references.get(group.label), axis) for group in groups if group.label in curves]
+    strips = [Strip("All schemes together" if len(groups) > 1 else "", _together(groups, curves, drawn, axis), large=True)]
+    references = {label: group.label for label, group in baselines(groups).items()}
+    if len(groups) > 1:
+        title = "Each scheme beside back-propagation" if references else "Each scheme"
+        panels = [_curve(group, curves, drawn, references.get(group.label), axis) for group in groups]
+        strips.append(Strip(title, panels))
     what = {"test": "Test", "validation": "Validation", "train": "Training"}[split]
     scale = "logarithmic" if plots.is_logarithmic(list(curves.values())) else "linear"
-    caption = (
-        f"{what} {words} after every epoch, on one {scale} scale. Solid: mean over seeds; band: from the lowest to the highest seed"
-        f"{'; dashed: back-propagation on the same data and network' if any(references.values()) else ''}."
-    )
+    caption = f"{what} {words} after every epoch, on one {scale} scale. {_lines(curves.values())}"
+    if len(strips[0].panels) > 1:
+        caption += " Seconds are those spent in training steps, without evaluations; an epoch stands at their mean over seeds."
+    if len(groups) > 1 and references:
+        caption += " Grey and dashed: back-propagation; in a small panel, that on the same data and network."
     if unit == "nats":
         caption += " Cross-entropy of the output in nats, unless the scheme says otherwise."
-    yield Figure(f"{what} {words}", [("", panels)], caption, legend([group for group in groups if group.label in curves]))
+    yield Figure(f"{what} {words}", strips, caption, legend(groups, drawn))
 
 
-def _curve(group: Group, curves: dict[str, Curve], reference: Curve | None, axis: str) -> Panel:
-    own = curves[group.label]
-    other = None if reference is own else reference
+def _lines(curves: Iterable[Curve]) -> str:
+    """Return what lines and bands are."""
+    counts = {found.seeds for found in curves}
+    if counts == {1}:
+        return "Line: the one seed."
+    over = f"{counts.pop()} seeds" if len(counts) == 1 else f"the seeds of each scheme, {min(counts)} to {max(counts)} of them"
+    return f"Line: mean over {over}; band: from the lowest to the highest seed."
+
+
+def _together(groups: Sequence[Group], curves: Mapping[str, Curve], drawn: Mapping[str, Style], axis: str) -> list[Panel]:
+    """Return all schemes against epochs, and against seconds where all runs tell them."""
+    ends = "; ".join(f"{label} ends at {found.mean[-1]:.3g}" for label, found in curves.items())
+    shown = [(curves[group.label], drawn[group.label]) for group in groups]
+    svg = plots.together(shown, clock="epoch", axis=axis, label=clean(f"{axis} of all schemes against epochs: {ends}", 600))
+    panels = [Panel("Against epochs", "", svg)]
+    clocked = [(timed(group, curves[group.label]), drawn[group.label]) for group in groups]
+    known = [(found, style) for found, style in clocked if found is not None]
+    if len(known) == len(groups):
+        took = "; ".join(f"{group.label} takes {found.at[-1]:.3g} s" for group, (found, _) in zip(groups, known, strict=True))
+        said = clean(f"{axis} of all schemes against seconds of training: {took}", 600)
+        svg = plots.together(known, clock="seconds of training", axis=axis, label=said)
+        panels.append(Panel("Against seconds of training", "", svg))
+    return panels
+
+
+def _curve(group: Group, curves: Mapping[str, Curve], drawn: Mapping[str, Style], reference: str | None, axis: str) -> Panel:
+    own, style = curves[group.label], drawn[group.label]
+    other = None if reference in (None, group.label) else (curves[reference], drawn[reference])
     end = f"{own.mean[-1]:.3g}"
     label = f"{axis} of {group.label} over {own.at[-1]:g} epochs, from {own.mean[0]:.3g} to {end}, {_seeds(own.seeds)}"
-    svg = plots.learning(own, other, list(curves.values()), colour=_colour(group), axis=axis, label=clean(label, 200))
-    return Panel(group.label, f"ends at {end}{' %' if '%' in axis else ''}", svg)
+    svg = plots.learning(own, style, other, list(curves.values()), axis=axis, label=clean(label, 200))
+    return Panel(group.label, f"ends at {end}{' %' if '%' in axis else ''}", svg, style)
 
 
 def _seeds(count: int) -> str:
@@ -115,7 +149,7 @@ def _seeds(count: int) -> str:
 # ---------------------------------------------------------------------- alignment
 
 
-def _alignment(groups: Sequence[Group]) -> Iterator[Figure]:
+def _alignment(groups: Sequence[Group], drawn: Mapping[str, Style]) -> Iterator[Figure]:
     found = {group.label: angles(group) for group in groups}
     found = {label: (curves, clock) for label, (curves, clock) in found.items() if curves}
     if not found:
@@ -126,13 +160,15 @@ def _alignment(groups: Sequence[Group]) -> Iterator[Figure]:
     for label, (curves, clock) in found.items():
         ends = ", ".join(f"{name} {c.mean[-1]:.0f}" for name, c in curves.items())
         said = f"angle to the exact gradient of {label} over {clock}s, in the end in degrees: {ends}"
-        panels.append(Panel(label, "", plots.alignment(curves, clock, top=top, label=clean(said, 300))))
+        svg = plots.alignment(curves, clock, colour=drawn[label].colour, top=top, label=clean(said, 300))
+        panels.append(Panel(label, "", svg, replace(drawn[label], line="-", marker="")))
     caption = (
-        "Angle between the change that the scheme proposes for a projection's weights and minus the exact gradient, for every "
-        "projection into a hidden population, which is named at the end of its line. 0 degrees is back-propagation's direction; "
-        "at 90 (dotted) a small step no longer lowers the loss. Line: mean over seeds; band: from the lowest to the highest seed."
+        "Angle between the change that the scheme proposes for a projection's weights and minus the exact gradient. The colour is "
+        "the scheme's, each kind of line a projection into a hidden population, which is named at the right. 0 degrees is "
+        "back-propagation's direction; at 90 (dotted) a small step no longer lowers the loss. "
+        f"{_lines(c for curves, _ in found.values() for c in curves.values())}"
     )
-    yield Figure("Alignment with back-propagation", [("", panels)], caption, [])
+    yield Figure("Alignment with back-propagation", [Strip("", panels)], caption, [])
 
 
 # ---------------------------------------------------------------------- recordings
@@ -151,22 +187,24 @@ def shown(group: Group) -> Run:
     return group.counted[0]
 
 
-def _recorded(groups: Sequence[Group], title: str, names: Sequence[str], of: str) -> Iterator[Figure]:
-    strips = [(name, panels) for name in names[:VARIABLES] if (panels := _histograms(groups, name))]
+def _recorded(
+    groups: Sequence[Group], drawn: Mapping[str, Style], title: str, names: Sequence[str], of: str
+) -> Iterator[Figure]:
+    strips = [Strip(name, panels) for name in names[:VARIABLES] if (panels := _histograms(groups, drawn, name))]
     if not strips:
         return
-    if all(len(panels) == 1 for _, panels in strips):  # one scheme: its variables stand side by side
-        strips = [("", [Panel(name, panels[0].title, panels[0].svg) for name, panels in strips])]
+    if all(len(strip.panels) == 1 for strip in strips):  # one scheme: its variables stand side by side
+        strips = [Strip("", [replace(panel, title=one.heading, note=panel.title) for one in strips for panel in one.panels])]
     left_out = f" {len(names) - VARIABLES} more variables are in the files." if len(names) > VARIABLES else ""
     caption = (
-        f"Histograms {of}, at up to 12 moments, the first at the top, each scaled to its own peak. One variable has one scale, "
-        "which holds the middle 99.8 % of its values. Where more than one per cent are exactly zero, these are counted apart, "
-        f"and their share stands at the right.{left_out}"
+        f"Histograms {of}, of one seed, at up to 12 moments, the first at the top, each scaled to its own peak. The colour is the "
+        "scheme's. One variable has one scale, which holds the middle 99.8 % of its values. Where more than one per cent are "
+        f"exactly zero, these are counted apart, and their share stands at the right.{left_out}"
     )
-    yield Figure(title, strips, caption, legend(groups))
+    yield Figure(title, strips, caption, [])
 
 
-def _histograms(groups: Sequence[Group], name: str) -> list[Panel]:
+def _histograms(groups: Sequence[Group], drawn: Mapping[str, Style], name: str) -> list[Panel]:
     runs = {group.label: shown(group) for group in groups if name in shown(group).recordings}
     courses = {label: found for label, run in runs.items() if (found := course(run, name)) is not None}
     if not courses:
@@ -174,31 +212,34 @@ def _histograms(groups: Sequence[Group], name: str) -> list[Panel]:
     span, panels = plots.window(list(courses.values())), []
     for group in groups:
         if group.label in courses:
-            own = courses[group.label]
+            own, style = courses[group.label], drawn[group.label]
             said = clean(f"histograms of {name} of {group.label} at {len(own.at)} moments from {own.clock} {own.at[0]}", 300)
             axis = name + (f" ({own.unit})" if own.unit else "")
-            svg = plots.histograms(own, span, colour=_colour(group), axis=axis, label=said)
-            panels.append(Panel(group.label, f"seed {seed(runs[group.label])}", svg))
+            svg = plots.histograms(own, span, colour=style.colour, axis=axis, label=said)
+            panels.append(Panel(group.label, f"seed {seed(runs[group.label])}", svg, replace(style, line="-", marker="")))
     return panels
 
 
 # ---------------------------------------------------------------------- spikes
 
 
-def _spikes(groups: Sequence[Group]) -> Iterator[Figure]:
-    strips = [(group.label, _rasters(shown(group))) for group in groups]
-    strips = [(label, panels) for label, panels in strips if panels]
-    caption = "Every tick is a spike: the first and the last trial that were recorded, by the run of the lowest seed."
+def _spikes(groups: Sequence[Group], drawn: Mapping[str, Style]) -> Iterator[Figure]:
+    strips = [Strip(group.label, _rasters(shown(group), drawn[group.label].colour)) for group in groups]
+    strips = [strip for strip in strips if strip.panels]
+    caption = (
+        "Every tick is a spike: the first and the last trial that were recorded, by the run of the lowest seed. The colour is the "
+        "scheme's."
+    )
     if strips:
         yield Figure("Spikes", strips, caption, [])
 
 
-def _rasters(run: Run) -> list[Panel]:
+def _rasters(run: Run, colour: str) -> list[Panel]:
     panels = []
     for population in run.spikes:
         for one in rasters(run, population):
             rest = f", {one.left_out} later spikes left out" if one.left_out else ""
             note = f"step {one.step}, trial {one.trial}{rest}"
             said = clean(f"{len(one.time)} spikes of {one.neurons} neurons of {population}, {note}", 200)
-            panels.append(Panel(population, note, plots.raster(one, label=said)))
+            panels.append(Panel(population, note, plots.raster(one, colour=colour, label=said), Style(colour)))
     return panels

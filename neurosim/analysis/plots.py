@@ -10,17 +10,19 @@ import matplotlib
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from neurosim.analysis.courses import Course, Curve, Raster
-from neurosim.analysis.palette import DEPTH, Style, style_of
-from neurosim.analysis.svg import FAINT, STYLE, TEXT, inline
+from neurosim.analysis.palette import LINES, MARKERS, Style
+from neurosim.analysis.svg import FAINT, STYLE, inline
 
-TRANSPORT = {"full": "#4c4c4c", "output": "#0072b2", "one_hop": "#56b4e9", "none": "#d55e00"}  # by what the scheme needs
-UNKNOWN = "#009e73"
 SIZE = (2.75, 2.05)  # inches
+LARGE = (4.0, 2.85)  # of a panel with all schemes
+SEVERAL = 4  # times
+MARKS = 10  # markers of a curve
 BINS = 48  # at most
 LABEL = 0.075  # of the axes' height that a line of text takes
 
@@ -28,10 +30,12 @@ Limits = tuple[float, float]
 
 
 @contextmanager
-def panel_axes(left: float = 0.2, right: float = 0.96, *, height: float = SIZE[1]) -> Iterator[tuple[Figure, Axes]]:
-    """Yield the figure of a panel and its axes.  left, right : of the figure's width; height : of the figure, inches"""
+def panel_axes(
+    left: float = 0.2, right: float = 0.96, *, width: float = SIZE[0], height: float = SIZE[1]
+) -> Iterator[tuple[Figure, Axes]]:
+    """Yield the figure of a panel and its axes.  left, right : of the figure's width; width, height : of the figure, inches"""
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(SIZE[0], height))
+        figure = Figure(figsize=(width, height))
         below, above = 0.19 * SIZE[1] / height, 0.04 * SIZE[1] / height
         yield figure, figure.add_axes((left, below, right - left, 1 - below - above))
 
@@ -60,76 +64,101 @@ def limits(curves: Sequence[Curve]) -> Limits:
     return (0.0 if 0 <= low < 0.5 * high else low - room), high + room
 
 
-def learning(curve: Curve, reference: Curve | None, shared: Sequence[Curve], *, colour: str, axis: str, label: str) -> Markup:
-    """Return one scheme's curve, its seeds' spread as a band, over back-propagation's, dashed.
+def learning(
+    curve: Curve, style: Style, reference: tuple[Curve, Style] | None, shared: Sequence[Curve], *, axis: str, label: str
+) -> Markup:
+    """Return one scheme's curve, its seeds' spread as a band, over back-propagation's.
 
     shared : all curves that the panel is to be compared with; they decide its scale
     """
     with panel_axes() as (figure, axes):
-        below = [] if reference is None else [(reference, Style(TRANSPORT["full"], "--"))]
-        draw_learning(axes, [*below, (curve, Style(colour))], shared, axis=axis)
+        draw_learning(axes, [*([reference] if reference else []), (curve, style)], shared, axis=axis)
         return inline(figure, label)
 
 
-def draw_learning(axes: Axes, curves: Sequence[tuple[Curve, Style]], shared: Sequence[Curve], *, axis: str) -> None:
-    """Draw some curves, the last on top, on the scale that holds the ``shared`` ones."""
+def together(curves: Sequence[tuple[Curve, Style]], *, clock: str, axis: str, label: str) -> Markup:
+    """Return the curves of all schemes in one panel, against what their ``at`` counts, which is called ``clock``."""
+    with panel_axes(0.15, 0.97, width=LARGE[0], height=LARGE[1]) as (figure, axes):
+        draw_learning(axes, curves, [curve for curve, _ in curves], clock=clock, axis=axis)
+        return inline(figure, label)
+
+
+def draw_learning(
+    axes: Axes, curves: Sequence[tuple[Curve, Style]], shared: Sequence[Curve], *, clock: str = "epoch", axis: str
+) -> None:
+    """Draw some curves, the last on top, on the scale that holds the ``shared`` ones.
+
+    clock : what ``at`` counts.  Where it is no epoch, and curves end at very different times, its axis is logarithmic, without 0
+    """
+    ends = [float(curve.at[-1]) for curve in shared]
+    apart = clock != "epoch" and max(ends) / SEVERAL > min(ends) > 0
     for curve, style in curves:
-        draw_curve(axes, curve, style)
+        draw_curve(axes, curve.later() if apart else curve, style)
     if is_logarithmic(shared):
         make_logarithmic(axes, limits(shared))
-    axes.set(xlabel="epoch", ylabel=axis, ylim=limits(shared))
-    _whole_epochs(axes, max(c.at.max() for c in shared))
+    axes.set(xlabel=clock, ylabel=axis, ylim=limits(shared))
+    if apart:
+        span = min(float(curve.later().at[0]) for curve in shared) / 1.1, max(ends) * 1.1
+        make_logarithmic(axes, span, "x")
+        axes.set_xlim(span)
+    else:
+        _from_zero(axes, max(ends), whole=clock == "epoch")
 
 
-def draw_curve(axes: Axes, curve: Curve, style: Style) -> None:
-    """Draw a mean as a line, or as a dot where there is one value, and its seeds' spread as a band."""
+def draw_curve(axes: Axes, curve: Curve, style: Style, *, marks: int = MARKS) -> None:
+    """Draw a mean as a line with at most so many markers, and its seeds' spread as a band."""
     if curve.seeds > 1:
-        axes.fill_between(curve.at, curve.low, curve.high, color=style.colour, alpha=0.22, linewidth=0)
-    marker = "o" if len(curve.at) == 1 else ""
-    axes.plot(curve.at, curve.mean, style.line, color=style.colour, linewidth=1.3, marker=marker, markersize=3)
+        axes.fill_between(curve.at, curve.low, curve.high, color=style.colour, alpha=0.18, linewidth=0)
+    every = math.ceil(len(curve.at) / marks)
+    first = list(MARKERS).index(style.marker) % every if style.marker else 0  # so that markers of different lines stand apart
+    axes.plot(
+        curve.at, curve.mean, style.line, color=style.colour, linewidth=1.2,
+        marker=style.marker or ("o" if len(curve.at) == 1 else ""), markersize=3.2, markeredgewidth=0, markevery=(first, every),
+    )  # fmt: skip
 
 
-def make_logarithmic(axes: Axes, span: Limits) -> None:
-    """Give the vertical axis a logarithmic scale, its ticks labelled as plain numbers."""
-    axes.set_yscale("log")
+def make_logarithmic(axes: Axes, span: Limits, which: str = "y") -> None:
+    """Give an axis, x or y, a logarithmic scale, its ticks labelled as plain numbers.  span : of its values"""
+    axes.set(**{f"{which}scale": "log"})
+    axis: Axis = {"x": axes.xaxis, "y": axes.yaxis}[which]
     decades = range(math.floor(math.log10(span[0])), math.ceil(math.log10(span[1])) + 1)
     steps = (1, 2, 5) if len(decades) <= 4 else (1,)
-    axes.set_yticks([step * 10.0**decade for decade in decades for step in steps])
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_ticks([step * 10.0**decade for decade in decades for step in steps])
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
-def _whole_epochs(axes: Axes, last: float) -> None:
+def _from_zero(axes: Axes, last: float, *, whole: bool) -> None:
     axes.set_xlim(0, last or 1)
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=whole))
 
 
 # ---------------------------------------------------------------------- alignment
 
 
-def alignment(curves: Mapping[str, Curve], clock: str, *, top: float, label: str) -> Markup:
+def alignment(curves: Mapping[str, Curve], clock: str, *, colour: str, top: float, label: str) -> Markup:
     """Return the angles of one scheme's projections, each named at the end of its line.
 
     top : degrees at the upper end
     """
-    with panel_axes(right=0.76) as (figure, axes):
-        draw_alignment(axes, curves, clock, top=top)
+    with panel_axes(right=0.74) as (figure, axes):
+        draw_alignment(axes, curves, clock, colour=colour, top=top)
         return inline(figure, label)
 
 
-def draw_alignment(axes: Axes, curves: Mapping[str, Curve], clock: str, *, top: float) -> None:
-    """Draw the angles of one scheme's projections, each named at the right of the axes."""
+def draw_alignment(axes: Axes, curves: Mapping[str, Curve], clock: str, *, colour: str, top: float) -> None:
+    """Draw the angles of one scheme's projections, a kind of line for each, and its name at the right of the axes."""
     axes.axhline(90, color=FAINT, linewidth=0.6, linestyle=(0, (1, 2)))
     for k, curve in enumerate(curves.values()):
-        draw_curve(axes, curve, style_of(k))
+        draw_curve(axes, curve, Style(colour, LINES[k % len(LINES)]))
     axes.set(xlabel=clock, ylabel="angle (degrees)", ylim=(-top / 30, top))  # a line at 0 is seen
     axes.set_yticks(range(0, int(top) + 1, 30))
-    _whole_epochs(axes, max(curve.at.max() for curve in curves.values()))
+    _from_zero(axes, max(curve.at.max() for curve in curves.values()), whole=True)
     ends = spread([curve.mean[-1] / top for curve in curves.values()], LABEL)
     for k, (name, height) in enumerate(zip(ends_of(list(curves)), ends, strict=True)):
-        axes.text(
-            1.03, height, clean(name, 18), color=DEPTH[k % len(DEPTH)], fontsize=6.5, va="center", transform=axes.transAxes
-        )
+        line = LINES[k % len(LINES)]
+        axes.plot([1.02, 1.1], [height] * 2, line, color=colour, linewidth=1.2, clip_on=False, transform=axes.transAxes)
+        axes.text(1.12, height, clean(name, 18), fontsize=6.5, va="center", transform=axes.transAxes)
 
 
 def ends_of(projections: Sequence[str]) -> list[str]:
@@ -196,10 +225,10 @@ def _outline(values: np.ndarray, span: Limits, base: float) -> np.ndarray:
 # ---------------------------------------------------------------------- spikes
 
 
-def raster(spikes: Raster, *, label: str) -> Markup:
+def raster(spikes: Raster, *, colour: str, label: str) -> Markup:
     """Return one tick for each spike, neurons upwards over time."""
     with panel_axes() as (figure, axes):
-        draw_raster(axes, spikes, colour=TEXT)
+        draw_raster(axes, spikes, colour=colour)
         return inline(figure, label)
 
 

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from neurosim.analysis.courses import metric
-from neurosim.analysis.figures import figures
+from neurosim.analysis.facts import data_name, facts, network_name
+from neurosim.analysis.figures import figures, styles
 from neurosim.analysis.grouping import Group, baselines, contents, differences, grouped, seed
 from neurosim.analysis.pages import TEMPLATES, check_free, rendered, write_page
-from neurosim.analysis.summary import CLAIMS, accuracy, accuracy_name, claim, error_words, table
+from neurosim.analysis.summary import CLAIMS, accuracy, claim, error_words, explained, table
 from neurosim.errors import RunFileError, require
 from neurosim.runfile import Run
 
@@ -46,17 +47,19 @@ def page(runs: Sequence[Run]) -> str:
     groups = sorted(grouped(runs), key=_best_first)
     error = error_words(groups)
     described = [_described(group, run, error) for group in groups for run in group.runs]
-    shared = _shared(described)
+    shared, columns = _shared(described), table(groups)
     return rendered(
         TEMPLATES / "report.html",
         kind="report",
         title=_title(groups),
-        facts=_facts(groups, runs),
+        facts=facts(groups, runs),
         notes=list(_notes(groups)),
         groups=groups,
-        columns=table(groups),
-        accuracy=accuracy_name(groups).removesuffix(" (%)").replace("Test: ", "test, "),
+        columns=columns,
+        explained=explained(groups, columns),
         states={group.label: _state(group) for group in groups},
+        spread=_spread(groups),
+        styles=styles(groups),
         figures=list(figures(groups)),
         needs={heading: [claim(group, name) or "not known" for group in groups] for name, heading in CLAIMS.items()},
         shared=shared,
@@ -66,10 +69,10 @@ def page(runs: Sequence[Run]) -> str:
     )
 
 
-def _best_first(group: Group) -> tuple[bool, float]:
-    """Order by test accuracy, back-propagation before all."""
+def _best_first(group: Group) -> tuple[bool, float, str]:
+    """Order by test accuracy, back-propagation before all; what is equal by name, in whatever order the files came."""
     reached = accuracy(group)
-    return not group.is_baseline, -reached.mean if reached else 0.0
+    return not group.is_baseline, -reached.mean if reached else 0.0, group.label
 
 
 # ---------------------------------------------------------------------- what the page says first
@@ -83,36 +86,6 @@ def _title(groups: Sequence[Group]) -> str:
     return f"{what} on {', '.join(data[:3])}{' and others' if len(data) > 3 else ''}"
 
 
-def _facts(groups: Sequence[Group], runs: Sequence[Run]) -> dict[str, str]:
-    networks = dict.fromkeys(network_name(group) for group in groups)
-    seeds = sorted({seed(run) for run in runs})
-    return {
-        "runs": str(len(runs)),
-        "seeds": ", ".join(map(str, seeds)) if len(seeds) <= 10 else f"{len(seeds)} from {seeds[0]} to {seeds[-1]}",
-        "network": "; ".join(networks) if len(networks) <= 3 else f"{len(networks)} different ones",
-        "neurosim": ", ".join(dict.fromkeys(str(run.attributes.get("neurosim_version", "?")) for run in runs)),
-    }
-
-
-def data_name(group: Group) -> str:
-    """Return the name of a group's data set."""
-    found = group.contents.get("data")
-    return str(found.get("name", "unnamed data")) if isinstance(found, Mapping) else "data of its own"
-
-
-def network_name(group: Group) -> str:
-    """Return a group's network in a few words."""
-    found = group.contents.get("network")
-    if not isinstance(found, Mapping):
-        return "built in Python"
-    hidden, populations = found.get("hidden"), found.get("populations")
-    if isinstance(hidden, list):
-        return (
-            f"hidden {', '.join(map(str, hidden[:12]))}{', ...' if len(hidden) > 12 else ''}" if hidden else "no hidden population"
-        )
-    return f"{len(populations) if isinstance(populations, list) else 'unknown'} populations"
-
-
 def _notes(groups: Sequence[Group]) -> Iterator[str]:
     """Yield what a reader has to know before comparing numbers."""
     for what, name in (("Data sets", data_name), ("Networks", network_name)):
@@ -120,12 +93,21 @@ def _notes(groups: Sequence[Group]) -> Iterator[str]:
         if len(names) > 1:
             yield f"{what} differ: " + "; ".join(f"{one} ({_labels(g for g in groups if name(g) == one)})" for one in names) + "."
     if len({group.setting for group in groups}) > 1:
-        yield "Points to backprop are told where data and network are those of a back-propagation run in every key of its model."
+        yield "Numbers are set against back-propagation where data and network are those of a run of it in every key of its model."
     if not baselines(groups):
         yield "No run of back-propagation is among these, so nothing is told relative to it."
     yield from _numbered(groups)
     for group in groups:
         yield from _unusual(group)
+
+
+def _spread(groups: Sequence[Group]) -> str:
+    """Return what the numbers of the table are, and what stands behind ±."""
+    counts = {len(group.counted) for group in groups}
+    if counts == {1}:
+        return ", of one seed"
+    over = f"{counts.pop()} seeds" if len(counts) == 1 else "the seeds that the row names"
+    return f": mean ± standard deviation over {over}; a number without ± is the mean alone"
 
 
 def _labels(groups: Iterable[Group]) -> str:

@@ -14,8 +14,9 @@ from matplotlib.figure import Figure
 
 from neurosim.analysis import plots, svg
 from neurosim.analysis.courses import Curve, angles, course, curve, rasters
+from neurosim.analysis.figures import styles
 from neurosim.analysis.grouping import Group, grouped
-from neurosim.analysis.palette import Style, reference_style, style_of
+from neurosim.analysis.palette import Style, style_of
 from neurosim.analysis.plots import clean
 from neurosim.analysis.summary import error_words
 from neurosim.errors import RunFileError, UnknownNameError, quoted, require
@@ -90,7 +91,7 @@ class RunPlots:
         require(bool(curves), f"{where}: expected one to draw; {advice}", RunFileError)
         top = 120.0 if max(one.high.max() for one in curves.values()) <= 120 else 180.0
         named = {_as_written(name): one for name, one in curves.items()}
-        return _drawn(lambda axes: plots.draw_alignment(axes, named, clock, top=top), ax)
+        return _drawn(lambda axes: plots.draw_alignment(axes, named, clock, colour=style_of(0).colour, top=top), ax)
 
     def histograms(self, name: str, *, ax: Axes | None = None) -> Figure | Axes:
         """Draw the values of a recorded variable, such as ``hidden1.rate`` or ``x__hidden1.w``: a histogram for each moment.
@@ -150,8 +151,8 @@ class SchemePlots:
             axis = f"{split} {_words(name, groups)}"
         where = ", ".join(sorted({str(path.parent) for path in self._paths})) or "no run files"
         require(bool(found), f"{where}: no {name} of split {split!r}: expected one to draw; give runs that were evaluated on it")
-        styles = _styles(list(found))
-        shown = {group.label: (known, style) for (group, known), style in zip(found.items(), styles, strict=True)}
+        drawn = styles(groups)
+        shown = {group.label: (known, drawn[group.label]) for group, known in found.items()}
         return _drawn(lambda axes: _draw_curves(axes, shown, axis, **BESIDE), ax, WIDE)
 
 
@@ -162,12 +163,6 @@ def _words(name: str, groups: Sequence[Group]) -> str:
     """Return what an axis calls the metric ``name``, with its unit."""
     error = error_words(groups)
     return f"{error} (%)" if name == "error" else "loss (nats)" if error == "error" else "loss"
-
-
-def _styles(groups: Sequence[Group]) -> list[Style]:
-    """Return a style for each group: that of back-propagation, which comes first, is its own."""
-    references = sum(group.is_baseline for group in groups)
-    return [reference_style() if k < references else style_of(k - references) for k in range(len(groups))]
 
 
 def _draw_curves(axes: Axes, shown: Mapping[str, tuple[Curve, Style]], axis: str, **placed: Any) -> None:

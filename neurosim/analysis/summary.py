@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from neurosim.analysis.courses import hidden_projections, last_angle, metric, step_ms
+from neurosim.analysis.courses import epochs_to, hidden_projections, last_angle, metric, step_ms
 from neurosim.analysis.grouping import Group, baselines, seed
 from neurosim.runfile import Run
 
@@ -21,6 +21,9 @@ CLAIMS = {  # what a hidden population's update needs, in the words of docs/conc
     "raw_input_at_hidden": "Raw input",
     "feedback_learns_from": "Feedback learns from",
 }
+REACHED = 95  # per cent of test accuracy
+MORE_ERROR = "Percentage points more error than back-propagation"
+RELATIVE_STEP = "Step, times back-propagation's"
 SEEDS = 5  # that are told one by one
 IN_TABLE = ("weight_transport", "update_locking", "backward_locking", "feedback_learns_from")
 
@@ -56,19 +59,44 @@ class Spread:
 
 
 def table(groups: Sequence[Group]) -> dict[str, list[Cell]]:
-    """Return heading -> one cell for each group; a column that nobody has anything for is left out."""
+    """Return heading -> one cell for each group.
+
+    A column that nobody has anything for is left out, and so is one of which all have the same and the head of a report tells.
+    """
     references = baselines(groups)
+    seeds, epochs = [_seeds(group) for group in groups], [_epochs(group) for group in groups]
+    complete = all(run.status == "complete" for group in groups for run in group.runs)
     columns = {
-        "Seeds": [_seeds(group) for group in groups],
-        "Epochs": [_epochs(group) for group in groups],
+        "Seeds": seeds if len(set(seeds)) > 1 else [],
+        "Epochs": epochs if len(set(epochs)) > 1 or not complete else [],
         accuracy_name(groups): [_shown(accuracy(group), ".2f") for group in groups],
-        "Points to backprop": [_points(group, references.get(group.label)) for group in groups],
-        "Train loss": [_shown(_over(group, lambda run: last(run, "train", "loss")), ".4f") for group in groups],
+        MORE_ERROR: [_more_error(group, references.get(group.label)) for group in groups],
+        "Training loss": [_shown(_over(group, lambda run: last(run, "train", "loss")), ".4f") for group in groups],
+        reached_name(groups): [_reached(group) for group in groups],
         "Step (ms)": [_step(group) for group in groups],
+        RELATIVE_STEP: [_relative_step(group, references.get(group.label)) for group in groups],
         "Angle to gradient (°)": [_shown(_angle(group), ".1f") for group in groups],
     }
     columns |= {CLAIMS[name]: [Cell(claim(group, name)) for group in groups] for name in IN_TABLE}
     return {heading: cells for heading, cells in columns.items() if any(cell.text for cell in cells)}
+
+
+def explained(groups: Sequence[Group], columns: Mapping[str, Sequence[Cell]]) -> dict[str, str]:
+    """Return heading -> what the column's numbers are, for those of ``columns`` that need it."""
+    error = error_words(groups)
+    classified = error == "error"
+    reached = f"test accuracy is {REACHED} % or more" if classified else f"{error} on the test set is {100 - REACHED} % or less"
+    words = {
+        MORE_ERROR: f"{'test error' if classified else f'{error} on the test set'} minus that of back-propagation on the same data "
+        "and network; less than 0 is better than back-propagation",
+        "Training loss": "cross-entropy in nats, unless the scheme says otherwise" if classified else "in the unit of the task",
+        reached_name(groups): f'the first epoch after which {reached}, mean over seeds; "-" where a seed never got there',
+        "Step (ms)": "training on one batch, all passes of an epoch together; median over epochs",
+        RELATIVE_STEP: "this time over that of back-propagation with the same seed",
+        "Angle to gradient (°)": "between the proposed change and minus the exact gradient, mean over the projections into hidden "
+        "populations, at the last recording",
+    }
+    return {heading: said for heading, said in words.items() if heading in columns}
 
 
 def error_words(groups: Sequence[Group]) -> str:
@@ -81,6 +109,11 @@ def accuracy_name(groups: Sequence[Group]) -> str:
     """Return the heading of the column of accuracies: what 100 is less, where the runs do not count wrong answers."""
     name = error_words(groups)
     return "Test accuracy (%)" if name == "error" else f"Test: 100 - {name} (%)"
+
+
+def reached_name(groups: Sequence[Group]) -> str:
+    """Return the heading of the column that says how soon a run got somewhere."""
+    return f"Epochs to {REACHED if error_words(groups) == 'error' else 100 - REACHED} %"
 
 
 def accuracy(group: Group) -> Spread | None:
@@ -117,16 +150,35 @@ def _seeds(group: Group) -> Cell:
     return Cell(", ".join(seeds) if len(seeds) <= SEEDS else f"{len(seeds)} seeds", len(seeds))
 
 
-def _points(group: Group, reference: Group | None) -> Cell:
+def _more_error(group: Group, reference: Group | None) -> Cell:
     own, other = accuracy(group), accuracy(reference) if reference else None
     if own is None or other is None or group is reference:
         return Cell("")
-    return Cell(f"{own.mean - other.mean:+.2f}".replace("-", "−"), own.mean - other.mean)
+    return Cell(f"{other.mean - own.mean:+.2f}".replace("-", "−"), other.mean - own.mean)
+
+
+def _reached(group: Group) -> Cell:
+    """Return the mean of the first epochs after which the test accuracy is REACHED; "-" where a seed never got there."""
+    if accuracy(group) is None:
+        return Cell("")
+    spread = _over(group, lambda run: epochs_to(run, REACHED))
+    return Cell("-") if spread is None else Cell(f"{spread.mean:.3g}", spread.mean)
 
 
 def _step(group: Group) -> Cell:
     spread = _over(group, lambda run: step_ms(group, run))
     return Cell("") if spread is None else Cell(f"{spread.mean:.3g}", spread.mean)
+
+
+def _relative_step(group: Group, reference: Group | None) -> Cell:
+    """Return the time of a step over that of back-propagation with the same seed, mean over seeds."""
+    other = {seed(run): step_ms(reference, run) for run in reference.counted} if reference else {}
+    spread = _over(group, lambda run: _ratio(step_ms(group, run), other.get(seed(run))))
+    return Cell("") if spread is None else Cell(f"{spread.mean:.2f}", spread.mean)
+
+
+def _ratio(one: float | None, other: float | None) -> float | None:
+    return None if one is None or not other else one / other
 
 
 def _epochs(group: Group) -> Cell:

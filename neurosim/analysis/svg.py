@@ -13,18 +13,10 @@ import matplotlib
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from neurosim.analysis.palette import COLOURS
+
 TEXT, FAINT = "#111111", "#8c8c8c"
-COLOURS = {  # what is drawn -> what the page says; by Okabe and Ito, told apart by all eyes
-    TEXT: "currentColor",
-    FAINT: "var(--faint)",
-    "#4c4c4c": "var(--grey)",
-    "#0072b2": "var(--blue)",
-    "#56b4e9": "var(--sky)",
-    "#d55e00": "var(--vermilion)",
-    "#009e73": "var(--green)",
-    "#cc79a7": "var(--purple)",
-    "#e69f00": "var(--orange)",
-}
+PAGE = {TEXT: "currentColor", FAINT: "var(--faint)"} | {drawn: f"var({name})" for drawn, name in COLOURS.items()}
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "neurosim",
@@ -97,7 +89,7 @@ def _rewrite(element: ElementTree.Element, key: str, value: str, own: str) -> No
 def _style(value: str) -> str:
     value = re.sub(r"font: (?:[\w ]*? )?([\d.]+px)[^;]*", r"font-size: \1", value)  # which of the two depends on matplotlib
     value = re.sub(r"font-family: [^;]*;? ?", "", value)
-    for drawn, said in COLOURS.items():
+    for drawn, said in PAGE.items():
         value = value.replace(drawn, said)
     return value
 

@@ -121,6 +121,11 @@ class DataSet:
             DataError,
         )
 
+    @property
+    def samples(self) -> tuple[int, int, int]:
+        """How many samples there are to train, to validate and to test on."""
+        return len(self.train), len(self.validation), len(self.test)
+
     def digest(self) -> str:
         """Return a fingerprint of all samples and targets; the names of classes have no part in it."""
         total = hashlib.blake2b(digest_size=16)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from math import nan
 from pathlib import Path
 
-from neurosim.analysis.courses import last_angle, milliseconds_a_step
+from neurosim.analysis.courses import epochs_to, last_angle, milliseconds_a_step
+from neurosim.analysis.summary import REACHED
 from neurosim.catalogue import Imports
 from neurosim.datasets import DataSet
 from neurosim.errors import DivergedError, RunFileError, require
@@ -101,15 +102,13 @@ def _reached(job: Job, path: Path, go: Callable[[], None]) -> Result:
         test, train = said.metrics.loc["test"], said.metrics.loc["train"]
         step = milliseconds_a_step(said, len(job.trainers[0].pathway.phases))
         hidden = [p.name for p in job.network.projections.values() if p.post != job.network.output]
-        angle = last_angle(said, hidden)
-    accuracy = 100 - test["error"]
-    reached = accuracy.index[accuracy >= 95]
+        angle, reached = last_angle(said, hidden), epochs_to(said, REACHED)
     return Result(
         scheme=job.model.name,
         seed=job.seed,
-        test_accuracy=float(accuracy.iloc[-1]),
+        test_accuracy=100 - float(test["error"].iloc[-1]),
         train_loss=float(train["loss"].iloc[-1]),
-        epochs_to_95=int(reached[0]) if len(reached) else None,
+        epochs_to_95=reached,
         step_ms=nan if step is None else step,
         angle=nan if angle is None else angle,
         claims=job.trainers[0].pathway.claims,

@@ -66,6 +66,7 @@ class Job:
             "data_content": self.data.content,
             "score": utf8(self.trainers[0].task.score),
             **claims_of(self.trainers[0].pathway),
+            "data_samples": " ".join(map(str, self.data.samples)),
             "data_shape": " ".join(map(str, self.data.shape)),
             "data_classes": self.data.classes,
             "data_target_shape": " ".join(map(str, self.data.target_shape)),

@@ -79,6 +79,7 @@ class Recorder(Observer):
         backend = trainer.network.backend
         said = {"seed": trainer.seed, "backend": backend.name, "device": backend.describe(), "model_name": trainer.pathway.name}
         said |= {"data_dir": utf8(data.folder), "data_digest": data.digest()}
+        said |= {"data_samples": " ".join(map(str, data.samples)), "data_shape": " ".join(map(str, data.shape))}
         said |= {"data_scale": data.scale, "data_content": data.content, "score": utf8(trainer.task.score)}
         model = tomli_w.dumps(describe(trainer, data, record.model_dump(exclude_unset=True)))
         recorder = cls(plan, create(Path(path), plan, said | provenance(), model=model, overwrite=overwrite))

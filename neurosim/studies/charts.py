@@ -14,12 +14,13 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from neurosim.analysis.courses import Curve
-from neurosim.analysis.palette import DEPTH, LINES, Style
+from neurosim.analysis.palette import BRIGHT, style_of
 from neurosim.analysis.plots import clean, draw_curve, is_logarithmic, limits, make_logarithmic, panel_axes
 from neurosim.analysis.svg import FAINT, TEXT, inline
 
 MAP = "cividis"  # even to all eyes
-MARKED = 12  # values of a curve that each have a dot
+FRAME = "#ba0000"  # of the best point
+MARKED = 12  # values of a curve that each have a marker
 APART = 0.15  # of an axis' length, between two ticks
 ROOM = 12  # columns of a heat map that have room for numbers
 SHADES = 32  # of a heat map's legend
@@ -49,14 +50,9 @@ class Dots:
     error: np.ndarray
 
 
-def style_of(number: int) -> tuple[str, str]:
-    """Return colour and line of the ``number``-th scheme."""
-    return DEPTH[number % len(DEPTH)], LINES[number // len(DEPTH) % len(LINES)]
-
-
 def is_crowded(curves: int) -> bool:
     """Return whether bands and dots of so many schemes would hide each other."""
-    return curves > len(DEPTH)
+    return curves > len(BRIGHT)
 
 
 def is_geometric(values: Sequence[float]) -> bool:
@@ -79,12 +75,10 @@ def against(curves: Mapping[int, Curve], dots: Mapping[int, Dots], scale: Scale,
     """Return errors against a parameter that is a number: a curve for each scheme, by its number, over its points."""
     with panel_axes() as (figure, axes):
         for number, own in ({} if is_crowded(len(curves)) else dots).items():
-            colour, faint = style_of(number)[0], 0.35 if curves else 0.8
-            axes.plot(own.at, own.error, "o", color=colour, alpha=faint, markersize=2.4, markeredgewidth=0)
+            style, faint = style_of(number), 0.35 if curves else 0.8
+            axes.plot(own.at, own.error, style.marker, color=style.colour, alpha=faint, markersize=2.4, markeredgewidth=0)
         for number, curve in curves.items():
-            draw_curve(axes, replace(curve, seeds=1) if is_crowded(len(curves)) else curve, Style(*style_of(number)))
-            if len(curve.at) <= MARKED:
-                axes.plot(curve.at, curve.mean, "o", color=style_of(number)[0], markersize=3, markeredgewidth=0)
+            draw_curve(axes, replace(curve, seeds=1) if is_crowded(len(curves)) else curve, style_of(number), marks=MARKED)
         if is_logarithmic(scale.curves):
             make_logarithmic(axes, limits(scale.curves))
         axes.set(xlabel=clean(axis, 36), ylabel=error, ylim=limits(scale.curves))
@@ -133,9 +127,9 @@ def beside(names: Sequence[str], curves: Mapping[int, Curve], scale: Scale, *, e
     row = max(0.2, 0.08 * len(curves)) if shared else 0.2  # inches
     with panel_axes(left=0.5, height=0.62 + row * max(len(names), 3)) as (figure, axes):
         for shift, (number, curve) in zip(shifts, curves.items(), strict=True):
-            colour = style_of(number)[0]
-            axes.hlines(curve.at + shift, curve.low, curve.high, color=colour, linewidth=1.1)
-            axes.plot(curve.mean, curve.at + shift, "o", color=colour, markersize=3.4, markeredgewidth=0)
+            style = style_of(number)
+            axes.hlines(curve.at + shift, curve.low, curve.high, color=style.colour, linewidth=1.1)
+            axes.plot(curve.mean, curve.at + shift, style.marker, color=style.colour, markersize=3.6, markeredgewidth=0)
         if is_logarithmic(scale.curves):
             axes.set_xscale("log")
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -197,7 +191,7 @@ def heat(cells: Cells, across: Side, down: Side, norm: Normalize, *, label: str)
         if cells.best is not None:
             row, column = cells.best
             corner = (column - 0.5, row - 0.5)
-            axes.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor="#d55e00", linewidth=1.8, clip_on=False, zorder=3))
+            axes.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor=FRAME, linewidth=1.8, clip_on=False, zorder=3))
         axes.set(xlim=(-0.5, columns - 0.5), ylim=(-0.5, rows - 0.5), xlabel=clean(across.name, 30), ylabel=clean(down.name, 24))
         _ticks(axes, across.values, down.values)
         _legend(figure.add_axes((0.87, axes.get_position().y0, 0.03, axes.get_position().height)), norm)

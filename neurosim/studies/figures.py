@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neurosim.analysis.courses import Curve
-from neurosim.analysis.figures import Figure, Panel
-from neurosim.analysis.palette import LINES
+from neurosim.analysis.figures import Figure, Panel, Strip
+from neurosim.analysis.palette import Style, style_of
 from neurosim.analysis.plots import clean
-from neurosim.analysis.svg import COLOURS
 from neurosim.errors import quoted
 from neurosim.studies import charts
 from neurosim.studies.charts import Cells, Dots, Scale, Side
@@ -31,16 +30,15 @@ MOST_FIGURES = 12  # parameters that have a figure, and pairs of them
 MOST_DOTS = 500  # of one panel
 MOST_NAMES = 30  # values of a parameter that is no number
 MOST_CELLS = 24  # values along one side of a heat map
-DASHES = dict(zip(LINES, ("", "5 2.5", "5 2 1 2", "1.2 2"), strict=True))
 
 
 @dataclass(frozen=True)
 class Section:
-    """Figures under one heading of the page.  legend : (words, colour, dashes) of each line"""
+    """Figures under one heading of the page.  legend : (style, words) of each line"""
 
     name: str
     figures: list[Figure]
-    legend: list[tuple[str, str, str]]
+    legend: list[tuple[Style, str]]
 
 
 def words_of(value: Any) -> str:
@@ -127,10 +125,9 @@ class Columns:
             rows = known.groupby(by, as_index=False).agg(names)
         return rows[[*by, *names]].rename(columns=names)
 
-    def legend(self) -> list[tuple[str, str, str]]:
-        """Return (words, colour, dashes) of each scheme that is drawn."""
-        styles = {number: charts.style_of(k) for k, number in enumerate(self.schemes)}
-        return [(self.all_schemes[number], COLOURS[colour], DASHES[line]) for number, (colour, line) in styles.items()]
+    def legend(self) -> list[tuple[Style, str]]:
+        """Return (style, words) of each scheme that is drawn."""
+        return [(style_of(place), self.all_schemes[number]) for place, number in enumerate(self.schemes)]
 
 
 def _identity(value: Any) -> tuple[str, str]:
@@ -159,7 +156,7 @@ def _figures(columns: Columns) -> Iterator[Figure]:
         if not parameter.is_drawn and numbers:
             frame = frame.assign(at=np.array(parameter.values, float)[frame["at"].to_numpy()])
         panels = _against(columns, parameter, frame) if numbers else _beside(columns, parameter, frame)
-        yield Figure(parameter.key, [("", panels)], _caption(columns, parameter, len(frame), numbers), [])
+        yield Figure(parameter.key, [Strip("", panels)], _caption(columns, parameter, len(frame), numbers), [])
 
 
 def _are_numbers(values: Sequence[Any]) -> bool:
@@ -306,7 +303,7 @@ def _maps(columns: Columns, across: Parameter, down: Parameter) -> Iterator[Figu
         svg = charts.heat(cells, bottom, left, norm, label=clean(said, 300))
         panels.append(Panel(columns.all_schemes[number], "", svg))
     others = len(results.parameters) - 2 - bool(columns.by) > 0
-    yield Figure(f"{down.key} and {across.key}", [("", panels)], _map_caption(columns, split, others), [])
+    yield Figure(f"{down.key} and {across.key}", [Strip("", panels)], _map_caption(columns, split, others), [])
 
 
 def _map_caption(columns: Columns, split: str, others: bool) -> str:

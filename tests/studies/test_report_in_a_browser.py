@@ -31,14 +31,15 @@ def test_no_word_in_the_console_and_no_request(opened):
 
 def test_every_plot_is_there_and_has_a_size_and_marks(opened):
     sizes = opened.execute_script(
-        "return [...document.querySelectorAll('figure svg')].map(svg => {"
+        "return [...document.querySelectorAll('figure .panel > svg')].map(svg => {"
         " const box = svg.getBoundingClientRect();"
         " return [box.width, box.height, svg.querySelectorAll('path').length, getComputedStyle(svg.querySelector('text')).fill] })"
     )
     assert len(sizes) == 3 * 2 + 2
     assert all(width > 200 and height > 80 and marks > 5 for width, height, marks, _ in sizes)
-    keys = opened.execute_script("return [...document.querySelectorAll('.lines path')].map(path => getComputedStyle(path).stroke)")
-    assert keys == ["rgb(0, 114, 178)", "rgb(213, 94, 0)"]
+    script = "return [...document.querySelectorAll('.legend path:first-child')].map(path => getComputedStyle(path).stroke)"
+    keys = opened.execute_script(script)
+    assert keys == ["rgb(9, 109, 210)", "rgb(189, 140, 0)"]
 
 
 def test_the_table_sorts_by_the_values_of_a_parameter(opened):
@@ -59,7 +60,7 @@ def test_dark_and_printed(opened, emulate):
     assert background() == "rgb(255, 255, 255)"
     emulate("dark")
     assert background() == "rgb(22, 24, 26)"
-    assert opened.execute_script("return getComputedStyle(document.querySelector('figure svg text')).fill") == "rgb(228, 228, 225)"
+    assert opened.execute_script("return getComputedStyle(document.querySelector('.panel svg text')).fill") == "rgb(228, 228, 225)"
     printed = base64.b64decode(opened.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})["data"])
     assert printed.startswith(b"%PDF") and 2 <= printed.count(b"/Type /Page\n") <= 6
 

@@ -14,7 +14,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
     const next = now === "none" ? (numbers ? "descending" : "ascending") : now === "ascending" ? "descending" : "ascending";
     headings.forEach((heading, k) => heading.setAttribute("aria-sort", k === column ? next : "none"));
     const [filled, empty] = [[], []];
-    for (const row of body.rows) (key(row, column) === "" ? empty : filled).push(row);
+    for (const row of body.rows) (["", "-"].includes(key(row, column)) ? empty : filled).push(row);
     filled.sort((a, b) => compare(key(a, column), key(b, column)) * (next === "ascending" ? 1 : -1));
     body.append(...filled, ...empty);
   };
@@ -26,4 +26,9 @@ for (const table of document.querySelectorAll("table.sortable")) {
     heading.replaceChildren(button);
     heading.setAttribute("aria-sort", "none");
   });
+}
+// A table that is wider than its place says so.
+for (const wide of document.querySelectorAll(".wide")) {
+  const hint = wide.previousElementSibling;
+  new ResizeObserver(() => { hint.hidden = wide.scrollWidth <= wide.clientWidth; }).observe(wide);
 }

@@ -12,12 +12,14 @@ from neurosim.analysis.courses import (
     angles,
     course,
     curve,
+    epochs_to,
     evenly,
     hidden_projections,
     last_angle,
     rasters,
     step_ms,
     strides,
+    timed,
 )
 from neurosim.analysis.grouping import grouped
 from neurosim.errors import RunFileError
@@ -41,6 +43,37 @@ def test_curve_of_a_group_is_over_its_seeds(make_run):
     values = np.array([run.metrics.loc["test"]["error"] for run in runs])
     np.testing.assert_allclose([found.mean, found.low, found.high], [values.mean(0), values.min(0), values.max(0)])
     assert curve(grouped(runs)[0], "test", "surprise") is None and curve(grouped(runs)[0], "tset", "error") is None
+
+
+def in_seconds(make_run, edited, *seconds):
+    """A group of one run for each list of seconds, and its curve of test errors."""
+    runs = [
+        edited(make_run(seed=number), lambda file, own=own: file["metrics/train/seconds"].__setitem__(slice(None), own))
+        for number, own in enumerate(seconds, start=1)
+    ]
+    (group,) = grouped(runs)
+    return group, curve(group, "test", "error")
+
+
+def test_a_curve_over_seconds_stands_at_their_mean_over_seeds(make_run, edited):
+    group, over_epochs = in_seconds(make_run, edited, [0, 1, 1, 1, 1], [0, 2, 4, 2, 2])
+    found = timed(group, over_epochs)
+    assert found.at.tolist() == [0, 1.5, 4, 5.5, 7] and found.seeds == 2
+    np.testing.assert_array_equal([found.mean, found.low, found.high], [over_epochs.mean, over_epochs.low, over_epochs.high])
+    assert found.later().at.tolist() == [1.5, 4, 5.5, 7] and found.later().mean.tolist() == over_epochs.mean[1:].tolist()
+
+
+@pytest.mark.parametrize("seconds", [[0, 1, np.inf], [0, 1, -3], [0, 0, 0], [0, 1e300, 1], [0, 5e-324, 0]])
+def test_seconds_that_are_none_make_no_curve(make_run, edited, seconds):
+    assert timed(*in_seconds(make_run, edited, [*seconds, 0, 0])) is None
+
+
+@pytest.mark.parametrize(
+    ("errors", "expected"),
+    [([90, 5, 4, 6, 3], 1), ([90, 5.001, 4, 6, 3], 2), ([4, 90, 90, 90, 90], 0), ([90, 80, np.nan, 60, 50], None)],
+)
+def test_the_first_epoch_of_95_per_cent(make_run, edited, errors, expected):
+    assert epochs_to(edited(make_run(), lambda file: file["metrics/test/error"].__setitem__(slice(None), errors)), 95) == expected
 
 
 def test_a_step_takes_its_share_of_the_epochs_seconds(make_run):

@@ -53,12 +53,12 @@ def test_the_log_would_tell(browser, tmp_path):
 
 def test_every_plot_is_there_and_has_a_size_and_lines(opened):
     sizes = opened.execute_script(
-        "return [...document.querySelectorAll('figure svg')].map(svg => {"
+        "return [...document.querySelectorAll('figure .panel > svg')].map(svg => {"
         " const box = svg.getBoundingClientRect();"
         " const lines = [...svg.querySelectorAll('path')].filter(path => path.getTotalLength() > 20).length;"
         " return [box.width, box.height, lines, getComputedStyle(svg.querySelector('text')).fill] })"
     )
-    assert len(sizes) == 3 * 3 + 3 * 3 + 3 + 2
+    assert len(sizes) == 2 * (2 + 3) + 3 + 3 * 3 + 3 + 2
     assert all(width > 200 and height > 150 and lines > 0 for width, height, lines, _ in sizes)
     assert {fill for *_, fill in sizes} == {"rgb(27, 27, 27)"}  # the page's own text colour
 
@@ -91,7 +91,7 @@ def test_words_sort_as_words_and_empty_cells_come_last(opened):
     headings[0].find_element("tag name", "button").click()
     assert column(opened, 0) == ["backprop", "feedback alignment", "local errors"]
     assert headings[0].get_attribute("aria-sort") == "ascending"
-    points = next(k for k, heading in enumerate(headings) if heading.text.startswith("Points"))
+    points = next(k for k, heading in enumerate(headings) if heading.text.startswith("Percentage points"))
     for _ in range(2):
         headings[points].find_element("tag name", "button").click()
         assert column(opened, points)[-1] == "" and column(opened, 0)[-1] == "backprop"
@@ -102,7 +102,7 @@ def test_dark_and_printed(opened, emulate):
     assert background(opened) == "rgb(255, 255, 255)"
     emulate("dark")
     assert background(opened) == "rgb(22, 24, 26)"
-    fill = opened.execute_script("return getComputedStyle(document.querySelector('svg text')).fill")
+    fill = opened.execute_script("return getComputedStyle(document.querySelector('.panel svg text')).fill")
     assert fill == "rgb(228, 228, 225)"
     emulate("dark", "print")
     assert background(opened) == "rgb(255, 255, 255)"
@@ -114,12 +114,32 @@ def test_it_prints_as_pages(opened):
     assert printed.startswith(b"%PDF") and 2 <= printed.count(b"/Type /Page\n") <= 12
 
 
-@pytest.mark.parametrize("width", [400, 800, 1600])
-def test_no_width_makes_the_page_scroll_sideways(browser, report, width):
+@pytest.mark.parametrize("width", [400, 768, 1400])
+def test_no_width_makes_the_page_scroll_sideways_and_a_table_that_does_says_so(browser, report, width):
     size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     browser.get(report.as_uri())
     assert browser.execute_script("return document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    tables = browser.execute_script(
+        "return [...document.querySelectorAll('.wide')].map(wide => ["
+        " wide.scrollWidth > wide.clientWidth, wide.previousElementSibling.offsetHeight > 0])"
+    )
+    assert len(tables) == 3 and all(scrolls == told for scrolls, told in tables)
+    assert tables[0][0] == (width < 1400)
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_the_scheme_stays_in_sight_when_the_table_scrolls(browser, report):
+    size = {"width": 400, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.get(report.as_uri())
+    script = (
+        "const wide = document.querySelector('.wide'); wide.scrollLeft = 300;"
+        " const cells = [...wide.querySelectorAll('tbody tr:first-child > *')];"
+        " return [wide.scrollLeft, ...cells.slice(0, 2).map(cell => cell.getBoundingClientRect().left)]"
+    )
+    moved, first, second = browser.execute_script(script)
+    assert moved > 100 and first >= 0 > second
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 

@@ -1,5 +1,6 @@
 """Panels: what is drawn, and how it becomes part of a page."""
 
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 
 from neurosim.analysis import plots
 from neurosim.analysis.courses import Course, Curve, Raster
-from neurosim.analysis.svg import COLOURS
+from neurosim.analysis.palette import COLOURS, reference_style, style_of
+from neurosim.analysis.svg import PAGE
 
 
 def made(values, seeds=3, spread=0.5):
@@ -25,16 +27,49 @@ def paths(svg, what):
 
 
 def learning(curve, reference=None, shared=None, **options):
-    said = {"colour": "#d55e00", "axis": "test error (%)", "label": "a curve"} | options
-    return plots.learning(curve, reference, shared or [curve], **said)
+    said = {"axis": "test error (%)", "label": "a curve"} | options
+    return plots.learning(curve, style_of(0), reference and (reference, reference_style()), shared or [curve], **said)
+
+
+def lines(svg, colour):
+    return [path.get("style") for path in paths(svg, f"stroke: var(--{colour})") if "stroke-width: 1.2" in path.get("style")]
 
 
 def test_learning_draws_line_band_and_a_dashed_reference():
     svg = learning(made([90, 20, 5]), made([90, 10, 3]), [made([90, 20, 5]), made([90, 10, 3])])
     assert {"epoch", "test error (%)", "1", "2", "50"} <= set(texts(svg))
-    assert len([p for p in paths(svg, "var(--vermilion)") if "stroke-width: 1.3" in p.get("style")]) == 1
-    assert len([p for p in paths(svg, "var(--vermilion)") if "opacity" in p.get("style")]) == 1
-    assert len([p for p in paths(svg, "var(--grey)") if "dasharray" in p.get("style")]) == 1
+    assert len(lines(svg, "blue")) == 1 and "dasharray" not in lines(svg, "blue")[0]
+    assert len([p for p in paths(svg, "var(--blue)") if "opacity" in p.get("style")]) == 1
+    assert len(lines(svg, "grey")) == 1 and "dasharray" in lines(svg, "grey")[0]
+
+
+def marks(svg, colour):
+    """Return how many markers of a colour a picture has."""
+    return len([use for use in paths(svg, f"fill: var(--{colour})") if use.tag == "use" and "opacity" not in use.get("style")])
+
+
+@pytest.mark.parametrize(("points", "expected"), [(1, 1), (4, 4), (10, 10), (41, 8), (1000, 10)])
+def test_a_curve_has_some_markers_and_never_many(points, expected):
+    assert marks(learning(made(np.linspace(90, 5, points))), "blue") in (expected, expected + 1)
+
+
+def in_seconds(*ends):
+    """A curve for each time at which one ends, five points each."""
+    curves = [replace(made([9, 8, 7, 6, 5]), at=np.linspace(0, end, 5)) for end in ends]
+    drawn = [(curve, style_of(k)) for k, curve in enumerate(curves)]
+    return plots.together(drawn, clock="seconds of training", axis="test error (%)", label="all")
+
+
+def test_all_schemes_are_in_one_panel_each_its_own_line_band_and_markers():
+    svg = in_seconds(1.0, 2.0)
+    assert {"seconds of training", "test error (%)", "0.0", "2.0"} <= set(texts(svg))
+    assert [(len(lines(svg, colour)), marks(svg, colour)) for colour in ("blue", "ochre", "green")] == [(1, 5), (1, 5), (0, 0)]
+
+
+def test_schemes_that_take_very_different_times_have_a_logarithmic_axis_without_its_start():
+    svg = in_seconds(1.0, 20.0)
+    assert {"0.5", "1", "10", "20"} <= set(texts(svg))
+    assert [marks(svg, colour) for colour in ("blue", "ochre")] == [4, 4]
 
 
 def test_one_seed_has_no_band():
@@ -61,9 +96,10 @@ def test_shared_scale_is_one_for_all_panels():
 
 
 def test_alignment_names_each_line_by_where_it_leads():
-    svg = plots.alignment({"x__a": made([80, 40]), "a__b": made([80, 41])}, "step", top=120.0, label="angles")
+    svg = plots.alignment({"x__a": made([80, 40]), "a__b": made([80, 41])}, "step", colour="#1a873d", top=120.0, label="angles")
     assert {"a", "b", "step", "angle (degrees)", "90"} <= set(texts(svg))
-    assert len(paths(svg, "dasharray")) == 2  # the second line, and 90 degrees
+    assert sorted("dasharray" in line for line in lines(svg, "green")) == [False, False, True, True]  # curves, and beside names
+    assert not [name for name in COLOURS.values() if name != "--green" and name in svg]
 
 
 def test_projections_that_lead_to_one_population_keep_their_whole_names():
@@ -76,7 +112,7 @@ def test_labels_keep_apart_and_in_order():
 
 def histograms(values, **options):
     course = Course(np.arange(len(values)), "epoch", values, "")
-    return plots.histograms(course, plots.window([course]), colour="#0072b2", axis="hidden1.rate", label="histograms", **options)
+    return plots.histograms(course, plots.window([course]), colour="#096dd2", axis="hidden1.rate", label="histograms", **options)
 
 
 def test_histograms_have_one_line_for_each_moment():
@@ -105,7 +141,7 @@ def test_histograms_of_odd_values(values):
 
 def test_every_spike_is_a_tick():
     spikes = Raster(np.array([0.1, 0.2, 0.35]), np.array([0, 4, 2]), 5, 0, 0, 0)
-    (line,) = paths(plots.raster(spikes, label="spikes"), "stroke-width: 0.7")
+    (line,) = paths(plots.raster(spikes, colour="#4e4e4e", label="spikes"), "stroke-width: 0.7")
     assert line.get("d").count("M") == 3
 
 
@@ -124,7 +160,7 @@ def test_a_picture_says_what_it_shows(svg):
 
 
 def test_colours_are_the_pages(svg):
-    assert not [colour for colour in COLOURS if colour in svg]
+    assert not [colour for colour in PAGE if colour in svg]
     assert "currentColor" in svg and "var(--faint)" in svg
 
 
@@ -144,6 +180,6 @@ def test_names_within_pictures_are_unique_and_lead_somewhere():
 
 def test_names_from_files_are_text_whatever_they_hold():
     name = "$\\bad{$ <script>\x00\x1b\ud800" + "x" * 500
-    svg = plots.alignment({f"x__{name}": made([80, 40])}, "epoch", top=120.0, label=plots.clean(name))
+    svg = plots.alignment({f"x__{name}": made([80, 40])}, "epoch", colour="#1a873d", top=120.0, label=plots.clean(name))
     assert "<script>" not in svg and any("$\\bad{$ <script>" in (text or "") for text in texts(svg))
     assert len(max(texts(svg), key=len)) < 30

@@ -12,10 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from neurosim.analysis.grouping import grouped
+from neurosim.analysis.courses import epochs_to, step_ms
+from neurosim.analysis.figures import figures, styles
+from neurosim.analysis.grouping import grouped, seed
+from neurosim.analysis.palette import COLOURS
 from neurosim.analysis.report import file_name, page, write_report
-from neurosim.analysis.summary import table
+from neurosim.analysis.summary import MORE_ERROR, RELATIVE_STEP, table
 from neurosim.errors import RunFileError
+from neurosim.experiments.comparison_table import Result, summarised
 from neurosim.runfile import Run
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp;{{ 7 * 7 }}"
@@ -56,15 +60,11 @@ def test_table_is_means_over_seeds(three):
     losses = np.array([run.metrics.loc["train"]["loss"].iloc[-1] for run in three]).reshape(3, 2)
     accuracy = 100 - errors
     assert cells(columns, "Test accuracy (%)") == [f"{row.mean():.2f} ± {row.std(ddof=1):.2f}" for row in accuracy]
-    assert cells(columns, "Train loss") == [f"{row.mean():.4f} ± {row.std(ddof=1):.4f}" for row in losses]
-    points = [accuracy[k].mean() - accuracy[0].mean() for k in (1, 2)]
-    assert cells(columns, "Points to backprop") == ["", *(f"{value:+.2f}".replace("-", "−") for value in points)]
-    assert [cell.value for cell in columns["Points to backprop"][1:]] == pytest.approx(points)
-    assert (
-        cells(columns, "Step (ms)") == ["50"] * 3
-        and cells(columns, "Epochs") == ["4"] * 3
-        and cells(columns, "Seeds") == ["1, 2"] * 3
-    )
+    assert cells(columns, "Training loss") == [f"{row.mean():.4f} ± {row.std(ddof=1):.4f}" for row in losses]
+    more = [errors[k].mean() - errors[0].mean() for k in (1, 2)]
+    assert cells(columns, MORE_ERROR) == ["", *(f"{value:+.2f}".replace("-", "−") for value in more)]
+    assert [cell.value for cell in columns[MORE_ERROR][1:]] == pytest.approx(more)
+    assert cells(columns, "Step (ms)") == ["50"] * 3 and cells(columns, RELATIVE_STEP) == ["1.00"] * 3
     assert cells(columns, "Weight transport") == ["full", "none", "none"] and cells(columns, "Update locking") == [
         "yes",
         "yes",
@@ -76,8 +76,53 @@ def test_one_seed_has_no_spread(make_run):
     assert "±" not in cells(table(grouped([make_run()])), "Test accuracy (%)")[0]
 
 
-def test_many_seeds_are_counted(make_run):
-    assert cells(table(grouped([make_run(seed=k, epochs=1) for k in range(6)])), "Seeds") == ["6 seeds"]
+def test_seeds_and_epochs_have_a_column_where_they_differ(make_run):
+    same = [make_run(), make_run("frozen")]
+    assert not {"Seeds", "Epochs"} & set(table(grouped(same)))
+    more = [make_run("local_errors", seed=seed, epochs=2) for seed in range(6)]
+    columns = table(grouped([*same, *more]))
+    assert cells(columns, "Seeds") == ["1", "1", "6 seeds"] and cells(columns, "Epochs") == ["4", "4", "2"]
+    assert cells(table(grouped([make_run("hsic_bottleneck", status="interrupted")])), "Epochs") == ["4"]
+
+
+def as_results(group):
+    """What a comparison says of the runs of a group."""
+    for run in group.runs:
+        last = {split: run.metrics.loc[split].iloc[-1] for split in ("train", "test")}
+        reached = {
+            "test_accuracy": 100 - last["test"]["error"], "train_loss": last["train"]["loss"],
+            "epochs_to_95": epochs_to(run, 95), "step_ms": step_ms(group, run),
+        }  # fmt: skip
+        yield Result(group.label, seed(run), angle=50.0, claims=group.claims, **reached)
+
+
+def test_epochs_to_95_are_those_of_the_table_of_a_comparison(make_run, edited):
+    def at(*errors):
+        return lambda file: file["metrics/test/error"].__setitem__(slice(None), errors)
+
+    runs = [
+        edited(make_run(seed=1), at(90, 6, 5, 4, 6)), edited(make_run(seed=2), at(90, 5.01, 5.001, 4.99, 3)),
+        edited(make_run("frozen"), at(90, 80, 70, 60, 50)), edited(make_run("frozen", seed=2), at(90, 80, 70, 60, 4)),
+    ]  # fmt: skip
+    groups = grouped(runs)
+    assert cells(table(groups), "Epochs to 95 %") == ["2.5", "-"]
+    lines = summarised([result for group in groups for result in as_results(group)])
+    assert [line[4] for line in lines] == cells(table(groups), "Epochs to 95 %")
+    assert [line[6] for line in lines] == cells(table(groups), RELATIVE_STEP)
+    said = Page(page(runs))
+    assert "the first epoch after which test accuracy is 95 % or more, mean over seeds" in said.text("p")
+
+
+def test_a_step_is_set_against_that_of_back_propagation_with_the_same_seed(make_run, edited):
+    def took(seconds):
+        return lambda file: file["metrics/train/seconds"].__setitem__(slice(None), seconds)
+
+    backprop = [edited(make_run(seed=seed), took(seconds)) for seed, seconds in ((1, 1.0), (2, 4.0))]
+    other = [edited(make_run("frozen", seed=seed), took(seconds)) for seed, seconds in ((1, 3.0), (2, 2.0))]
+    assert cells(table(grouped([*backprop, *other])), RELATIVE_STEP) == ["1.00", "1.75"]  # of 3 and 0.5
+    assert cells(table(grouped([*backprop, make_run("frozen", seed=3)])), RELATIVE_STEP) == ["1.00", ""]
+    instant = edited(backprop[0], took(0.0))
+    assert RELATIVE_STEP not in table(grouped([instant, other[0]]))
 
 
 def test_a_run_without_accuracy_or_angles_has_no_such_columns(make_run, edited):
@@ -88,7 +133,8 @@ def test_a_run_without_accuracy_or_angles_has_no_such_columns(make_run, edited):
 
     run = edited(make_run(), change)
     columns = table(grouped([run]))
-    assert "Train loss" in columns and not {"Test accuracy (%)", "Points to backprop", "Angle to gradient (°)"} & set(columns)
+    missing = {"Test accuracy (%)", MORE_ERROR, "Epochs to 95 %", "Angle to gradient (°)"}
+    assert "Training loss" in columns and not missing & set(columns)
     said = Page(page([run])).text("h2")
     assert "Training loss" in said and "error" not in said and "Alignment" not in said
 
@@ -123,11 +169,55 @@ def test_page_has_every_figure_with_a_caption_and_every_picture_a_label(of_three
         "Weights and other variables",
     ]
     assert read.text("h2").startswith(" ".join([*headings, "Spikes", "What each scheme needs", "What was run"]))
-    pictures = read.all("svg")
-    assert len(pictures) == 3 + 3 + 3 + 3 * 3 + 3 + 2
+    pictures = [picture for picture in read.all("svg") if picture.get("class") != "key"]
+    assert len(pictures) == (2 + 3) + (2 + 3) + 3 + 3 * 3 + 3 + 2
     assert all(picture["role"] == "img" and picture["aria-label"] for picture in pictures)
     assert len(read.all("figure")) == len(read.all("figcaption")) == 6
     assert not read.open
+
+
+def test_all_schemes_are_together_against_epochs_and_against_seconds(three):
+    for figure in list(figures(grouped(three)))[:2]:
+        together, apart = figure.strips
+        assert [panel.title for panel in together.panels] == ["Against epochs", "Against seconds of training"]
+        assert [panel.title for panel in apart.panels] == ["backprop", "feedback_alignment", "hsic_bottleneck"]
+        for panel in together.panels:
+            assert all(f"stroke: var({name})" in panel.svg for name in ("--grey", "--blue", "--ochre"))
+        assert [words for _, words in figure.legend] == ["backprop", "feedback alignment", "hsic bottleneck"]
+
+
+def test_seconds_are_left_off_where_a_run_does_not_tell_them(make_run, edited):
+    def change(file):
+        del file["metrics/train/seconds"]
+
+    runs = [make_run(), edited(make_run("frozen"), change)]
+    first = next(figures(grouped(runs)))
+    assert [panel.title for panel in first.strips[0].panels] == ["Against epochs"] and "Seconds" not in first.caption
+
+
+def test_a_colour_is_one_scheme_in_all_figures(three):
+    groups = grouped(three)
+    drawn = styles(groups)
+    assert drawn == styles(groups[::-1]) and len({style.colour for style in drawn.values()}) == 3
+    colours = {label: f"var({COLOURS[style.colour]})" for label, style in drawn.items()}
+    for figure in figures(groups):
+        for strip in figure.strips[-1 if figure.legend else 0 :]:
+            for panel in strip.panels:
+                own = colours.get(panel.title, colours["backprop"])  # a spike raster is named by its population
+                others = set(colours.values()) - {own, colours["backprop"] if figure.legend else own}
+                assert own in panel.svg and not [other for other in others if other in panel.svg]
+                assert panel.style.colour == next(s.colour for label, s in drawn.items() if colours[label] == own)
+
+
+def test_bands_and_deviations_are_named_where_they_are(three, make_run):
+    read = Page(page(three))
+    assert "After the last epoch: mean ± standard deviation over 2 seeds" in read.text("p")
+    assert read.text("figcaption").count("Line: mean over 2 seeds; band: from the lowest to the highest seed.") == 3
+    read = Page(page([three[0], three[2], three[3]]))
+    assert "standard deviation over the seeds that the row names" in read.text("p") and "Seeds" in read.text("th")
+    assert "mean over the seeds of each scheme, 1 to 2 of them; band" in read.text("figcaption")
+    read = Page(page([make_run()]))
+    assert "After the last epoch, of one seed." in read.text("p") and "band" not in read.text("figcaption", "p")
 
 
 def test_links_within_the_page_lead_somewhere(of_three):
@@ -194,9 +284,10 @@ def test_nothing_unusual_makes_no_note(of_three):
 def test_runs_that_did_not_complete_are_marked(make_run, status):
     runs = [make_run(seed=1), make_run(seed=2, status=status), make_run("frozen", status=status)]
     read = Page(page(runs))
-    assert read.text("span").startswith(f"1 of 2 {status} {status}")
+    assert [attributes.get("class") for attributes in read.all("span")].count("state") == 2
+    assert read.text("span").startswith(f"backprop 1 of 2 {status} frozen {status}")
     assert "backprop: 1 of 2 runs did not complete" in read.text("li") and "frozen: no run is complete" in read.text("li")
-    assert cells(table(grouped(runs)), "Seeds") == ["1", "1"]
+    assert "Seeds" not in table(grouped(runs))  # of both it is the first
 
 
 def test_other_networks_data_and_missing_references_are_told(make_run, edited):
@@ -212,7 +303,7 @@ def test_other_networks_data_and_missing_references_are_told(make_run, edited):
     wide, other = edited(make_run("frozen"), change("12,", "13,")), edited(make_run("local_errors"), change('"digits"', '"mnist"'))
     assert "Networks differ: hidden 12, 8 (backprop); hidden 13, 8 (frozen)." in notes([plain, wide])
     assert "Data sets differ: digits (backprop); mnist (local_errors)." in notes([plain, other])
-    assert "Points to backprop" not in table(grouped([plain, wide, other]))
+    assert not {MORE_ERROR, RELATIVE_STEP} & set(table(grouped([wide, other])))
     assert "No run of back-propagation" in notes([wide]) and "No run of back-propagation" not in notes([plain, wide])
 
 
