@@ -149,9 +149,9 @@ def _check_arrays(where: str, split: Split, shape: tuple[int, ...], target_shape
 
 def check_values(where: str, split: Split, classes: int) -> None:
     """Raise DataError, naming the sample, where a value is not finite or a label is no class; ``classes`` 0: targets are real."""
-    _check_finite(where, "image", split.x)
+    check_finite(where, "image", split.x)
     if not classes:
-        _check_finite(where, "target of image", split.y)
+        check_finite(where, "target of image", split.y)
         return
     outside = np.flatnonzero((split.y < 0) | (split.y >= classes))
     if outside.size:
@@ -161,9 +161,10 @@ def check_values(where: str, split: Split, classes: int) -> None:
         raise DataError(f"{where}: {found}: expected 0 to {classes - 1}, and labels run from {low} to {high}; {advice}")
 
 
-def _check_finite(where: str, what: str, values: NDArray[Any]) -> None:
+def check_finite(where: str, what: str, values: NDArray[Any], first: int = 0) -> None:
+    """Raise DataError, naming the sample, where a value is not finite; ``first`` : the number of the first of ``values``."""
     finite = np.isfinite(values)
     if not finite.all():
         at = np.argwhere(~finite)[0]
         found = values[tuple(at)]
-        raise DataError(f"{where}: {what} {at[0]} holds {found}: expected finite numbers; remove or repair that image")
+        raise DataError(f"{where}: {what} {at[0] + first} holds {found}: expected finite numbers; remove or repair that image")

@@ -252,7 +252,7 @@ def _train(job: Job, file: RunFile, observers: tuple[Observer, ...], resumed: bo
             if trainer.epoch == 0 and number:
                 trainer.steps = job.trainers[number - 1].steps  # the random numbers of a step are never drawn twice
             if trainer.epoch < trainer.epochs:  # a checkpoint may lie at the end of its stage
-                trainer.fit(job.data, recorder, *observers)
+                trainer.fit(job.data, recorder, *observers, progress=False)  # who shows how far it is, is an observer
 
 
 def _restored(job: Job, file: RunFile) -> int:
