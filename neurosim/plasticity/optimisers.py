@@ -55,8 +55,8 @@ class Time:
     """How far training has come.
 
     updates : of this parameter, before this one; in a captured step a number that is not known yet
-    epoch, progress : of the stage, the latter in [0, 1], and 1 in epochs beyond those it was to have; a captured step that ``asked``
-        holds for one epoch only
+    epoch, progress : of the stage, the latter in [0, 1], and 1 in epochs beyond the trainer's; a captured step that ``asked`` holds
+        for one epoch only
     """
 
     def __init__(self, epoch: int, epochs: int) -> None:

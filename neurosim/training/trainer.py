@@ -328,9 +328,13 @@ class Trainer:
     def _images(self, data: DataSet) -> Images:
         """Return what gives the images of one pass, as they are augmented in it, for the numbers of samples."""
         x, jitter = data.train.x, generator(self.seed, f"augment/{self.name}", self.epoch)
-        for start in range(0, self.position * self.batch if self.augment else 0, self.batch):
-            self.augment(x[self._order(len(x))[start : start + self.batch]], jitter)  # draws again what the pass has drawn
-        return lambda rows: x[rows] if self.augment is None else self.augment(x[rows], jitter)
+
+        def images(rows: np.ndarray) -> np.ndarray:
+            return x[rows] if self.augment is None else self.augment(x[rows], jitter)
+
+        for start in range(0, self.position * self.batch, self.batch):  # a pass that goes on draws again what it has drawn
+            images(self._order(len(x))[start : start + self.batch])
+        return images
 
     def _runner(self, phase: Phase, program: Program | None, data: DataSet, images: Images) -> Callable[[np.ndarray], None]:
         """Return what runs one step after the other, from the pass's next on, on the samples of given numbers, (batch,)."""
@@ -456,7 +460,7 @@ class Trainer:
 
     def _known_sizes(self, what: str) -> Sizes:
         if self.sizes is None or not self.pathway.attached:
-            raise InputError(f"training: {what}: the trainer has not seen its data yet: expected fit(data), or check(data), before it")
+            raise InputError(f"training: {what}: the trainer has not seen its data yet: expected fit(data) or check(data) first")
         return self.sizes
 
     def evaluate(self, split: Split) -> Evaluation:
