@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neurosim import reprs
 from neurosim.errors import DataError, quoted, require
 
 MOST_CLASSES = 2**20  # each has a name, and a column of the one-hot targets
@@ -32,6 +33,9 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def __repr__(self) -> str:
+        return f"<Split of {len(self):,} samples: x {reprs.array(self.x)}, y {reprs.array(self.y)}>"
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +100,13 @@ class DataSet:
             if split._checked_for != self.classes:
                 check_values(where, split, self.classes)
                 object.__setattr__(split, "_checked_for", self.classes)
+
+    def __repr__(self) -> str:
+        parts = (f"{len(getattr(self, part)):,} {part}" for part in ("train", "validation", "test") if len(getattr(self, part)))
+        numbered = self.labels == tuple(map(str, range(self.classes)))
+        kind = f"{self.classes} classes{'' if numbered else f' ({reprs.listed(self.labels)})'}"
+        kind = kind if self.classes else f"real targets of shape {self.target_shape}"
+        return f"<DataSet {self.name!r}: {', '.join(parts)} samples of shape {self.shape}, {kind}>"
 
     def _check_kind(self) -> None:
         """Raise DataError unless targets are either labels or real."""

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     import pandas
 
 
+MOST_ROWS = 16  # of a comparison that is printed
+
+
 @dataclass(frozen=True)
 class Comparison:
     """What a comparison reached.
@@ -46,7 +49,7 @@ class Comparison:
         return as_frame(self.results)
 
     def __repr__(self) -> str:
-        return f"{self.title}\n{self.table.to_string(index=False)}\n{self.report}"
+        return f"{self.title}\n{self.table.to_string(index=False, max_rows=MOST_ROWS)}\n{self.report}"
 
 
 def compare(

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from neurosim import reprs
 from neurosim.backends import select
 from neurosim.catalogue import NO_IMPORTS, Imports
 from neurosim.datasets import DataSet
@@ -46,6 +47,8 @@ class Job:
     network: Network
     trainers: list[Trainer]
     plan: RecordingPlan
+
+    __repr__ = reprs.fields
 
     @property
     def epochs(self) -> int:

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from neurosim.backends import Backend
 from neurosim.catalogue import Stated
 from neurosim.errors import quoted, require
+from neurosim.reprs import call
 
 State = dict[str, Any]
 
@@ -63,6 +64,9 @@ class Time:
         self.updates: Any = 0
         self.asked = False
         self._epoch, self._epochs = epoch, epochs
+
+    def __repr__(self) -> str:
+        return call("Time", [self._epoch, self._epochs])
 
     @property
     def epoch(self) -> int:
@@ -223,6 +227,14 @@ class Chain(Update):
     def __init__(self, links: Sequence[Update], left_out: Collection[int] = ()) -> None:
         self.links = tuple(links)
         self.left_out = frozenset(left_out)
+
+    def __repr__(self) -> str:
+        return call("chain", self.links)
+
+    @property
+    def alone(self) -> Update:
+        """The chain's only link, where there is but one, or the chain."""
+        return self.links[0] if len(self.links) == 1 else self
 
     def on(self, parameter: str, solved: bool = False) -> Chain:
         """Return the chain as it works on ``parameter``, such as ``x__hidden1.b``.

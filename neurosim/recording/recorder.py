@@ -121,6 +121,9 @@ class Recorder(Observer):
         recorder.settings = settings(trainer, data)
         return recorder
 
+    def __repr__(self) -> str:
+        return f"<Recorder of {self.file.path}: {self.plan!r}>"
+
     # ------------------------------------------------------------------ how a run ends
 
     def __enter__(self) -> Self:

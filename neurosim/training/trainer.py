@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from neurosim import reprs
 from neurosim.backends import Backend, Program, as_seed
 from neurosim.backends.base import generator
 from neurosim.capture import Graph
@@ -45,6 +46,9 @@ EVALUATED_OF_TRAINING = 10_000  # of the training split: its first images, so th
 
 class Observer:
     """What may look on while a trainer runs, and stop it (``Trainer.stop``); every method may be left out."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
 
     def on_step(self, trainer: Trainer) -> None:
         """After the commit of each step."""
@@ -128,6 +132,14 @@ class Trainer:
         self.seconds = 0.0
         self.written = ""  # the observers that wrote into weights while one of the package's own recorded the run
         self._forget()
+
+    def __repr__(self) -> str:
+        task = self.task if self.pathway.attached else self._task
+        what = f"{reprs.brief(self.pathway)}, {self.commit!r}" + ("" if task is None else f", {reprs.brief(task)}")
+        static = self.trial.clock == Clock() and type(self.trial.encoder) is Constant
+        shown = "" if static else f", {reprs.brief(self.trial.clock)}, {reprs.brief(self.trial.encoder)}"
+        where = f"epoch {self.epoch} of {self.epochs}, batch {self.batch}, seed {self.seed}"
+        return f"<Trainer: {what}{shown}; {where}\n {self.network!r}>"
 
     def _forget(self) -> None:
         """Let go of all that is made anew when it is needed."""
