@@ -156,10 +156,10 @@ def columns(width: int) -> list[ProgressColumn]:
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
     from rich.table import Column
 
-    whole = Column(no_wrap=True)
-    shown: list[ProgressColumn] = [TextColumn("{task.description}", table_column=Column(overflow="fold", no_wrap=False))]
+    name, whole = Column(overflow="fold", no_wrap=False), Column(no_wrap=True)
+    shown: list[ProgressColumn] = [TextColumn("{task.description}", markup=False, table_column=name)]
     shown += [BarColumn(bar_width=10)] if width >= WIDE else []
-    shown += [TextColumn("{task.fields[state]}", table_column=whole), TimeRemainingColumn(table_column=whole)]
+    shown += [TextColumn("{task.fields[state]}", markup=False, table_column=whole), TimeRemainingColumn(table_column=whole)]
     return [*shown, TextColumn("left", style="dim", table_column=whole)]
 
 

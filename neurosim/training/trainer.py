@@ -19,7 +19,7 @@ from neurosim.backends import Backend, Program, as_seed
 from neurosim.backends.base import generator
 from neurosim.capture import Graph
 from neurosim.datasets import DataSet, Split
-from neurosim.datasets.arrays import as_images, to_array
+from neurosim.datasets.arrays import arranged, as_images, to_array
 from neurosim.datasets.dataset import check_finite
 from neurosim.encoders import Constant, Encoder
 from neurosim.errors import InputError, quoted, require
@@ -444,9 +444,12 @@ class Trainer:
         not seen its data yet (``fit`` or ``check``), DataError where ``x`` are no such samples.
         """
         sizes, values = self._known_sizes("predict"), to_array(x, "given to predict")
+        arranged(values, self.sample, "given to predict")
+        if not len(values):
+            return self.predict(np.zeros((1, *self.sample)))[:0]
         host, answers = self.network.backend.to_host, []
-        for start in range(0, max(len(values) if values.ndim else 0, 1), EVALUATION_BATCH):
-            part = as_images(values[start : start + EVALUATION_BATCH] if values.ndim else values, self.sample, "given to predict")
+        for start in range(0, len(values), EVALUATION_BATCH):
+            part = as_images(values[start : start + EVALUATION_BATCH], self.sample, "given to predict")
             check_finite("samples given to predict", "sample", part, start)
             answers.append(self.task.answer(host(self.pathway.scores(self.show(part))), sizes))
         return np.concatenate(answers)
