@@ -221,7 +221,7 @@ class Trainer:
             log.warning(
                 "scheme %r: trained to chance: training error %.2f %% after %d epochs, and %s has %.2f %%; "
                 "lower the learning rate, unless this is meant (a control, or a stage in which the output rests)",
-                self.pathway.name, error, self.epochs, self.task.guess, chance,
+                self.pathway.name, error, self.epoch, self.task.guess, chance,
             )  # fmt: skip
 
     def check(self, data: DataSet) -> None:
