@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from neurosim.analysis.run_plots import SchemePlots
 
 
+MOST_ROWS = 16  # of a comparison that is printed
+
+
 @dataclass(frozen=True)
 class Comparison:
     """What a comparison reached.
@@ -55,7 +58,7 @@ class Comparison:
         return SchemePlots([path_of(self.out, result.scheme, result.seed) for result in self.results])
 
     def __repr__(self) -> str:
-        return f"{self.title}\n{self.table.to_string(index=False)}\n{self.report}"
+        return f"{self.title}\n{self.table.to_string(index=False, max_rows=MOST_ROWS)}\n{self.report}"
 
 
 def compare(

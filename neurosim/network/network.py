@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from neurosim import reprs
 from neurosim.backends import Backend, Draws, NumpyBackend, as_seed
 from neurosim.errors import EquationError, InputError, ShapeError, UnknownNameError, quoted, require
 from neurosim.network.population import Population
@@ -92,6 +93,11 @@ class Network:
         populations.append(Population("output", classes, transfer=readout))
         names = [population.name for population in populations]
         return cls(populations, [Projection(a, b, initial=initial) for a, b in zip(names, names[1:], strict=False)], **options)
+
+    def __repr__(self) -> str:
+        parts = reprs.listed((self.populations[name].describe() for name in self.order), 8)
+        how = f"{self.parameter_count:,} parameters, {self.dtype} on {self.backend.name}, seed {self.seed}"
+        return f"<Network of {parts}; {len(self.projections)} projections, {how}>"
 
     # ------------------------------------------------------------------ structure
 
@@ -488,12 +494,17 @@ class Network:
         own = [(p.name, p.statistics) for p in self.populations.values()] + [(p.name, p.state) for p in self.projections.values()]
         return {f"{self.prefix}{name}.{key}": value for name, values in own for key, value in values.items()}
 
+    @property
+    def parameter_count(self) -> int:
+        """How many numbers are learned."""
+        return sum(math.prod(value.shape) for value in self.parameters().values())
+
     def summary(self) -> str:
         """Return populations, projections and their rules as text."""
         lines = ["populations", *(f"  {self.populations[name].describe()}" for name in self.order)]
         lines += ["projections", *(f"  {p.describe()}" for p in self.projections.values())]
-        count = sum(int(np.prod(value.shape)) for value in self.parameters().values())
-        return "\n".join([*lines, f"parameters  {count:,} {self.dtype}", "slots  present -> sweep -> teach -> learn -> commit"])
+        lines.append(f"parameters  {self.parameter_count:,} {self.dtype}")
+        return "\n".join([*lines, "slots  present -> sweep -> teach -> learn -> commit"])
 
 
 def _by_name(kind: str, items: Iterable[Any]) -> dict[str, Any]:

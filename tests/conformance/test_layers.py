@@ -9,7 +9,7 @@ import neurosim
 
 PACKAGE = Path(neurosim.__file__).parent
 LAYERS = [  # nothing imports from its own row or from one below
-    {"errors"},
+    {"errors", "reprs"},
     {"catalogue"},
     {"capture"},
     {"backends"},
