@@ -86,7 +86,7 @@ class NetworkEstimator(BaseEstimator):
         self.network_ = Network.layered(data.shape, self.hidden_layer_sizes, task.size, seed=seed, **shown)
         how: dict[str, Any] = {"epochs": self.max_iter, "batch": self._batch(len(x)), "shuffle": self.shuffle, "seed": seed}
         self.trainer_ = Trainer(self.network_, self._pathway(), self._optimiser(), **how)
-        history = self.trainer_.fit(data)
+        history = self.trainer_.fit(data, progress=False)
         self.n_iter_ = self.trainer_.epoch
         self.loss_curve_ = [metrics["train"].loss for metrics in history]
         return self
