@@ -39,7 +39,7 @@ Images = Callable[[np.ndarray], np.ndarray]
 
 EVALUATION_BATCH = 1000
 SELDOM = 16  # steps; looking for changes takes 2 to 5 microseconds, and without code of others between steps there are none
-NO_BETTER = 1.0  # points of error; what is better than chance by less is called chance
+NO_BETTER = 1.0  # points of error; what is better than chance by less, or by less than half of it, is called chance
 MOST_SAMPLES = 2**28  # of a batch
 EVALUATED_OF_TRAINING = 10_000  # of the training split: its first images, so that evaluation stays cheap beside an epoch
 
@@ -217,7 +217,7 @@ class Trainer:
     def _tell_of_chance(self, data: DataSet, error: float) -> None:
         """Warn where ``error``, in per cent of the training images looked at, is that of an answer that ignores the input."""
         chance = self.task.chance(self.targets(_first(data.train)))
-        if error > chance - NO_BETTER:
+        if error > chance - min(NO_BETTER, chance / 2):
             log.warning(
                 "scheme %r: trained to chance: training error %.2f %% after %d epochs, and %s has %.2f %%; "
                 "lower the learning rate, unless this is meant (a control, or a stage in which the output rests)",

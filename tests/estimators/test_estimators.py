@@ -70,6 +70,11 @@ def test_fewer_samples_than_a_batch_are_one_batch():
     assert (found.trainer_.batch, found.trainer_.steps, found.batch_size) == (150, 3, 1000)
 
 
+def test_one_class_is_learned_without_a_warning(caplog):
+    assert (small().fit(X, ["only"] * len(X)).predict(X) == "only").all()
+    assert not caplog.records
+
+
 # ---------------------------------------------------------------------- random state
 
 
