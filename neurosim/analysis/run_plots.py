@@ -22,6 +22,8 @@ from neurosim.analysis.summary import error_words
 from neurosim.errors import RunFileError, UnknownNameError, quoted, require
 from neurosim.runfile import Run
 
+Drawn = Any  # a Figure, or the axes that were given: which of the two the caller knows, and a type checker does not
+
 SPLITS = ("train", "validation", "test")
 SIZE = (3.5, 2.6)  # inches: one column of a journal
 WIDE = (5.5, 3.0)
@@ -59,15 +61,15 @@ class RunPlots:
         has += [f"{kind} of {', '.join(names)}" for kind, names in named.items() if names]
         return clean(f"<plots of {run.path}: {'; '.join(has) or 'nothing yet'}>", 1000)
 
-    def loss(self, *splits: str, ax: Axes | None = None) -> Figure | Axes:
+    def loss(self, *splits: str, ax: Axes | None = None) -> Drawn:
         """Draw the loss after each epoch, in the task's unit, of these ``splits`` (default: all that were evaluated)."""
         return self._metric("loss", _words("loss", [self._group]), splits, ax)
 
-    def error(self, *splits: str, ax: Axes | None = None) -> Figure | Axes:
+    def error(self, *splits: str, ax: Axes | None = None) -> Drawn:
         """Draw the error after each epoch, per cent (see ``Run.error_name``), of these ``splits`` (default: all)."""
         return self._metric("error", _words("error", [self._group]), splits, ax)
 
-    def _metric(self, name: str, axis: str, splits: Sequence[str], ax: Axes | None) -> Figure | Axes:
+    def _metric(self, name: str, axis: str, splits: Sequence[str], ax: Axes | None) -> Drawn:
         where = f"run file {self._run.path}"
         found = {split: known for split in SPLITS if (known := curve(self._group, split, name)) is not None}
         require(bool(found), f"{where}: no {name} yet: expected one to draw; let it run for an epoch, then refresh()", RunFileError)
@@ -78,7 +80,7 @@ class RunPlots:
         axis = f"{next(iter(shown))} {axis}" if len(shown) == 1 else axis
         return _drawn(lambda axes: _draw_curves(axes, shown, axis, loc="best"), ax)
 
-    def alignment(self, *, ax: Axes | None = None) -> Figure | Axes:
+    def alignment(self, *, ax: Axes | None = None) -> Drawn:
         """Draw the angle, in degrees, between what the scheme proposes and minus the exact gradient.
 
         One line for each projection into a hidden population, which is named at its right; dotted: 90 degrees.
@@ -93,7 +95,7 @@ class RunPlots:
         named = {_as_written(name): one for name, one in curves.items()}
         return _drawn(lambda axes: plots.draw_alignment(axes, named, clock, colour=style_of(0).colour, top=top), ax)
 
-    def histograms(self, name: str, *, ax: Axes | None = None) -> Figure | Axes:
+    def histograms(self, name: str, *, ax: Axes | None = None) -> Drawn:
         """Draw the values of a recorded variable, such as ``hidden1.rate`` or ``x__hidden1.w``: a histogram for each moment.
 
         At most 12 moments, the first at the top, each scaled to its own peak, on a scale that holds the middle 99.8 % of all
@@ -112,7 +114,7 @@ class RunPlots:
         colour, span = style_of(0).colour, plots.window([found])
         return _drawn(lambda axes: plots.draw_histograms(axes, found, span, colour=colour, axis=axis), ax)
 
-    def raster(self, population: str, *, ax: Axes | None = None) -> Figure | Axes:
+    def raster(self, population: str, *, ax: Axes | None = None) -> Drawn:
         """Draw every spike of a population in the last trial that was recorded, neurons upwards over time in seconds.
 
         Raises UnknownNameError where its spikes were not recorded, RunFileError where there are none.
@@ -134,15 +136,15 @@ class SchemePlots:
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = tuple(paths)
 
-    def loss(self, split: str = "train", *, ax: Axes | None = None) -> Figure | Axes:
+    def loss(self, split: str = "train", *, ax: Axes | None = None) -> Drawn:
         """Draw the loss of one split after each epoch, in the task's unit."""
         return self._metric("loss", split, ax)
 
-    def error(self, split: str = "test", *, ax: Axes | None = None) -> Figure | Axes:
+    def error(self, split: str = "test", *, ax: Axes | None = None) -> Drawn:
         """Draw the error of one split after each epoch, per cent."""
         return self._metric("error", split, ax)
 
-    def _metric(self, name: str, split: str, ax: Axes | None) -> Figure | Axes:
+    def _metric(self, name: str, split: str, ax: Axes | None) -> Drawn:
         if split not in SPLITS:
             raise UnknownNameError("split", split, SPLITS)
         with ExitStack() as stack:
@@ -180,7 +182,7 @@ def _as_written(name: str) -> str:
     return name.replace("$", r"\$")
 
 
-def _drawn(draw: Callable[[Axes], None], ax: Axes | None, size: tuple[float, float] = SIZE) -> Figure | Axes:
+def _drawn(draw: Callable[[Axes], None], ax: Axes | None, size: tuple[float, float] = SIZE) -> Drawn:
     """Draw into ``ax`` and return it; where there is none, into a new figure, which is returned."""
     if ax is not None:
         require(isinstance(ax, Axes), f"ax {quoted(ax)}: expected axes of matplotlib; give those of plt.subplots()")
