@@ -10,7 +10,7 @@ from markupsafe import Markup
 from neurosim.analysis import plots
 from neurosim.analysis.courses import Curve, angles, course, curve, rasters, timed
 from neurosim.analysis.grouping import Group, baselines, seed
-from neurosim.analysis.palette import Style, reference_style, style_of
+from neurosim.analysis.palette import Style, styles_of
 from neurosim.analysis.plots import clean
 from neurosim.analysis.summary import error_words
 from neurosim.runfile import Run
@@ -63,11 +63,8 @@ def figures(groups: Sequence[Group]) -> Iterator[Figure]:
 
 
 def styles(groups: Sequence[Group]) -> dict[str, Style]:
-    """Return label -> how a group is drawn, in every figure; the same for the same labels in any order."""
-    known = sorted(groups, key=lambda group: group.label)
-    references, others = [g for g in known if g.is_baseline], [g for g in known if not g.is_baseline]
-    found = {group.label: reference_style(number) for number, group in enumerate(references)}
-    return found | {group.label: style_of(number) for number, group in enumerate(others)}
+    """Return label -> how a group is drawn, in every figure."""
+    return styles_of([group.label for group in groups], [group.label for group in groups if group.is_baseline])
 
 
 def legend(groups: Sequence[Group], drawn: Mapping[str, Style]) -> list[tuple[Style, str]]:

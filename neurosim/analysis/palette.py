@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from markupsafe import Markup
 
@@ -19,7 +21,8 @@ COLOURS = {  # as drawn on white -> the variable of a page's style sheet, which 
     "#5f0112": "--maroon",
 }
 BRIGHT = tuple(colour for colour in COLOURS if colour != GREY)
-DASHES = {"-": "none", "--": "5 2.5", "-.": "5 2 1 2", ":": "1.2 2"}  # line -> what an SVG calls it
+Line = Literal["-", "--", "-.", ":"]
+DASHES: dict[Line, str] = {"-": "none", "--": "5 2.5", "-.": "5 2 1 2", ":": "1.2 2"}  # line -> what an SVG calls it
 LINES = tuple(DASHES)
 SOLID = tuple(line for line in LINES if line != "--")  # which is back-propagation's
 MARKERS = {  # marker -> its outline in a legend, about (13, 5)
@@ -42,7 +45,7 @@ class Style:
     """
 
     colour: str
-    line: str = "-"
+    line: Line = "-"
     marker: str = ""
 
     @property
@@ -52,6 +55,13 @@ class Style:
         line = Markup('<path d="M0 5H26" style="stroke: {}; stroke-dasharray: {}"/>').format(said, DASHES[self.line])
         marker = Markup('<path d="{}" style="fill: {}"/>').format(MARKERS[self.marker], said) if self.marker else ""
         return Markup('<svg class="key" viewBox="0 0 26 10" aria-hidden="true">{}{}</svg>').format(line, marker)
+
+
+def styles_of(names: Iterable[str], references: Collection[str] = ()) -> dict[str, Style]:
+    """Return name of a scheme -> its style, the same for the same names in any order.  references : those of back-propagation"""
+    known = sorted(names)
+    found = {name: reference_style(number) for number, name in enumerate(name for name in known if name in references)}
+    return found | {name: style_of(number) for number, name in enumerate(name for name in known if name not in references)}
 
 
 def style_of(number: int) -> Style:

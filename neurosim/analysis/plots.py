@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from neurosim.analysis.courses import Course, Curve, Raster
-from neurosim.analysis.palette import LINES, MARKERS, Style
+from neurosim.analysis.palette import BRIGHT, LINES, MARKERS, Style
 from neurosim.analysis.svg import FAINT, STYLE, inline
 
 SIZE = (2.75, 2.05)  # inches
@@ -113,7 +113,7 @@ def draw_curve(axes: Axes, curve: Curve, style: Style, *, marks: int = MARKS) ->
     first = list(MARKERS).index(style.marker) % every if style.marker else 0  # so that markers of different lines stand apart
     axes.plot(
         curve.at, curve.mean, style.line, color=style.colour, linewidth=1.2,
-        marker=style.marker or ("o" if len(curve.at) == 1 else ""), markersize=3.2, markeredgewidth=0, markevery=(first, every),
+        marker=style.marker or ("o" if len(curve.at) == 1 else ""), markersize=3.8, markeredgewidth=0, markevery=(first, every),
     )  # fmt: skip
 
 
@@ -146,7 +146,7 @@ def alignment(curves: Mapping[str, Curve], clock: str, *, colour: str, top: floa
         return inline(figure, label)
 
 
-def draw_alignment(axes: Axes, curves: Mapping[str, Curve], clock: str, *, colour: str, top: float) -> None:
+def draw_alignment(axes: Axes, curves: Mapping[str, Curve], clock: str, *, colour: str = BRIGHT[0], top: float) -> None:
     """Draw the angles of one scheme's projections, a kind of line for each, and its name at the right of the axes."""
     axes.axhline(90, color=FAINT, linewidth=0.6, linestyle=(0, (1, 2)))
     for k, curve in enumerate(curves.values()):
@@ -157,7 +157,7 @@ def draw_alignment(axes: Axes, curves: Mapping[str, Curve], clock: str, *, colou
     ends = spread([curve.mean[-1] / top for curve in curves.values()], LABEL)
     for k, (name, height) in enumerate(zip(ends_of(list(curves)), ends, strict=True)):
         line = LINES[k % len(LINES)]
-        axes.plot([1.02, 1.1], [height] * 2, line, color=colour, linewidth=1.2, clip_on=False, transform=axes.transAxes)
+        axes.hlines(height, 1.02, 1.1, colour, line, linewidth=1.2, clip_on=False, transform=axes.transAxes)
         axes.text(1.12, height, clean(name, 18), fontsize=6.5, va="center", transform=axes.transAxes)
 
 

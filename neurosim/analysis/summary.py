@@ -22,8 +22,8 @@ CLAIMS = {  # what a hidden population's update needs, in the words of docs/conc
     "feedback_learns_from": "Feedback learns from",
 }
 REACHED = 95  # per cent of test accuracy
-MORE_ERROR = "Percentage points more error than back-propagation"
-RELATIVE_STEP = "Step, times back-propagation's"
+MORE_ERROR = "Percentage points more error than backprop"
+RELATIVE_STEP = "Step, times backprop's"
 SEEDS = 5  # that are told one by one
 IN_TABLE = ("weight_transport", "update_locking", "backward_locking", "feedback_learns_from")
 
@@ -113,7 +113,7 @@ def accuracy_name(groups: Sequence[Group]) -> str:
 
 def reached_name(groups: Sequence[Group]) -> str:
     """Return the heading of the column that says how soon a run got somewhere."""
-    return f"Epochs to {REACHED if error_words(groups) == 'error' else 100 - REACHED} %"
+    return f"Epochs to {REACHED} % accuracy" if error_words(groups) == "error" else f"Epochs to {100 - REACHED} % error"
 
 
 def accuracy(group: Group) -> Spread | None:

@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from neurosim.analysis.courses import Curve
-from neurosim.analysis.palette import BRIGHT, style_of
+from neurosim.analysis.palette import Style
 from neurosim.analysis.plots import clean, draw_curve, is_logarithmic, limits, make_logarithmic, panel_axes
 from neurosim.analysis.svg import FAINT, TEXT, inline
 
@@ -24,6 +24,7 @@ MARKED = 12  # values of a curve that each have a marker
 APART = 0.15  # of an axis' length, between two ticks
 ROOM = 12  # columns of a heat map that have room for numbers
 SHADES = 32  # of a heat map's legend
+MOST_BANDS = 7  # of one panel
 NAME = 30  # characters of a category
 
 
@@ -52,7 +53,7 @@ class Dots:
 
 def is_crowded(curves: int) -> bool:
     """Return whether bands and dots of so many schemes would hide each other."""
-    return curves > len(BRIGHT)
+    return curves > MOST_BANDS
 
 
 def is_geometric(values: Sequence[float]) -> bool:
@@ -71,14 +72,26 @@ def _unevenness(values: np.ndarray) -> float:
 # ---------------------------------------------------------------------- against numbers
 
 
-def against(curves: Mapping[int, Curve], dots: Mapping[int, Dots], scale: Scale, *, axis: str, error: str, label: str) -> Markup:
-    """Return errors against a parameter that is a number: a curve for each scheme, by its number, over its points."""
+def against(
+    curves: Mapping[int, Curve],
+    dots: Mapping[int, Dots],
+    styles: Sequence[Style],
+    scale: Scale,
+    *,
+    axis: str,
+    error: str,
+    label: str,
+) -> Markup:
+    """Return errors against a parameter that is a number: a curve for each scheme, by its number, over its points.
+
+    styles : of all schemes
+    """
     with panel_axes() as (figure, axes):
         for number, own in ({} if is_crowded(len(curves)) else dots).items():
-            style, faint = style_of(number), 0.35 if curves else 0.8
+            style, faint = styles[number], 0.35 if curves else 0.8
             axes.plot(own.at, own.error, style.marker, color=style.colour, alpha=faint, markersize=2.4, markeredgewidth=0)
         for number, curve in curves.items():
-            draw_curve(axes, replace(curve, seeds=1) if is_crowded(len(curves)) else curve, style_of(number), marks=MARKED)
+            draw_curve(axes, replace(curve, seeds=1) if is_crowded(len(curves)) else curve, styles[number], marks=MARKED)
         if is_logarithmic(scale.curves):
             make_logarithmic(axes, limits(scale.curves))
         axes.set(xlabel=clean(axis, 36), ylabel=error, ylim=limits(scale.curves))
@@ -117,17 +130,19 @@ def _apart(values: Sequence[float], log: bool) -> list[float]:
 # ---------------------------------------------------------------------- against words
 
 
-def beside(names: Sequence[str], curves: Mapping[int, Curve], scale: Scale, *, error: str, label: str) -> Markup:
+def beside(
+    names: Sequence[str], curves: Mapping[int, Curve], styles: Sequence[Style], scale: Scale, *, error: str, label: str
+) -> Markup:
     """Return errors as dots, a row for each value of a parameter, schemes below each other; their seeds' spread as a line.
 
-    curves : their ``at`` are numbers of ``names``
+    curves : their ``at`` are numbers of ``names``; styles : of all schemes
     """
     shared = sum(len(curve.at) for curve in curves.values()) > len(names)
     shifts = np.linspace(-0.3, 0.3, len(curves)) if shared else np.zeros(len(curves))
     row = max(0.2, 0.08 * len(curves)) if shared else 0.2  # inches
     with panel_axes(left=0.5, height=0.62 + row * max(len(names), 3)) as (figure, axes):
         for shift, (number, curve) in zip(shifts, curves.items(), strict=True):
-            style = style_of(number)
+            style = styles[number]
             axes.hlines(curve.at + shift, curve.low, curve.high, color=style.colour, linewidth=1.1)
             axes.plot(curve.mean, curve.at + shift, style.marker, color=style.colour, markersize=3.6, markeredgewidth=0)
         if is_logarithmic(scale.curves):

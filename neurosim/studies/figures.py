@@ -13,7 +13,8 @@ import numpy as np
 
 from neurosim.analysis.courses import Curve
 from neurosim.analysis.figures import Figure, Panel, Strip
-from neurosim.analysis.palette import Style, style_of
+from neurosim.analysis.grouping import BASELINE
+from neurosim.analysis.palette import Style, styles_of
 from neurosim.analysis.plots import clean
 from neurosim.errors import quoted
 from neurosim.studies import charts
@@ -127,7 +128,14 @@ class Columns:
 
     def legend(self) -> list[tuple[Style, str]]:
         """Return (style, words) of each scheme that is drawn."""
-        return [(style_of(place), self.all_schemes[number]) for place, number in enumerate(self.schemes)]
+        return list(zip(self.styles, [self.all_schemes[number] for number in self.schemes], strict=True))
+
+    @cached_property
+    def styles(self) -> list[Style]:
+        """How each of ``schemes`` is drawn."""
+        names = [self.all_schemes[number] for number in self.schemes]
+        found = styles_of(names, [BASELINE] if len(names) > 1 else [])
+        return [found[name] for name in names]
 
 
 def _identity(value: Any) -> tuple[str, str]:
@@ -166,11 +174,11 @@ def _are_numbers(values: Sequence[Any]) -> bool:
 
 def _caption(columns: Columns, parameter: Parameter, count: int, numbers: bool) -> str:
     """Return what the figure of a parameter shows.  count : of points; numbers : whether its values have an axis"""
-    left_out = f" Of {count:,} points, one in {_every(count)} has a dot." if count > MOST_DOTS else ""
+    left_out = f" Of {count:,} points, one in {_every(count)} has a mark." if count > MOST_DOTS else ""
     if parameter.is_drawn:
-        return "Every dot is a point: mean over seeds at the value that was drawn." + left_out
+        return "Every mark is a point: mean over seeds at the value that was drawn." + left_out
     results, by = columns.results, columns.by
-    mark, band = ("Line", "band") if numbers else ("Dot", "line")
+    mark, band = ("Line", "band") if numbers else ("Mark", "line")
     of_scheme = " of each scheme" if by and by != parameter.key else ""
     if len(results.parameters) == 1 + bool(of_scheme):
         mean, lowest, highest = "mean over seeds at each value", "the lowest", "the highest seed"
@@ -182,7 +190,7 @@ def _caption(columns: Columns, parameter: Parameter, count: int, numbers: bool) 
         lowest, highest = "the lowest", "the highest run"
     if numbers and charts.is_crowded(len(columns.schemes)):
         return f"{mark}: {mean}. For so many schemes, spreads are in the table alone."
-    dots = f" Faint dots: the mean of each point.{left_out}" if numbers else ""
+    dots = f" Faint marks: the mean of each point.{left_out}" if numbers else ""
     return f"{mark}: {mean}; {band}: from {lowest} to {highest}.{dots}"
 
 
@@ -211,7 +219,7 @@ def _dots(columns: Columns, frame: pandas.DataFrame, split: str) -> dict[int, Do
 
 
 def _every(count: int) -> int:
-    """Return of how many points one has a dot; odd beyond one, since grids are often even, and some values would have none."""
+    """Return of how many points one has a mark; odd beyond one, since grids are often even, and some values would have none."""
     every = math.ceil(count / MOST_DOTS) or 1
     return every + (every > 1 and every % 2 == 0)
 
@@ -233,7 +241,7 @@ def _against(columns: Columns, parameter: Parameter, frame: pandas.DataFrame) ->
     for split in splits:
         error, name = f"{split} error (%)", columns.names[parameter.key]
         said = f"{split} error against {parameter.key}{_reached(columns, curves[split] or dots[split])}"
-        svg = charts.against(curves[split], dots[split], scale, axis=name, error=error, label=clean(said, 400))
+        svg = charts.against(curves[split], dots[split], columns.styles, scale, axis=name, error=error, label=clean(said, 400))
         panels.append(Panel(f"{split.capitalize()} error", "", svg))
     return panels
 
@@ -250,7 +258,7 @@ def _beside(columns: Columns, parameter: Parameter, frame: pandas.DataFrame) -> 
     panels = []
     for split in splits:
         said = f"{split} error of each {parameter.key}{_reached(columns, curves[split])}"
-        svg = charts.beside(names, curves[split], scale, error=f"{split} error (%)", label=clean(said, 400))
+        svg = charts.beside(names, curves[split], columns.styles, scale, error=f"{split} error (%)", label=clean(said, 400))
         panels.append(Panel(f"{split.capitalize()} error", "", svg))
     return panels
 

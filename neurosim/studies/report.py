@@ -56,6 +56,8 @@ def page(results: Results) -> str:
         notes=list(_notes(results)),
         parameters=[_cut(parameter.describe()) for parameter in results.parameters],
         best=_best(results),
+        seeds=len(results.seeds),
+        spread=f"Mean ± standard deviation over {len(results.seeds)} seeds" if len(results.seeds) > 1 else "One seed",
         sections=[section for section in (parameters, maps) if section],
         headings=list(names.items()),
         columns=_table(results, numbers),

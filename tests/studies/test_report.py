@@ -123,7 +123,7 @@ def test_each_parameter_has_a_figure_and_every_picture_a_label(folder, whole):
 
 def test_heat_maps_hold_the_numbers_and_mark_what_is_not_there(broken):
     (figure,) = heat_maps(read(broken)).figures
-    (_, panels), *_ = figure.strips
+    panels = figure.strips[0].panels
     assert [panel.title for panel in panels] == ["backprop", "feedback alignment"]
     first, second = (Page(str(panel.svg)).text("text") for panel in panels)
     assert "14.8" in first and "×" in first and "10.8" in first  # point 1: 5 + 9 + 0.75; 3 and 4 failed; 5
@@ -141,7 +141,7 @@ def test_drawn_parameters_are_dots_and_texts_are_rows(written, tmp_path):
     study = Study("compare").grid({"scheme": SCHEMES, "network.layer.transfer": ["tanh", "relu"]})
     study = study.draw(RATE, "log_uniform", 1e-4, 1e-1).draws(9)
     said = Page(page(read(written(study, tmp_path / "study", errors))))
-    assert "Every dot is a point" in said.text("figcaption") and "relu" in said.text("text") and "0.001" in said.text("text")
+    assert "Every mark is a point" in said.text("figcaption") and "relu" in said.text("text") and "0.001" in said.text("text")
 
 
 def test_of_many_schemes_and_points_some_are_drawn_and_the_page_says_so(written, tmp_path, monkeypatch):
@@ -152,7 +152,7 @@ def test_of_many_schemes_and_points_some_are_drawn_and_the_page_says_so(written,
     schemes, said = Columns(found).schemes, Page(page(found))
     assert len(schemes) == 8 and 2 in schemes  # the scheme of point 10
     captions = said.text("figcaption")
-    assert "spreads are in the table alone" in captions and "Of 32 points, one in 3 has a dot" in captions
+    assert "spreads are in the table alone" in captions and "Of 32 points, one in 3 has a mark" in captions
     assert f"Figures show 8 of {len(found.points) // 4} schemes" in said.text("li")
 
 

@@ -39,7 +39,7 @@ def test_every_plot_is_there_and_has_a_size_and_marks(opened):
     assert all(width > 200 and height > 80 and marks > 5 for width, height, marks, _ in sizes)
     script = "return [...document.querySelectorAll('.legend path:first-child')].map(path => getComputedStyle(path).stroke)"
     keys = opened.execute_script(script)
-    assert keys == ["rgb(9, 109, 210)", "rgb(189, 140, 0)"]
+    assert keys == ["rgb(78, 78, 78)", "rgb(9, 109, 210)"]
 
 
 def test_the_table_sorts_by_the_values_of_a_parameter(opened):

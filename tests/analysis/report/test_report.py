@@ -105,9 +105,9 @@ def test_epochs_to_95_are_those_of_the_table_of_a_comparison(make_run, edited):
         edited(make_run("frozen"), at(90, 80, 70, 60, 50)), edited(make_run("frozen", seed=2), at(90, 80, 70, 60, 4)),
     ]  # fmt: skip
     groups = grouped(runs)
-    assert cells(table(groups), "Epochs to 95 %") == ["2.5", "-"]
+    assert cells(table(groups), "Epochs to 95 % accuracy") == ["2.5", "-"]
     lines = summarised([result for group in groups for result in as_results(group)])
-    assert [line[4] for line in lines] == cells(table(groups), "Epochs to 95 %")
+    assert [line[4] for line in lines] == cells(table(groups), "Epochs to 95 % accuracy")
     assert [line[6] for line in lines] == cells(table(groups), RELATIVE_STEP)
     said = Page(page(runs))
     assert "the first epoch after which test accuracy is 95 % or more, mean over seeds" in said.text("p")
@@ -133,7 +133,7 @@ def test_a_run_without_accuracy_or_angles_has_no_such_columns(make_run, edited):
 
     run = edited(make_run(), change)
     columns = table(grouped([run]))
-    missing = {"Test accuracy (%)", MORE_ERROR, "Epochs to 95 %", "Angle to gradient (°)"}
+    missing = {"Test accuracy (%)", MORE_ERROR, "Epochs to 95 % accuracy", "Angle to gradient (°)"}
     assert "Training loss" in columns and not missing & set(columns)
     said = Page(page([run])).text("h2")
     assert "Training loss" in said and "error" not in said and "Alignment" not in said
