@@ -1,5 +1,7 @@
 """What a trained network answers, and how good that is: every task, in batches, with errors for people."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ from neurosim.feedback import pathway, pathways
 from neurosim.network import Clock, Network, Population, Projection
 from neurosim.neurons import Leaky
 from neurosim.plasticity import Adam
-from neurosim.tasks import Reconstruction, Regression, Sizes, tasks
+from neurosim.tasks import Reconstruction, Regression, Sizes, Task, tasks
 from neurosim.training import trainer as module
 
 DATA = datasets.load("digits", limit=300, validation=0.2)
@@ -124,3 +126,23 @@ def test_a_probe_that_was_never_fitted_says_so():
         made.predict(DATA.test.x)
     assert made.score(DATA) > 0.3
     assert (made.predict(DATA.test.x) == DATA.test.y).mean() == pytest.approx(made.score(DATA.test))
+
+
+def test_a_strangers_task_answers_with_its_scores_or_says_why_not():
+    class Whole(Reconstruction):
+        def answer(self, scores, sizes):
+            return Task.answer(self, scores, sizes)
+
+    class Silent(Reconstruction):
+        def answer(self, scores, sizes):
+            raise InputError("task 'silent': it has no answer to predict; look at trainer.show(x)")
+
+    populations = [Population("x", (1, 8, 8)), Population("output", 64)]
+    for task, network in ((kind(64), Network(copy.deepcopy(populations), [Projection("x", "output")])) for kind in (Whole, Silent)):
+        made = ArrayTrainer(network, pathway("backprop"), Adam(0.01), task=task, batch=32)
+        made.check(DATA)
+        if isinstance(task, Whole):
+            np.testing.assert_array_equal(made.predict(DATA.test.x), made.show(DATA.test.x).rate["output"])
+        else:
+            with pytest.raises(InputError, match="no answer to predict"):
+                made.predict(DATA.test.x)
