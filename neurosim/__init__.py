@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # the same names for type checkers and editors; a test holds 
     from neurosim import datasets
     from neurosim.checking import check
     from neurosim.datasets import load
+    from neurosim.estimators import NeurosimClassifier, NeurosimRegressor
     from neurosim.experiments.compare import compare
     from neurosim.experiments.opened import open_run
     from neurosim.feedback.finding import pathway, pathways
@@ -45,8 +46,8 @@ _HOMES = {
 }
 
 __all__ = [
-    "Adam", "BatchNormalisation", "Network", "PlasticityRule", "Population", "Projection", "Recorder", "Study", "Trainer", "check",
-    "compare", "datasets", "load", "open_run", "pathway", "pathways",
+    "Adam", "BatchNormalisation", "Network", "NeurosimClassifier", "NeurosimRegressor", "PlasticityRule", "Population", "Projection",
+    "Recorder", "Study", "Trainer", "check", "compare", "datasets", "load", "open_run", "pathway", "pathways",
 ]  # fmt: skip
 
 
