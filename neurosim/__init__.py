@@ -46,8 +46,8 @@ _HOMES = {
 }
 
 __all__ = [
-    "Adam", "BatchNormalisation", "Network", "NeurosimClassifier", "NeurosimRegressor", "PlasticityRule", "Population", "Projection",
-    "Recorder", "Study", "Trainer", "check", "compare", "datasets", "load", "open_run", "pathway", "pathways",
+    "Adam", "BatchNormalisation", "Network", "NeurosimClassifier", "NeurosimRegressor", "PlasticityRule", "Population",
+    "Projection", "Recorder", "Study", "Trainer", "check", "compare", "datasets", "load", "open_run", "pathway", "pathways",
 ]  # fmt: skip
 
 
