@@ -31,7 +31,12 @@ setup(
     keywords=["computational neuroscience", "synaptic plasticity", "credit assignment", "biologically plausible learning"],
     packages=[*find_packages(include=["neurosim", "neurosim.*"]), "neurosim.models"],
     package_dir={"neurosim.models": "models"},  # data only: the model files, installed within the package
-    package_data={"neurosim.models": ["*.toml"], "neurosim.analysis": ["templates/*"], "neurosim.studies": ["templates/*"]},
+    package_data={
+        "neurosim": ["py.typed"],
+        "neurosim.models": ["*.toml"],
+        "neurosim.analysis": ["templates/*"],
+        "neurosim.studies": ["templates/*"],
+    },
     entry_points={"console_scripts": ["neurosim = neurosim.cli:main"]},
     python_requires=">=3.11,<3.14",
     install_requires=[
@@ -50,7 +55,7 @@ setup(
         "psutil>=5.9",
         "pydantic>=2.9",
         "rich>=13.7",
-        "scikit-learn>=1.4",
+        "scikit-learn>=1.6",
         "scipy>=1.11",
         "sympy>=1.12",
         "threadpoolctl>=3.1",
@@ -73,6 +78,7 @@ setup(
             "pytest-xdist>=3.6",
             "ruff>=0.8",
             "selenium>=4.20",
+            "setuptools>=70.1",
         ],
         "nwb": ["pynwb>=3"],
         "parquet": ["pyarrow>=17"],

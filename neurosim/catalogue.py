@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from neurosim import reprs
 from neurosim.errors import InputError, UnknownNameError, quoted, require, require_number
 
 T = TypeVar("T")
@@ -43,6 +44,9 @@ class Stated:
         super().__init_subclass__(**options)
         if "__init__" in vars(cls):
             cls.__init__ = _remembering(cls.__init__)  # type: ignore[method-assign]
+
+    def __repr__(self) -> str:
+        return reprs.making(self, *vars(self).get("_given", ((), {})))
 
     def options(self) -> dict[str, Any]:
         """Return the options that make this object again, by name; those left at their defaults may not be there."""
@@ -156,6 +160,9 @@ class Imports:
         self.places = [_place(*pair) for pair in zip(given, modules, strict=True)]
         self.objects: dict[str, Any] = {}
         self.digests: dict[str, str] = {}  # of modules that are in another process alone
+
+    def __repr__(self) -> str:
+        return reprs.call("Imports", [list(self.modules)])
 
     def state(self, made: Any) -> str:
         """Return ``module:name`` of a class or function that the user gave itself, in Python; ``find`` finds it from now on."""

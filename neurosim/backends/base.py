@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from neurosim import reprs
 from neurosim.backends import philox
 from neurosim.backends.windows import Pair, counted
 from neurosim.capture import Graph, Leaf, Recorded, run_kernel
@@ -58,6 +59,10 @@ class Draws(abc.ABC):
     """The random numbers of one training step, addressed by the name of what needs them (see ``capture.philox``)."""
 
     step: int
+
+    def __repr__(self) -> str:
+        own = {"seed": self.seed} if hasattr(self, "seed") else {}
+        return reprs.call(type(self).__name__, (), own | {"step": getattr(self, "step", None)})
 
     @abc.abstractmethod
     def uniform(self, stream: str, shape: tuple[int, ...], dtype: Any, *, part: int = 0) -> Array:
@@ -121,6 +126,9 @@ class Program(abc.ABC):
     inputs: Mapping[str, Array]
     nbytes: int
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {reprs.brief(getattr(self, 'inputs', {}))}>"
+
     @abc.abstractmethod
     def hold(self, data: Mapping[str, Array]) -> None:
         """Take all training data, input name -> (n, ...): batches are gathered from them."""
@@ -154,6 +162,9 @@ class Backend(abc.ABC):
     tf32: bool = False
     xp: Any
     array: type  # of this backend's arrays
+
+    def __repr__(self) -> str:
+        return reprs.call(type(self).__name__, (), {"tf32": True} if self.tf32 else {})
 
     @abc.abstractmethod
     def asarray(self, values: Any, dtype: Any = None) -> Array:

@@ -92,6 +92,9 @@ class Graph:
         self.assigned: dict[Node, Node] = {}
         self.watched: list[tuple[str, Node]] = []
 
+    def __repr__(self) -> str:
+        return f"<Graph of {len(self._known):,} nodes, {len(self.assigned)} arrays written>"
+
     def node(
         self, op: str, inputs: Iterable[Node] = (), shape: Shape = (), dtype: Any = None, detail: Any = None, key: Any = None
     ) -> Node:

@@ -25,6 +25,9 @@ class Randomness:
                 bits = value.bit_generator if isinstance(value, np.random.Generator) else value
                 self._note("a generator of its own", _getter(bits), _setter(bits))
 
+    def __repr__(self) -> str:
+        return f"<Randomness of {', '.join(name for name, *_ in self.generators)}>"
+
     def _note(self, name: str, get: Callable[[], Any], put: Callable[[Any], Any]) -> None:
         self.generators.append((name, get, put, get()))
 

@@ -64,6 +64,9 @@ class Reach:
         self._count = 0
         self._walk([(root, "the step") for root in roots])
 
+    def __repr__(self) -> str:
+        return f"<Reach of {self._count:,} values>"
+
     # ------------------------------------------------------------------ looking
 
     def changed(self) -> bool:

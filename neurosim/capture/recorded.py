@@ -45,6 +45,9 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         self._dense = True
         self._body = graph.body
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.dtype} {self.shape}>"
+
     def fixed(self, reason: str) -> Recorded:
         """Return an array of the same values; writing into it is refused for ``reason``."""
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
-from rich.table import Column
+from rich.progress import Progress
 
 from neurosim.experiments.run import Job
 from neurosim.runfile import error_name
 from neurosim.tasks import Task
 from neurosim.training import Evaluation, Observer, Trainer
+from neurosim.training.progress import columns, in_short
 
 
 class OurConsole(Console):
@@ -25,9 +25,6 @@ class OurConsole(Console):
 console = OurConsole()
 if not console.is_terminal:
     console = OurConsole(width=160)  # a pipe has no width; let no cell of a table be cut
-
-WIDE = 90  # columns that a bar needs beside the longest name of a scheme and its numbers
-NARROW = 70  # below, there is only room for the error
 
 
 def is_live() -> bool:
@@ -46,7 +43,7 @@ class Bar(Observer):
         self.progress.update(self.task, completed=trainer.steps)
 
     def on_epoch(self, trainer: Trainer, metrics: Mapping[str, Evaluation]) -> None:
-        self.progress.update(self.task, completed=trainer.steps, state=in_short(metrics, trainer.task))
+        self.progress.update(self.task, completed=trainer.steps, state=in_short(metrics, trainer.task, console.width))
 
 
 class Lines(Observer):
@@ -87,11 +84,7 @@ def progress_of(job: Job, quiet: bool) -> Iterator[list[Observer]]:
 
 def display() -> Progress:
     """Return the display of bars; on a narrow terminal without the bars, so that no name and no number is cut."""
-    whole = Column(no_wrap=True)
-    columns: list[ProgressColumn] = [TextColumn("{task.description}", table_column=Column(overflow="fold", no_wrap=False))]
-    columns += [BarColumn(bar_width=10)] if console.width >= WIDE else []
-    columns += [TextColumn("{task.fields[state]}", table_column=whole), TimeRemainingColumn(table_column=whole)]
-    return Progress(*columns, TextColumn("left", style="dim", table_column=whole), console=console)
+    return Progress(*columns(console.width), console=console)
 
 
 def described(metrics: Mapping[str, Evaluation], task: Task) -> str:
@@ -101,12 +94,6 @@ def described(metrics: Mapping[str, Evaluation], task: Task) -> str:
     if name == "error":
         return f"loss {loss:.4f}  train error {train:.2f} %  test error {test:.2f} %"
     return f"loss {loss:.4f}  {name}: train {train:.2f} %  test {test:.2f} %"
-
-
-def in_short(metrics: Mapping[str, Evaluation], task: Task) -> str:
-    """Return loss and test error in few characters, on a narrow terminal the error alone."""
-    error = f"{error_name(task.score)} {metrics['test'].error:.1f} %"
-    return error if console.width < NARROW else f"loss {metrics['train'].loss:.3f} {error}"
 
 
 def steps(trainer: Trainer, job: Job) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neurosim import reprs
 from neurosim.errors import DataError, quoted, require
 
 MOST_CLASSES = 2**20  # each has a name, and a column of the one-hot targets
@@ -32,6 +33,9 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def __repr__(self) -> str:
+        return f"<Split of {len(self):,} samples: x {reprs.array(self.x)}, y {reprs.array(self.y)}>"
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +101,13 @@ class DataSet:
                 check_values(where, split, self.classes)
                 object.__setattr__(split, "_checked_for", self.classes)
 
+    def __repr__(self) -> str:
+        parts = (f"{len(getattr(self, part)):,} {part}" for part in ("train", "validation", "test") if len(getattr(self, part)))
+        numbered = self.labels == tuple(map(str, range(self.classes)))
+        kind = f"{self.classes} classes{'' if numbered else f' ({reprs.listed(self.labels)})'}"
+        kind = kind if self.classes else f"real targets of shape {self.target_shape}"
+        return f"<DataSet {self.name!r}: {', '.join(parts)} samples of shape {self.shape}, {kind}>"
+
     def _check_kind(self) -> None:
         """Raise DataError unless targets are either labels or real."""
         require(
@@ -154,9 +165,9 @@ def _check_arrays(where: str, split: Split, shape: tuple[int, ...], target_shape
 
 def check_values(where: str, split: Split, classes: int) -> None:
     """Raise DataError, naming the sample, where a value is not finite or a label is no class; ``classes`` 0: targets are real."""
-    _check_finite(where, "image", split.x)
+    check_finite(where, "image", split.x)
     if not classes:
-        _check_finite(where, "target of image", split.y)
+        check_finite(where, "target of image", split.y)
         return
     outside = np.flatnonzero((split.y < 0) | (split.y >= classes))
     if outside.size:
@@ -166,9 +177,10 @@ def check_values(where: str, split: Split, classes: int) -> None:
         raise DataError(f"{where}: {found}: expected 0 to {classes - 1}, and labels run from {low} to {high}; {advice}")
 
 
-def _check_finite(where: str, what: str, values: NDArray[Any]) -> None:
+def check_finite(where: str, what: str, values: NDArray[Any], first: int = 0) -> None:
+    """Raise DataError, naming the sample, where a value is not finite; ``first`` : the number of the first of ``values``."""
     finite = np.isfinite(values)
     if not finite.all():
         at = np.argwhere(~finite)[0]
         found = values[tuple(at)]
-        raise DataError(f"{where}: {what} {at[0]} holds {found}: expected finite numbers; remove or repair that image")
+        raise DataError(f"{where}: {what} {at[0] + first} holds {found}: expected finite numbers; remove or repair that image")

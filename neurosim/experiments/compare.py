@@ -26,6 +26,11 @@ from neurosim.runfile import Run
 if TYPE_CHECKING:
     import pandas
 
+    from neurosim.analysis.run_plots import SchemePlots
+
+
+MOST_ROWS = 16  # of a comparison that is printed
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -45,8 +50,15 @@ class Comparison:
         """One line for each row and seed, with the columns of ``table.csv``; a missing number is NaN."""
         return as_frame(self.results)
 
+    @property
+    def plot(self) -> SchemePlots:
+        """All schemes' curves in one figure: ``comparison.plot.error()``, ``.loss()``."""
+        from neurosim.analysis.run_plots import SchemePlots
+
+        return SchemePlots([path_of(self.out, result.scheme, result.seed) for result in self.results])
+
     def __repr__(self) -> str:
-        return f"{self.title}\n{self.table.to_string(index=False)}\n{self.report}"
+        return f"{self.title}\n{self.table.to_string(index=False, max_rows=MOST_ROWS)}\n{self.report}"
 
 
 def compare(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Self
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from neurosim.network import Network
 from neurosim.runfile import Run
 from neurosim.tasks import Classification, Sizes
 
+if TYPE_CHECKING:
+    from neurosim.analysis.run_plots import RunPlots
+
 DIGITS = 9  # of a number of neurons
 
 
@@ -34,6 +38,13 @@ class OpenRun(Run):
         """Return the run as the file says it now."""
         self.close()
         return type(self)(self.path, self._imports)
+
+    @cached_property
+    def plot(self) -> RunPlots:
+        """The run's figures: ``run.plot.error()``, ``loss()``, ``alignment()``, ``histograms(name)``, ``raster(population)``."""
+        from neurosim.analysis.run_plots import RunPlots
+
+        return RunPlots(self)
 
     def model_file(self) -> ModelFile:
         """Return the model as run.

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from neurosim import reprs
 from neurosim.backends import select
 from neurosim.catalogue import NO_IMPORTS, Imports
 from neurosim.datasets import DataSet
@@ -46,6 +47,8 @@ class Job:
     network: Network
     trainers: list[Trainer]
     plan: RecordingPlan
+
+    __repr__ = reprs.fields
 
     @property
     def epochs(self) -> int:
@@ -253,7 +256,7 @@ def _train(job: Job, file: RunFile, observers: tuple[Observer, ...], resumed: bo
             if trainer.epoch == 0 and number:
                 trainer.steps = job.trainers[number - 1].steps  # the random numbers of a step are never drawn twice
             if trainer.epoch < trainer.epochs:  # a checkpoint may lie at the end of its stage
-                trainer.fit(job.data, recorder, *observers)
+                trainer.fit(job.data, recorder, *observers, progress=False)  # who shows how far it is, is an observer
 
 
 def _restored(job: Job, file: RunFile) -> int:

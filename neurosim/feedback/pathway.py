@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from neurosim import reprs
 from neurosim.backends import Draws
 from neurosim.catalogue import Stated
 from neurosim.errors import require
@@ -94,6 +95,9 @@ class Proposals(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._changes)
+
+    def __repr__(self) -> str:
+        return f"<Proposals for {reprs.listed(f'{name} {tuple(value.shape)}' for name, value in self._changes.items())}>"
 
 
 @dataclass(frozen=True)

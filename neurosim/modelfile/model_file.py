@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import tomli_w
 from pydantic import BaseModel, ValidationError
 
+from neurosim import reprs
 from neurosim.catalogue import NO_IMPORTS, Imports
 from neurosim.errors import InputError, pasteable, quoted, require, utf8
 from neurosim.modelfile import reading
@@ -33,6 +34,8 @@ class ModelFile:
     name: str
     contents: reading.Contents
     table: ModelTable
+
+    __repr__ = reprs.fields
 
     @staticmethod
     def of(name: str, contents: reading.Contents, imports: Imports = NO_IMPORTS) -> ModelFile:

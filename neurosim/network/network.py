@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from neurosim import reprs
 from neurosim.backends import Backend, Draws, NumpyBackend, as_seed
 from neurosim.errors import EquationError, InputError, ShapeError, UnknownNameError, quoted, require
 from neurosim.network.population import Population
 from neurosim.network.projection import Projection
 from neurosim.network.sweep import Activity, Sweep, Teaching
-from neurosim.neurons import DRIVE, BatchNormalisation
+from neurosim.neurons import DRIVE, BatchNormalisation, Transfer
 from neurosim.plasticity import PlasticityRule
 
 
@@ -72,21 +73,31 @@ class Network:
         hidden: Sequence[int],
         classes: int,
         *,
-        transfer: str = "tanh",
+        transfer: str | Transfer = "tanh",
         normalisation: BatchNormalisation | None = None,
         initial: str = "glorot",
+        readout: str = "softmax",
         **options: Any,
     ) -> Network:
-        """Return the chain x -> hidden1 -> ... -> output (softmax over ``classes``), all to all; ``options`` go to Network."""
+        """Return the chain x -> hidden1 -> ... -> output, all to all; ``options`` go to Network.
+
+        transfer, normalisation : of hidden populations; readout : the output's transfer, ``linear`` for real targets
+        classes : how many neurons the output has: the classes, or the numbers of a real target
+        """
         listed = isinstance(hidden, Iterable) and not isinstance(hidden, str)
         require(listed, f"network: hidden {quoted(hidden)}: expected the hidden populations' sizes; give a list such as [64, 64]")
         populations = [Population("x", shape)]
         populations += [
             Population(f"hidden{k}", n, transfer=transfer, normalisation=normalisation) for k, n in enumerate(hidden, start=1)
         ]
-        populations.append(Population("output", classes, transfer="softmax"))
+        populations.append(Population("output", classes, transfer=readout))
         names = [population.name for population in populations]
         return cls(populations, [Projection(a, b, initial=initial) for a, b in zip(names, names[1:], strict=False)], **options)
+
+    def __repr__(self) -> str:
+        parts = reprs.listed((self.populations[name].describe() for name in self.order), 8)
+        how = f"{self.parameter_count:,} parameters, {self.dtype} on {self.backend.name}, seed {self.seed}"
+        return f"<Network of {parts}; {len(self.projections)} projections, {how}>"
 
     # ------------------------------------------------------------------ structure
 
@@ -484,12 +495,17 @@ class Network:
         own = [(p.name, p.statistics) for p in self.populations.values()] + [(p.name, p.state) for p in self.projections.values()]
         return {f"{self.prefix}{name}.{key}": value for name, values in own for key, value in values.items()}
 
+    @property
+    def parameter_count(self) -> int:
+        """How many numbers are learned."""
+        return sum(math.prod(value.shape) for value in self.parameters().values())
+
     def summary(self) -> str:
         """Return populations, projections and their rules as text."""
         lines = ["populations", *(f"  {self.populations[name].describe()}" for name in self.order)]
         lines += ["projections", *(f"  {p.describe()}" for p in self.projections.values())]
-        count = sum(int(np.prod(value.shape)) for value in self.parameters().values())
-        return "\n".join([*lines, f"parameters  {count:,} {self.dtype}", "slots  present -> sweep -> teach -> learn -> commit"])
+        lines.append(f"parameters  {self.parameter_count:,} {self.dtype}")
+        return "\n".join([*lines, "slots  present -> sweep -> teach -> learn -> commit"])
 
 
 def _by_name(kind: str, items: Iterable[Any]) -> dict[str, Any]:

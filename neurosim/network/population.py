@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from neurosim import reprs
 from neurosim.backends import Backend, Draws
 from neurosim.errors import InputError, quoted, require, require_number
 from neurosim.network.sweep import Activity, Teaching
-from neurosim.neurons import BatchNormalisation, Neurons, Transfer, check_inputs, neurons, transfer
+from neurosim.neurons import BatchNormalisation, Neurons, Transfer, check_inputs, neurons, neurons_by_name, transfer
 
 MOST_AXES = 16  # of a population's shape; arrays of NumPy and HDF5 have up to 32, and recordings add some
 MOST_NEURONS = 2**31  # times a batch and the bytes of a number, it can still be counted
@@ -71,6 +72,14 @@ class Population:
         self.joined = False  # whether it is part of a network
         self.parameters: dict[str, Any] = {}  # gain, shift: (*shape); learned
         self.statistics: dict[str, Any] = {}  # mean, variance: (*shape); running averages for evaluation
+
+    def __repr__(self) -> str:
+        kind = "transfer" if isinstance(self.neurons, Transfer) else "neurons"
+        plain = repr(self.neurons) == f"{type(self.neurons).__name__}()" and self.neurons.name in neurons_by_name()
+        options: dict[str, Any] = {kind: self.neurons.name if plain else self.neurons}
+        options |= {"normalisation": self.normalisation} if self.normalisation is not None else {}
+        options |= {name: value for name in ("dropout", "noise") if (value := getattr(self, name))}
+        return reprs.call("Population", [self.name, self.size if len(self.shape) == 1 else self.shape], options)
 
     @property
     def size(self) -> int:

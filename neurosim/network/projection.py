@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from neurosim import reprs
 from neurosim.backends import Backend
 from neurosim.backends.base import generator
 from neurosim.connectivity import Connectivity, connectivity, initialiser
@@ -18,6 +19,7 @@ from neurosim.neurons import DRIVE
 from neurosim.plasticity import Proposal, Rule, Shapes, Start, Synapses, Update, chain, error_driven
 
 MOST_BYTES = 2**62  # of weights: what can be counted
+USUAL = "PlasticityRule('dw = eta * error_post * rate_pre', bias='db = eta * error_post', eta=1.0)"  # repr of error_driven()
 LONGEST_DELAY = 1000  # ticks; each is an array of rates to keep
 
 
@@ -78,6 +80,16 @@ class Projection:
         self.state: dict[str, Any] = {}  # what the rule remembers
         self.starts: dict[str, Start] = {}  # and of each sample within a trial, as every trial begins
         self.rule = rule
+
+    def __repr__(self) -> str:
+        options: dict[str, Any] = {} if self.name == f"{self.pre}__{self.post}" else {"name": self.name}
+        options |= {"delay": self.delay} if self.delay else {}
+        options |= {"into": self.into} if self.into != DRIVE else {}
+        options |= {"connectivity": self.connectivity.name} if self.connectivity.name != "all_to_all" else {}
+        options |= {} if self.bias else {"bias": False}
+        options |= {} if repr(self.rule) == USUAL else {"rule": self.rule}
+        options |= {} if self.optimiser is None else {"optimiser": self.optimiser.alone}
+        return reprs.call("Projection", [self.pre, self.post], options)
 
     @property
     def rule(self) -> Rule | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from neurosim import reprs
 from neurosim.neurons import DRIVE
 
 
@@ -39,6 +40,8 @@ class Activity:
     state: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, Any] = field(default_factory=dict)
 
+    __repr__ = reprs.fields
+
     def value(self, variable: str) -> Any:
         """Return a variable of the population by name, (batch, *shape)."""
         if variable in self.inputs:
@@ -68,6 +71,10 @@ class Sweep:
     ) -> Sweep:
         """Return a sweep that nobody can add to or take from."""
         return Sweep(MappingProxyType(dict(activity)), training, MappingProxyType(arrived or {}), MappingProxyType(state or {}))
+
+    def __repr__(self) -> str:
+        shapes = reprs.listed(f"{name} {tuple(activity.rate.shape)}" for name, activity in self.activity.items())
+        return f"<Sweep{' in training' if self.training else ''}, rates: {shapes}>"
 
     @property
     def drive(self) -> Mapping[str, Any]:
@@ -104,6 +111,9 @@ class _View(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self._activity)
 
+    def __repr__(self) -> str:
+        return reprs.brief(dict(self))
+
 
 @dataclass(frozen=True)
 class Teaching:
@@ -124,6 +134,8 @@ class Teaching:
     activity: Activity | None = None
     rate: Any = None
     inputs: Mapping[str, Any] = field(default_factory=dict)
+
+    __repr__ = reprs.fields
 
     def error_on(self, into: str) -> Any:
         """Return where the input ``into``, the drive or another, should go, (batch, *shape); None where nothing is said of it."""

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from neurosim.backends import Backend
 from neurosim.catalogue import Stated
 from neurosim.errors import quoted, require
+from neurosim.reprs import call
 
 State = dict[str, Any]
 
@@ -55,13 +56,17 @@ class Time:
     """How far training has come.
 
     updates : of this parameter, before this one; in a captured step a number that is not known yet
-    epoch, progress : of the stage, the latter in [0, 1); a captured step that ``asked`` holds for one epoch only
+    epoch, progress : of the stage, the latter in [0, 1], and 1 in epochs beyond the trainer's; a captured step that ``asked`` holds
+        for one epoch only
     """
 
     def __init__(self, epoch: int, epochs: int) -> None:
         self.updates: Any = 0
         self.asked = False
         self._epoch, self._epochs = epoch, epochs
+
+    def __repr__(self) -> str:
+        return call("Time", [self._epoch, self._epochs])
 
     @property
     def epoch(self) -> int:
@@ -70,7 +75,7 @@ class Time:
 
     @property
     def progress(self) -> float:
-        return self.epoch / self._epochs
+        return min(self.epoch / self._epochs, 1.0)
 
 
 class Optimiser(Update):
@@ -222,6 +227,14 @@ class Chain(Update):
     def __init__(self, links: Sequence[Update], left_out: Collection[int] = ()) -> None:
         self.links = tuple(links)
         self.left_out = frozenset(left_out)
+
+    def __repr__(self) -> str:
+        return call("chain", self.links)
+
+    @property
+    def alone(self) -> Update:
+        """The chain's only link, where there is but one, or the chain."""
+        return self.links[0] if len(self.links) == 1 else self
 
     def on(self, parameter: str, solved: bool = False) -> Chain:
         """Return the chain as it works on ``parameter``, such as ``x__hidden1.b``.

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
+from neurosim import reprs
 from neurosim.backends import Backend
 from neurosim.capture import Recorded
 from neurosim.catalogue import Stated
@@ -47,6 +48,8 @@ class Synapses:
     state: Mapping[str, Any]
     modulators: Mapping[str, Any] = field(default_factory=dict)
 
+    __repr__ = reprs.fields
+
     @property
     def all_to_all(self) -> bool:
         """Whether the weights are a matrix, (n_pre, n_post)."""
@@ -60,6 +63,8 @@ class Proposal:
     dw: Any
     db: Any
     state: Mapping[str, Any]
+
+    __repr__ = reprs.fields
 
 
 class Rule(Stated, abc.ABC):

@@ -11,6 +11,7 @@ from neurosim.datasets import DataSet
 from neurosim.errors import require
 from neurosim.modelfile.schema import Record
 from neurosim.recording.variables import UNITS, Variable, recordable
+from neurosim.reprs import listed
 from neurosim.runfile import Layout, Request, Series, chosen
 from neurosim.training import Trainer
 
@@ -53,6 +54,10 @@ class RecordingPlan:
                 said = f"record: alignment: task {task.name!r} has no error at the output to compare with"
                 require(task.has_error, f"{said}; leave alignment out")
                 task.check("record: alignment", self.network.populations[self.network.output])
+
+    def __repr__(self) -> str:
+        chosen = listed(f"{c.variable.name} {c.request.interval}" for c in self.variables) or "metrics only"
+        return f"<RecordingPlan: {chosen}; of {len(self.trainers)} stages>"
 
     def _chosen(self, variable: Variable, request: Request) -> Chosen:
         return Chosen(variable, request, *variable.layout(request, len(self.probe)))

@@ -54,6 +54,7 @@ class Recorder(Observer):
         self.by_step = "steps" in units
         self.settings: Contents | None = None  # of a trainer made in Python: as it began
         self.started = b""  # digest of the weights it began with
+        self.unkept: tuple[Trainer, int, int] | None = None  # trainer, stage and epoch, where the last epoch has no checkpoint yet
 
     @classmethod
     def open(
@@ -121,6 +122,9 @@ class Recorder(Observer):
         recorder.settings = settings(trainer, data)
         return recorder
 
+    def __repr__(self) -> str:
+        return f"<Recorder of {self.file.path}: {self.plan!r}>"
+
     # ------------------------------------------------------------------ how a run ends
 
     def __enter__(self) -> Self:
@@ -166,6 +170,8 @@ class Recorder(Observer):
     def _say(self, error: BaseException | None) -> None:
         failure: BaseException | None = None
         try:
+            if error is None:
+                self._keep_last()
             self.background.wait()
         except Exception as cause:
             failure = cause
@@ -174,9 +180,26 @@ class Recorder(Observer):
         elif told := error or failure:
             self.file.set_status("failed", str(told) or type(told).__name__)
         else:
-            self.file.set_status("complete")
+            self.file.set_status(*self._ending())
         if failure is not None:
             raise failure
+
+    def _keep_last(self) -> None:
+        """Write the checkpoint of the last epoch, where it was not known to be the last."""
+        if self.unkept is not None:
+            trainer, stage, epoch = self.unkept
+            if (self._epoch(trainer), trainer.passes, trainer.position) == (epoch, 0, 0):
+                self._checkpoint(trainer, stage, epoch)
+
+    def _ending(self) -> tuple[str, str]:
+        """Return status and reason of a run that no error ended: who stopped it, or how far ``fit`` was to go."""
+        trainers = self.plan.trainers
+        stages = ["" if len(trainers) == 1 else f"stage {k}, " for k in range(len(trainers))]
+        ends = [f"{stage}epoch {t.epoch} of {t.epochs}" for stage, t in zip(stages, trainers, strict=True)]
+        stopped = [f"stopped after {end}: {t.stopped}" for end, t in zip(ends, trainers, strict=True) if t.stopped]
+        if stopped:
+            return "complete", "; ".join(stopped)
+        return ("complete", "") if trainers[-1].epoch >= trainers[-1].epochs else ("interrupted", f"after {ends[-1]}")
 
     # ------------------------------------------------------------------ moments
 
@@ -196,6 +219,7 @@ class Recorder(Observer):
         self._record(trainer, "epochs", epoch)
         self._metrics(trainer, metrics)
         self.background.put(0, lambda: self.file.flush)
+        self.unkept = (trainer, stage, epoch) if trainer.epoch else None
         if trainer.epoch and (epoch % self.plan.record.checkpoint == 0 or epoch == self._epochs()):
             self._checkpoint(trainer, stage, epoch)
 
@@ -207,6 +231,8 @@ class Recorder(Observer):
                 at = f"weights (written by an observer: {trainer.written})"
             elif trainer.steps == 0 and self.started and self.started != _digest_of(trainer):
                 at = "weights (set before it began)"
+            elif trainer.epoch > trainer.epochs:
+                at = f"epochs (trained on beyond {trainer.epochs})"
             if at or before != now:
                 self.settings = None  # the first one is enough
                 self.background.put(0, lambda: functools.partial(self.file.set_text, "altered", at.lstrip(".")))
@@ -235,6 +261,7 @@ class Recorder(Observer):
     def _checkpoint(self, trainer: Trainer, stage: int, epoch: int) -> None:
         size = sum(int(np.prod(shape)) * dtype.itemsize for shape, dtype in trainer.state_layout().values())
         size = max(size, BUFFER // 2)  # one may wait while another is written: more of them would only take memory
+        self.unkept = None
         self.background.put(size, lambda: functools.partial(self.file.checkpoint, stage, epoch, trainer.steps, trainer.state()))
 
     def _record(self, trainer: Trainer, unit: str, count: int) -> None:

@@ -28,6 +28,9 @@ class Background:
         self._thread = threading.Thread(target=self._run, name="neurosim-recording", daemon=True)
         self._thread.start()
 
+    def __repr__(self) -> str:
+        return f"<Background: {self._size:,} of {self.limit:,} bytes wait>"
+
     def put(self, size: int, prepare: Callable[[], Work]) -> None:
         """Hand over what ``prepare`` returns, which holds ``size`` bytes; it is called, here, when there is room for them."""
         with self._changed:

@@ -60,6 +60,9 @@ class RunFile:
         with self._loss_told():
             self._file = hdf5(functools.partial(_swmr_writer, path))
 
+    def __repr__(self) -> str:
+        return f"<RunFile {self.path}, open for writing>"
+
     @classmethod
     def create(
         cls,

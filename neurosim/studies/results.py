@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neurosim import reprs
 from neurosim.errors import InputError, RunFileError, quoted, require
 from neurosim.modelfile.reading import Contents
 from neurosim.studies import table
@@ -52,6 +53,8 @@ class Results:
     runs: pandas.DataFrame
     backend: str
     data_dir: str
+
+    __repr__ = reprs.fields
 
     @cached_property
     def means(self) -> pandas.DataFrame:

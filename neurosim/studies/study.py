@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from neurosim import reprs
 from neurosim.catalogue import NO_IMPORTS, Imports, Named
 from neurosim.datasets import DataSet
 from neurosim.errors import LostFileError, RunFileError, quoted, require, utf8
@@ -58,6 +59,8 @@ class Study:
     number_of_draws: int = 1
     draw_seed: int = 0
     chosen_seeds: tuple[int, ...] = (1,)
+
+    __repr__ = reprs.fields
 
     def grid(self, values: Mapping[str, Iterable[Any]], *, where: Where | None = None) -> Study:
         """Return the study with every combination of some values.

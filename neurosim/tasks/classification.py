@@ -48,6 +48,10 @@ class Classification(Task):
     def error(self, population: Population, activity: Activity, outcome: Any) -> Any:
         return outcome - activity.rate
 
+    def answer(self, scores: NDArray[Any], sizes: Sizes) -> NDArray[np.int64]:
+        """Return the number of the class with the highest score, (n,)."""
+        return scores.argmax(axis=1).astype(np.int64)
+
     def loss(self, backend: Backend, rate: Any, target: Any) -> Any:
         """Return the mean cross-entropy in nats."""
         return -(target * backend.xp.log(rate + rate.dtype.type(1e-30))).sum() / len(rate)

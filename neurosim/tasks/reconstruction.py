@@ -22,3 +22,7 @@ class Reconstruction(Regression):
 
     def targets(self, x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float32]:
         return x.reshape(len(x), -1)
+
+    def answer(self, scores: NDArray[Any], sizes: Sizes) -> NDArray[Any]:
+        """Return the inputs as the output has them, (n, *shape)."""
+        return scores.reshape(len(scores), *sizes.shape)

@@ -47,6 +47,10 @@ class Regression(Task):
     def error(self, population: Population, activity: Activity, outcome: Any) -> Any:
         return population.error_on_activation(outcome.reshape(activity.rate.shape) - activity.rate, activity)
 
+    def answer(self, scores: NDArray[Any], sizes: Sizes) -> NDArray[Any]:
+        """Return the real targets, (n, *target_shape)."""
+        return scores.reshape(len(scores), *sizes.target_shape)
+
     def loss(self, backend: Backend, rate: Any, target: Any) -> Any:
         """Return the mean over samples of half the squared distance."""
         distance = target - rate.reshape(target.shape)

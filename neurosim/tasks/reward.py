@@ -66,6 +66,10 @@ class Reward(Classification):
     def error(self, population: Population, activity: Activity, outcome: Any) -> Any:
         return outcome - activity.rate * outcome.sum(axis=1, keepdims=True)
 
+    def answer(self, scores: NDArray[Any], sizes: Sizes) -> NDArray[np.int64]:
+        """Return the number of the likeliest action, (n,)."""
+        return super().answer(scores, sizes)
+
     def loss(self, backend: Backend, rate: Any, target: Any) -> Any:
         """Return minus the reward that is to be expected, in the reward's own unit."""
         return -(target * rate).sum() / len(rate)

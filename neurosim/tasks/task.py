@@ -120,6 +120,15 @@ class Task(Stated, abc.ABC):
         """Return the network's answer, (batch, size), given the rate of the output, (batch, *shape)."""
         return rate
 
+    def answer(self, scores: NDArray[Any], sizes: Sizes) -> NDArray[Any]:
+        """Return what the network answers to samples, as ``Trainer.predict`` gives it (default: the scores, (n, size)).
+
+        scores : (n, size), on the host; sizes : of the data
+
+        Raises InputError, in one line, where the task has no answer to predict.
+        """
+        return scores
+
     @abc.abstractmethod
     def loss(self, backend: Backend, rate: Any, target: Any) -> Any:
         """Return the mean loss of a batch, a number that may still lie on the device."""

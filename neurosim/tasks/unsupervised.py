@@ -66,10 +66,14 @@ class Unsupervised(Classification):
 
     def scores(self, backend: Backend, rate: Any) -> Any:
         if self.probe is None:
-            raise InputError("task 'unsupervised': its probe is not fitted yet; call the pathway's calibrate first")
+            raise InputError("task 'unsupervised': its probe is not fitted yet: expected a fit, or score(data), before it")
         flat = rate.reshape(len(rate), -1)
         weights, bias = (backend.asarray(values, flat.dtype) for values in (self.probe[:-1], self.probe[-1]))
         return backend.matmul(flat, weights) + bias
+
+    def answer(self, scores: NDArray[Any], sizes: Sizes) -> NDArray[np.int64]:
+        """Return the number of the class that the probe tells, as it was fitted at the last evaluation, (n,)."""
+        return super().answer(scores, sizes)
 
     def loss(self, backend: Backend, rate: Any, target: Any) -> Any:
         distance = self.scores(backend, rate) - target

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from neurosim import reprs
 from neurosim.backends import Backend, RecordedDraws
 from neurosim.backends.base import Program, reason_of
 from neurosim.capture import Graph, Randomness, Reach, Recorded, recording, writeable
@@ -140,6 +141,9 @@ class CapturedStep:
         self._began: tuple[int, int] | None = None
         self._changes = 0  # in this epoch
         self._said: set[str] = set()
+
+    def __repr__(self) -> str:
+        return f"<CapturedStep of {self.what}: {reprs.brief(self.program)}>"
 
     def prepared(self, epoch: int, epochs: int) -> Program | None:
         """Return the program that is right for ``epoch``, or None where array code has to run."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from neurosim import reprs
 from neurosim.backends import Backend, Draws
 from neurosim.capture import writeable
 from neurosim.errors import DivergedError, quoted, require
@@ -44,6 +45,9 @@ class Commit:
         for name in {} if network is None else network.parameters():
             self.chain_of(name)
         self._warn_of_rescaling()
+
+    def __repr__(self) -> str:
+        return reprs.brief(self.chain.alone)
 
     def apply(self, parameters: Mapping[str, Any], deltas: Mapping[str, Any], time: Time, solved: set[str]) -> None:
         """Add to each parameter what the optimiser makes of its proposed change; ``solved`` ones take theirs as it is."""

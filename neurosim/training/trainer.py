@@ -10,22 +10,26 @@ import time
 import types
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from neurosim import reprs
 from neurosim.backends import Backend, Program, as_seed
 from neurosim.backends.base import generator
 from neurosim.capture import Graph
 from neurosim.datasets import DataSet, Split
+from neurosim.datasets.arrays import arranged, as_images, to_array
+from neurosim.datasets.dataset import check_finite
 from neurosim.encoders import Constant, Encoder
-from neurosim.errors import quoted, require
+from neurosim.errors import InputError, quoted, require
 from neurosim.feedback import FeedbackPathway, Phase
 from neurosim.network import Clock, Network, Sweep
 from neurosim.plasticity import Time, Update
 from neurosim.tasks import Sizes, Task, of_data
 from neurosim.training.captured import CapturedStep, StepSource
+from neurosim.training.evaluation import Evaluation, History
+from neurosim.training.progress import show_progress
 from neurosim.training.step import Commit, diverged, list_inputs, step
 from neurosim.training.trial import Trial
 
@@ -35,21 +39,16 @@ Images = Callable[[np.ndarray], np.ndarray]
 
 EVALUATION_BATCH = 1000
 SELDOM = 16  # steps; looking for changes takes 2 to 5 microseconds, and without code of others between steps there are none
-NO_BETTER = 1.0  # points of error; what is better than chance by less is called chance
+NO_BETTER = 1.0  # points of error; what is better than chance by less, or by less than half of it, is called chance
 MOST_SAMPLES = 2**28  # of a batch
 EVALUATED_OF_TRAINING = 10_000  # of the training split: its first images, so that evaluation stays cheap beside an epoch
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """Loss in the task's unit (cross-entropy in nats for classes) and error in per cent: what ``Task.score`` says."""
-
-    loss: float
-    error: float
-
-
 class Observer:
-    """What may look on while a trainer runs; every method may be left out."""
+    """What may look on while a trainer runs, and stop it (``Trainer.stop``); every method may be left out."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
 
     def on_step(self, trainer: Trainer) -> None:
         """After the commit of each step."""
@@ -68,6 +67,11 @@ def _overrides(observer: Observer, method: str) -> bool:
     return not _is_own(observer) and getattr(observer, method, None) != types.MethodType(getattr(Observer, method), observer)
 
 
+def _check_count(name: str, count: Any) -> None:
+    whole = isinstance(count, numbers.Integral) and not isinstance(count, bool)
+    require(whole and count >= 1, f"training: {name} {quoted(count)}: expected 1 or more; give a positive whole number")
+
+
 def _equal(one: Any, other: Any) -> bool:
     return one.shape == other.shape and bool((one == other).all())
 
@@ -79,10 +83,11 @@ class Trainer:
     clock : how many ticks a trial has, and in which of them the output is compared with the target (default: one tick)
     encoder : what is shown in each tick
     optimiser : for the network's synapses; feedback_optimiser : for those of the pathway (default: the same)
-    epochs, batch : how many passes over the data, and how many samples in one step
+    epochs, batch : how many passes over the data, and how many samples in one step.  Schedules such as ``Milestones`` count in
+        shares of ``epochs``
     shuffle : a new order in each epoch, which ``seed`` and the epoch decide; otherwise file order, in which samples that do not
         fill a last batch are never shown
-    seed : decides order, noise, dropout and the pathway's initial weights
+    seed : decides order, noise, dropout and the pathway's initial weights (default: the network's, so that one seed is enough)
     augment : a callable (x, generator) -> x on host batches
     name : distinguishes the random numbers and the state of the stages of one run
 
@@ -105,27 +110,37 @@ class Trainer:
         epochs: int = 10,
         batch: int = 128,
         shuffle: bool = True,
-        seed: int = 0,
+        seed: int | None = None,
         augment: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
         name: str = "train",
     ) -> None:
         for name_of, count in (("epochs", epochs), ("batch", batch)):
-            whole = isinstance(count, numbers.Integral) and not isinstance(count, bool)
-            require(whole and count >= 1, f"training: {name_of} {quoted(count)}: expected 1 or more; give a positive whole number")
+            _check_count(name_of, count)
         require(batch <= MOST_SAMPLES, f"training: batch {quoted(batch)}: expected at most {MOST_SAMPLES:,}; give a smaller one")
         self.network, self.pathway, self._task = network, pathway, task
         self.trial = Trial(clock or Clock(), encoder or Constant())
         self.epochs, self.batch, self.shuffle, self.augment, self.name = epochs, batch, shuffle, augment, name
-        self.seed = as_seed(seed)
+        self.seed = network.seed if seed is None else as_seed(seed)
         self.commit = Commit(optimiser, network.backend, network)
         self.feedback_commit = Commit(feedback_optimiser or optimiser, network.backend)
         self.sample: tuple[int, ...] = tuple(network.input_shape)  # until the data say otherwise
+        self.sizes: Sizes | None = None
         self.epoch = 0
         self.steps = 0
+        self.passes = 0  # of this epoch that are done
         self.position = 0  # batches of this pass that are done
+        self.stopped = ""  # why the last ``fit`` ended before its time; empty where it did not
         self.seconds = 0.0
         self.written = ""  # the observers that wrote into weights while one of the package's own recorded the run
         self._forget()
+
+    def __repr__(self) -> str:
+        task = self.task if self.pathway.attached else self._task
+        what = f"{reprs.brief(self.pathway)}, {self.commit!r}" + ("" if task is None else f", {reprs.brief(task)}")
+        static = self.trial.clock == Clock() and type(self.trial.encoder) is Constant
+        shown = "" if static else f", {reprs.brief(self.trial.clock)}, {reprs.brief(self.trial.encoder)}"
+        where = f"epoch {self.epoch} of {self.epochs}, batch {self.batch}, seed {self.seed}"
+        return f"<Trainer: {what}{shown}; {where}\n {self.network!r}>"
 
     def _forget(self) -> None:
         """Let go of all that is made anew when it is needed."""
@@ -143,40 +158,71 @@ class Trainer:
 
     # ------------------------------------------------------------------ training
 
-    def fit(self, data: DataSet, *observers: Observer) -> list[dict[str, Evaluation]]:
-        """Train to the last epoch.  Return one entry for each epoch that was trained: split name -> Evaluation.
+    def fit(self, data: DataSet, *observers: Observer, epochs: int | None = None, progress: bool = True) -> History:
+        """Train, and return the evaluation of each epoch that was trained: a list of split name -> Evaluation.
 
-        A warning says so if the training error at the end is no better than chance.
+        A warning says so if the training error at the end is no better than chance.  After a ``fit`` that was interrupted within
+        an epoch, the next one goes on there: the rest of the epoch comes first, and counts as one of its epochs.
+
+        epochs : how many to train from here, also beyond ``self.epochs``; without it, as many as are missing from ``self.epochs``.
+            Schedules that count in shares of the training (``Milestones``) go by ``self.epochs`` in either case.  In epochs beyond
+            it they stay as they are at its end; what counts in epochs (``StepDecay``) goes on.  So the same epochs give the same
+            weights, in one call or in several
+        progress : whether a bar on stderr, or in the notebook, shows how far it is.  There is none if stderr is no terminal, in a
+            worker process, or while another one is shown
 
         Raises
         ------
         InputError
-            Pathway and network do not fit the data; or all epochs are done, by an earlier call or in the state that was restored.
+            Pathway and network do not fit the data; or, without ``epochs``, all epochs are done, by an earlier call or in the
+            state that was restored.
         DivergedError
             Activity is no longer finite.
         """
+        last = self._last_epoch(epochs)
+        self.check(data)
+        self.stopped, history = "", History(first=self.epoch + 1)
+        with show_progress(self, data, last, progress) as show:
+            if (self.epoch, self.passes, self.position) == (0, 0, 0):
+                show(self._report(data, observers))
+            while self.epoch < last and not self.stopped:
+                self.run_epoch(data, *observers)
+                history.append(self._report(data, observers))
+                show(history[-1])
+        if history:
+            self._tell_of_chance(data, history[-1]["train"].error)
+        return history
+
+    def _last_epoch(self, epochs: int | None) -> int:
+        """Return the number of the epoch after which a ``fit`` of so many ends."""
+        if epochs is not None:
+            _check_count("epochs", epochs)
+            return self.epoch + int(epochs)
         require(
             self.epoch < self.epochs,
-            f"training: all {self.epochs} epochs are done: expected some to go; raise trainer.epochs, or make a new Trainer",
+            f"training: all {self.epochs} epochs are done: expected some to go; give fit(..., epochs=5) to train five more, raise "
+            "trainer.epochs, or make a new Trainer",
         )
-        self.check(data)
-        history: list[dict[str, Evaluation]] = []
-        if self.epoch == 0:
-            self._report(data, observers)
-        while self.epoch < self.epochs:
-            self.run_epoch(data, *observers)
-            history.append(self._report(data, observers))
-        self._tell_of_chance(data, history[-1]["train"].error)
-        return history
+        return self.epochs
+
+    def stop(self, why: str = "by an observer") -> None:
+        """Let ``fit`` end after this epoch and its evaluation; to be called by an observer, at any moment, or by another thread.
+
+        A stop within an epoch waits for its end, so that the training can go on from there (``fit`` again), bit by bit as though
+        it had not been stopped.
+
+        why : is kept in ``self.stopped``, and in the run file where the training is recorded
+        """
+        self.stopped = str(why) or "by an observer"
 
     def _tell_of_chance(self, data: DataSet, error: float) -> None:
         """Warn where ``error``, in per cent of the training images looked at, is that of an answer that ignores the input."""
         chance = self.task.chance(self.targets(_first(data.train)))
-        if error > chance - NO_BETTER:
+        if error > chance - min(NO_BETTER, chance / 2):
             log.warning(
                 "scheme %r: trained to chance: training error %.2f %% after %d epochs, and %s has %.2f %%; "
                 "lower the learning rate, unless this is meant (a control, or a stage in which the output rests)",
-                self.pathway.name, error, self.epochs, self.task.guess, chance,
+                self.pathway.name, error, self.epoch, self.task.guess, chance,
             )  # fmt: skip
 
     def check(self, data: DataSet) -> None:
@@ -184,7 +230,7 @@ class Trainer:
         size = len(data.train.y)
         require(self.batch <= size, f"training: batch {self.batch} exceeds the {size} training samples; give a smaller batch")
         self.trial.check(self.network, tuple(data.shape), data.name)
-        self.sample = tuple(data.shape)
+        self.sample, self.sizes = tuple(data.shape), Sizes.of(data)
         scheme = self.pathway
         task = self.task_on(data)
         if not scheme.attached:
@@ -223,12 +269,14 @@ class Trainer:
         What an observer, the augmentation or the caller changes (a learning rate, a dropout, a rule, any attribute of what takes
         part, the parts themselves) takes effect at the next step; what another thread changes, after ``SELDOM`` steps at most.
 
+        An epoch that was interrupted is gone on with after its last step.
+
         Raises InputError where the batch size changes within a pass over the data, besides what ``fit`` does.
         """
         self.check(data)
         looked_at = 1 if self.augment is not None or not all(map(_is_own, observers)) else SELDOM
         watched = [observer for observer in observers if _overrides(observer, "on_step")]
-        for phase in self.pathway.phases:
+        for phase in self.pathway.phases[self.passes :]:
             captured = self._captured(phase)
             program = captured.prepared(self.epoch, self.epochs)
             images = self._images(data)
@@ -256,8 +304,9 @@ class Trainer:
                 with self._watched(watched, observers):
                     for observer in observers:
                         observer.on_step(self)
-            self.position = 0
+            self.passes, self.position = self.passes + 1, 0
             self._finish(program)
+        self.passes = 0
         self.epoch += 1
 
     @contextlib.contextmanager
@@ -292,7 +341,13 @@ class Trainer:
     def _images(self, data: DataSet) -> Images:
         """Return what gives the images of one pass, as they are augmented in it, for the numbers of samples."""
         x, jitter = data.train.x, generator(self.seed, f"augment/{self.name}", self.epoch)
-        return lambda rows: x[rows] if self.augment is None else self.augment(x[rows], jitter)
+
+        def images(rows: np.ndarray) -> np.ndarray:
+            return x[rows] if self.augment is None else self.augment(x[rows], jitter)
+
+        for start in range(0, self.position * self.batch, self.batch):  # a pass that goes on draws again what it has drawn
+            images(self._order(len(x))[start : start + self.batch])
+        return images
 
     def _runner(self, phase: Phase, program: Program | None, data: DataSet, images: Images) -> Callable[[np.ndarray], None]:
         """Return what runs one step after the other, from the pass's next on, on the samples of given numbers, (batch,)."""
@@ -346,9 +401,9 @@ class Trainer:
         return generator(self.seed, f"order/{self.name}", self.epoch).permutation(order) if self.shuffle else order
 
     def _batches(self, size: int) -> Iterator[np.ndarray]:
-        """Yield the numbers of each batch's samples."""
+        """Yield the numbers of each batch's samples, from the pass's next batch on."""
         order = self._order(size)
-        for start in range(0, size - self.batch + 1, self.batch):
+        for start in range(self.position * self.batch, size - self.batch + 1, self.batch):
             yield order[start : start + self.batch]
 
     def upcoming(self, size: int) -> np.ndarray:
@@ -367,15 +422,62 @@ class Trainer:
     # ------------------------------------------------------------------ evaluation
 
     def _report(self, data: DataSet, observers: tuple[Observer, ...]) -> dict[str, Evaluation]:
-        # a pathway's own way of reading the output is handed targets, which not every task gives away; the task's own sees them
-        calibrate = type(self.pathway).calibrate if self.task.gives_target else FeedbackPathway.calibrate
-        calibrate(self.pathway, self._evaluation_sweeps(data.train))
+        self._calibrate(data)
         splits = {"train": _first(data.train), "validation": data.validation, "test": data.test}
         metrics = {name: self.evaluate(split) for name, split in splits.items() if len(split.y)}
         with self._watched([observer for observer in observers if _overrides(observer, "on_epoch")], observers):
             for observer in observers:
                 observer.on_epoch(self, metrics)
         return metrics
+
+    def _calibrate(self, data: DataSet) -> None:
+        """Let pathway and task learn from the training data how to read the output."""
+        # a pathway's own way of reading the output is handed targets, which not every task gives away; the task's own sees them
+        calibrate = type(self.pathway).calibrate if self.task.gives_target else FeedbackPathway.calibrate
+        calibrate(self.pathway, self._evaluation_sweeps(data.train))
+
+    def predict(self, x: Any) -> np.ndarray:
+        """Return what the network answers to samples, as the task has it (``Task.answer``): classes, (n,), or real targets.
+
+        x : (n, *sample), of any real type, scaled as the training data; what ``from_arrays`` rearranges is rearranged
+
+        They are shown ``EVALUATION_BATCH`` at a time, in evaluation: no noise, no dropout.  Raises InputError where the trainer has
+        not seen its data yet (``fit`` or ``check``), DataError where ``x`` are no such samples.
+        """
+        sizes, values = self._known_sizes("predict"), to_array(x, "given to predict")
+        arranged(values, self.sample, "given to predict")
+        if not len(values):
+            return self.predict(np.zeros((1, *self.sample)))[:0]
+        host, answers = self.network.backend.to_host, []
+        for start in range(0, len(values), EVALUATION_BATCH):
+            part = as_images(values[start : start + EVALUATION_BATCH], self.sample, "given to predict")
+            check_finite("samples given to predict", "sample", part, start)
+            answers.append(self.task.answer(host(self.pathway.scores(self.show(part))), sizes))
+        return np.concatenate(answers)
+
+    def score(self, data: DataSet | Split) -> float:
+        """Return how good the network's answers are, as scikit-learn counts it: 1 at best.
+
+        It is 1 less the error of ``evaluate``.  Where there are classes, the share of right answers (without a teacher: of its
+        probe); where there are real targets, R squared, several numbers weighted by their variance; of reward, the share that is
+        had of what acting at random misses.
+
+        data : a data set, of which the test split is taken, or a split
+
+        Raises InputError where a split is given to a trainer that has not seen its data yet (``fit`` or ``check``).
+        """
+        if isinstance(data, DataSet):
+            self.check(data)
+            self._calibrate(data)
+            data = data.test
+        require(isinstance(data, Split), f"score: {quoted(data)}: expected a data set or a split; give one such as data.test")
+        self._known_sizes("score")
+        return 1 - self.evaluate(data).error / 100
+
+    def _known_sizes(self, what: str) -> Sizes:
+        if self.sizes is None or not self.pathway.attached:
+            raise InputError(f"training: {what}: the trainer has not seen its data yet: expected fit(data) or check(data) first")
+        return self.sizes
 
     def evaluate(self, split: Split) -> Evaluation:
         """Return loss and error over a whole split, in evaluation mode; raise DivergedError where activity is not finite.
@@ -449,6 +551,7 @@ class Trainer:
         for commit, group in ((self.commit, "optimiser"), (self.feedback_commit, "feedback_optimiser")):
             commit.restore({k.split("|", 1)[1]: v for k, v in state.items() if k.startswith(f"{group}|")})
         self.epoch, self.steps = int(state["position|epoch"]), int(state["position|steps"])
+        self.passes = self.position = 0
         self._forget()  # programs know the optimisers' arrays as they were
 
 

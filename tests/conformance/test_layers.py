@@ -9,7 +9,7 @@ import neurosim
 
 PACKAGE = Path(neurosim.__file__).parent
 LAYERS = [  # nothing imports from its own row or from one below
-    {"errors"},
+    {"errors", "reprs"},
     {"catalogue"},
     {"capture", "circuit"},
     {"backends"},
@@ -20,7 +20,7 @@ LAYERS = [  # nothing imports from its own row or from one below
     {"feedback", "runfile"},
     {"brian", "analysis"},
     {"training"},
-    {"modelfile"},
+    {"modelfile", "estimators"},
     {"recording"},
     {"workers"},
     {"experiments", "checking"},
@@ -37,6 +37,7 @@ ONLY_IN = {
     "brian2": {"brian"},
     "dask": {"runfile/run.py", "workers.py"},  # arrays that are read when they are asked for; workers
     "distributed": {"workers.py"},
+    "sklearn": {"datasets", "estimators", "experiments/estimate.py"},
     "typer": {"cli"},
     "pydantic": {"modelfile"},
 }

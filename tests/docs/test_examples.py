@@ -1,13 +1,15 @@
 """What the documentation says is true: its Python runs and prints what the page prints, and its links lead somewhere.
 
-Every ``python`` block of a page runs, in order, in one namespace and in an empty folder.  A ``text`` block right after one is what
-it has to print; ``...`` in it stands for anything.  ``<!-- not run: reason -->`` above a block keeps it from running.
+Every ``python`` block of a page runs, in order, in one namespace and in an empty folder; a block of the README has a namespace and
+a folder of its own, since it may be all that somebody pastes.  A ``text`` block right after one is what it has to print; ``...`` in
+it stands for anything.  ``<!-- not run: reason -->`` above a block keeps it from running.
 """
 
 import contextlib
 import importlib.util
 import io
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +17,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DOCS = ROOT / "docs"
+DOCS, README = ROOT / "docs", ROOT / "README.md"
 PAGES = sorted([*(p for p in DOCS.rglob("*.md") if "_build" not in p.parts), *ROOT.glob("*.md"), ROOT / "data/README.md"])
 FENCE = re.compile(r"(?P<fence>`{3,}|~{3,})\s*(?P<language>\S*)")
 LINK = re.compile(r"(?<!!)\[(?:[^\]\[]|\[[^\]]*\])*\]\((?P<target>[^)\s]+)\)|!\[[^\]]*\]\((?P<image>[^)\s]+)\)")
@@ -61,11 +63,45 @@ def test_python_runs_and_prints_what_the_page_says(path, tmp_path, monkeypatch):
     for (language, code, line, runs), follower in zip(blocks, [*blocks[1:], None], strict=True):
         if language != "python" or not runs:
             continue
+        if path == README:
+            namespace, folder = {"__name__": "__page__"}, tmp_path / f"line{line}"
+            folder.mkdir()
+            monkeypatch.chdir(folder)
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
             exec(compile("\n" * (line - 1) + code, str(path), "exec"), namespace)  # noqa: S102 our own pages
         if follower is not None and follower[0] == "text":
             assert matches(follower[1], printed.getvalue()), f"line {follower[2]}: printed {printed.getvalue()!r}"
+
+
+README_TEXT, README_FENCED = split(README.read_text(encoding="utf-8"))
+README_BLOCKS = [(code, at) for language, code, at, _ in README_FENCED if language == "python"]
+README_COMMANDS = re.findall(r"(?:^    .*\n)*^    .*neurosim .*\n(?:^    .*\n)*", README_TEXT, re.MULTILINE)
+SHORTER = {  # what is added to a command, so that it downloads nothing and is soon done
+    "run": ["--data", "digits", "--epochs", "1"],
+    "compare": ["--epochs", "1"],
+    "study": ["--set", "training.epochs=1", "--seeds", "1"],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("code", [code for code, _ in README_BLOCKS], ids=[f"line {at}" for _, at in README_BLOCKS])
+def test_a_block_of_the_readme_is_all_that_is_needed(code, tmp_path):
+    (tmp_path / "pasted.py").write_text(code, encoding="utf-8")
+    done = subprocess.run([sys.executable, "pasted.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and done.stdout, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", README_COMMANDS, ids=lambda block: block.strip().splitlines()[0][:50])
+def test_the_readmes_commands_run(block, tmp_path, monkeypatch):
+    from neurosim.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    commands = [part for line in block.splitlines() for part in line.split("&&")]
+    for name, *args in (shlex.split(command, comments=True) for command in commands):
+        if name == "neurosim":
+            assert main([*args, *SHORTER.get(args[0], [])]) == 0, args
 
 
 def anchors(text):

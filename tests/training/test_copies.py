@@ -15,7 +15,7 @@ from neurosim.backends.cupy_backend import CupyBackend
 from neurosim.feedback import pathways
 from neurosim.network import Network
 from neurosim.plasticity import Adam
-from neurosim.training import Trainer
+from neurosim.training import Observer, Trainer
 
 spec = importlib.util.spec_from_file_location("standin", Path(__file__).parents[1] / "backends" / "standin.py")
 standin = importlib.util.module_from_spec(spec)
@@ -31,6 +31,17 @@ def trainer(scheme="difference_target_propagation", backend=None):
     made = Trainer(network, pathways()[scheme](), Adam(3e-3), epochs=4, batch=25, seed=1)
     made.check(DATA)
     return made
+
+
+class Copying(Observer):
+    """Copies the trainer after its third step."""
+
+    def __init__(self, copied):
+        self.copied = copied
+
+    def on_step(self, trainer):
+        if trainer.steps == 3:
+            self.copy = self.copied(trainer)
 
 
 CASES = [(scheme, 1) for scheme in pathways()] + [("difference_target_propagation", 0)]
@@ -71,8 +82,11 @@ def test_on_a_gpu_s_stand_in_too(monkeypatch, tmp_path, copied):
     monkeypatch.setitem(sys.modules, "standin", standin)  # pickle looks its classes up there
     with standin.installed(tmp_path, monkeypatch):
         made = trainer(backend=CupyBackend(tf32=True))
-        made.run_epoch(DATA)
-        other = copied(made)
+        watch = Copying(copied)
+        made.run_epoch(DATA, watch)
+        other = watch.copy  # from within a pass
+        assert (other.epoch, other.position) == (0, 3)
+        other.run_epoch(DATA)
         assert (other.network.backend.name, other.network.backend.tf32) == ("cupy-tf32", True)
         made.run_epoch(DATA)
         other.run_epoch(DATA)
