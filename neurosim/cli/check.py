@@ -8,15 +8,35 @@ from typing import Annotated, Any
 import typer
 
 from neurosim.cli import arguments as args
+from neurosim.cli import completion
+from neurosim.cli.helping import Help
 from neurosim.errors import InputError, RunFileError
 
-What = Annotated[list[str], typer.Argument(metavar="WHAT...", help="Run files; module:Class, or names, of schemes and rules.")]
+HELP = Help(
+    "Check run files, schemes and rules.",
+    (
+        "neurosim check mine.h5",
+        "neurosim check mine",
+        "neurosim check feedback_alignment oja",
+        "neurosim check mine:MyScheme --import mine.py",
+    ),
+    lists_schemes=True,
+)
+
+What = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="WHAT...", help="Run files, folders with run files, or schemes and rules: names, or module:Class.",
+        autocompletion=completion.to_check,
+    ),
+]  # fmt: skip
 
 
 def check(what: What, imports: args.Import = None, debug: args.Debug = False) -> None:
-    """Compare run files with their checksums and the schema; hold schemes and rules to their contract and their claims.
+    """Check that run files are whole, or that schemes and rules do what they promise.
 
-    Where there is a file of a name, the file is meant.
+    A run file is read completely and compared with its checksums. A scheme or rule is run, and its claims are measured. Where a
+    file or folder has the name of a scheme or rule, the file or folder is checked.
     """
     subjects = [_find_class(name, imports) for name in what]  # all of them first: a wrong name should not cost minutes
     damaged, failed = [], []

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from neurosim.cli import arguments as args
+from neurosim.cli import completion
+from neurosim.cli.helping import Help
 from neurosim.errors import DivergedError, require
 
 if TYPE_CHECKING:
@@ -18,16 +20,47 @@ if TYPE_CHECKING:
     from neurosim.experiments.comparison_row import Watch
     from neurosim.experiments.comparison_table import Result
 
-Rows = Annotated[str | None, typer.Option("--schemes", help="Rows to run, separated by commas.", show_default="all")]
-Seeds = Annotated[int | None, typer.Option("--seeds", min=1, help="How many seeds, counted from --seed.", show_default="1")]
-Epochs = Annotated[int | None, typer.Option("--epochs", help="Epochs of every row.")]
-Out = Annotated[Path | None, typer.Option("--out", help="Folder to write into.", show_default="neurosim-runs/compare-TIME")]
+HELP = Help(
+    "Compare schemes with backprop on one network.",
+    (
+        "neurosim compare",
+        "neurosim compare --schemes backprop,frozen --seeds 3",
+        "neurosim compare --data mnist --jobs 4 -o mnist",
+        "neurosim compare --resume -o mnist",
+    ),
+    lists_schemes=True,
+)
+
+Rows = Annotated[
+    str | None,
+    typer.Option(
+        "--schemes", metavar="NAMES", help="Schemes (rows of the comparison file) to run, separated by commas.", show_default="all",
+        autocompletion=completion.several_schemes,
+    ),
+]  # fmt: skip
+Seeds = Annotated[
+    int | None,
+    typer.Option("--seeds", metavar="N", parser=args.whole(1), help="How many seeds, counted from --seed.", show_default="1"),
+]
+Epochs = Annotated[int | None, typer.Option("--epochs", metavar="N", parser=args.whole(1), help="Epochs of every row.")]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", metavar="FOLDER", help="Folder to write into.", show_default="a new one in neurosim-runs"),
+]
 File = Annotated[
     str | None,
-    typer.Option("--file", help="A comparison file: a path, or the name of one that is installed.", show_default="compare"),
+    typer.Option(
+        "--file", metavar="FILE", help="Comparison file: its path, or the name of one that comes with neurosim.",
+        show_default="compare", autocompletion=completion.comparison,
+    ),
+]  # fmt: skip
+Jobs = Annotated[
+    int,
+    typer.Option(
+        "--jobs", metavar="N", parser=args.whole(1), help="How many rows train at the same time, each in a process of its own."
+    ),
 ]
-Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Rows that train at once, each in a process with one BLAS thread.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with the comparison in the folder --out where it stopped.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue the comparison in the folder --out where it stopped.")]
 
 
 def compare(
@@ -50,7 +83,10 @@ def compare(
     quiet: args.Quiet = False,
     debug: args.Debug = False,
 ) -> None:
-    """Train one network under every row (scheme, rule), from the same weights and on the same order of data; print the table."""
+    """Train the same network with many schemes, and print how each compares with backprop.
+
+    All start from the same weights and see the data in the same order.
+    """
     from neurosim.catalogue import Imports
     from neurosim.experiments import comparison
     from neurosim.experiments.compare import conclude

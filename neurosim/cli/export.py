@@ -8,19 +8,39 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from neurosim.cli import arguments as args
+from neurosim.cli import completion
+from neurosim.cli.helping import Help
 
 if TYPE_CHECKING:
     from neurosim.runfile import Run
 
-File = Annotated[Path, typer.Argument(metavar="RUN", help="A run file.")]
-To = Annotated[str, typer.Option("--to", metavar="FORMAT", help="nwb or npz, one file; csv or parquet, a folder of tables.")]
+HELP = Help(
+    "Write runs for other programs.",
+    ("neurosim export mine.h5 --to nwb", "neurosim export mine --to csv -o tables"),
+)
+
+File = Annotated[Path, typer.Argument(metavar="RUN", help="A run file, or a folder with run files.")]
+To = Annotated[
+    str,
+    typer.Option(
+        "--to", metavar="FORMAT", help="nwb or npz (one file each), csv or parquet (a folder of tables each).",
+        autocompletion=completion.export_format,
+    ),
+]  # fmt: skip
 Out = Annotated[
-    Path | None, typer.Option("--out", "-o", help="What to write.", show_default="RUN.nwb, RUN.npz, RUN-csv, RUN-parquet")
-]
+    Path | None,
+    typer.Option(
+        "--out", "-o", metavar="PATH", help="What to write; for a folder of runs, the folder to write into.",
+        show_default="beside each run, under its name",
+    ),
+]  # fmt: skip
 
 
 def export(run: File, to: To, out: Out = None, overwrite: args.Overwrite = False, debug: args.Debug = False) -> None:
-    """Write a run for other programs: NWB, npz, CSV, Parquet; the last line printed is where it lies."""
+    """Write a run, or all runs in a folder, for other programs: NWB, npz, CSV, Parquet.
+
+    Each line printed is the path of what was written.
+    """
     from neurosim.analysis.exports import export
     from neurosim.runfile import Run
 

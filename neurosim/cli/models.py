@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from neurosim.cli import arguments as args
+from neurosim.cli.helping import Help
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+
+HELP = Help("List the models, with their test errors.", ("neurosim models", "neurosim models | grep dtp"))
 
 WIDE = 110  # columns that leave room for the titles beside the numbers
 HEADINGS = ("paper's\nerror, %", "measured\nhere, %", "after\nepochs", "on\nseeds")
@@ -21,7 +24,10 @@ MORE = "What a model is, and what to know of its numbers: neurosim show NAME"
 
 
 def models(debug: args.Debug = False) -> None:
-    """List the model files, with the paper's test error and the one measured here: after how many epochs, on which seeds."""
+    """List the models that come with neurosim.
+
+    Shows the test error in the paper, and the one measured with neurosim: after how many epochs, and with which seeds.
+    """
     from neurosim.cli.progress import console
     from neurosim.cli.tables import fitted, show
     from neurosim.modelfile import published, reading

@@ -10,10 +10,15 @@ from typing import Annotated
 import typer
 
 from neurosim.cli import arguments as args
+from neurosim.cli.helping import Help
 from neurosim.errors import RunFileError, require
 
-Places = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run files, or folders with some; or one study's folder.")]
-Out = Annotated[Path, typer.Option("--out", "-o", help="The page.")]
+HELP = Help("Make one HTML page of runs.", ("neurosim report a.h5 b.h5", "neurosim report mine -o page.html"))
+
+Places = Annotated[
+    list[Path], typer.Argument(metavar="RUN...", help="Run files, or folders with run files; or the folder of one study.")
+]
+Out = Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The page to write.")]
 
 
 def report(
@@ -22,9 +27,9 @@ def report(
     overwrite: args.Overwrite = False,
     debug: args.Debug = False,
 ) -> None:
-    """Write one HTML page on run files: comparison, learning curves, alignment, histograms, and how to run them again.
+    """Write one HTML page about runs: their comparison, learning curves, alignment and histograms, and how to repeat them.
 
-    On a study's folder: errors against each parameter, heat maps, the best point by validation, and all points.
+    Of a study's folder: errors for each parameter, heat maps, the best point by validation error, and all points.
     """
     from neurosim.analysis.pages import check_free
     from neurosim.analysis.report import write_report

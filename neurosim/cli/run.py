@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from neurosim.cli import arguments as args
+from neurosim.cli import completion
+from neurosim.cli.helping import Help
 from neurosim.errors import require
 
 if TYPE_CHECKING:
@@ -17,12 +19,31 @@ if TYPE_CHECKING:
     from neurosim.modelfile.model_file import ModelFile
     from neurosim.runfile import Run
 
-Model = Annotated[str | None, typer.Argument(help="A name that `neurosim models` lists, or the path of a model file.")]
+HELP = Help(
+    "Train one model; write one run file.",
+    (
+        "neurosim run dtp-mnist --data digits",
+        "neurosim run mine.toml --epochs 5 -o mine.h5",
+        "neurosim run --resume -o mine.h5",
+    ),
+)
+
+Model = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="MODEL", help="A name that `neurosim models` lists, or the path of a model file.", autocompletion=completion.model
+    ),
+]
 Out = Annotated[
     Path | None,
-    typer.Option("--out", metavar="PATH", parser=args.file, help="The run file.", show_default="neurosim-runs/MODEL-TIME/MODEL.h5"),
+    typer.Option(
+        "--out", "-o", metavar="FILE", parser=args.file, help="The run file.",
+        show_default="MODEL.h5, in a new folder in neurosim-runs",
+    ),
+]  # fmt: skip
+Epochs = Annotated[
+    int | None, typer.Option("--epochs", metavar="N", parser=args.whole(1), help="Epochs, of a model that has one stage.")
 ]
-Epochs = Annotated[int | None, typer.Option("--epochs", help="Epochs, of a model that has one stage.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue the run file --out where it stopped.")]
 
 
@@ -43,7 +64,10 @@ def run(
     quiet: args.Quiet = False,
     debug: args.Debug = False,
 ) -> None:
-    """Train one model file; the last line printed is the test error, or what the task calls it."""
+    """Train one model, and write all of it into one run file.
+
+    The last line printed is the error on the test set.
+    """
     from neurosim.catalogue import Imports
     from neurosim.cli.progress import progress_of
     from neurosim.experiments import run as engine

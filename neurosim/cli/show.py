@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from neurosim.cli import arguments as args
+from neurosim.cli import completion
+from neurosim.cli.helping import Help
 
 if TYPE_CHECKING:
     from neurosim.datasets.registry import Entry
@@ -17,10 +19,18 @@ if TYPE_CHECKING:
     from neurosim.tasks import Task
     from neurosim.training import Trainer
 
-Model = Annotated[str, typer.Argument(help="A name that `neurosim models` lists, or the path of a model file.")]
+HELP = Help(
+    "Show what a model is, and what it takes.",
+    ("neurosim show dtp-mnist", "neurosim show dtp-mnist --data digits --recordable"),
+)
 
-
-Recordable = Annotated[bool, typer.Option("--recordable", help="Print the variables that --record may name instead.")]
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL", help="A name that `neurosim models` lists, or the path of a model file.", autocompletion=completion.model
+    ),
+]
+Recordable = Annotated[bool, typer.Option("--recordable", help="List the variables that --record can record, and nothing else.")]
 
 
 def show(
@@ -31,7 +41,7 @@ def show(
     imports: args.Import = None,
     debug: args.Debug = False,
 ) -> None:
-    """Print populations, projections, rules, the steps of training, memory and time here, and what each scheme claims to need."""
+    """Show what a model is made of and how it is trained; and how much memory and time that takes on this machine."""
     from neurosim.catalogue import Imports
     from neurosim.experiments.estimate import about, drafted, memory, refuse_unless_free, task_of
     from neurosim.modelfile.model_file import ModelFile

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from neurosim.cli import arguments as args
+from neurosim.cli import completion
+from neurosim.cli.helping import Help
 from neurosim.errors import DivergedError, require
 
 if TYPE_CHECKING:
@@ -22,20 +24,62 @@ if TYPE_CHECKING:
     from neurosim.studies.point import PointResult
     from neurosim.studies.study import Study
 
-Model = Annotated[str | None, typer.Argument(help="A model, comparison or study file: its name or path.")]
+HELP = Help(
+    "Run a model with many parameters and seeds.",
+    (
+        "neurosim study compare --grid scheme=backprop,frozen",
+        "neurosim study dtp-mnist --data digits --draws 20 \\",
+        "    --draw stages.0.batch=integers:8:64",
+        "neurosim study mine.toml -o mine",
+        "neurosim study --resume -o mine",
+    ),
+    lists_schemes=True,
+)
+
+Model = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="MODEL", help="A model, comparison or study file: its name or path.", autocompletion=completion.model_or_comparison
+    ),
+]
 Grid = Annotated[
-    list[str] | None, typer.Option("--grid", metavar="KEY=V1,V2", help="Values of a key, or of scheme; 'KEY=V where OTHER=W'.")
-]
+    list[str] | None,
+    typer.Option(
+        "--grid", metavar="KEY=V1,V2",
+        help="Try each of these values of a key (or of scheme). 'KEY=V where OTHER=W' tries them only where OTHER is W.",
+    ),
+]  # fmt: skip
 Draw = Annotated[
-    list[str] | None, typer.Option("--draw", metavar="KEY=HOW:LOW:HIGH", help="A drawn key: uniform, log_uniform, integers.")
+    list[str] | None,
+    typer.Option(
+        "--draw", metavar="KEY=HOW:LOW:HIGH", help="Draw values of a key at random. HOW is uniform, log_uniform or integers."
+    ),
 ]
-Draws = Annotated[int | None, typer.Option("--draws", min=1, help="Draws beside each combination.", show_default="1")]
-Seeds = Annotated[int | None, typer.Option("--seeds", min=1, help="Seeds of every point, counted from 1.", show_default="1")]
-Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes on this machine.", show_default="one a core")]
-Cluster = Annotated[str | None, typer.Option("--cluster", metavar="ADDRESS", help="A Dask scheduler, as tcp://node7:8786.")]
-Out = Annotated[Path | None, typer.Option("--out", help="Folder to write into.", show_default="neurosim-runs/study-TIME")]
-Dry = Annotated[bool, typer.Option("--dry", help="Say what would run, and what it would take; run nothing.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with the study in the folder --out: what is missing or failed.")]
+Draws = Annotated[
+    int | None,
+    typer.Option(
+        "--draws", metavar="N", parser=args.whole(1), help="How many random draws for each combination of --grid.", show_default="1"
+    ),
+]
+Seeds = Annotated[
+    int | None,
+    typer.Option("--seeds", metavar="N", parser=args.whole(1), help="How many seeds for each point, from 1.", show_default="1"),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers", metavar="N", parser=args.whole(1), help="How many processes on this machine.", show_default="one for each core"
+    ),
+]
+Cluster = Annotated[
+    str | None, typer.Option("--cluster", metavar="ADDRESS", help="Address of a Dask scheduler, for example tcp://node7:8786.")
+]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", metavar="FOLDER", help="Folder to write into.", show_default="a new one in neurosim-runs"),
+]
+Dry = Annotated[bool, typer.Option("--dry", help="Say what would run, and its time and memory; run nothing.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue the study in the folder --out: run what is missing or failed.")]
 
 
 def study(
@@ -58,13 +102,9 @@ def study(
     quiet: args.Quiet = False,
     debug: args.Debug = False,
 ) -> None:
-    """Run a model over parameters, schemes and seeds, on this machine or a cluster; write run files, one table, and one page.
+    """Run one model many times: with different parameters, schemes and seeds, on this machine or a cluster.
 
-    neurosim study compare --grid scheme=backprop,frozen --seeds 5 --out mine
-
-    neurosim study dtp-mnist --draw stages.0.batch=integers:8:64 --draws 20
-
-    neurosim study mine.toml --out mine
+    Writes a run file for each, one table of all of them, and one HTML page.
     """
     from neurosim.catalogue import Imports
     from neurosim.experiments.folders import made_folder

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from neurosim.cli import arguments as args
+from neurosim.cli.helping import Help
 from neurosim.errors import NeurosimError, RunFileError
 
 if TYPE_CHECKING:
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
 
     from neurosim.runfile import Run
 
-File = Annotated[Path, typer.Argument(help="The run file.")]
-Every = Annotated[float, typer.Option("--every", min=0.1, help="Seconds between two looks.")]
+HELP = Help("Follow a run, or a folder of runs.", ("neurosim watch mine.h5", "neurosim watch mine"))
+
+File = Annotated[Path, typer.Argument(metavar="PLACE", help="A run file; or a folder with run files.")]
+Every = Annotated[float, typer.Option("--every", metavar="SECONDS", parser=args.seconds, help="Seconds between two looks.")]
 ROWS = 12  # evaluations shown on a terminal
 
 
