@@ -1,4 +1,4 @@
-"""Progress on the terminal: a bar with loss, error and time left; where there is no terminal, a line an epoch."""
+"""Progress on the terminal: a bar with epoch, loss, error and time left; where there is no terminal, a line for each epoch."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ console = OurConsole()
 if not console.is_terminal:
     console = OurConsole(width=160)  # a pipe has no width; let no cell of a table be cut
 
-WIDE = 90  # columns that a bar needs beside the longest name of a scheme and its numbers
-NARROW = 70  # below, there is only room for the error
+WIDE = 110  # columns that a bar needs beside the longest name of a scheme and its numbers
+NARROW = 80  # below, epoch and error stand on two lines, and the loss is left out
 
 
 def is_live() -> bool:
@@ -40,13 +40,14 @@ class Bar(Observer):
 
     def __init__(self, progress: Progress, job: Job, title: str) -> None:
         self.progress = progress
+        self.job = job
         self.task = progress.add_task(title, total=sum(steps(t, job) * t.epochs for t in job.trainers), state="")
 
     def on_step(self, trainer: Trainer) -> None:
         self.progress.update(self.task, completed=trainer.steps)
 
     def on_epoch(self, trainer: Trainer, metrics: Mapping[str, Evaluation]) -> None:
-        self.progress.update(self.task, completed=trainer.steps, state=in_short(metrics, trainer.task))
+        self.progress.update(self.task, completed=trainer.steps, state=in_short(reached(trainer, self.job), metrics, trainer.task))
 
 
 class Lines(Observer):
@@ -56,10 +57,8 @@ class Lines(Observer):
         self.job = job
 
     def on_epoch(self, trainer: Trainer, metrics: Mapping[str, Evaluation]) -> None:
-        earlier = self.job.trainers[: self.job.trainers.index(trainer)]
-        if trainer.epoch or not earlier:
-            epoch = sum(t.epochs for t in earlier) + trainer.epoch
-            print(f"epoch {epoch}/{self.job.epochs}  {described(metrics, trainer.task)}", flush=True)
+        if trainer.epoch or trainer is self.job.trainers[0]:
+            print(f"{reached(trainer, self.job)}  {described(metrics, trainer.task)}", flush=True)
 
 
 class LastLine(Observer):
@@ -87,26 +86,32 @@ def progress_of(job: Job, quiet: bool) -> Iterator[list[Observer]]:
 
 def display() -> Progress:
     """Return the display of bars; on a narrow terminal without the bars, so that no name and no number is cut."""
-    whole = Column(no_wrap=True)
-    columns: list[ProgressColumn] = [TextColumn("{task.description}", table_column=Column(overflow="fold", no_wrap=False))]
+    whole, folded = Column(no_wrap=True), Column(overflow="fold", no_wrap=False)
+    columns: list[ProgressColumn] = [TextColumn("{task.description}", table_column=folded)]
     columns += [BarColumn(bar_width=10)] if console.width >= WIDE else []
-    columns += [TextColumn("{task.fields[state]}", table_column=whole), TimeRemainingColumn(table_column=whole)]
+    state = whole if console.width >= NARROW else Column(overflow="fold", no_wrap=False)
+    columns += [TextColumn("{task.fields[state]}", table_column=state), TimeRemainingColumn(table_column=whole)]
     return Progress(*columns, TextColumn("left", style="dim", table_column=whole), console=console)
 
 
+def reached(trainer: Trainer, job: Job) -> str:
+    """Return the epoch that has ended, counted over all stages."""
+    earlier = job.trainers[: job.trainers.index(trainer)]
+    return f"epoch {sum(t.epochs for t in earlier) + trainer.epoch}/{job.epochs}"
+
+
 def described(metrics: Mapping[str, Evaluation], task: Task) -> str:
-    """Return loss and error in a few words."""
+    """Return the loss and the error of each split in a few words."""
     name = error_name(task.score)
-    loss, train, test = metrics["train"].loss, metrics["train"].error, metrics["test"].error
-    if name == "error":
-        return f"loss {loss:.4f}  train error {train:.2f} %  test error {test:.2f} %"
-    return f"loss {loss:.4f}  {name}: train {train:.2f} %  test {test:.2f} %"
+    errors = [f"{split} {name} {metrics[split].error:.2f} %" for split in ("train", "validation", "test") if split in metrics]
+    return "  ".join([f"train loss {metrics['train'].loss:.4f}", *errors])
 
 
-def in_short(metrics: Mapping[str, Evaluation], task: Task) -> str:
-    """Return loss and test error in few characters, on a narrow terminal the error alone."""
-    error = f"{error_name(task.score)} {metrics['test'].error:.1f} %"
-    return error if console.width < NARROW else f"loss {metrics['train'].loss:.3f} {error}"
+def in_short(epoch: str, metrics: Mapping[str, Evaluation], task: Task) -> str:
+    """Return epoch, loss and one error in few characters: that of the validation split, or of the test split where there is none."""
+    split = "validation" if "validation" in metrics else "test"
+    error = f"{split} {error_name(task.score)} {metrics[split].error:.1f} %"
+    return f"{epoch}\n{error}" if console.width < NARROW else f"{epoch}  train loss {metrics['train'].loss:.3f}  {error}"
 
 
 def steps(trainer: Trainer, job: Job) -> int:
