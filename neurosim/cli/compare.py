@@ -13,6 +13,7 @@ import typer
 from neurosim.cli import arguments as args
 from neurosim.cli import completion
 from neurosim.cli.helping import Help
+from neurosim.cli.terminal import say
 from neurosim.errors import DivergedError, require
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def _all(results: Iterator[Result], total: int) -> list[Result]:
     for result in results:
         reached.append(result)
         if total:
-            typer.echo(progress(result, len(reached), total))
+            say(progress(result, len(reached), total))
     return reached
 
 
@@ -148,7 +149,9 @@ def _finish(reached: Comparison, data: str) -> None:
     _print_after(reached.results, reached.out, data)
     diverged = [f"{result.scheme} (seed {result.seed})" for result in reached.results if result.failure]
     if diverged:
-        raise DivergedError(f"{', '.join(diverged)} diverged; the run files say where")
+        raise DivergedError(
+            f"{', '.join(diverged)} diverged: some number became too large; lower the learning rate. The run files say where"
+        )
 
 
 def _error_of(reached: Comparison) -> str:
@@ -171,7 +174,7 @@ def _print_price(reached: Comparison) -> None:
         spent = [run.metrics["alignment_seconds"].sum() for run in runs if "alignment_seconds" in run.metrics]
         if spent:
             steps = sum(run.metrics["seconds"].sum() for run in runs)
-            typer.echo(f"comparing updates with backprop's took {sum(spent):.2g} s, beside {steps:.2g} s of steps")
+            say(f"measuring angles to the gradient took {sum(spent):.2g} s, training {steps:.2g} s")
 
 
 @contextmanager
@@ -188,8 +191,16 @@ def _watching(quiet: bool) -> Iterator[Watch]:
         yield lambda job: [LastLine(job)]
 
 
-NUMBERS = ("test\naccuracy %", "points\nto BP", "train\nloss", "epochs\nto 95 %", "step\nms", "over\nBP", "angle\nto BP °")
-OTHER = ("test 100\n- error %", "epochs\nto 5 %")  # in place of accuracies, where the error does not count wrong answers
+NUMBERS = (
+    "test\naccuracy, %",
+    "percentage\npoints more\nerror than\nbackprop",
+    "training\nloss",
+    "epochs to\n95 %\naccuracy",
+    "step, ms",
+    "step,\ntimes\nbackprop's",
+    "angle to\ngradient, °",
+)
+OTHER = ("100 % less\nthe test\nerror", "epochs to\n5 % error")  # in place of accuracies, where no wrong answers are counted
 CLAIMS = ("weight\ntransport", "update\nlocking", "backward\nlocking", "feedback\nlearns from")
 
 
@@ -212,9 +223,9 @@ def _print_after(results: Sequence[Result], out: Path, data: str) -> None:
 
     for result in results:
         if result.failure:
-            typer.echo(f"{result.scheme}, seed {result.seed}: {result.failure}")
+            say(f"{result.scheme}, seed {result.seed}: {result.failure}")
     if all(result.scheme != BASELINE for result in results):
-        typer.echo(f"{BASELINE} is not among the rows, so nothing is told relative to it")
-    typer.echo(f"run files, table.csv and report.html: {out}")
+        say(f"{BASELINE} is not among the rows: two columns, which compare with it, are empty")
+    say(f"run files, table.csv and report.html: {out}")
     if data == "digits":
-        typer.echo("the same on MNIST: neurosim compare --data mnist  (--data-dir FOLDER where you have its files)")
+        say("the same on MNIST: neurosim compare --data mnist")

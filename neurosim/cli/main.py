@@ -97,7 +97,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = (sys.argv[1:] if arguments is None else list(arguments)) or ["--help"]
     streams.ensure()
-    with Signals(program=arguments is None, only_looks=given[:1] == ["watch"]), warnings.catch_warnings():
+    signals = Signals(program=arguments is None, only_looks=given[:1] == ["watch"])
+    with signals, warnings.catch_warnings(), streams.warnings_told():
         survive()
         try:
             status = int(app(given, prog_name="neurosim", standalone_mode=False) or 0)

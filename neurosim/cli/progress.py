@@ -108,7 +108,7 @@ def described(metrics: Mapping[str, Evaluation], task: Task) -> str:
 
 
 def in_short(epoch: str, metrics: Mapping[str, Evaluation], task: Task) -> str:
-    """Return epoch, loss and one error in few characters: that of the validation split, or of the test split where there is none."""
+    """Return epoch, loss and one error in few characters: of the validation split, or of the test split where there is no other."""
     split = "validation" if "validation" in metrics else "test"
     error = f"{split} {error_name(task.score)} {metrics[split].error:.1f} %"
     return f"{epoch}\n{error}" if console.width < NARROW else f"{epoch}  train loss {metrics['train'].loss:.3f}  {error}"

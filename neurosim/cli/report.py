@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +10,7 @@ import typer
 
 from neurosim.cli import arguments as args
 from neurosim.cli.helping import Help
+from neurosim.cli.places import run_files
 from neurosim.errors import RunFileError, require
 
 HELP = Help("Make one HTML page of runs.", ("neurosim report a.h5 b.h5", "neurosim report mine -o page.html"))
@@ -48,14 +48,3 @@ def report(
     with ExitStack() as opened:
         write_report([opened.enter_context(Run(path)) for path in paths], out, overwrite=overwrite)
     typer.echo(out)
-
-
-def run_files(places: Iterable[Path]) -> Iterator[Path]:
-    """Yield the run files that are named, and those directly in folders that are named, by name.
-
-    Raises RunFileError for a folder without any.
-    """
-    for place in places:
-        found = sorted(place.glob("*.h5")) if place.is_dir() else [place]
-        require(bool(found), f"folder {place}: holds no run file: expected *.h5; name another", RunFileError)
-        yield from found

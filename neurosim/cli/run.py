@@ -12,6 +12,7 @@ import typer
 from neurosim.cli import arguments as args
 from neurosim.cli import completion
 from neurosim.cli.helping import Help
+from neurosim.cli.terminal import say
 from neurosim.errors import require
 
 if TYPE_CHECKING:
@@ -93,12 +94,12 @@ def run(
         out = out or stack.enter_context(made_folder(job.model.name)) / f"{job.model.name}.h5"
         with args.interruptible(functools.partial(_advice, out, imports)):
             if not quiet:
-                typer.echo(_introduction(job, out))
+                say(_introduction(job, out))
             with progress_of(job, quiet) as observers:
                 result = engine.resume(job, out, *observers) if resume else engine.run(job, out, *observers, overwrite=overwrite)
     if "alignment_seconds" in result.metrics and not quiet:
-        typer.echo(_price(result))
-    typer.echo(f"test {result.error_name} {result.metrics.loc['test', 'error'].iloc[-1]:.2f} %")
+        say(_price(result))
+    say(f"test {result.error_name} {result.metrics.loc['test', 'error'].iloc[-1]:.2f} %")
 
 
 def _given(value: Any, otherwise: str) -> Any:
@@ -133,12 +134,13 @@ def _price(result: Run) -> str:
     """Return what the comparison with backprop cost."""
     spent, steps = result.metrics.loc["train", ["alignment_seconds", "seconds"]].sum()
     times = result.alignment.groupby("projection").size().max()
-    return f"alignment  compared {times} times in {spent:.2g} s, beside {steps:.2g} s of steps"
+    return f"alignment  measured {times} times in {spent:.2g} s; training took {steps:.2g} s"
 
 
 def _introduction(job: Job, out: Path) -> str:
-    """Return what is run, on which images, where, and into which file."""
+    """Return what is run, on which data, where, and into which file."""
     data = job.data
-    images = f"{len(data.train):,} training images (the first), {len(data.validation):,} held out, {len(data.test):,} test images"
-    lines = [job.model.table.title, f"data     {data.name}: {images}", f"backend  {job.network.backend.describe()}"]
+    parts = [f"{len(data.train):,} training", f"{len(data.validation):,} validation" if len(data.validation) else ""]
+    samples = f"{', '.join(filter(None, [*parts, f'{len(data.test):,} test']))} samples"
+    lines = [job.model.table.title, f"data     {data.name}: {samples}", f"backend  {job.network.backend.describe()}"]
     return "\n".join([*lines, f"file     {out}"])

@@ -10,6 +10,7 @@ import typer
 from neurosim.cli import arguments as args
 from neurosim.cli import completion
 from neurosim.cli.helping import Help
+from neurosim.cli.terminal import say
 
 if TYPE_CHECKING:
     from neurosim.datasets.registry import Entry
@@ -54,14 +55,14 @@ def show(
         _print_recordable(network, trainers)
         return
     origin = _origin(table, task_of(table, entry))
-    typer.echo("\n".join([*origin, "", network.summary(), f"weights     {_size(network.parameters())}"]))
+    say("\n".join([*origin, "", network.summary(), f"weights     {_size(network.parameters())}"]))
     for number, (stage, trainer) in enumerate(zip(table.stages, trainers, strict=True), start=1):
-        typer.echo("\n".join(["", f"stage {number} of {len(table.stages)}", *_stage(stage, trainer)]))
+        say("\n".join(["", f"stage {number} of {len(table.stages)}", *_stage(stage, trainer)]))
     needed = memory(table, entry=entry)
-    typer.echo(f"\nmemory      {needed.describe()}")
-    typer.echo("\n".join(_machine()))
+    say(f"\nmemory      {needed.describe()}")
+    say("\n".join(_machine()))
     refuse_unless_free(needed, found.name)
-    typer.echo("\n".join(_times(table, entry)))
+    say("\n".join(_times(table, entry)))
 
 
 def _machine() -> list[str]:
@@ -70,8 +71,8 @@ def _machine() -> list[str]:
 
     room, ours, there = limits.free_memory(), limits.processors(), os.cpu_count()
     return [
-        f"free        {room.bytes / 2**20:,.0f} MiB within {room.limit}",
-        f"threads     {limits.threads()} of {limits.blas()}, on {ours} of {there} processors",
+        f"free        {room.bytes / 2**20:,.0f} MiB of memory ({room.limit})",
+        f"threads     {limits.threads()}, of {limits.blas()}; {ours} of {there} processors may be used",
     ]
 
 
@@ -92,7 +93,7 @@ def _print_recordable(network: Network, trainers: list[Trainer]) -> None:
 
 def _times(table: ModelTable, entry: Entry) -> list[str]:
     """Return how long an epoch takes on each backend of this machine, and which to take."""
-    from neurosim.experiments.estimate import batches, timings, whole_run
+    from neurosim.experiments.estimate import available, batches, timings, whole_run
 
     found = timings(table, entry=entry)
     lines = []
@@ -101,12 +102,13 @@ def _times(table: ModelTable, entry: Entry) -> list[str]:
         for name, seconds in found.items():
             where = f"stage {number + 1}, {name}" if len(table.stages) > 1 else name
             each = f"{1000 * seconds[number]:.3g} ms a batch, {count * seconds[number]:.3g} s an epoch of {count} batches"
-            lines.append(f"time        {where}: {each}, evaluation apart")
+            lines.append(f"time        {where}: {each}, without the evaluation after it")
     if len(found) == 1:
-        return [*lines, "advice      --backend numpy: no GPU that could hold it answers on this machine"]
+        why = "no GPU was found" if len(available()) == 1 else "the GPU has too little memory free for this model"
+        return [*lines, f"advice      --backend numpy: {why}"]
     whole = whole_run(table, found, entry)
     best, other = sorted(whole, key=lambda name: whole[name])[:2]
-    return [*lines, f"advice      --backend {best}: {whole[other] / whole[best]:.1f} times as fast as {other} here"]
+    return [*lines, f"advice      --backend {best}: {whole[other] / whole[best]:.1f} times as fast as {other} on this machine"]
 
 
 def _origin(table: ModelTable, task: Task) -> list[str]:
@@ -118,35 +120,38 @@ def _origin(table: ModelTable, task: Task) -> list[str]:
     error = f"test {error_name(task.score)}"
     lines = [table.title, *([f"paper       {found.citation}"] if found.citation else [])]
     source = f", {found.source}" if found.source else ""
-    lines.append(f"paper       {error} {published.paper(said)}{source}")
-    about = f", seeds {published.seeds(said)}, {published.epochs(said)} epochs, {own.date}, {own.trained_on}"
-    lines.append(f"measured    {error} {published.measured(said)}{about if own.test_error is not None else ''}")
+    number = published.paper(said)
+    lines.append(f"published   {f'{error} {number}' if number != '-' else 'no test error'}{source}")
+    about = f"; seeds {published.seeds(said)}; {published.epochs(said)} epochs; {own.date}; trained on {own.trained_on}"
+    here = f"{error} {published.measured(said)}{about}" if own.test_error is not None else "not yet"
+    lines.append(f"measured    {here}")
     seeds, reached = published.failed(said)
-    lines += [f"left out    seeds {seeds}, {error} {reached}"] if seeds else []
+    lines += [f"left out    seeds {seeds}, {error} {reached}: they are not in the mean"] if seeds else []
     lines += [f"note        {note}" for note in (found.note, own.note) if note]
     held_out = f", {table.data.validation:.1%} of the training images held out" if table.data.validation else ""
     lines.append(f"data        {table.data.name}{held_out}")
-    lines.append(f"task        {task.name}: {task.score}, in per cent")
+    lines.append(f"task        {task.name}; its error is the {task.score}, in per cent")
     if table.clock.ticks > 1:
         asked = "the last one" if table.clock.asked == 1 else f"the last {table.clock.asked}"
-        lines.append(f"trial       {table.clock.ticks} ticks, the output asked in {asked}; encoder {table.encoder.name}")
+        lines.append(f"trial       {table.clock.ticks} ticks, the output is read in {asked}; encoder {table.encoder.name}")
     return lines
 
 
 def _stage(stage: Stage, trainer: Trainer) -> list[str]:
     pathway = trainer.pathway
     claims = [f"{name.replace('_', ' ')}: {pathway.claims.words(name)}" for name in vars(pathway.claims)]
+    options = ", ".join(f"{name}={value}" for name, value in stage.options.items())
     own = pathway.parameters() | pathway.memory()
     return [
         f"scheme      {stage.scheme} ({pathway.citation})",
-        f"options     {stage.options or 'as they are by default'}",
+        f"options     {options or 'the defaults'}",
         f"training    {stage.epochs} epochs, batch {stage.batch}, {'shuffled' if stage.shuffle else 'in file order'}",
         f"optimiser   {_described(stage.optimiser)}",
         f"feedback    {_feedback(stage, own)}",
         *_traces(trainer),
         f"passes      {' -> '.join(phase.name for phase in pathway.phases)}",
         *(f"step        {phase.name}: {_asked(trainer, phase)}" for phase in pathway.phases),
-        f"claims      {', '.join(claims)}",
+        f"claims      {'; '.join(claims)}",
     ]
 
 
@@ -157,7 +162,7 @@ def _asked(trainer: Trainer, phase: Phase) -> str:
     try:
         return Cost.of(trainer.recorded(phase)).describe()
     except NotCapturableError as reason:
-        return f"not captured, and so not counted: {reason}"
+        return f"not counted, because the step cannot be recorded: {reason}"
 
 
 def _traces(trainer: Trainer) -> list[str]:
@@ -168,8 +173,8 @@ def _traces(trainer: Trainer) -> list[str]:
 
 def _feedback(stage: Stage, own: dict[str, Any]) -> str:
     if not own:
-        return "no synapses of its own"
-    return f"{_size(own)} of its own, {_described(stage.feedback_optimiser or stage.optimiser)}"
+        return "no synapses of the scheme's own"
+    return f"{_size(own)} of the scheme's own, learned by {_described(stage.feedback_optimiser or stage.optimiser)}"
 
 
 def _described(optimiser: Any) -> str:

@@ -15,6 +15,7 @@ import typer
 from neurosim.cli import arguments as args
 from neurosim.cli import completion
 from neurosim.cli.helping import Help
+from neurosim.cli.terminal import say
 from neurosim.errors import DivergedError, require
 
 if TYPE_CHECKING:
@@ -133,8 +134,8 @@ def study(
         told = price(started.plan, count, data_dir)  # also where nobody is told: what does not fit is refused
         if not quiet or dry:
             for parameter in started.plan.space.parameters:
-                typer.echo(f"  {parameter.describe()}")
-            typer.echo(told.describe(runs, count))
+                say(f"  {parameter.describe()}")
+            say(told.describe(runs, count))
         if client is None:
             return
         if out is None:
@@ -197,13 +198,13 @@ def _watching(runs: int, quiet: bool, client: Any) -> Iterator[Callable[[PointRe
         yield lambda outcome: None
         return
     if client.dashboard_link:
-        typer.echo(f"dashboard: {client.dashboard_link}")
+        say(f"dashboard: {client.dashboard_link}")
     if not is_live():
 
         def line(outcome: PointResult) -> None:
             counts[outcome.status] += 1
             if sum(counts.values()) % max(1, runs // 20) == 0 or sum(counts.values()) == runs:
-                typer.echo(state())
+                say(state())
 
         yield line
         return
@@ -226,15 +227,15 @@ def _finish(started: Started, frame: pandas.DataFrame, out: Path) -> None:
     write_study_report(out, out / "report.html", overwrite=True)
     chosen = best(frame)
     if chosen is None:
-        typer.echo("no point is the best: there is no validation split to choose by, and none is chosen on the test set")
+        say("no point is the best: there is no validation split to choose by, and none is chosen on the test set")
     else:
         rows = frame[frame["point"] == chosen]
         label = label_of(next(point.values for point in started.plan.points if point.number == chosen))
         errors = f"validation error {rows['validation_error'].mean():.2f} %, test error {rows['test_error'].mean():.2f} %"
-        typer.echo(f"best by validation: point {chosen}, {label}: {errors}, mean over {len(rows)} seed{'s' * (len(rows) > 1)}")
-    typer.echo(f"run files, study.csv and report.html: {out}")
+        say(f"best by validation: point {chosen}, {label}: {errors}, mean over {len(rows)} seed{'s' * (len(rows) > 1)}")
+    say(f"run files, study.csv and report.html: {out}")
     wrong = frame[frame["status"] != "complete"]
     for _, row in wrong.head(5).iterrows():
-        typer.echo(f"point {row['point']}, seed {row['seed']}: {row['status']}: {row['reason']}")
+        say(f"point {row['point']}, seed {row['seed']}: {row['status']}: {row['reason']}")
     if len(wrong):
         raise DivergedError(f"{len(wrong):,} of {len(frame):,} runs did not come to their end; study.csv says why")

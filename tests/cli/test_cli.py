@@ -46,7 +46,7 @@ def test_run_prints_the_test_error_last_and_writes_one_file(capsys, tmp_path):
     run = Run("a/b.h5")
     assert lines[-1] == f"test error {run.metrics.loc['test', 'error'].iloc[-1]:.2f} %"
     assert [line for line in lines if line.startswith("epoch 2/2")]
-    assert any("300 training images (the first), 0 held out, 500 test images" in line for line in lines)
+    assert any("300 training, 500 test samples" in line for line in lines)
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["b.h5"]
 
 

@@ -48,7 +48,7 @@ def test_what_is_asked_for_is_recorded_beside_the_models_own(capsys):
         assert run.recording("hidden1.rate").shape == (4, 7, 5)
         assert run.alignment.loc["x__hidden1"]["epoch"].tolist() == [0, 2]
         assert 'alignment = "every 2 epochs"' in run.model
-    assert any(line.startswith("alignment  compared 2 times in ") for line in capsys.readouterr().out.splitlines())
+    assert any(line.startswith("alignment  measured 2 times in ") for line in capsys.readouterr().out.splitlines())
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_compare_shows_the_angle_to_backprop(capsys):
     assert main(["compare", "--schemes", "backprop,feedback_alignment,frozen", "--out", "out", *options]) == 0
     printed = capsys.readouterr().out
     rows = {line.split()[0]: line.split() for line in printed.splitlines() if line.strip()}
-    assert "0±0" in rows["backprop"] and "angle" in printed and "comparing updates with backprop's took " in printed
+    assert "0±0" in rows["backprop"] and "angle" in printed and "measuring angles to the gradient took " in printed
     angle = next(cell for cell in rows["feedback_alignment"] if "±" in cell and "." not in cell)
     assert 20 < int(angle.split("±")[0]) < 110
 
@@ -101,7 +101,7 @@ def test_watching_a_run_that_has_ended_prints_all_of_it(finished, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[1] for line in lines] == ["0", "1", "2"]
     with Run(finished) as run:
-        assert f"test error % {run.metrics.loc[('test', 2), 'error']:.4g}" in lines[-1]
+        assert f"test error {run.metrics.loc[('test', 2), 'error']:.2f} %" in lines[-1]
 
 
 @pytest.mark.slow
