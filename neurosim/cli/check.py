@@ -14,7 +14,7 @@ from neurosim.cli import completion
 from neurosim.cli.helping import Help
 from neurosim.cli.places import ENDING, run_files
 from neurosim.cli.terminal import say
-from neurosim.errors import InputError, RunFileError, UnknownNameError, require
+from neurosim.errors import InputError, RunFileError, UnknownNameError, meant
 
 if TYPE_CHECKING:
     from neurosim.checking.result import Result
@@ -59,7 +59,7 @@ def check(what: What, imports: args.Import = None, debug: args.Debug = False) ->
         more = f"; and failed: {', '.join(failed)}" if failed else ""
         raise RunFileError(f"damaged: {', '.join(damaged)}; restore from a copy, or run again{more}")
     if failed:
-        raise InputError(f"failed: {', '.join(failed)}; correct what stands below FAILED")
+        raise InputError(f"failed: {', '.join(failed)}; correct what is printed after FAILED")
 
 
 def _subjects(name: str, imports: list[str] | None) -> list[tuple[str, Any]]:
@@ -78,7 +78,8 @@ def _subjects(name: str, imports: list[str] | None) -> list[tuple[str, Any]]:
         return [(name, Imports(imports or ()).find("scheme or rule", name))]
     known = {**pathways(), **rules()}
     if name not in known:
-        require(path.suffix != ENDING and len(path.parts) == 1, f"run file {name}: no such file; check the name", RunFileError)
+        if path.suffix == ENDING or len(path.parts) > 1:
+            raise RunFileError(f"run file {name}: no such file; check the name{meant(name)}")
         raise UnknownNameError("check: file, folder, scheme or rule", name, known)
     return [(name, known[name])]
 

@@ -94,14 +94,15 @@ def compare(
     from neurosim.experiments.comparison_plan import USUAL, Plan
     from neurosim.experiments.folders import made_folder
 
-    require(not (resume and overwrite), "--resume with --overwrite: expected one of the two; leave one out")
+    require(not (resume and overwrite), "--resume and --overwrite: expected only one of the two; leave one out")
     chosen = args.settings(settings, data if resume else None) + ([f"training.epochs={epochs}"] if epochs is not None else [])
     rows = list(dict.fromkeys(name.strip() for name in schemes.split(","))) if schemes is not None else None
     named = Imports(imports or ())
     with ExitStack() as stack:
         if resume:
             changes = record or alignment is not None or file is not None
-            require(not changes, "--resume with --record, --alignment or --file: a comparison goes on as it began; leave them out")
+            said = "--resume with --record, --alignment or --file: a comparison continues as it was started; leave them out"
+            require(not changes, said)
             require(out is not None, "compare: no folder to resume: expected --out FOLDER; add it")
             assert out is not None
             started = comparison.reopen(out, rows=rows, settings=chosen, first=seed, count=seeds, backend=backend, imports=named)
@@ -198,7 +199,7 @@ NUMBERS = (
     "epochs to\n95 %\naccuracy",
     "step, ms",
     "step,\ntimes\nbackprop's",
-    "angle to\ngradient, °",
+    "angle to\ngradient,\ndegrees",
 )
 OTHER = ("100 % less\nthe test\nerror", "epochs to\n5 % error")  # in place of accuracies, where no wrong answers are counted
 CLAIMS = ("weight\ntransport", "update\nlocking", "backward\nlocking", "feedback\nlearns from")

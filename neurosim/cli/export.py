@@ -10,7 +10,7 @@ import typer
 from neurosim.cli import arguments as args
 from neurosim.cli import completion, streams
 from neurosim.cli.helping import Help
-from neurosim.cli.places import run_files
+from neurosim.cli.places import check_there, run_files
 from neurosim.errors import RunFileError, require
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def export(run: Place, to: To, out: Out = None, overwrite: args.Overwrite = Fals
 
     Each line printed is the path of what was written.
     """
+    check_there(run)
     if not run.is_dir():
         with args.interruptible("nothing was written"):
             typer.echo(_exported(run, to, out, overwrite))

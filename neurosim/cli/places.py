@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from neurosim.errors import RunFileError, require
+from neurosim.errors import RunFileError, meant, require
 
 ENDING = ".h5"
 ADVICE = f"expected run files, whose names end in {ENDING}; name another folder"
@@ -17,9 +17,16 @@ def run_files(places: Iterable[Path]) -> Iterator[Path]:
     Raises RunFileError for a folder without any.
     """
     for place in places:
+        check_there(place)
         found = in_folder(place) if place.is_dir() else [place]
         require(bool(found), f"folder {place}: holds no run file: {ADVICE}", RunFileError)
         yield from found
+
+
+def check_there(place: Path) -> None:
+    """Raise RunFileError where there is neither a file nor a folder."""
+    if not place.exists():
+        raise RunFileError(f"run file {place}: no such file or folder; check the name{meant(place)}")
 
 
 def in_folder(folder: Path) -> list[Path]:

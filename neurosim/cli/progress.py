@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
+from neurosim.cli.tables import folded
 from neurosim.experiments.run import Job
 from neurosim.runfile import error_name
 from neurosim.tasks import Task
@@ -27,7 +28,10 @@ if not console.is_terminal:
     console = OurConsole(width=160)  # a pipe has no width; let no cell of a table be cut
 
 WIDE = 110  # columns that a bar needs beside the longest name of a scheme and its numbers
-NARROW = 80  # below, epoch and error stand on two lines, and the loss is left out
+ONE_LINE = 100  # below, the error stands on a line of its own
+NARROW = 70  # below, the loss is left out
+NAME = 25  # characters of a name on one line; a longer one is folded behind an underscore or a hyphen
+SPLITS = ("train", "validation", "test")
 
 
 def is_live() -> bool:
@@ -41,7 +45,8 @@ class Bar(Observer):
     def __init__(self, progress: Progress, job: Job, title: str) -> None:
         self.progress = progress
         self.job = job
-        self.task = progress.add_task(title, total=sum(steps(t, job) * t.epochs for t in job.trainers), state="")
+        name = folded(title, NAME if console.width >= NARROW else NAME - 3)
+        self.task = progress.add_task(name, total=sum(steps(t, job) * t.epochs for t in job.trainers), state="")
 
     def on_step(self, trainer: Trainer) -> None:
         self.progress.update(self.task, completed=trainer.steps)
@@ -86,10 +91,10 @@ def progress_of(job: Job, quiet: bool) -> Iterator[list[Observer]]:
 
 def display() -> Progress:
     """Return the display of bars; on a narrow terminal without the bars, so that no name and no number is cut."""
-    whole, folded = Column(no_wrap=True), Column(overflow="fold", no_wrap=False)
-    columns: list[ProgressColumn] = [TextColumn("{task.description}", table_column=folded)]
+    whole = Column(no_wrap=True)
+    columns: list[ProgressColumn] = [TextColumn("{task.description}", table_column=Column(overflow="fold", no_wrap=False))]
     columns += [BarColumn(bar_width=10)] if console.width >= WIDE else []
-    state = whole if console.width >= NARROW else Column(overflow="fold", no_wrap=False)
+    state = whole if console.width >= ONE_LINE else Column(overflow="fold", no_wrap=False)
     columns += [TextColumn("{task.fields[state]}", table_column=state), TimeRemainingColumn(table_column=whole)]
     return Progress(*columns, TextColumn("left", style="dim", table_column=whole), console=console)
 
@@ -103,15 +108,21 @@ def reached(trainer: Trainer, job: Job) -> str:
 def described(metrics: Mapping[str, Evaluation], task: Task) -> str:
     """Return the loss and the error of each split in a few words."""
     name = error_name(task.score)
-    errors = [f"{split} {name} {metrics[split].error:.2f} %" for split in ("train", "validation", "test") if split in metrics]
-    return "  ".join([f"train loss {metrics['train'].loss:.4f}", *errors])
+    errors = [f"{spoken(split)} {name} {metrics[split].error:.2f} %" for split in SPLITS if split in metrics]
+    return "  ".join([f"training loss {metrics['train'].loss:.4f}", *errors])
+
+
+def spoken(split: str) -> str:
+    """Return a split's name as text says it."""
+    return "training" if split == "train" else split
 
 
 def in_short(epoch: str, metrics: Mapping[str, Evaluation], task: Task) -> str:
     """Return epoch, loss and one error in few characters: of the validation split, or of the test split where there is no other."""
     split = "validation" if "validation" in metrics else "test"
     error = f"{split} {error_name(task.score)} {metrics[split].error:.1f} %"
-    return f"{epoch}\n{error}" if console.width < NARROW else f"{epoch}  train loss {metrics['train'].loss:.3f}  {error}"
+    loss = f"  training loss {metrics['train'].loss:.3f}" if console.width >= NARROW else ""
+    return f"{epoch}{loss}{'  ' if console.width >= ONE_LINE else chr(10)}{error}"
 
 
 def steps(trainer: Trainer, job: Job) -> int:

@@ -75,7 +75,7 @@ def run(
     from neurosim.experiments.folders import made_folder
     from neurosim.modelfile.model_file import ModelFile
 
-    require(not (resume and overwrite), "--resume with --overwrite: expected one of the two; leave one out")
+    require(not (resume and overwrite), "--resume and --overwrite: expected only one of the two; leave one out")
     chosen = args.settings(settings, data, epochs)
     options: dict[str, Any] = {"seed": seed, "backend": backend, "data_dir": data_dir}
     named = Imports(imports or ())
@@ -83,7 +83,7 @@ def run(
         with args.interruptible("nothing was written"):
             if resume:
                 told = record or alignment is not None
-                require(not told, "--resume with --record or --alignment: a run goes on as it began; leave them out")
+                require(not told, "--resume with --record or --alignment: a run continues as it was started; leave them out")
                 out = _given(out, "run: no file to resume: expected --out FILE.h5; add it")
                 job = engine.reopen(out, model=model, settings=chosen, imports=named, **options)
             else:

@@ -119,7 +119,7 @@ def study(
     with ExitStack() as stack:
         if resume:
             changed = any(given is not None for given in (model, grid, draw, draws, seeds, data, settings)) or overwrite
-            require(not changed, "--resume with a model or its parameters: a study goes on as it began; leave them out")
+            require(not changed, "--resume with a model or its parameters: a study continues as it was started; leave them out")
             require(out is not None, "study: no folder to resume: expected --out FOLDER; add it")
             assert out is not None
             check_there(started := begun(out, named), out)
@@ -227,7 +227,7 @@ def _finish(started: Started, frame: pandas.DataFrame, out: Path) -> None:
     write_study_report(out, out / "report.html", overwrite=True)
     chosen = best(frame)
     if chosen is None:
-        say("no point is the best: there is no validation split to choose by, and none is chosen on the test set")
+        say("no best point: there is no validation split to choose by, and points are never chosen by their test error")
     else:
         rows = frame[frame["point"] == chosen]
         label = label_of(next(point.values for point in started.plan.points if point.number == chosen))
@@ -238,4 +238,4 @@ def _finish(started: Started, frame: pandas.DataFrame, out: Path) -> None:
     for _, row in wrong.head(5).iterrows():
         say(f"point {row['point']}, seed {row['seed']}: {row['status']}: {row['reason']}")
     if len(wrong):
-        raise DivergedError(f"{len(wrong):,} of {len(frame):,} runs did not come to their end; study.csv says why")
+        raise DivergedError(f"{len(wrong):,} of {len(frame):,} runs are not complete; study.csv says why")

@@ -11,6 +11,7 @@ import typer
 
 from neurosim.cli import arguments as args
 from neurosim.cli.helping import Help
+from neurosim.cli.places import check_there
 from neurosim.cli.terminal import say
 from neurosim.errors import NeurosimError, RunFileError
 
@@ -27,7 +28,6 @@ Place = Annotated[Path, typer.Argument(metavar="PLACE", help="A run file, or a f
 Every = Annotated[float, typer.Option("--every", metavar="SECONDS", parser=args.seconds, help="Seconds between two looks.")]
 ROWS = 12  # evaluations shown on a terminal
 NAMED = 5  # runs that a message names
-SPLITS = ("train", "validation", "test")
 
 
 class Stopped(NeurosimError):
@@ -42,6 +42,7 @@ def watch(place: Place, every: Every = 1.0, debug: args.Debug = False) -> None:
     Of a folder (of a comparison, a study, or any other), show what each run has come to, until none is running. Ctrl-C ends the
     watching, and changes nothing in the runs.
     """
+    check_there(place)
     if place.is_dir():
         _watch_folder(place, every)
     else:
@@ -55,8 +56,8 @@ def _watch_run(run: Path, every: float) -> None:
     try:
         last = _live(run, every) if is_live() else _lines(run, every)
     except KeyboardInterrupt as cause:
-        now = "goes on" if being_written(run) else "is written by no process now"
-        raise args.Interrupted(f"interrupted; {run} {now}") from cause
+        now = "still running" if being_written(run) else "no process writes it now"
+        raise args.Interrupted(f"interrupted; {run}: {now}") from cause
     if last.status != "complete":
         why = f" ({last.attributes['reason']})" if last.attributes.get("reason") else ""
         told = "its process was killed" if last.status == "running" else f"{last.status}{why}"
@@ -75,14 +76,12 @@ def _watch_folder(folder: Path, every: float) -> None:
         for states in _live_states(folder, every) if is_live() else _lines_of_states(folder, every):  # noqa: B007
             pass
     except KeyboardInterrupt as cause:
-        raise args.Interrupted(f"interrupted; the runs in {folder} are as they were") from cause
+        raise args.Interrupted(f"interrupted; the runs in {folder} continue as before") from cause
     stopped = [state for state in states if state.word != "complete"]
     if stopped:
         names = ", ".join(f"{state.name} ({state.word})" for state in stopped[:NAMED])
         more = f" and {len(stopped) - NAMED} more" if len(stopped) > NAMED else ""
-        raise Stopped(
-            f"folder {folder}: {len(stopped)} of {len(states)} runs are not complete: {names}{more}{_go_on(folder)}"
-        )
+        raise Stopped(f"folder {folder}: {len(stopped)} of {len(states)} runs are not complete: {names}{more}{_go_on(folder)}")
 
 
 def _go_on(folder: Path) -> str:
@@ -188,8 +187,10 @@ def _shown(name: str, value: float) -> str:
 
 def by_epoch(run: Run) -> pandas.DataFrame:
     """Return loss and error of each split side by side, a row for each epoch all splits have been evaluated at."""
+    from neurosim.cli.progress import SPLITS, spoken
+
     metrics, words = run.metrics, {"loss": "loss", "error": run.error_name}
     wide = metrics[[name for name in words if name in metrics]].unstack("split")
     wide = wide[sorted(wide.columns, key=lambda column: SPLITS.index(column[1]) if column[1] in SPLITS else len(SPLITS))]
-    wide.columns = [f"{split} {words[name]}" for name, split in wide.columns]
+    wide.columns = [f"{spoken(split)} {words[name]}" for name, split in wide.columns]
     return wide.dropna()

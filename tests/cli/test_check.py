@@ -53,7 +53,7 @@ def test_names_of_the_package_and_several_at_once(module, capsys):
     heads = re.findall(r"^(\w+ '\w+'): (\d+ of \d+) passed", captured.out, re.MULTILINE)
     assert [head for head, _ in heads] == ["rule 'oja'", "scheme 'backprop'", "scheme 'renamed'"]
     assert "claims weight_transport none; measured: full, through" in captured.out
-    assert captured.err == "neurosim: failed: a_users_own:Boasts; correct what stands below FAILED\n"
+    assert captured.err == "neurosim: failed: a_users_own:Boasts; correct what is printed after FAILED\n"
 
 
 def test_a_file_of_that_name_wins(module, capsys, tmp_path, synthetic):

@@ -49,7 +49,7 @@ def test_an_existing_target_needs_overwrite(capsys):
 def test_a_run_that_goes_on_is_told(capsys, synthetic, tmp_path):
     synthetic.synthetic_run(tmp_path / "on.h5", status="running", epochs=2)
     status, lines, _ = command(capsys, "on.h5", "--to", "npz")
-    assert (status, lines) == (0, ["on.h5: still running, or killed; exported what had been flushed, up to epoch 2", "on.npz"])
+    assert (status, lines) == (0, ["on.h5: still running, or killed; exported what it had written, up to epoch 2", "on.npz"])
 
 
 @pytest.mark.parametrize(

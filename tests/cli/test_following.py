@@ -57,7 +57,7 @@ def test_what_is_asked_for_is_recorded_beside_the_models_own(capsys):
         (["--record", "hiden1.rate"], "record: variable 'hiden1.rate' is unknown: .* did you mean 'hidden1.rate'"),
         (["--record", "hidden1.rate every 3 hours"], "backprop-dtp-mnist: record.*expected a number of steps or epochs"),
         (["--alignment", "often"], "interval 'often': expected a number of steps or epochs"),
-        (["--record", "hidden1.rate[99]"], "neurons \\[99\\]: expected some of 0 to 15"),
+        (["--record", "hidden1.rate[99]"], "neurons \\[99\\]: expected numbers of neurons, each 0 to 15"),
     ],
 )
 def test_what_cannot_be_recorded_is_one_line(options, said, capsys, tmp_path):
@@ -72,7 +72,7 @@ def test_what_cannot_be_recorded_is_one_line(options, said, capsys, tmp_path):
 def test_a_resumed_run_records_what_it_did(finished, capsys):
     capsys.readouterr()
     assert main(["run", "--resume", "--out", finished, "--record", "hidden1.rate"]) == 2
-    assert "a run goes on as it began" in capsys.readouterr().err
+    assert "a run continues as it was started" in capsys.readouterr().err
 
 
 def test_show_lists_what_can_be_recorded(capsys):
@@ -162,7 +162,7 @@ def test_watching_ends_where_nobody_writes(finished, host, capsys, monkeypatch):
     assert said.err == f"neurosim: run file {finished}: {told}\n"
 
 
-@pytest.mark.parametrize(("host", "said"), [(None, "is written by no process now"), ("node17", "goes on")])
+@pytest.mark.parametrize(("host", "said"), [(None, "no process writes it now"), ("node17", "still running")])
 def test_leaving_a_watch_says_whether_the_run_goes_on(finished, host, said, capsys, monkeypatch):
     def interrupted(*arguments):
         raise KeyboardInterrupt
@@ -171,7 +171,7 @@ def test_leaving_a_watch_says_whether_the_run_goes_on(finished, host, said, caps
     monkeypatch.setattr("neurosim.cli.watch._lines", interrupted)
     capsys.readouterr()
     assert main(["watch", finished]) == 130
-    assert capsys.readouterr().err == f"neurosim: interrupted; {finished} {said}\n"
+    assert capsys.readouterr().err == f"neurosim: interrupted; {finished}: {said}\n"
 
 
 SCRIPT = """
@@ -195,7 +195,7 @@ def test_ctrl_c_at_watch_in_a_script_leaves_the_run_in_its_background(tmp_path):
     time.sleep(6)  # until watch watches
     os.killpg(shell.pid, signal.SIGINT)
     assert shell.communicate()[0] == "the run goes on\n"
-    assert "interrupted; r.h5 goes on" in (tmp_path / "watch.err").read_text()
+    assert "interrupted; r.h5: still running" in (tmp_path / "watch.err").read_text()
     assert main(["watch", "r.h5"]) == 3
 
 
