@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -78,8 +79,8 @@ def _subjects(name: str, imports: list[str] | None) -> list[tuple[str, Any]]:
         return [(name, Imports(imports or ()).find("scheme or rule", name))]
     known = {**pathways(), **rules()}
     if name not in known:
-        if path.suffix == ENDING or len(path.parts) > 1:
-            raise RunFileError(f"run file {name}: no such file; check the name{meant(name)}")
+        if path.suffix == ENDING or "/" in name or os.sep in name:
+            raise RunFileError(f"run file {name}: no such file or folder; check the name{meant(name)}")
         raise UnknownNameError("check: file, folder, scheme or rule", name, known)
     return [(name, known[name])]
 

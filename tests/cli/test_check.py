@@ -60,10 +60,10 @@ def test_a_file_of_that_name_wins(module, capsys, tmp_path, synthetic):
     (tmp_path / "backprop").write_text("no run file")
     assert main(["check", "backprop"]) == 2
     captured = capsys.readouterr()
-    assert captured.out == "" and "run file backprop" in captured.err
+    assert captured.out.startswith("backprop: not an HDF5 file") and captured.err.startswith("neurosim: damaged: backprop; ")
     synthetic.synthetic_run(tmp_path / "run.h5").rename(tmp_path / "oja")
     assert main(["check", "oja"]) == 0
-    assert capsys.readouterr().out.startswith("oja: good; schema")
+    assert capsys.readouterr().out.startswith("oja: good (complete, ")
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_file_of_that_name_wins(module, capsys, tmp_path, synthetic):
         (["a_users_own:Nothing", "--import", "a_users_own"], "module 'a_users_own' has none of this name"),
         (["a_users_own:NUMBER", "--import", "a_users_own"], "expected a class or function that it defines"),
         (["a_users_own:makes_nothing", "--import", "a_users_own"], "expected a scheme (a class that derives from FeedbackPathway)"),
-        (["backprp"], "run file backprp: no such file"),
+        (["backprp"], "check: file, folder, scheme or rule 'backprp' is unknown"),
         (["oja", "a_users_own:Renamed"], "needs module 'a_users_own'"),
     ],
 )

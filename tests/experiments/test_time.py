@@ -284,4 +284,4 @@ def test_the_error_is_called_what_the_task_says(tmp_path, capsys):
         with run(prepare(ModelFile.of("rows", table | {"task": task})), tmp_path / f"{task}.h5") as found:
             assert found.error_name == word
         assert main(["watch", str(tmp_path / f"{task}.h5")]) == 0
-        assert f"test {word} %" in capsys.readouterr().out
+        assert f"  test {word} " in capsys.readouterr().out
