@@ -44,7 +44,10 @@ def seconds(text: str | float) -> float:
 
 DATA = f"Data set: {', '.join(completion.data_sets())}; a file of your own, such as mine.npz; or module:function."
 Data = Annotated[str | None, typer.Option("--data", metavar="NAME", help=DATA, autocompletion=completion.data)]
-DataDir = Annotated[Path | None, typer.Option("--data-dir", metavar="FOLDER", help="Folder that holds the data set's files.")]
+DataDir = Annotated[
+    Path | None,
+    typer.Option("--data-dir", metavar="FOLDER", help="Folder that holds the data set's files.", autocompletion=completion.files),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change one key, for example data.limit=1000. Repeat for more."),

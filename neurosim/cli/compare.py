@@ -46,8 +46,11 @@ Seeds = Annotated[
 Epochs = Annotated[int | None, typer.Option("--epochs", metavar="N", parser=args.whole(1), help="Epochs of every row.")]
 Out = Annotated[
     Path | None,
-    typer.Option("--out", "-o", metavar="FOLDER", help="Folder to write into.", show_default="a new one in neurosim-runs"),
-]
+    typer.Option(
+        "--out", "-o", metavar="FOLDER", help="Folder to write into.", show_default="a new one in neurosim-runs",
+        autocompletion=completion.files,
+    ),
+]  # fmt: skip
 File = Annotated[
     str | None,
     typer.Option(

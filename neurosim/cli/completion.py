@@ -44,6 +44,11 @@ def _stated(form: re.Pattern[str], *files: Path) -> tuple[str, ...]:
 # ---------------------------------------------------------------------- what each argument takes
 
 
+def files(incomplete: str) -> list[str]:
+    """Return nothing: the shell then offers its files."""
+    return []
+
+
 def model(incomplete: str) -> list[str]:
     """Return the models, and model files here, that begin so."""
     from neurosim.modelfile.reading import models

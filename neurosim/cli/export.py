@@ -21,7 +21,9 @@ HELP = Help(
     ("neurosim export mine.h5 --to nwb", "neurosim export mine --to csv -o tables"),
 )
 
-Place = Annotated[Path, typer.Argument(metavar="RUN", help="A run file, or a folder with run files.")]
+Place = Annotated[
+    Path, typer.Argument(metavar="RUN", help="A run file, or a folder with run files.", autocompletion=completion.files)
+]
 To = Annotated[
     str,
     typer.Option(
@@ -33,7 +35,7 @@ Out = Annotated[
     Path | None,
     typer.Option(
         "--out", "-o", metavar="PATH", help="What to write; for a folder of runs, the folder to write into.",
-        show_default="beside each run, under its name",
+        show_default="beside each run, under its name", autocompletion=completion.files,
     ),
 ]  # fmt: skip
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from neurosim.cli import arguments as args
+from neurosim.cli import completion
 from neurosim.cli.helping import Help
 from neurosim.cli.places import run_files
 from neurosim.errors import RunFileError, require
@@ -16,9 +17,12 @@ from neurosim.errors import RunFileError, require
 HELP = Help("Make one HTML page of runs.", ("neurosim report a.h5 b.h5", "neurosim report mine -o page.html"))
 
 Places = Annotated[
-    list[Path], typer.Argument(metavar="RUN...", help="Run files, or folders with run files; or the folder of one study.")
+    list[Path],
+    typer.Argument(
+        metavar="RUN...", help="Run files, or folders with run files; or the folder of one study.", autocompletion=completion.files
+    ),
 ]
-Out = Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The page to write.")]
+Out = Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The page to write.", autocompletion=completion.files)]
 
 
 def report(

@@ -77,8 +77,11 @@ Cluster = Annotated[
 ]
 Out = Annotated[
     Path | None,
-    typer.Option("--out", "-o", metavar="FOLDER", help="Folder to write into.", show_default="a new one in neurosim-runs"),
-]
+    typer.Option(
+        "--out", "-o", metavar="FOLDER", help="Folder to write into.", show_default="a new one in neurosim-runs",
+        autocompletion=completion.files,
+    ),
+]  # fmt: skip
 Dry = Annotated[bool, typer.Option("--dry", help="Say what would run, and its time and memory; run nothing.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue the study in the folder --out: run what is missing or failed.")]
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from neurosim.cli import arguments as args
+from neurosim.cli import completion
 from neurosim.cli.helping import Help
 from neurosim.cli.places import check_there
 from neurosim.cli.terminal import say
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 
 HELP = Help("Follow a run, or a folder of runs.", ("neurosim watch mine.h5", "neurosim watch mine"))
 
-Place = Annotated[Path, typer.Argument(metavar="PLACE", help="A run file, or a folder with run files.")]
+Place = Annotated[
+    Path, typer.Argument(metavar="PLACE", help="A run file, or a folder with run files.", autocompletion=completion.files)
+]
 Every = Annotated[float, typer.Option("--every", metavar="SECONDS", parser=args.seconds, help="Seconds between two looks.")]
 ROWS = 12  # evaluations shown on a terminal
 NAMED = 5  # runs that a message names
