@@ -213,7 +213,7 @@ def test_other_data_and_a_complete_run_do_not_go_on(tmp_path):
     with open_run(tmp_path / "stopped.h5") as said:
         assert said.status == "complete"
     other = from_arrays(data.train.x + 1, data.train.y, data.test.x, data.test.y, name="mine")
-    with pytest.raises(RunFileError, match="the data are others"):
+    with pytest.raises(RunFileError, match="the data are not those"):
         Recorder.resume(path, trainer_on(other), other)
 
 
