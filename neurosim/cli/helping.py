@@ -65,8 +65,8 @@ class Command(Plain, TyperCommand):
     """A command of the program."""
 
 
-class Group(Plain, TyperGroup):
-    """The program."""
+class Program(Plain, TyperGroup):
+    """The program itself, which has commands."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         return ["COMMAND", "[OPTIONS]"]

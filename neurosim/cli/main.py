@@ -14,7 +14,7 @@ import typer
 
 from neurosim.cli import check, compare, export, models, report, run, show, streams, study, watch
 from neurosim.cli.arguments import Interrupted
-from neurosim.cli.helping import Command, Group, Help, said_of
+from neurosim.cli.helping import Command, Help, Program, said_of
 from neurosim.cli.signals import Signals
 from neurosim.cli.terminal import survive
 from neurosim.errors import NeurosimError, quoted
@@ -30,7 +30,7 @@ app = typer.Typer(
     name="neurosim",
     help=ABOUT.short,
     epilog=ABOUT.epilog(),
-    cls=Group,
+    cls=Program,
     rich_markup_mode=None,  # its boxes leave too little room for words on a narrow terminal
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     pretty_exceptions_enable=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -179,8 +180,9 @@ def _table(run: Run) -> Group:
 
     title = f"{run.attributes['model_name']}, seed {run.attributes['seed']}: {run.status}"
     rows = by_epoch(run).tail(ROWS)
-    columns = [[(name.replace(" ", "\n", 1), [_shown(name, value) for value in rows[name]])] for name in rows.columns]
-    return fitted(console, ("epoch", [str(epoch) for epoch in rows.index]), columns, title)
+    columns = [(name.replace(" ", "\n", 1), [_shown(name, value) for value in rows[name]]) for name in rows.columns]
+    by_split = [list(columns) for _, columns in itertools.groupby(columns, lambda column: column[0].partition("\n")[0])]
+    return fitted(console, ("epoch", [str(epoch) for epoch in rows.index]), by_split, title)
 
 
 def _shown(name: str, value: float) -> str:
