@@ -67,7 +67,8 @@ def comparison(incomplete: str) -> list[str]:
     """Return the comparison files that come with the package, and files here, that begin so."""
     from neurosim.modelfile.reading import installed, models
 
-    return _beginning(incomplete, *(name for name in installed() if name not in models()), *_here("*.toml"))
+    single = models()
+    return _beginning(incomplete, *(name for name in installed() if name not in single), *_here("*.toml"))
 
 
 def data(incomplete: str) -> list[str]:
