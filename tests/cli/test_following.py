@@ -229,7 +229,7 @@ def test_a_file_that_is_changed_under_its_run_is_one_line(change, said, capsys, 
 
 def test_a_path_that_ends_in_a_slash_is_no_file(capsys, tmp_path):
     assert main([*RUN, "--out", "new/"]) == 2
-    assert "new/ is a folder: expected a file such as run.h5; leave the slash out" in capsys.readouterr().err
+    assert "new/: is a folder: expected a file such as run.h5; leave the slash out" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
