@@ -56,7 +56,7 @@ def test_a_run_that_goes_on_is_told(capsys, synthetic, tmp_path):
     "arguments, message",
     [
         (["dtp.h5", "--to", "nbw"], "export: format 'nbw' is unknown: expected one of csv, npz, nwb, parquet; did you mean 'nwb'?"),
-        (["none.h5", "--to", "npz"], "run file none.h5: no such file; check the name"),
+        (["none.h5", "--to", "npz"], "run file none.h5: no such file or folder; check the name"),
         (["dtp.h5"], "export: --to is missing: expected nwb or npz"),
         (["dtp.h5", "--to", "npz", "-o", "dtp.h5", "--overwrite"], "export dtp.h5: expected a name that ends in .npz; change -o"),
     ],
