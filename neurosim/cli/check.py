@@ -14,7 +14,7 @@ from neurosim.cli import arguments as args
 from neurosim.cli import completion
 from neurosim.cli.helping import Help
 from neurosim.cli.places import ENDING, run_files
-from neurosim.cli.terminal import say
+from neurosim.cli.terminal import is_terminal, say
 from neurosim.errors import InputError, RunFileError, UnknownNameError, meant
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _check_class(subject: Any) -> bool:
     result = check(subject)
     text = str(result)
     width = shutil.get_terminal_size().columns
-    narrow = sys.stdout.isatty() and max(map(len, text.splitlines())) > width
+    narrow = is_terminal(sys.stdout) and max(map(len, text.splitlines())) > width
     say(_stacked(result) if narrow else text)
     return bool(result)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from typer.core import TyperCommand, TyperGroup
 
 from neurosim.cli.completion import schemes
+from neurosim.cli.terminal import is_terminal
 from neurosim.errors import UnknownNameError
 
 HEADING = re.compile(r"^( *(?:Usage|Arguments|Options|Commands|Examples|Schemes)):", re.MULTILINE)
@@ -98,7 +99,7 @@ def _meaning(param: Any) -> str:
 
 
 def _coloured(text: str) -> str:
-    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not sys.stdout.isatty():
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not is_terminal(sys.stdout):
         return text
     return OPTION.sub(rf"{CYAN}\1{PLAIN}", HEADING.sub(rf"{BOLD}\1:{PLAIN}", text))
 

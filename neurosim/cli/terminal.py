@@ -25,9 +25,14 @@ def say(text: str, stream: TextIO | None = None) -> None:
     Raises OSError where it cannot be written.
     """
     stream = stream or sys.stdout
-    if stream.isatty():
+    if is_terminal(stream):
         text = broken(text, shutil.get_terminal_size().columns)
     print(text, file=stream, flush=True)
+
+
+def is_terminal(stream: object) -> bool:
+    """Return whether a stream is a terminal; what a caller put in the place of one need not know."""
+    return bool(getattr(stream, "isatty", bool)())
 
 
 def broken(text: str, width: int) -> str:
