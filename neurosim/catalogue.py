@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from neurosim import reprs
-from neurosim.errors import InputError, UnknownNameError, quoted, require, require_number
+from neurosim.errors import InputError, UnknownNameError, meant, quoted, require, require_number
 
 T = TypeVar("T")
 
@@ -186,7 +186,7 @@ class Imports:
         where = f"{label}: made in a notebook or a console: expected a class of a module; put it into a .py file, and compare again"
         require(module != "__main__", where)
         ours = module.partition(".")[0] in NOT_A_USERS
-        require(not ours, f"{label}: of a module of Python's or of this package: expected a user's; do not trust the file")
+        require(not ours, f"{label}: it belongs to Python or to neurosim: expected a module of your own; do not trust the file")
         require(
             module in self.modules,
             f"{label}: needs module {module!r}, which was not named: expected --import {module} (or the path of its file), "
@@ -277,13 +277,14 @@ def _imported(named: Module) -> ModuleType:
 
 def _check_users(name: str, label: str) -> None:
     theirs = name.partition(".")[0] not in NOT_A_USERS
-    require(theirs, f"{label}: Python's or this package's own: expected a module of yours; name that, or rename it")
+    require(theirs, f"{label}: it belongs to Python or to neurosim: expected a module of your own; name that, or rename it")
 
 
 def _from_file(path: Path) -> ModuleType:
     """Return the module of a ``.py`` file, called as the file is."""
     name, label = path.stem, f"module {quoted(str(path))}"
-    require(path.is_file(), f"{label}: no such file: expected a .py file, or a module's name; check the path")
+    if not path.is_file():
+        raise InputError(f"{label}: no such file: expected a .py file, or a module's name; check the path{meant(path)}")
     fits = path.suffix == ".py" and re.fullmatch(WORD, name) is not None
     require(fits, f"{label}: expected a .py file whose name is a word of letters, digits and underscores; rename it")
     path = path.resolve()

@@ -7,6 +7,7 @@ and leaves with the class's ``exit_status``; a traceback reaches the user only w
 from __future__ import annotations
 
 import difflib
+import itertools
 import numbers
 import os
 import shlex
@@ -14,6 +15,8 @@ from collections.abc import Iterable
 
 MANY = 30  # names; more of them are no help in one line
 LONGEST = 80  # characters of a value that a message quotes
+LISTED = 1000  # files of a folder among whose names one is looked for
+LONGEST_NAME = 255  # characters of a file's name
 
 
 class NeurosimError(Exception):
@@ -93,6 +96,27 @@ def quoted(value: object) -> str:
         text = f"a number of {getattr(value, 'bit_length', lambda: 0)():,} bits"
     text = " ".join(text.split())
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 4]}...{text[-1]}"
+
+
+def meant(path: str | os.PathLike[str], more: Iterable[str] = ()) -> str:
+    """Return ``; did you mean ...?`` with the name most like that of ``path``, which is not there; "" where none is like it.
+
+    more : names that are known beside those in its folder
+    """
+    folder, name = os.path.split(os.path.normpath(os.fspath(path)))
+    try:
+        there = list(itertools.islice((entry.name for entry in os.scandir(folder or os.curdir)), LISTED))
+    except OSError:
+        there = []
+    near = difflib.get_close_matches(name[:LONGEST_NAME], [*more, *(one for one in there if not one.startswith("."))], n=1)
+    if not near:
+        return ""
+    return f"; did you mean {near[0] if near[0] in more else os.path.join(folder, near[0])!r}?"
+
+
+def span(low: int, high: int) -> str:
+    """Return whole numbers as a message says them: ``0 to 9``, or ``0`` alone where there is no other."""
+    return f"{low} to {high}" if low < high else f"{high}" if low == high else "none"
 
 
 def utf8(text: str) -> str:

@@ -46,7 +46,7 @@ def connected(cluster: str | None = None, workers: int | None = None) -> Iterato
         raise InputError(said) from cause
     with dask.config.set(QUIET):
         if cluster is not None:
-            require(workers is None, "workers beside a cluster's address: expected one of the two; leave workers out")
+            require(workers is None, "workers together with a cluster's address: expected only one of the two; leave workers out")
             try:
                 client = Client(cluster, timeout="10s")
             except (OSError, ValueError, TimeoutError) as cause:
@@ -136,7 +136,7 @@ def run_tasks(
         try:
             yield Ended(task, future.result())
         except KilledWorker:
-            yield Ended(task, None, NeurosimError(f"{LIVES + 1} workers died while they ran it: is there memory enough?"))
+            yield Ended(task, None, NeurosimError(f"{LIVES + 1} workers died while they ran it: is there enough memory?"))
         except Exception as cause:
             yield Ended(task, None, cause)
         future.release()

@@ -41,7 +41,7 @@ def test_what_a_file_may_not_name(name, users_classes):
 
 def test_pythons_modules_and_the_packages_are_no_users():
     for module in [*NOT_A_USERS, *(f"{name}.path" for name in NOT_A_USERS)]:
-        with pytest.raises(InputError, match="Python's or this package's own"):
+        with pytest.raises(InputError, match="belongs to Python or to neurosim"):
             Imports([module])
 
 
@@ -94,7 +94,7 @@ def test_a_file_may_not_take_anothers_name(users_module, tmp_path):
     for name in ("pytest", "numpy", "random", "neurosim"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit")
         loaded = sys.modules.get(name)
-        with pytest.raises(InputError, match="another module is called|Python's or this package's own"):
+        with pytest.raises(InputError, match="another module is called|belongs to Python or to neurosim"):
             Imports([tmp_path / f"{name}.py"])
         assert sys.modules.get(name) is loaded
     first = users_module("class A: pass")

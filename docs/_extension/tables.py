@@ -296,7 +296,9 @@ def command_table() -> str:
             rows.append((f"`{given}`", f"`{said}`" if said else default, markdown(about.help or "")))
         summary = markdown((inspect.getdoc(command.callback) or "").replace("\n", " "))
         heading = f"## `{' '.join(['neurosim', name, *arguments])}`"
-        parts.append(f"{heading}\n\n{summary}\n\n{table(['option', 'default', 'meaning'], rows)}")
+        examples = command.epilog.partition("Examples:\n")[2].partition("\n\n")[0]
+        shown = f"```bash\n{inspect.cleandoc('  ' + examples.lstrip())}\n```\n" if examples else ""
+        parts.append(f"{heading}\n\n{summary}\n\n{shown}\n{table(['option', 'default', 'meaning'], rows)}")
     return "\n".join(parts)
 
 

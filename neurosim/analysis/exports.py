@@ -53,26 +53,37 @@ def export(run: Run, to: str, out: Path | None = None, *, overwrite: bool = Fals
     RunFileError
         The run file is damaged, or not to be trusted.
     """
-    if to not in FORMATS:
-        raise UnknownNameError("export: format", to, FORMATS)
-    form = FORMATS[to]
-    require(
-        not form.library or importlib.util.find_spec(form.library) is not None,
-        f"export: {to} needs {form.library}, which is not installed; pip install neurosim[{form.extra}]",
-    )
-    target = out or run.path.with_name(f"{run.path.stem}-{to}" if form.folder else f"{run.path.stem}.{to}")
-    _check_target(run.path, target, to, overwrite)
+    target = out or target_of(run.path, to)
+    check_target(run.path, target, to, overwrite)
     with _replacing(target, overwrite) as fresh:
-        form.write(run, fresh)
+        FORMATS[to].write(run, fresh)
     return target
 
 
 # ---------------------------------------------------------------------- the target
 
 
-def _check_target(source: Path, target: Path, to: str, overwrite: bool) -> None:
+def target_of(path: Path, to: str, folder: Path | None = None) -> Path:
+    """Return what the run file at ``path`` is written to in the format ``to``: in ``folder``, or else beside it.
+
+    Raises UnknownNameError where there is no such format, InputError where its library is missing.
+    """
+    form = _format(to)
+    return (folder or path.parent) / (f"{path.stem}-{to}" if form.folder else f"{path.stem}.{to}")
+
+
+def _format(to: str) -> Format:
+    if to not in FORMATS:
+        raise UnknownNameError("export: format", to, FORMATS)
+    form = FORMATS[to]
+    there = not form.library or importlib.util.find_spec(form.library) is not None
+    require(there, f"export: {to} needs {form.library}, which is not installed; pip install neurosim[{form.extra}]")
+    return form
+
+
+def check_target(source: Path, target: Path, to: str, overwrite: bool) -> None:
     """Raise InputError where ``target`` must not be written: what is there stays, with ``overwrite`` all but an earlier export."""
-    folder = FORMATS[to].folder
+    folder = _format(to).folder
     named = folder or target.suffix == f".{to}"
     require(named, f"export {target}: expected a name that ends in .{to}; change -o")
     if not os.path.lexists(target):

@@ -50,6 +50,7 @@ def write_page(page: str, out: Path) -> Path:
         if out.exists() and not out.is_file():  # a pipe, say
             out.write_bytes(text)
         else:
+            out.parent.mkdir(parents=True, exist_ok=True)
             with replacing(followed(out)) as fresh:
                 fresh.write_bytes(text)
     except OSError as cause:
@@ -64,5 +65,6 @@ def check_free(out: Path, overwrite: bool, read: Sequence[Path] = ()) -> None:
     require(
         not out.is_dir(), f"report {out}: a folder: expected the name of a file; add one, as {out / 'report.html'}", RunFileError
     )
-    require(out.parent.is_dir(), f"report {out}: no folder {out.parent}; create it, or give another --out", RunFileError)
+    above = next(folder for folder in (out.parent, *out.parent.parents) if folder.exists())  # folders that are missing are made
+    require(above.is_dir(), f"report {out}: {above} is a file: expected a folder; give another --out", RunFileError)
     require(overwrite or not out.exists(), f"report {out}: exists; give --overwrite, or another --out", RunFileError)

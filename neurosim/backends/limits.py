@@ -36,7 +36,7 @@ def free_memory(root: Path = ROOT) -> Room:
 
     root : where ``proc`` and the control groups' file systems lie
     """
-    available = Room(psutil.virtual_memory().available, "this machine")
+    available = Room(psutil.virtual_memory().available, "all that this machine has free")
     return min([available, *_groups_rooms(root), *_shells_rooms(root)])
 
 

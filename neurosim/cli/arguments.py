@@ -5,35 +5,87 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from math import nan
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from neurosim.errors import NeurosimError, pasteable
+from neurosim.cli import completion
+from neurosim.errors import NeurosimError, pasteable, quoted
 
-DATA = "Data set: digits, mnist, fashion-mnist, kuzushiji-mnist, cifar-10, diabetes, a path as mine.npz, or module:function."
-Data = Annotated[str | None, typer.Option("--data", help=DATA)]
-DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder that holds the data set's files.")]
-Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key, as data.limit=1000.")]
-Backend = Annotated[str, typer.Option("--backend", help="auto, numpy, cupy, or cupy-tf32.")]
+LARGEST = 2**63 - 1  # the whole numbers of a run file have 64 bits
+
+
+def whole(least: int) -> Callable[[str | int], int]:
+    """Return what reads a whole number of ``least`` or more."""
+
+    def read(given: str | int) -> int:  # Typer has defaults read too
+        text = str(given)
+        digits = text.isascii() and text.isdecimal() and len(text) <= len(str(LARGEST))
+        if not digits or not least <= int(text) <= LARGEST:
+            most = f", up to {LARGEST}" if text.isdecimal() and len(text) >= len(str(LARGEST)) else ""
+            raise typer.BadParameter(f"{_bare(text)}: expected a whole number, {least} or more{most}; change it")
+        return int(text)
+
+    return read
+
+
+def seconds(text: str | float) -> float:
+    """Return how long to wait between two looks."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = nan
+    if not 0.1 <= found <= 86400:
+        raise typer.BadParameter(f"{_bare(text)}: expected seconds, from 0.1 to 86400 (a day); change it")
+    return found
+
+
+DATA = f"Data set: {', '.join(completion.data_sets())}; a file of your own, such as mine.npz; or module:function."
+Data = Annotated[str | None, typer.Option("--data", metavar="NAME", help=DATA, autocompletion=completion.data)]
+DataDir = Annotated[
+    Path | None,
+    typer.Option("--data-dir", metavar="FOLDER", help="Folder that holds the data set's files.", autocompletion=completion.files),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one key, for example data.limit=1000. Repeat for more."),
+]
+Backend = Annotated[
+    str,
+    typer.Option(
+        "--backend", metavar="NAME", help="What computes: numpy (the CPU), cupy or cupy-tf32 (a GPU), or auto, the faster one.",
+        autocompletion=completion.backend,
+    ),
+]  # fmt: skip
 Seed = Annotated[
     int | None,
-    typer.Option("--seed", min=0, max=2**63 - 1, help="Decides weights, order and noise.", show_default="the model's, 1"),
-]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
+    typer.Option(
+        "--seed", metavar="N", parser=whole(0), help="Decides the initial weights, the order of the data and all noise.",
+        show_default="the model's, or 1",
+    ),
+]  # fmt: skip
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the files that are there.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print results only, no progress.")]
 Record = Annotated[
     list[str] | None,
-    typer.Option("--record", metavar="WHAT", help="Record variables, as 'hidden*.rate every 1 epoch' (see show --recordable)."),
-]
+    typer.Option(
+        "--record", metavar="WHAT",
+        help="Record variables, for example 'hidden*.rate every 1 epoch'. Repeat for more; show --recordable lists all.",
+    ),
+]  # fmt: skip
 Align = Annotated[
-    str | None, typer.Option("--alignment", metavar="WHEN", help="Compare updates with backprop's, as 'every 1 epoch'.")
-]
+    str | None,
+    typer.Option(
+        "--alignment", metavar="WHEN",
+        help="Measure the angle between each update of the weights and that of backprop, for example 'every 1 epoch'.",
+    ),
+]  # fmt: skip
 Import = Annotated[
     list[str] | None,
     typer.Option(
-        "--import", metavar="MODULE", help="A module, or the path of a .py file, that module:Class may be of; its code runs."
+        "--import", metavar="MODULE", help="Module, or .py file, that defines your own classes (module:Class). Its code is run."
     ),
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback with an error.")]
@@ -62,10 +114,15 @@ def imported(modules: Iterable[str] | None) -> list[str]:
     return [word for module in modules or () for word in ("--import", module)]
 
 
+def _bare(text: object) -> str:
+    """Return a value as it was typed, on one line, and not too long."""
+    return quoted(str(text))[1:-1]
+
+
 def file(text: str) -> Path:
     """Return the path of a file; one that ends in a slash names a folder."""
     if text.endswith(("/", os.sep)):
-        raise typer.BadParameter(f"{text} is a folder: expected a file such as run.h5; leave the slash out")
+        raise typer.BadParameter(f"{text}: is a folder: expected a file such as run.h5; leave the slash out")
     return Path(text)
 
 

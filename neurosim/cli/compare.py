@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from neurosim.cli import arguments as args
+from neurosim.cli import completion
+from neurosim.cli.helping import Help
+from neurosim.cli.terminal import say
 from neurosim.errors import DivergedError, require
 
 if TYPE_CHECKING:
@@ -18,16 +21,50 @@ if TYPE_CHECKING:
     from neurosim.experiments.comparison_row import Watch
     from neurosim.experiments.comparison_table import Result
 
-Rows = Annotated[str | None, typer.Option("--schemes", help="Rows to run, separated by commas.", show_default="all")]
-Seeds = Annotated[int | None, typer.Option("--seeds", min=1, help="How many seeds, counted from --seed.", show_default="1")]
-Epochs = Annotated[int | None, typer.Option("--epochs", help="Epochs of every row.")]
-Out = Annotated[Path | None, typer.Option("--out", help="Folder to write into.", show_default="neurosim-runs/compare-TIME")]
+HELP = Help(
+    "Compare schemes with backprop on one network.",
+    (
+        "neurosim compare",
+        "neurosim compare --schemes backprop,frozen --seeds 3",
+        "neurosim compare --data mnist --jobs 4 -o mnist",
+        "neurosim compare --resume -o mnist",
+    ),
+    lists_schemes=True,
+)
+
+Rows = Annotated[
+    str | None,
+    typer.Option(
+        "--schemes", metavar="NAMES", help="Schemes (rows of the comparison file) to run, separated by commas.", show_default="all",
+        autocompletion=completion.several_schemes,
+    ),
+]  # fmt: skip
+Seeds = Annotated[
+    int | None,
+    typer.Option("--seeds", metavar="N", parser=args.whole(1), help="How many seeds, counted from --seed.", show_default="1"),
+]
+Epochs = Annotated[int | None, typer.Option("--epochs", metavar="N", parser=args.whole(1), help="Epochs of every row.")]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", "-o", metavar="FOLDER", help="Folder to write into.", show_default="a new one in neurosim-runs",
+        autocompletion=completion.files,
+    ),
+]  # fmt: skip
 File = Annotated[
     str | None,
-    typer.Option("--file", help="A comparison file: a path, or the name of one that is installed.", show_default="compare"),
+    typer.Option(
+        "--file", metavar="FILE", help="Comparison file: its path, or the name of one that comes with neurosim.",
+        show_default="compare", autocompletion=completion.comparison,
+    ),
+]  # fmt: skip
+Jobs = Annotated[
+    int,
+    typer.Option(
+        "--jobs", metavar="N", parser=args.whole(1), help="How many rows train at the same time, each in a process of its own."
+    ),
 ]
-Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Rows that train at once, each in a process with one BLAS thread.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with the comparison in the folder --out where it stopped.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue the comparison in the folder --out where it stopped.")]
 
 
 def compare(
@@ -50,21 +87,25 @@ def compare(
     quiet: args.Quiet = False,
     debug: args.Debug = False,
 ) -> None:
-    """Train one network under every row (scheme, rule), from the same weights and on the same order of data; print the table."""
+    """Train the same network with many schemes, and print how each compares with backprop.
+
+    All start from the same weights and see the data in the same order.
+    """
     from neurosim.catalogue import Imports
     from neurosim.experiments import comparison
     from neurosim.experiments.compare import conclude
     from neurosim.experiments.comparison_plan import USUAL, Plan
     from neurosim.experiments.folders import made_folder
 
-    require(not (resume and overwrite), "--resume with --overwrite: expected one of the two; leave one out")
+    require(not (resume and overwrite), "--resume and --overwrite: expected only one of the two; leave one out")
     chosen = args.settings(settings, data if resume else None) + ([f"training.epochs={epochs}"] if epochs is not None else [])
     rows = list(dict.fromkeys(name.strip() for name in schemes.split(","))) if schemes is not None else None
     named = Imports(imports or ())
     with ExitStack() as stack:
         if resume:
             changes = record or alignment is not None or file is not None
-            require(not changes, "--resume with --record, --alignment or --file: a comparison goes on as it began; leave them out")
+            said = "--resume with --record, --alignment or --file: a comparison continues as it was started; leave them out"
+            require(not changes, said)
             require(out is not None, "compare: no folder to resume: expected --out FOLDER; add it")
             assert out is not None
             started = comparison.reopen(out, rows=rows, settings=chosen, first=seed, count=seeds, backend=backend, imports=named)
@@ -93,7 +134,7 @@ def _all(results: Iterator[Result], total: int) -> list[Result]:
     for result in results:
         reached.append(result)
         if total:
-            typer.echo(progress(result, len(reached), total))
+            say(progress(result, len(reached), total))
     return reached
 
 
@@ -112,7 +153,9 @@ def _finish(reached: Comparison, data: str) -> None:
     _print_after(reached.results, reached.out, data)
     diverged = [f"{result.scheme} (seed {result.seed})" for result in reached.results if result.failure]
     if diverged:
-        raise DivergedError(f"{', '.join(diverged)} diverged; the run files say where")
+        raise DivergedError(
+            f"{', '.join(diverged)} diverged: some number became too large; lower the learning rate. The run files say where"
+        )
 
 
 def _error_of(reached: Comparison) -> str:
@@ -135,7 +178,7 @@ def _print_price(reached: Comparison) -> None:
         spent = [run.metrics["alignment_seconds"].sum() for run in runs if "alignment_seconds" in run.metrics]
         if spent:
             steps = sum(run.metrics["seconds"].sum() for run in runs)
-            typer.echo(f"comparing updates with backprop's took {sum(spent):.2g} s, beside {steps:.2g} s of steps")
+            say(f"measuring angles to the gradient took {sum(spent):.2g} s, training {steps:.2g} s")
 
 
 @contextmanager
@@ -152,8 +195,16 @@ def _watching(quiet: bool) -> Iterator[Watch]:
         yield lambda job: [LastLine(job)]
 
 
-NUMBERS = ("test\naccuracy %", "points\nto BP", "train\nloss", "epochs\nto 95 %", "step\nms", "over\nBP", "angle\nto BP °")
-OTHER = ("test 100\n- error %", "epochs\nto 5 %")  # in place of accuracies, where the error does not count wrong answers
+NUMBERS = (
+    "test\naccuracy, %",
+    "percentage\npoints more\nerror than\nbackprop",
+    "training\nloss",
+    "epochs to\n95 %\naccuracy",
+    "step, ms",
+    "step,\ntimes\nbackprop's",
+    "angle to\ngradient,\ndegrees",
+)
+OTHER = ("100 % less\nthe test\nerror", "epochs to\n5 % error")  # in place of accuracies, where no wrong answers are counted
 CLAIMS = ("weight\ntransport", "update\nlocking", "backward\nlocking", "feedback\nlearns from")
 
 
@@ -176,9 +227,9 @@ def _print_after(results: Sequence[Result], out: Path, data: str) -> None:
 
     for result in results:
         if result.failure:
-            typer.echo(f"{result.scheme}, seed {result.seed}: {result.failure}")
+            say(f"{result.scheme}, seed {result.seed}: {result.failure}")
     if all(result.scheme != BASELINE for result in results):
-        typer.echo(f"{BASELINE} is not among the rows, so nothing is told relative to it")
-    typer.echo(f"run files, table.csv and report.html: {out}")
+        say(f"{BASELINE} is not among the rows: two columns, which compare with it, are empty")
+    say(f"run files, table.csv and report.html: {out}")
     if data == "digits":
-        typer.echo("the same on MNIST: neurosim compare --data mnist  (--data-dir FOLDER where you have its files)")
+        say("the same on MNIST: neurosim compare --data mnist")

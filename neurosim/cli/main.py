@@ -12,28 +12,27 @@ from typing import Annotated, Any
 
 import typer
 
-from neurosim.cli import streams
+from neurosim.cli import check, compare, export, models, report, run, show, streams, study, watch
 from neurosim.cli.arguments import Interrupted
-from neurosim.cli.check import check
-from neurosim.cli.compare import compare
-from neurosim.cli.export import export
-from neurosim.cli.models import models
-from neurosim.cli.report import report
-from neurosim.cli.run import run
-from neurosim.cli.show import show
+from neurosim.cli.helping import Command, Help, Program, said_of
 from neurosim.cli.signals import Signals
-from neurosim.cli.study import study
 from neurosim.cli.terminal import survive
-from neurosim.cli.watch import watch
 from neurosim.errors import NeurosimError, quoted
 
 MANY = 1000  # characters; a path may have some hundred
 
+ABOUT = Help(
+    "Which learning rule could a cortex use, and what would it cost in accuracy?",
+    ("neurosim compare", "neurosim compare --help", "neurosim models", "neurosim run dtp-mnist --data digits --epochs 5"),
+)
+
 app = typer.Typer(
     name="neurosim",
-    help="Which learning rule could a cortex use, and what would it cost in accuracy?",
-    no_args_is_help=True,
-    add_completion=False,
+    help=ABOUT.short,
+    epilog=ABOUT.epilog(),
+    cls=Program,
+    rich_markup_mode=None,  # its boxes leave too little room for words on a narrow terminal
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     pretty_exceptions_enable=False,
 )
 
@@ -53,12 +52,26 @@ def _past_typer(command: Callable[..., None]) -> Callable[..., None]:
     return past
 
 
-LONG: tuple[Callable[..., None], ...] = (compare, run, study)  # what goes on where nobody reads what it prints
+Told = tuple[Callable[..., None], Help]
 
-SHORT: tuple[Callable[..., None], ...] = (models, show, watch, check, report, export)
+LONG: tuple[Told, ...] = (  # what goes on where nobody reads what it prints
+    (compare.compare, compare.HELP),
+    (run.run, run.HELP),
+    (study.study, study.HELP),
+)
+SHORT: tuple[Told, ...] = (
+    (models.models, models.HELP),
+    (show.show, show.HELP),
+    (watch.watch, watch.HELP),
+    (check.check, check.HELP),
+    (report.report, report.HELP),
+    (export.export, export.HELP),
+)
 
-for command in (*map(streams.going_on_unread, LONG), *SHORT):
-    app.command()(_past_typer(command))
+COMMANDS = [command.__name__ for command, _ in (*LONG, *SHORT)]
+
+for command, about in (*((streams.going_on_unread(each), about) for each, about in LONG), *SHORT):
+    app.command(cls=Command, short_help=about.short, epilog=about.epilog())(_past_typer(command))
 
 
 def _print_version(wanted: bool) -> None:
@@ -82,15 +95,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 done; 2 the input was wrong; 3 the run failed; 130 interrupted; 141 nobody read what it printed.  Errors are one line on
     stderr; ``--debug`` adds a traceback.
     """
-    given = sys.argv[1:] if arguments is None else list(arguments)
+    given = (sys.argv[1:] if arguments is None else list(arguments)) or ["--help"]
     streams.ensure()
-    with Signals(program=arguments is None, only_looks=given[:1] == ["watch"]), warnings.catch_warnings():
+    signals = Signals(program=arguments is None, only_looks=given[:1] == ["watch"])
+    with signals, warnings.catch_warnings(), streams.warnings_told():
         survive()
         try:
             status = int(app(given, prog_name="neurosim", standalone_mode=False) or 0)
             sys.stdout.flush()
         except (Exception, KeyboardInterrupt) as error:
-            status, message = _told(error)
+            status, message = _told(error, given[0])
             if "--debug" in given:
                 traceback.print_exc()
             if message:
@@ -99,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return status
 
 
-def _told(error: BaseException) -> tuple[int, str]:
+def _told(error: BaseException, first: str) -> tuple[int, str]:
     """Return exit status and message; an error that nobody foresaw is raised again."""
     if isinstance(error, NeurosimError):
         return error.exit_status, str(error)
@@ -108,15 +122,14 @@ def _told(error: BaseException) -> tuple[int, str]:
     if isinstance(error, BrokenPipeError):
         return streams.Unread.exit_status, ""
     if isinstance(error, MemoryError):
-        return 3, f"out of memory ({str(error) or 'of the smallest piece'}); make the network, the batch or the recordings smaller"
+        return 3, f"out of memory{f' ({error})' if str(error) else ''}; make the network, the batch or the recordings smaller"
     if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
-        return 2, f"{quoted(error.filename)}: expected a shorter name; the file system takes none of that length"
+        return 2, f"{quoted(error.filename)}: the name is too long for the file system; choose a shorter one"
     if isinstance(error, OSError | RecursionError):
         return 3, f"cannot go on: {error}"
     if not hasattr(error, "format_message"):  # Typer's usage errors have it, and no public base class
         raise error
-    message = error.format_message()
-    return 2, f"{message}; see neurosim --help" if message else ""
+    return 2, said_of(error, first if first in COMMANDS else "")
 
 
 def _in_one_line(message: str, arguments: Sequence[str]) -> str:

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from neurosim.cli import arguments as args
+from neurosim.cli.helping import Help
+from neurosim.cli.terminal import say
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+HELP = Help("List the models, with their test errors.", ("neurosim models", "neurosim models | grep dtp"))
+
 WIDE = 110  # columns that leave room for the titles beside the numbers
-HEADINGS = ("paper's\nerror, %", "measured\nhere, %", "after\nepochs", "on\nseeds")
-SHORTER = "* trained for fewer epochs than the file says: no result of the model yet"
-OTHER = "~ of another task: its error is no share of wrong answers of the network; neurosim show says what it is"
-LEFT_OUT = "! seeds that are not in the mean above, and what they reached"
-MORE = "What a model is, and what to know of its numbers: neurosim show NAME"
+HEADINGS = ("test error\nin the\npaper, %", "test error\nmeasured\nhere, %", "epochs\ntrained", "seeds")
+NONE = "- not known, or not measured yet"
+SHORTER = "* trained for fewer epochs than the model file says, so not yet to be compared with the paper"
+OTHER = "~ not a share of wrong answers, because the task is another one; neurosim show NAME says what is counted"
+LEFT_OUT = "! these seeds are not in the mean above; the errors that they reached stand in the same line"
+MORE = "More about a model and its numbers: neurosim show NAME"
 
 
 def models(debug: args.Debug = False) -> None:
-    """List the model files, with the paper's test error and the one measured here: after how many epochs, on which seeds."""
+    """List the models that come with neurosim.
+
+    Shows the test error in the paper, and the one measured with neurosim: after how many epochs, and with which seeds.
+    """
     from neurosim.cli.progress import console
     from neurosim.cli.tables import fitted, show
     from neurosim.modelfile import published, reading
@@ -33,13 +39,14 @@ def models(debug: args.Debug = False) -> None:
     else:
         columns = [[(heading, list(cells))] for heading, cells in zip(HEADINGS, zip(*numbers, strict=True), strict=True)]
         show(console, fitted(console, ("model", list(found)), columns, left=HEADINGS[-1:]))
+    say(NONE)
     if not all(map(published.is_whole, found.values())):
-        typer.echo(SHORTER)
+        say(SHORTER)
     if any(map(published.score, found.values())):
-        typer.echo(OTHER)
+        say(OTHER)
     if any(published.failed(model)[0] for model in found.values()):
-        typer.echo(LEFT_OUT)
-    typer.echo(MORE)
+        say(LEFT_OUT)
+    say(MORE)
 
 
 def _numbers(model: dict[str, Any]) -> list[str]:

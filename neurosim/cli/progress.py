@@ -1,4 +1,4 @@
-"""Progress on the terminal: a bar with loss, error and time left; where there is no terminal, a line an epoch."""
+"""Progress on the terminal: a bar with epoch, loss, error and time left; where there is no terminal, a line for each epoch."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import Progress
 
+from neurosim.cli.tables import folded
 from neurosim.experiments.run import Job
 from neurosim.runfile import error_name
 from neurosim.tasks import Task
 from neurosim.training import Evaluation, Observer, Trainer
-from neurosim.training.progress import columns, in_short
+from neurosim.training.progress import NARROW, columns, in_short, spoken
 
 
 class OurConsole(Console):
@@ -26,6 +27,9 @@ console = OurConsole()
 if not console.is_terminal:
     console = OurConsole(width=160)  # a pipe has no width; let no cell of a table be cut
 
+NAME = 25  # characters of a name on one line; a longer one is folded behind an underscore or a hyphen
+SPLITS = ("train", "validation", "test")
+
 
 def is_live() -> bool:
     """Return whether the terminal can write over what it has shown."""
@@ -37,13 +41,16 @@ class Bar(Observer):
 
     def __init__(self, progress: Progress, job: Job, title: str) -> None:
         self.progress = progress
-        self.task = progress.add_task(title, total=sum(steps(t, job) * t.epochs for t in job.trainers), state="")
+        self.job = job
+        name = folded(title, NAME if console.width >= NARROW else NAME - 3)
+        self.task = progress.add_task(name, total=sum(steps(t, job) * t.epochs for t in job.trainers), state="")
 
     def on_step(self, trainer: Trainer) -> None:
         self.progress.update(self.task, completed=trainer.steps)
 
     def on_epoch(self, trainer: Trainer, metrics: Mapping[str, Evaluation]) -> None:
-        self.progress.update(self.task, completed=trainer.steps, state=in_short(metrics, trainer.task, console.width))
+        said = in_short(reached(trainer, self.job), metrics, trainer.task, console.width)
+        self.progress.update(self.task, completed=trainer.steps, state=said)
 
 
 class Lines(Observer):
@@ -53,10 +60,8 @@ class Lines(Observer):
         self.job = job
 
     def on_epoch(self, trainer: Trainer, metrics: Mapping[str, Evaluation]) -> None:
-        earlier = self.job.trainers[: self.job.trainers.index(trainer)]
-        if trainer.epoch or not earlier:
-            epoch = sum(t.epochs for t in earlier) + trainer.epoch
-            print(f"epoch {epoch}/{self.job.epochs}  {described(metrics, trainer.task)}", flush=True)
+        if trainer.epoch or trainer is self.job.trainers[0]:
+            print(f"{reached(trainer, self.job)}  {described(metrics, trainer.task)}", flush=True)
 
 
 class LastLine(Observer):
@@ -87,13 +92,17 @@ def display() -> Progress:
     return Progress(*columns(console.width), console=console)
 
 
+def reached(trainer: Trainer, job: Job) -> str:
+    """Return the epoch that has ended, counted over all stages."""
+    earlier = job.trainers[: job.trainers.index(trainer)]
+    return f"epoch {sum(t.epochs for t in earlier) + trainer.epoch}/{job.epochs}"
+
+
 def described(metrics: Mapping[str, Evaluation], task: Task) -> str:
-    """Return loss and error in a few words."""
+    """Return the loss and the error of each split in a few words."""
     name = error_name(task.score)
-    loss, train, test = metrics["train"].loss, metrics["train"].error, metrics["test"].error
-    if name == "error":
-        return f"loss {loss:.4f}  train error {train:.2f} %  test error {test:.2f} %"
-    return f"loss {loss:.4f}  {name}: train {train:.2f} %  test {test:.2f} %"
+    errors = [f"{spoken(split)} {name} {metrics[split].error:.2f} %" for split in SPLITS if split in metrics]
+    return "  ".join([f"training loss {metrics['train'].loss:.4f}", *errors])
 
 
 def steps(trainer: Trainer, job: Job) -> int:

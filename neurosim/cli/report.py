@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -10,10 +9,20 @@ from typing import Annotated
 import typer
 
 from neurosim.cli import arguments as args
+from neurosim.cli import completion
+from neurosim.cli.helping import Help
+from neurosim.cli.places import run_files
 from neurosim.errors import RunFileError, require
 
-Places = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run files, or folders with some; or one study's folder.")]
-Out = Annotated[Path, typer.Option("--out", "-o", help="The page.")]
+HELP = Help("Make one HTML page of runs.", ("neurosim report a.h5 b.h5", "neurosim report mine -o page.html"))
+
+Places = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="RUN...", help="Run files, or folders with run files; or the folder of one study.", autocompletion=completion.files
+    ),
+]
+Out = Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The page to write.", autocompletion=completion.files)]
 
 
 def report(
@@ -22,9 +31,9 @@ def report(
     overwrite: args.Overwrite = False,
     debug: args.Debug = False,
 ) -> None:
-    """Write one HTML page on run files: comparison, learning curves, alignment, histograms, and how to run them again.
+    """Write one HTML page about runs: their comparison, learning curves, alignment and histograms, and how to repeat them.
 
-    On a study's folder: errors against each parameter, heat maps, the best point by validation, and all points.
+    Of a study's folder: errors for each parameter, heat maps, the best point by validation error, and all points.
     """
     from neurosim.analysis.pages import check_free
     from neurosim.analysis.report import write_report
@@ -43,14 +52,3 @@ def report(
     with ExitStack() as opened:
         write_report([opened.enter_context(Run(path)) for path in paths], out, overwrite=overwrite)
     typer.echo(out)
-
-
-def run_files(places: Iterable[Path]) -> Iterator[Path]:
-    """Yield the run files that are named, and those directly in folders that are named, by name.
-
-    Raises RunFileError for a folder without any.
-    """
-    for place in places:
-        found = sorted(place.glob("*.h5")) if place.is_dir() else [place]
-        require(bool(found), f"folder {place}: holds no run file: expected *.h5; name another", RunFileError)
-        yield from found

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from neurosim.cli import arguments as args
+from neurosim.cli import completion
+from neurosim.cli.helping import Help
+from neurosim.cli.terminal import say
 from neurosim.errors import require
 
 if TYPE_CHECKING:
@@ -17,12 +20,31 @@ if TYPE_CHECKING:
     from neurosim.modelfile.model_file import ModelFile
     from neurosim.runfile import Run
 
-Model = Annotated[str | None, typer.Argument(help="A name that `neurosim models` lists, or the path of a model file.")]
+HELP = Help(
+    "Train one model; write one run file.",
+    (
+        "neurosim run dtp-mnist --data digits",
+        "neurosim run mine.toml --epochs 5 -o mine.h5",
+        "neurosim run --resume -o mine.h5",
+    ),
+)
+
+Model = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="MODEL", help="A name that `neurosim models` lists, or the path of a model file.", autocompletion=completion.model
+    ),
+]
 Out = Annotated[
     Path | None,
-    typer.Option("--out", metavar="PATH", parser=args.file, help="The run file.", show_default="neurosim-runs/MODEL-TIME/MODEL.h5"),
+    typer.Option(
+        "--out", "-o", metavar="FILE", parser=args.file, help="The run file.",
+        show_default="MODEL.h5, in a new folder in neurosim-runs",
+    ),
+]  # fmt: skip
+Epochs = Annotated[
+    int | None, typer.Option("--epochs", metavar="N", parser=args.whole(1), help="Epochs, of a model that has one stage.")
 ]
-Epochs = Annotated[int | None, typer.Option("--epochs", help="Epochs, of a model that has one stage.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue the run file --out where it stopped.")]
 
 
@@ -43,14 +65,17 @@ def run(
     quiet: args.Quiet = False,
     debug: args.Debug = False,
 ) -> None:
-    """Train one model file; the last line printed is the test error, or what the task calls it."""
+    """Train one model, and write all of it into one run file.
+
+    The last line printed is the error on the test set.
+    """
     from neurosim.catalogue import Imports
     from neurosim.cli.progress import progress_of
     from neurosim.experiments import run as engine
     from neurosim.experiments.folders import made_folder
     from neurosim.modelfile.model_file import ModelFile
 
-    require(not (resume and overwrite), "--resume with --overwrite: expected one of the two; leave one out")
+    require(not (resume and overwrite), "--resume and --overwrite: expected only one of the two; leave one out")
     chosen = args.settings(settings, data, epochs)
     options: dict[str, Any] = {"seed": seed, "backend": backend, "data_dir": data_dir}
     named = Imports(imports or ())
@@ -58,7 +83,7 @@ def run(
         with args.interruptible("nothing was written"):
             if resume:
                 told = record or alignment is not None
-                require(not told, "--resume with --record or --alignment: a run goes on as it began; leave them out")
+                require(not told, "--resume with --record or --alignment: a run continues as it was started; leave them out")
                 out = _given(out, "run: no file to resume: expected --out FILE.h5; add it")
                 job = engine.reopen(out, model=model, settings=chosen, imports=named, **options)
             else:
@@ -69,12 +94,12 @@ def run(
         out = out or stack.enter_context(made_folder(job.model.name)) / f"{job.model.name}.h5"
         with args.interruptible(functools.partial(_advice, out, imports)):
             if not quiet:
-                typer.echo(_introduction(job, out))
+                say(_introduction(job, out))
             with progress_of(job, quiet) as observers:
                 result = engine.resume(job, out, *observers) if resume else engine.run(job, out, *observers, overwrite=overwrite)
     if "alignment_seconds" in result.metrics and not quiet:
-        typer.echo(_price(result))
-    typer.echo(f"test {result.error_name} {result.metrics.loc['test', 'error'].iloc[-1]:.2f} %")
+        say(_price(result))
+    say(f"test {result.error_name} {result.metrics.loc['test', 'error'].iloc[-1]:.2f} %")
 
 
 def _given(value: Any, otherwise: str) -> Any:
@@ -109,12 +134,13 @@ def _price(result: Run) -> str:
     """Return what the comparison with backprop cost."""
     spent, steps = result.metrics.loc["train", ["alignment_seconds", "seconds"]].sum()
     times = result.alignment.groupby("projection").size().max()
-    return f"alignment  compared {times} times in {spent:.2g} s, beside {steps:.2g} s of steps"
+    return f"alignment  measured {times} times in {spent:.2g} s; training took {steps:.2g} s"
 
 
 def _introduction(job: Job, out: Path) -> str:
-    """Return what is run, on which images, where, and into which file."""
+    """Return what is run, on which data, where, and into which file."""
     data = job.data
-    images = f"{len(data.train):,} training images (the first), {len(data.validation):,} held out, {len(data.test):,} test images"
-    lines = [job.model.table.title, f"data     {data.name}: {images}", f"backend  {job.network.backend.describe()}"]
+    parts = [f"{len(data.train):,} training", f"{len(data.validation):,} validation" if len(data.validation) else ""]
+    samples = f"{', '.join(filter(None, [*parts, f'{len(data.test):,} test']))} samples"
+    lines = [job.model.table.title, f"data     {data.name}: {samples}", f"backend  {job.network.backend.describe()}"]
     return "\n".join([*lines, f"file     {out}"])

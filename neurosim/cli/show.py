@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from neurosim.cli import arguments as args
+from neurosim.cli import completion
+from neurosim.cli.helping import Help
+from neurosim.cli.terminal import say
 
 if TYPE_CHECKING:
     from neurosim.datasets.registry import Entry
@@ -17,10 +20,18 @@ if TYPE_CHECKING:
     from neurosim.tasks import Task
     from neurosim.training import Trainer
 
-Model = Annotated[str, typer.Argument(help="A name that `neurosim models` lists, or the path of a model file.")]
+HELP = Help(
+    "Show what a model is, and what it takes.",
+    ("neurosim show dtp-mnist", "neurosim show dtp-mnist --data digits --recordable"),
+)
 
-
-Recordable = Annotated[bool, typer.Option("--recordable", help="Print the variables that --record may name instead.")]
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL", help="A name that `neurosim models` lists, or the path of a model file.", autocompletion=completion.model
+    ),
+]
+Recordable = Annotated[bool, typer.Option("--recordable", help="List the variables that --record can record, and nothing else.")]
 
 
 def show(
@@ -31,7 +42,7 @@ def show(
     imports: args.Import = None,
     debug: args.Debug = False,
 ) -> None:
-    """Print populations, projections, rules, the steps of training, memory and time here, and what each scheme claims to need."""
+    """Show what a model is made of and how it is trained; and how much memory and time that takes on this machine."""
     from neurosim.catalogue import Imports
     from neurosim.experiments.estimate import about, drafted, memory, refuse_unless_free, task_of
     from neurosim.modelfile.model_file import ModelFile
@@ -44,14 +55,14 @@ def show(
         _print_recordable(network, trainers)
         return
     origin = _origin(table, task_of(table, entry))
-    typer.echo("\n".join([*origin, "", network.summary(), f"weights     {_size(network.parameters())}"]))
+    say("\n".join([*origin, "", network.summary(), f"weights     {_size(network.parameters())}"]))
     for number, (stage, trainer) in enumerate(zip(table.stages, trainers, strict=True), start=1):
-        typer.echo("\n".join(["", f"stage {number} of {len(table.stages)}", *_stage(stage, trainer)]))
+        say("\n".join(["", f"stage {number} of {len(table.stages)}", *_stage(stage, trainer)]))
     needed = memory(table, entry=entry)
-    typer.echo(f"\nmemory      {needed.describe()}")
-    typer.echo("\n".join(_machine()))
+    say(f"\nmemory      {needed.describe()}")
+    say("\n".join(_machine()))
     refuse_unless_free(needed, found.name)
-    typer.echo("\n".join(_times(table, entry)))
+    say("\n".join(_times(table, entry)))
 
 
 def _machine() -> list[str]:
@@ -60,8 +71,8 @@ def _machine() -> list[str]:
 
     room, ours, there = limits.free_memory(), limits.processors(), os.cpu_count()
     return [
-        f"free        {room.bytes / 2**20:,.0f} MiB within {room.limit}",
-        f"threads     {limits.threads()} of {limits.blas()}, on {ours} of {there} processors",
+        f"free        {room.bytes / 2**20:,.0f} MiB of memory ({room.limit})",
+        f"threads     {limits.threads()}, of {limits.blas()}; {ours} of {there} processors may be used",
     ]
 
 
@@ -82,7 +93,7 @@ def _print_recordable(network: Network, trainers: list[Trainer]) -> None:
 
 def _times(table: ModelTable, entry: Entry) -> list[str]:
     """Return how long an epoch takes on each backend of this machine, and which to take."""
-    from neurosim.experiments.estimate import batches, timings, whole_run
+    from neurosim.experiments.estimate import available, batches, timings, whole_run
 
     found = timings(table, entry=entry)
     lines = []
@@ -91,12 +102,13 @@ def _times(table: ModelTable, entry: Entry) -> list[str]:
         for name, seconds in found.items():
             where = f"stage {number + 1}, {name}" if len(table.stages) > 1 else name
             each = f"{1000 * seconds[number]:.3g} ms a batch, {count * seconds[number]:.3g} s an epoch of {count} batches"
-            lines.append(f"time        {where}: {each}, evaluation apart")
+            lines.append(f"time        {where}: {each}, without the evaluation after it")
     if len(found) == 1:
-        return [*lines, "advice      --backend numpy: no GPU that could hold it answers on this machine"]
+        why = "no GPU was found" if len(available()) == 1 else "the GPU has too little memory free for this model"
+        return [*lines, f"advice      --backend numpy: {why}"]
     whole = whole_run(table, found, entry)
     best, other = sorted(whole, key=lambda name: whole[name])[:2]
-    return [*lines, f"advice      --backend {best}: {whole[other] / whole[best]:.1f} times as fast as {other} here"]
+    return [*lines, f"advice      --backend {best}: {whole[other] / whole[best]:.1f} times as fast as {other} on this machine"]
 
 
 def _origin(table: ModelTable, task: Task) -> list[str]:
@@ -108,35 +120,38 @@ def _origin(table: ModelTable, task: Task) -> list[str]:
     error = f"test {error_name(task.score)}"
     lines = [table.title, *([f"paper       {found.citation}"] if found.citation else [])]
     source = f", {found.source}" if found.source else ""
-    lines.append(f"paper       {error} {published.paper(said)}{source}")
-    about = f", seeds {published.seeds(said)}, {published.epochs(said)} epochs, {own.date}, {own.trained_on}"
-    lines.append(f"measured    {error} {published.measured(said)}{about if own.test_error is not None else ''}")
+    number = published.paper(said)
+    lines.append(f"published   {f'{error} {number}' if number != '-' else 'no test error'}{source}")
+    about = f"; seeds {published.seeds(said)}; {published.epochs(said)} epochs; {own.date}; trained on {own.trained_on}"
+    here = f"{error} {published.measured(said)}{about}" if own.test_error is not None else "not yet"
+    lines.append(f"measured    {here}")
     seeds, reached = published.failed(said)
-    lines += [f"left out    seeds {seeds}, {error} {reached}"] if seeds else []
+    lines += [f"left out    seeds {seeds}, {error} {reached}: they are not in the mean"] if seeds else []
     lines += [f"note        {note}" for note in (found.note, own.note) if note]
     held_out = f", {table.data.validation:.1%} of the training images held out" if table.data.validation else ""
     lines.append(f"data        {table.data.name}{held_out}")
-    lines.append(f"task        {task.name}: {task.score}, in per cent")
+    lines.append(f"task        {task.name}; its error is the {task.score}, in per cent")
     if table.clock.ticks > 1:
         asked = "the last one" if table.clock.asked == 1 else f"the last {table.clock.asked}"
-        lines.append(f"trial       {table.clock.ticks} ticks, the output asked in {asked}; encoder {table.encoder.name}")
+        lines.append(f"trial       {table.clock.ticks} ticks, the output is read in {asked}; encoder {table.encoder.name}")
     return lines
 
 
 def _stage(stage: Stage, trainer: Trainer) -> list[str]:
     pathway = trainer.pathway
     claims = [f"{name.replace('_', ' ')}: {pathway.claims.words(name)}" for name in vars(pathway.claims)]
+    options = ", ".join(f"{name}={value}" for name, value in stage.options.items())
     own = pathway.parameters() | pathway.memory()
     return [
         f"scheme      {stage.scheme} ({pathway.citation})",
-        f"options     {stage.options or 'as they are by default'}",
+        f"options     {options or 'the defaults'}",
         f"training    {stage.epochs} epochs, batch {stage.batch}, {'shuffled' if stage.shuffle else 'in file order'}",
         f"optimiser   {_described(stage.optimiser)}",
         f"feedback    {_feedback(stage, own)}",
         *_traces(trainer),
         f"passes      {' -> '.join(phase.name for phase in pathway.phases)}",
         *(f"step        {phase.name}: {_asked(trainer, phase)}" for phase in pathway.phases),
-        f"claims      {', '.join(claims)}",
+        f"claims      {'; '.join(claims)}",
     ]
 
 
@@ -147,7 +162,7 @@ def _asked(trainer: Trainer, phase: Phase) -> str:
     try:
         return Cost.of(trainer.recorded(phase)).describe()
     except NotCapturableError as reason:
-        return f"not captured, and so not counted: {reason}"
+        return f"not counted, because the step cannot be recorded: {reason}"
 
 
 def _traces(trainer: Trainer) -> list[str]:
@@ -158,8 +173,8 @@ def _traces(trainer: Trainer) -> list[str]:
 
 def _feedback(stage: Stage, own: dict[str, Any]) -> str:
     if not own:
-        return "no synapses of its own"
-    return f"{_size(own)} of its own, {_described(stage.feedback_optimiser or stage.optimiser)}"
+        return "no synapses of the scheme's own"
+    return f"{_size(own)} of the scheme's own, learned by {_described(stage.feedback_optimiser or stage.optimiser)}"
 
 
 def _described(optimiser: Any) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
+from neurosim.cli.terminal import say
 from neurosim.errors import NeurosimError
 
 
@@ -29,9 +31,27 @@ def ensure() -> None:
 
 
 def tell(message: str) -> None:
-    """Print one line on stderr, where that can be done."""
+    """Print one line on stderr, where that can be done; on a narrow terminal it is broken between words."""
     with suppress(OSError, ValueError):
-        print(message, file=sys.stderr, flush=True)
+        say(message, sys.stderr)
+
+
+class Warnings(logging.Handler):
+    """Prints what the package warns of, each as one line that says where it comes from."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tell(f"neurosim: warning: {' '.join(record.getMessage().splitlines())}")
+
+
+@contextmanager
+def warnings_told() -> Iterator[None]:
+    """Print the package's warnings on stderr within the ``with`` statement."""
+    log, handler = logging.getLogger("neurosim"), Warnings(logging.WARNING)
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
 
 
 def settle() -> None:

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from neurosim.cli import arguments as args
+from neurosim.cli import completion
+from neurosim.cli.helping import Help
+from neurosim.cli.terminal import say
 from neurosim.errors import DivergedError, require
 
 if TYPE_CHECKING:
@@ -22,20 +25,65 @@ if TYPE_CHECKING:
     from neurosim.studies.point import PointResult
     from neurosim.studies.study import Study
 
-Model = Annotated[str | None, typer.Argument(help="A model, comparison or study file: its name or path.")]
+HELP = Help(
+    "Run a model with many parameters and seeds.",
+    (
+        "neurosim study compare --grid scheme=backprop,frozen",
+        "neurosim study dtp-mnist --data digits --draws 20 \\",
+        "    --draw stages.0.batch=integers:8:64",
+        "neurosim study mine.toml -o mine",
+        "neurosim study --resume -o mine",
+    ),
+    lists_schemes=True,
+)
+
+Model = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="MODEL", help="A model, comparison or study file: its name or path.", autocompletion=completion.model_or_comparison
+    ),
+]
 Grid = Annotated[
-    list[str] | None, typer.Option("--grid", metavar="KEY=V1,V2", help="Values of a key, or of scheme; 'KEY=V where OTHER=W'.")
-]
+    list[str] | None,
+    typer.Option(
+        "--grid", metavar="KEY=V1,V2",
+        help="Try each of these values of a key (or of scheme). 'KEY=V where OTHER=W' tries them only where OTHER is W.",
+    ),
+]  # fmt: skip
 Draw = Annotated[
-    list[str] | None, typer.Option("--draw", metavar="KEY=HOW:LOW:HIGH", help="A drawn key: uniform, log_uniform, integers.")
+    list[str] | None,
+    typer.Option(
+        "--draw", metavar="KEY=HOW:LOW:HIGH", help="Draw values of a key at random. HOW is uniform, log_uniform or integers."
+    ),
 ]
-Draws = Annotated[int | None, typer.Option("--draws", min=1, help="Draws beside each combination.", show_default="1")]
-Seeds = Annotated[int | None, typer.Option("--seeds", min=1, help="Seeds of every point, counted from 1.", show_default="1")]
-Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes on this machine.", show_default="one a core")]
-Cluster = Annotated[str | None, typer.Option("--cluster", metavar="ADDRESS", help="A Dask scheduler, as tcp://node7:8786.")]
-Out = Annotated[Path | None, typer.Option("--out", help="Folder to write into.", show_default="neurosim-runs/study-TIME")]
-Dry = Annotated[bool, typer.Option("--dry", help="Say what would run, and what it would take; run nothing.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with the study in the folder --out: what is missing or failed.")]
+Draws = Annotated[
+    int | None,
+    typer.Option(
+        "--draws", metavar="N", parser=args.whole(1), help="How many random draws for each combination of --grid.", show_default="1"
+    ),
+]
+Seeds = Annotated[
+    int | None,
+    typer.Option("--seeds", metavar="N", parser=args.whole(1), help="How many seeds for each point, from 1.", show_default="1"),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers", metavar="N", parser=args.whole(1), help="How many processes on this machine.", show_default="one for each core"
+    ),
+]
+Cluster = Annotated[
+    str | None, typer.Option("--cluster", metavar="ADDRESS", help="Address of a Dask scheduler, for example tcp://node7:8786.")
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", "-o", metavar="FOLDER", help="Folder to write into.", show_default="a new one in neurosim-runs",
+        autocompletion=completion.files,
+    ),
+]  # fmt: skip
+Dry = Annotated[bool, typer.Option("--dry", help="Say what would run, and its time and memory; run nothing.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue the study in the folder --out: run what is missing or failed.")]
 
 
 def study(
@@ -58,13 +106,9 @@ def study(
     quiet: args.Quiet = False,
     debug: args.Debug = False,
 ) -> None:
-    """Run a model over parameters, schemes and seeds, on this machine or a cluster; write run files, one table, and one page.
+    """Run one model many times: with different parameters, schemes and seeds, on this machine or a cluster.
 
-    neurosim study compare --grid scheme=backprop,frozen --seeds 5 --out mine
-
-    neurosim study dtp-mnist --draw stages.0.batch=integers:8:64 --draws 20
-
-    neurosim study mine.toml --out mine
+    Writes a run file for each, one table of all of them, and one HTML page.
     """
     from neurosim.catalogue import Imports
     from neurosim.experiments.folders import made_folder
@@ -78,7 +122,7 @@ def study(
     with ExitStack() as stack:
         if resume:
             changed = any(given is not None for given in (model, grid, draw, draws, seeds, data, settings)) or overwrite
-            require(not changed, "--resume with a model or its parameters: a study goes on as it began; leave them out")
+            require(not changed, "--resume with a model or its parameters: a study continues as it was started; leave them out")
             require(out is not None, "study: no folder to resume: expected --out FOLDER; add it")
             assert out is not None
             check_there(started := begun(out, named), out)
@@ -93,8 +137,8 @@ def study(
         told = price(started.plan, count, data_dir)  # also where nobody is told: what does not fit is refused
         if not quiet or dry:
             for parameter in started.plan.space.parameters:
-                typer.echo(f"  {parameter.describe()}")
-            typer.echo(told.describe(runs, count))
+                say(f"  {parameter.describe()}")
+            say(told.describe(runs, count))
         if client is None:
             return
         if out is None:
@@ -157,13 +201,13 @@ def _watching(runs: int, quiet: bool, client: Any) -> Iterator[Callable[[PointRe
         yield lambda outcome: None
         return
     if client.dashboard_link:
-        typer.echo(f"dashboard: {client.dashboard_link}")
+        say(f"dashboard: {client.dashboard_link}")
     if not is_live():
 
         def line(outcome: PointResult) -> None:
             counts[outcome.status] += 1
             if sum(counts.values()) % max(1, runs // 20) == 0 or sum(counts.values()) == runs:
-                typer.echo(state())
+                say(state())
 
         yield line
         return
@@ -186,15 +230,15 @@ def _finish(started: Started, frame: pandas.DataFrame, out: Path) -> None:
     write_study_report(out, out / "report.html", overwrite=True)
     chosen = best(frame)
     if chosen is None:
-        typer.echo("no point is the best: there is no validation split to choose by, and none is chosen on the test set")
+        say("no best point: there is no validation split to choose by, and points are never chosen by their test error")
     else:
         rows = frame[frame["point"] == chosen]
         label = label_of(next(point.values for point in started.plan.points if point.number == chosen))
         errors = f"validation error {rows['validation_error'].mean():.2f} %, test error {rows['test_error'].mean():.2f} %"
-        typer.echo(f"best by validation: point {chosen}, {label}: {errors}, mean over {len(rows)} seed{'s' * (len(rows) > 1)}")
-    typer.echo(f"run files, study.csv and report.html: {out}")
+        say(f"best by validation: point {chosen}, {label}: {errors}, mean over {len(rows)} seed{'s' * (len(rows) > 1)}")
+    say(f"run files, study.csv and report.html: {out}")
     wrong = frame[frame["status"] != "complete"]
     for _, row in wrong.head(5).iterrows():
-        typer.echo(f"point {row['point']}, seed {row['seed']}: {row['status']}: {row['reason']}")
+        say(f"point {row['point']}, seed {row['seed']}: {row['status']}: {row['reason']}")
     if len(wrong):
-        raise DivergedError(f"{len(wrong):,} of {len(frame):,} runs did not come to their end; study.csv says why")
+        raise DivergedError(f"{len(wrong):,} of {len(frame):,} runs are not complete; study.csv says why")

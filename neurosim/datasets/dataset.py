@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosim import reprs
-from neurosim.errors import DataError, quoted, require
+from neurosim.errors import DataError, quoted, require, span
 
 MOST_CLASSES = 2**20  # each has a name, and a column of the one-hot targets
 
@@ -174,7 +174,7 @@ def check_values(where: str, split: Split, classes: int) -> None:
         at, low, high = outside[0], split.y.min(), split.y.max()
         advice = "subtract 1 from all labels" if (low, high) == (1, classes) else "check the labels"
         found = f"label {split.y[at]} of image {at}"
-        raise DataError(f"{where}: {found}: expected 0 to {classes - 1}, and labels run from {low} to {high}; {advice}")
+        raise DataError(f"{where}: {found}: expected {span(0, classes - 1)}, but the labels go from {low} to {high}; {advice}")
 
 
 def check_finite(where: str, what: str, values: NDArray[Any], first: int = 0) -> None:

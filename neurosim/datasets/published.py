@@ -63,7 +63,7 @@ def warn(entry: Entry, content: str) -> None:
     """Say in one line that a data set is not as published."""
     if content not in (AS_PUBLISHED, UNKNOWN):
         log.warning(
-            "data set %s: %s: loaded as it is, but its results are not %s's (checksums: data/README.md)",
+            "data set %s: %s: it is loaded as it is, but results on it are not results on %s (checksums: data/README.md)",
             *(entry.name, content, entry.name),
         )
 

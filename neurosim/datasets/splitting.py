@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosim.datasets.targets import check_whole
-from neurosim.errors import DataError, quoted, require
+from neurosim.errors import DataError, quoted, require, span
 
 MOST_SEED = 2**32 - 1  # that RandomState takes
 
@@ -53,7 +53,7 @@ def count_held_out(name: str, part: str, asked: float, size: int) -> int:
     least = 0 if part == "validation" else 1
     require(
         least <= count < size,
-        f"data set {name}: {part} {quoted(asked)}: expected {least} to {size - 1}, since {size} {of} are to be split; lower it",
+        f"data set {name}: {part} {quoted(asked)}: expected {span(least, size - 1)}, because {size} {of} are to be split; lower it",
         DataError,
     )
     return int(count)

@@ -19,7 +19,7 @@ from neurosim.datasets.arrays import PARTS
 from neurosim.datasets.bounded import LARGEST
 from neurosim.datasets.npz import read_members, read_npy_files
 from neurosim.datasets.table import read_table
-from neurosim.errors import DataError, quoted, require
+from neurosim.errors import DataError, meant, quoted, require
 
 SUFFIXES = (".npz", ".csv")
 PIECE = 2**20  # bytes read at once
@@ -102,7 +102,7 @@ def find_user_file(name: str, data_dir: str | os.PathLike[str] | None = None) ->
     if path is None:
         raise DataError(
             f"data set {quoted(name)}: no such file or folder{'' if Path(name).is_absolute() else f' in {base}'}: expected an .npz "
-            "file, a .csv file, or a folder with train and test in it; correct the path"
+            f"file, a .csv file, or a folder with train and test in it; correct the path{meant(given)}"
         )
     require(
         path.is_dir() or path.suffix.lower() in SUFFIXES,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from neurosim.encoders.encoder import Encoder, Shape
-from neurosim.errors import InputError, quoted, require
+from neurosim.errors import InputError, quoted, require, span
 
 
 class Sequence(Encoder):
@@ -29,7 +29,7 @@ class Sequence(Encoder):
     def shape(self, sample: Shape, ticks: int) -> Shape:
         where = f"encoder 'sequence': samples of shape {sample}"
         if self.axis >= len(sample):
-            raise InputError(f"{where} have no axis {self.axis}: expected 0 to {len(sample) - 1}; change axis")
+            raise InputError(f"{where} have no axis {self.axis}: expected {span(0, len(sample) - 1)}; change axis")
         length = sample[self.axis]
         require(length == ticks, f"{where} have {length} entries along axis {self.axis}: expected {ticks}, as the trial has ticks")
         return tuple(n for k, n in enumerate(sample) if k != self.axis) or (1,)

@@ -130,7 +130,7 @@ def compare(
 
 def _resumed(plan: Plan, folder: Path, imports: Imports, *, seeds: list[int], overwrite: bool, **how: Any) -> Iterator[Result]:
     """Go on with the comparison in ``folder``; raise InputError where it was begun with something else."""
-    require(not overwrite, "resume=True with overwrite=True: expected one of the two; leave one out")
+    require(not overwrite, "resume=True and overwrite=True: expected only one of the two; leave one out")
     started = reopen(folder, first=seeds[0], count=len(seeds), backend=how.pop("backend"), imports=imports)
     for key in plan.contents.keys() - {"modules"}:
         was, now = started.plan.contents.get(key), parsed(plan.text, "comparison").get(key)

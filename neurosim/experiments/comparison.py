@@ -87,7 +87,7 @@ def reopen(
     conflicts += [f"--backend {backend}"] if backend != "auto" and {backend} != set(started.backends.values()) else []
     require(
         not conflicts,
-        f"folder {out}: was started without {', '.join(conflicts)}: expected the same options; leave them out to resume",
+        f"folder {out}: was not started with {', '.join(conflicts)}: expected the same options; leave these out to resume",
         RunFileError,
     )
     return started
@@ -117,7 +117,7 @@ def resume(
     table = next(iter(started.models.values())).table
     arrays = f"folder {out}: its data set {quoted(table.data.name)} was arrays given in Python"
     there = data is not None or not table.data.arrays
-    require(there, f"{arrays}; go on there, with neurosim.compare(..., resume=True)", RunFileError)
+    require(there, f"{arrays}; continue there, with neurosim.compare(..., resume=True)", RunFileError)
     place: Place = data_dir
     if data is None:
         place, data = found_again(table, data_dir, started.data_dir, started.data_digest)

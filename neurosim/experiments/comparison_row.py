@@ -82,7 +82,7 @@ def _reopened(row: Row, model: ModelFile, data: DataSet, imports: Imports) -> Jo
     """Return the job of a run file that is there; raise RunFileError where it is of something else."""
     job = reopen(row.path, data_dir=row.data_dir, data=data, imports=imports)
     same = job.model.contents == model.contents and (job.model.name, job.seed) == (model.name, row.seed)
-    said = f"run file {row.path}: of another model than the comparison's row, or of another seed; move it away"
+    said = f"run file {row.path}: made with another model or seed than this row of the comparison; move it to another folder"
     require(same, said, RunFileError)
     return job
 

@@ -95,7 +95,7 @@ def _addresses(table: ModelTable) -> Iterator[None]:
     except MemoryError as cause:
         limit = limits.free_memory().limit
         expected = "expected a model that fits; make the network or the batch smaller"
-        raise InputError(f"model {quoted(table.title)}: {cause} within {limit}: {expected}") from cause
+        raise InputError(f"model {quoted(table.title)}: {cause} ({limit}): {expected}") from cause
 
 
 def task_of(table: ModelTable, entry: Entry) -> Task:
@@ -228,7 +228,7 @@ def refuse_unless_free(memory: Memory, name: str, backend: Backend | None = None
     """Raise InputError, with the numbers, where ``memory`` is more than is free, on the CPU or on ``backend``."""
     backend = backend or NumpyBackend()
     needed, free = memory.on(backend), backend.free_bytes()
-    where = f" within {limits.free_memory().limit}" if isinstance(backend, NumpyBackend) else f" on {backend.describe()}"
+    where = f" ({limits.free_memory().limit})" if isinstance(backend, NumpyBackend) else f" on {backend.describe()}"
     require(
         needed <= free,
         f"model {name!r}: needs about {needed / 2**30:,.1f} GiB more, {free / 2**30:,.1f} GiB are free{where}: "

@@ -64,14 +64,14 @@ class Kind:
         fits = not folder.exists() or folder.is_dir() and (overwrite or not any(folder.iterdir()))
         advice = "--overwrite, or another --out"
         if folder.is_dir() and (folder / self.file).exists():
-            advice = f"--resume to go on with the {self.what} in it, {advice}"
+            advice = f"--resume to continue the {self.what} in it, {advice}"
         require(fits, f"folder {folder}: exists and is not empty; give {advice}", RunFileError)
 
     def read(self, folder: Path) -> Contents:
         """Return what the file in ``folder`` says; raise RunFileError where there is none, or it cannot be read."""
         path = folder / self.file
         require(folder.is_dir(), f"folder {folder}: no such folder; check --out, or leave --resume out", RunFileError)
-        said = f"folder {folder}: holds no {self.file}: expected a {self.what} that was begun; check --out"
+        said = f"folder {folder}: holds no {self.file}: expected the folder of a {self.what} that was started; check --out"
         require(path.is_file(), said, RunFileError)
         try:
             return parsed(beginning(path), str(path))
@@ -99,7 +99,7 @@ class Kind:
                     with replacing(folder / self.file, exclusively=not overwrite) as fresh:
                         fresh.write_text(started, encoding="utf-8")
             except FileExistsError as cause:
-                said = f"folder {folder}: another command has begun a {self.what} there; give another --out"
+                said = f"folder {folder}: another command has started a {self.what} there; give another --out"
                 raise RunFileError(said) from cause
             except OSError as cause:
                 said = f"folder {folder}: cannot be written ({cause.strerror}); name another place with --out"

@@ -55,7 +55,7 @@ class OpenRun(Run):
         return ModelFile.of(str(self.attributes["model_name"]), self._contents(), self._imports)
 
     def _contents(self) -> Contents:
-        require(bool(self.model), f"run file {self.path}: of a trainer made in Python; it holds no model", RunFileError)
+        require(bool(self.model), f"run file {self.path}: made by a trainer in Python: it holds no model", RunFileError)
         return parsed(self.model, f"run file {self.path}")
 
     def network(self, epoch: int | None = None) -> Network:

@@ -126,7 +126,7 @@ def by_environment(table: ModelTable) -> str | None:
 
 def _check_stated(model: ModelFile, data: DataSet | None = None) -> None:
     """Raise InputError where a run that began in Python can only go on there, unless the arrays are given as ``data``."""
-    where = "go on there, with neurosim.Recorder.resume"
+    where = "continue there, with neurosim.Recorder.resume"
     arrays = f"data set {quoted(model.table.data.name)}: arrays given in Python; {where}"
     require(data is not None or not model.table.data.arrays, arrays)
     for part in model.table.unstated[:1]:
@@ -173,9 +173,10 @@ def reopen(
     with Run(path) as known:
         name, own = known.attributes["model_name"], known.model
     altered = str(known.attributes.get("altered", ""))
-    said = f"run file {path}: its {altered} was changed from Python while it ran; go on there, with neurosim.Recorder.resume"
+    said = f"run file {path}: its {altered} was changed from Python while it ran; continue there, with neurosim.Recorder.resume"
     require(not altered, said, RunFileError)
-    require(bool(own), f"run file {path}: of a trainer made in Python, which alone can go on; it holds no model", RunFileError)
+    said = f"run file {path}: made by a trainer in Python: it holds no model, so that only that program can continue it"
+    require(bool(own), said, RunFileError)
     same = model is None or utf8(locate(model).stem) == name
     held = f"run file {path}: holds a run of {quoted(name)}, not of {quoted(model)}"
     require(same, f"{held}; leave the model out to resume", RunFileError)
@@ -222,7 +223,7 @@ def _agreed(known: Run, settings: Iterable[str], seed: int | None, backend: str)
     conflicts += [f"--backend {backend}"] if backend not in ("auto", known.attributes["backend"]) else []
     require(
         not conflicts,
-        f"run file {known.path}: was started without {', '.join(conflicts)}: expected the same options; leave them out to resume",
+        f"run file {known.path}: was not started with {', '.join(conflicts)}: expected the same options; leave these out to resume",
         RunFileError,
     )
     return contents

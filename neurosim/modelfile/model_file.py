@@ -79,7 +79,8 @@ def with_modules(contents: reading.Contents, noted: Mapping[str, str], source: s
     needed = imports.needed(rest)
     for module, digest in needed.items():
         if noted.get(module, digest) != digest:
-            log.warning("%s: module %r has changed since the run began; it goes on with today's", source, module)
+            said = "%s: module %r has changed since the run was started; the run continues with the module as it is now"
+            log.warning(said, source, module)
     return rest | ({"modules": {module: noted.get(module, digest) for module, digest in needed.items()}} if needed else {})
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from neurosim.errors import InputError, UnknownNameError, quoted, require
+from neurosim.errors import InputError, UnknownNameError, meant, quoted, require, span
 
 PACKAGE = Path(__file__).parents[1]
 PLACES = (PACKAGE / "models", PACKAGE.parent / "models")  # installed with the package; beside it in a source checkout
@@ -42,7 +42,8 @@ def locate(name: str | Path, beside: Path | None = None) -> Path:
         return path
     if path.suffix == ".toml" or len(path.parts) != 1:
         what = f"model file {quoted(str(name))}"
-        raise InputError(f"{what}: no such file; check the path, or give one of the names that neurosim models lists")
+        advice = "check the path, or give one of the names that neurosim models lists"
+        raise InputError(f"{what}: no such file; {advice}{meant(path, [path.stem] if path.stem in installed() else [])}")
     if beside is not None and _is_file(beside / f"{name}.toml"):
         return beside / f"{name}.toml"
     if str(name) not in installed():
@@ -180,8 +181,9 @@ def _replaced(values: Any, keys: list[str], value: Any, said: str) -> Any:
     key, rest = keys[0], keys[1:]
     if isinstance(values, list):
         at = int(key) if key.isascii() and key.isdecimal() and len(key) < 10 else len(values)
-        there = f"expected 0 to {len(values) - 1}; change it" if values else "it has none; change the path"
-        require(at < len(values), f"{said}: no item {quoted(key)} in a list of {len(values)}: {there}")
+        there = f"expected {span(0, len(values) - 1)}; change it" if values else "the list is empty; change the path"
+        require(at < len(values), f"{said}: no item {quoted(key)} in a list of {len(values)} (items are counted from 0): {there}")
         return [*values[:at], _replaced(values[at], rest, value, said) if rest else value, *values[at + 1 :]]
-    require(isinstance(values, dict), f"{said}: {quoted(key)} lies within {quoted(values)}, which is no table; change the path")
+    place = f"{said}: {quoted(key)} cannot be set inside {quoted(values)}"
+    require(isinstance(values, dict), f"{place}, which is not a table; change the path")
     return values | {key: _replaced(values.get(key, {}), rest, value, said) if rest else value}

@@ -268,7 +268,7 @@ class _Neurons(Section):
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
         both = {"neurons", "transfer"} <= self.model_fields_set
-        require(not both, "neurons beside a transfer: expected one of the two; leave one out")
+        require(not both, "neurons and transfer: expected only one of the two; leave one out")
         return self
 
 
@@ -336,11 +336,13 @@ class NetworkTable(Section):
         chain = {"hidden", "input", "layer", "output"} & self.model_fields_set
         chain -= {"output"} if isinstance(self.output, str) else set()
         graph = {"populations", "projections"} & self.model_fields_set
-        both = f"{', '.join(sorted(chain))} beside {', '.join(sorted(graph))}"
-        require(not (chain and graph), f"{both}: expected a chain or a graph; leave one of them out")
+        both = f"{', '.join(sorted(chain))} together with {', '.join(sorted(graph))}"
+        expected = "expected a chain (hidden, ...) or a graph (populations, projections)"
+        require(not (chain and graph), f"{both}: {expected}; leave one of them out")
         named = f"output {quoted(self.output)}: expected a table where the network is a chain; leave the name out"
         require(not (chain and isinstance(self.output, str)), named)
-        require("hidden" in chain or len(graph) == 2, "neither hidden, nor populations with projections; give one of the two")
+        layers = "hidden" in chain or len(graph) == 2
+        require(layers, "no layers: expected hidden, or populations together with projections; give one of the two")
         return self
 
 

@@ -414,7 +414,8 @@ class Network:
             others = self.populations[name].neurons.inputs[1:]
             for into in taught.inputs:
                 if into not in others:
-                    raise UnknownNameError(f"teaching of population {name!r}: input beside the drive", into, others or ["(none)"])
+                    label = f"teaching of population {name!r}: input other than the drive"
+                    raise UnknownNameError(label, into, others or ["(none)"])
         shared: dict[str, Any] = {}
         if needed := {name for p in self.projections.values() if p.rule is not None for name in p.rule.modulators}:
             given = modulators or {}

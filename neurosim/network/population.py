@@ -64,7 +64,7 @@ class Population:
         require_number(label, "noise", noise, 0.3)
         require(0 <= dropout < 1, f"{label}: dropout {quoted(dropout)} is not in [0, 1); give a probability such as 0.1")
         require(noise >= 0, f"{label}: noise {quoted(noise)} is negative; give a standard deviation such as 0.3")
-        require(neurons is None or transfer is None, f"{label}: neurons beside a transfer: expected one of the two; drop one")
+        require(neurons is None or transfer is None, f"{label}: neurons and transfer: expected only one of the two; leave one out")
         self.neurons: Neurons = _neurons(neurons) if neurons is not None else _transfer(transfer or "linear")
         self.normalisation = normalisation
         self.dropout = dropout
@@ -92,7 +92,7 @@ class Population:
         made = self.neurons
         if not isinstance(made, Transfer):
             where = f"population {self.name!r}: made of neurons {made.name!r}"
-            said = "which are no curve: expected rate neurons without a state, as this is defined for"
+            said = "which keep a state: expected rate neurons without one, because this is defined for those only"
             raise InputError(f"{where}, {said}; use a transfer")
         return made
 
@@ -176,7 +176,7 @@ class Population:
     def errors_back(
         self, error_on_rate: Any, error_on_state: Mapping[str, Any], activity: Activity
     ) -> tuple[Any, dict[str, Any], dict[str, Any]]:
-        """Return the errors on the activation, on the state before this tick, and on each input beside the drive.
+        """Return the errors on the activation, on the state before this tick, and on each input other than the drive.
 
         Raises InputError where the neurons return no error on one of their inputs (see ``Neurons.errors_back``).
         """

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurosim.datasets import DataSet
-from neurosim.errors import require
+from neurosim.errors import require, span
 from neurosim.modelfile.schema import Record
 from neurosim.recording.variables import UNITS, Variable, recordable
 from neurosim.reprs import listed
@@ -109,5 +109,5 @@ def probe(data: DataSet, record: Record) -> np.ndarray:
         return np.arange(min(record.samples, size))
     numbers = np.array(record.samples, WHOLE)
     fits = len(numbers) > 0 and numbers.min() >= 0 and numbers.max() < size
-    require(fits, f"{where}: {record.samples}: expected numbers from 0 to {size - 1}; change record.samples")
+    require(fits, f"{where}: {record.samples}: expected numbers, each {span(0, size - 1)}; change record.samples")
     return numbers

@@ -101,12 +101,12 @@ class Recorder(Observer):
             told, status, fingerprint = parsed(known.model, f"run file {path}"), known.status, known.attributes.get("data_digest")
             altered = str(known.attributes.get("altered", ""))
         if altered:
-            log.warning("run file %s: %s was changed while it ran: it goes on with what this trainer has", path, altered)
+            log.warning("run file %s: %s was changed while it ran; the run continues with what this trainer has now", path, altered)
         warn_of_other_arithmetic(path, known.attributes, trainer.network.backend)
         _check_same(path, told, describe(trainer, data, told.get("record", {})))
         same = fingerprint == data.digest()
-        require(same, f"run file {path}: the data are others than it began with; give the same", RunFileError)
-        require(status != "complete", f"run file {path}: complete; there is nothing to go on with", RunFileError)
+        require(same, f"run file {path}: the data are not those that it was started with; give the same data", RunFileError)
+        require(status != "complete", f"run file {path}: it is complete: there is nothing left to train", RunFileError)
         plan = RecordingPlan([trainer], data, validated(Record, told.get("record", {}), f"run file {path}: record"))
         renamed = lambda _, state: trainer.pathway.renew(state)  # noqa: E731
         file = RunFile.resume(Path(path), series=plan.series(), checkpoint=plan.layout(), renamed=renamed)
@@ -114,7 +114,7 @@ class Recorder(Observer):
             trainer.restore(file.last_checkpoint())
             if trainer.epoch >= trainer.epochs:  # it was stopped after its last epoch
                 file.set_status("complete")
-                raise RunFileError(f"run file {path}: complete; there is nothing to go on with")
+                raise RunFileError(f"run file {path}: it is complete: there is nothing left to train")
         except BaseException:
             file.close()
             raise
@@ -338,7 +338,7 @@ def _check_same(path: str | os.PathLike[str], told: Contents, own: Contents) -> 
     for key in ("seed", "data", "task", "clock", "encoder", "network", "stages", "unstated"):
         at, before, now = _difference(told.get(key), own.get(key), key)
         both = f"{at} was {quoted(before)} and is {quoted(now)} in this trainer"
-        require(not at, f"run file {path}: {both}: expected the same; make it as it was", RunFileError)
+        require(not at, f"run file {path}: {both}: expected the same; make the trainer as it was", RunFileError)
 
 
 def _difference(told: Any, own: Any, at: str) -> tuple[str, Any, Any]:

@@ -130,7 +130,7 @@ def _taught(network: Network, pathway: FeedbackPathway) -> dict[str, Variable]:
 
 
 def _words(key: str) -> str:
-    """Return in words what an error on an input beside the drive is; nothing for what has its words in TAUGHT."""
+    """Return in words what an error on an input other than the drive is; nothing for what has its words in TAUGHT."""
     return f"where the input {key.removeprefix(ERROR_ON)} should go: the teaching signal on it" if key.startswith(ERROR_ON) else ""
 
 

@@ -49,7 +49,7 @@ def check_free(path: Path, overwrite: bool) -> None:
 
 def check_one_name(path: Path, names: int) -> None:
     """Raise RunFileError where a file has more names than one: what is swapped in would get this name only."""
-    told = f"run file {path}: has {names} names (hard links), and the others would keep what it holds now"
+    told = f"run file {path}: has {names} names (hard links), and the other names would keep the old content"
     require(names < 2, f"{told}; copy it, and name the copy", RunFileError)
 
 
@@ -57,7 +57,7 @@ def unwritable(path: Path, cause: OSError) -> RunFileError:
     """Return the error that says a run file cannot be made."""
     why = str(cause).replace("\n", " ")
     if cause.errno == errno.ENAMETOOLONG:
-        why = "its name is too long: some 30 bytes must be left for those of its lock and its copy"
+        why = "its name is too long: the names of its lock file and its copy are 30 characters longer; choose a shorter one"
     return RunFileError(f"run file {path}: cannot be written ({why}); name another place with --out")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from neurosim.errors import RunFileError, require
+from neurosim.errors import RunFileError, meant, require
 from neurosim.runfile.disk import followed, hdf5
 from neurosim.runfile.guard import UNREADABLE, attributes
 from neurosim.runfile.superblock import clear_mark, marked
@@ -28,7 +28,8 @@ def opened(path: Path) -> h5py.File:
 
     Raises RunFileError where it is missing, no run file, damaged, or of a newer schema.
     """
-    require(path.is_file(), f"run file {path}: no such file; check the name", RunFileError)
+    if not path.is_file():
+        raise RunFileError(f"run file {path}: no such file; check the name{meant(path)}")
     unmark(path)
     try:
         survey(path)

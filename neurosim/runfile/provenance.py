@@ -48,9 +48,9 @@ def warn_of_other_arithmetic(path: str | os.PathLike[str], before: Mapping[str, 
     on_cpu = {"threads": limits.threads(), "blas": limits.blas()}
     now = on_cpu if isinstance(backend, NumpyBackend) else {"device": backend.describe()}
     different = [name for name in now if name in before and before[name] != now[name]]
-    told = ", ".join(f"{name} {quoted(before[name])} when it began and {quoted(now[name])} now" for name in different)
+    told = ", ".join(f"{name} was {quoted(before[name])} and is {quoted(now[name])} now" for name in different)
     if told:
-        log.warning("run file %s: %s: what comes out will differ in the last digits", path, told)
+        log.warning("run file %s: since the run was started, %s: the results will differ in their last digits", path, told)
 
 
 def _version(package: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neurosim.errors import InputError, UnknownNameError, quoted, require
+from neurosim.errors import InputError, UnknownNameError, quoted, require, span
 
 UNITS = ("steps", "epochs")
 LONGEST = 1000  # characters of a request
@@ -91,7 +91,7 @@ class Some:
         if drawn := RANDOM.fullmatch(self.text):
             count = int(drawn[1])
             fits = 1 <= count <= size
-            require(fits, f"{self._said}: {count} of {size} neurons: expected 1 to {size}; change it")
+            require(fits, f"{self._said}: {count} of {size} neurons: expected {span(1, size)}; change it")
             return np.sort(np.random.default_rng(int(drawn[2] or 0)).choice(size, count, replace=False))
         if cut := SLICE.fullmatch(self.text):
             first, last, step = (int(part) if part else None for part in cut.groups())
@@ -100,7 +100,7 @@ class Some:
         else:
             found = np.unique([int(number) for number in self.text.split(",")])
         there = len(found) > 0 and found[-1] < size
-        require(there, f"{self._said}: expected some of 0 to {size - 1}; change it")
+        require(there, f"{self._said}: expected numbers of neurons, each {span(0, size - 1)}; change it")
         return found
 
 

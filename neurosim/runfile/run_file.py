@@ -140,7 +140,7 @@ class RunFile:
         try:
             check_one_name(path, path.stat().st_nlink)
             if shutil.disk_usage(path.parent).free < path.stat().st_size + MARGIN:
-                raise OSError(errno.ENOSPC, f"no room beside it for a copy of run file {path}")
+                raise OSError(errno.ENOSPC, f"not enough room on the disk for a copy of run file {path}")
             with failures_of_the_system(), opened(path) as old, _made(fresh) as file:
                 tables.check(old)  # an error names the file, not its copy
                 step = checkpoints.last_step(old)

@@ -46,7 +46,7 @@ def survey(path: Path) -> None:
     try:
         ended = LOOKER.look(path.absolute(), seconds, PATIENCE * seconds)
     except OSError as cause:
-        raise RunFileError(f"run file {path}: no process can be started to look through it ({cause}); free some memory") from cause
+        raise RunFileError(f"run file {path}: no process can be started to check it ({cause}); free some memory") from cause
     if ended.status not in (0, UNOPENED):
         raise _refused(path, _told(ended, seconds))
     if ended.status == 0:
@@ -76,12 +76,12 @@ def _told(ended: Ended, seconds: int) -> str:
     if ended.status is None or -ended.status in (getattr(signal, "SIGXCPU", None), getattr(signal, "SIGKILL", None)):
         return _endless(seconds)
     if ended.status > 0:
-        return f"the process that looked through it failed, with status {ended.status}"
+        return f"the process that checked it failed, with status {ended.status}"
     return f"HDF5 crashes on it, with signal {-ended.status}"
 
 
 def _endless(seconds: int) -> str:
-    return f"HDF5 does not come to an end with it, within {seconds} s"
+    return f"HDF5 has not read it within {seconds} s"
 
 
 def _refused(path: Path, why: str) -> RunFileError:

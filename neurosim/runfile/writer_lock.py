@@ -191,7 +191,7 @@ class WriterLock:
         found = _read(self.file)
         other = Writer.named(found[0]) if found else self.writer
         kept = other == self.writer or not other.token
-        require(kept, f"{self.name}: {other} has taken it over; leave it to that, or run again elsewhere", LostFileError)
+        require(kept, f"{self.name}: {other} writes it now; let that continue, or run again with another --out", LostFileError)
 
     def _acquire(self) -> None:
         signs, until = Signs(self.path), time.monotonic() + SILENT

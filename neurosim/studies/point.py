@@ -114,7 +114,7 @@ def _check_data(task: PointToRun, data: DataSet | None) -> None:
     if data is None or not task.data_digest:
         return
     same = data.digest() == task.data_digest
-    require(same, f"data set {quoted(data.name)}: is another one here than where the study began; give every worker the same files")
+    require(same, f"data set {quoted(data.name)}: is not the one that the study was started with; give every worker the same files")
 
 
 def _is_complete(task: PointToRun, path: Path, model: ModelFile) -> bool:
@@ -122,7 +122,8 @@ def _is_complete(task: PointToRun, path: Path, model: ModelFile) -> bool:
     with Run(path) as known:
         own = parsed(known.model, f"run file {path}") if known.model else {}
         same = own == parsed(model.text, path.name) and int(known.attributes["seed"]) == task.seed
-        require(same, f"run file {path}: of another model than point {task.number}, or another seed; move it away", RunFileError)
+        said = f"run file {path}: made with another model or seed than point {task.number}; move it to another folder"
+        require(same, said, RunFileError)
         return known.status == "complete"
 
 

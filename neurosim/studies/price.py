@@ -28,7 +28,9 @@ class Price:
         """Return it as one line of text."""
         span = self.seconds / workers
         took = f"{span:.2g} s" if span < 120 else f"{span / 60:.0f} min" if span < 7200 else f"{span / 3600:.1f} h"
-        return f"{runs:,} runs on {workers} workers: at most {self.memory / 2**20:,.0f} MiB each, at least about {took} in steps"
+        memory = f"at most {self.memory / 2**20:,.0f} MiB of memory each"
+        what = f"{runs:,} run{'s' * (runs != 1)} on {workers} worker{'s' * (workers != 1)}"
+        return f"{what}: {memory}, at least about {took} of training"
 
 
 def price(plan: StudyPlan, workers: int, data_dir: str | os.PathLike[str] | None = None) -> Price:

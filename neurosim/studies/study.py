@@ -204,7 +204,7 @@ def check_there(started: Started, folder: Path, data: DataSet | None = None) -> 
     """Raise RunFileError where the data of a study are arrays that were given in Python, and are not given again."""
     table = started.plan.points[0].model.table.data
     said = f"folder {folder}: its data set {quoted(table.name)} was arrays given in Python"
-    require(data is not None or not table.arrays, f"{said}; go on there, with Study(...).run(..., resume=True)", RunFileError)
+    require(data is not None or not table.arrays, f"{said}; continue there, with Study(...).run(..., resume=True)", RunFileError)
 
 
 def _as_text(parameter: Parameter, imports: Imports) -> Parameter:

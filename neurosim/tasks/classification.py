@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosim.backends import Backend
-from neurosim.errors import DataError, InputError, require
+from neurosim.errors import DataError, InputError, require, span
 from neurosim.network import Activity, Population
 from neurosim.tasks.task import Sizes, Task
 
@@ -72,6 +72,6 @@ def one_hot(y: NDArray[Any], classes: int) -> NDArray[np.float32]:
     y : (n,) whole numbers; raises DataError where one lies outside 0 to ``classes - 1``
     """
     if y.size and not 0 <= y.min() <= y.max() < classes:
-        raise DataError(f"labels {y.min()} to {y.max()}: expected 0 to {classes - 1}; check the labels or the classes")
+        raise DataError(f"labels {y.min()} to {y.max()}: expected {span(0, classes - 1)}; check the labels or the classes")
     rows: NDArray[np.float32] = np.eye(classes, dtype=np.float32)[y]  # (n, classes)
     return rows

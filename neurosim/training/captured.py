@@ -193,4 +193,4 @@ class CapturedStep:
     def _say(self, reason: str) -> None:
         if reason not in self._said:
             self._said.add(reason)
-            log.warning("%s: its step is not captured and runs as array code: %s", self.what, reason)
+            log.warning("%s: the step could not be recorded, and runs as plain array code, which is slower: %s", self.what, reason)

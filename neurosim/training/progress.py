@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from neurosim.training.trainer import Trainer
 
 EVERY = 0.5  # seconds between two looks; each takes one or two milliseconds
-WIDE = 90  # columns of a terminal that a bar needs beside the longest name of a scheme and its numbers
-NARROW = 70  # below, there is only room for the error
+WIDE = 110  # columns of a terminal that a bar needs beside the longest name of a scheme and its numbers
+ONE_LINE = 100  # below, the error stands on a line of its own
+NARROW = 70  # below, the loss is left out
 
 Show = Callable[[Mapping[str, Evaluation]], None]
 
@@ -94,9 +95,9 @@ class Bar:
         self.begun = trainer.steps - self._done()
         self.first = trainer.epoch
         self.ended = threading.Event()
-        self.said = ""
+        self.metrics: Mapping[str, Evaluation] | None = None  # of the epoch that has ended last
         self.handle: Any = None
-        self.task = self.progress.add_task(trainer.pathway.name, total=self._total(), completed=self._done(), state=self._state(""))
+        self.task = self.progress.add_task(trainer.pathway.name, total=self._total(), completed=self._done(), state=self._state())
         with suppress(Exception):
             if in_terminal:
                 self.progress.start()
@@ -109,13 +110,12 @@ class Bar:
 
     def show(self, metrics: Mapping[str, Evaluation]) -> None:
         """Take the evaluation of the epoch that has just ended."""
-        self.said = in_short(metrics, self.trainer.task, self.width)
+        self.metrics = metrics
 
     def close(self) -> None:
         """Draw it once more, and leave it as it is."""
         self.ended.set()
         self.thread.join()
-        self.said += f" stopped: {self.trainer.stopped}" if self.trainer.stopped else ""
         self._draw()
         with suppress(Exception):
             self.progress.stop()
@@ -126,7 +126,7 @@ class Bar:
 
     def _draw(self) -> None:
         done = self.trainer.steps - self.begun
-        self.progress.update(self.task, completed=done, total=self._total(), state=self._state(self.said))
+        self.progress.update(self.task, completed=done, total=self._total(), state=self._state())
         with suppress(Exception):
             if self.handle is None:
                 self.progress.refresh()
@@ -136,9 +136,11 @@ class Bar:
     def _table(self) -> Any:
         return self.progress.make_tasks_table(self.progress.tasks)
 
-    def _state(self, said: str) -> str:
+    def _state(self) -> str:
         at = self.trainer.epoch + (0 if self.ended.is_set() else 1)
-        return f"epoch {min(at, self.last)}/{self.last} {said}".rstrip()
+        epoch = f"epoch {min(at, self.last)}/{self.last}"
+        said = epoch if self.metrics is None else in_short(epoch, self.metrics, self.trainer.task, self.width)
+        return f"{said} stopped: {self.trainer.stopped}" if self.trainer.stopped and self.ended.is_set() else said
 
     def _a_pass(self) -> int:
         return len(self.data.train) // self.trainer.batch
@@ -156,14 +158,25 @@ def columns(width: int) -> list[ProgressColumn]:
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
     from rich.table import Column
 
-    name, whole = Column(overflow="fold", no_wrap=False), Column(no_wrap=True)
-    shown: list[ProgressColumn] = [TextColumn("{task.description}", markup=False, table_column=name)]
+    whole, folding = Column(no_wrap=True), Column(overflow="fold", no_wrap=False)
+    shown: list[ProgressColumn] = [TextColumn("{task.description}", markup=False, table_column=folding)]
     shown += [BarColumn(bar_width=10)] if width >= WIDE else []
-    shown += [TextColumn("{task.fields[state]}", markup=False, table_column=whole), TimeRemainingColumn(table_column=whole)]
+    state = whole if width >= ONE_LINE else Column(overflow="fold", no_wrap=False)
+    shown += [TextColumn("{task.fields[state]}", markup=False, table_column=state), TimeRemainingColumn(table_column=whole)]
     return [*shown, TextColumn("left", style="dim", table_column=whole)]
 
 
-def in_short(metrics: Mapping[str, Evaluation], task: Task, width: int) -> str:
-    """Return loss and test error in few characters, on a narrow terminal the error alone."""
-    error = f"{error_name(task.score)} {metrics['test'].error:.1f} %"
-    return error if width < NARROW else f"loss {metrics['train'].loss:.3f} {error}"
+def spoken(split: str) -> str:
+    """Return a split's name as text says it."""
+    return "training" if split == "train" else split
+
+
+def in_short(epoch: str, metrics: Mapping[str, Evaluation], task: Task, width: int) -> str:
+    """Return epoch, loss and one error in few characters: of the validation split, or of the test split where there is no other.
+
+    width : columns of the terminal; the loss is left out where they are few
+    """
+    split = "validation" if "validation" in metrics else "test"
+    error = f"{spoken(split)} {error_name(task.score)} {metrics[split].error:.1f} %"
+    loss = f"  training loss {metrics['train'].loss:.3f}" if width >= NARROW else ""
+    return f"{epoch}{loss}{'  ' if width >= ONE_LINE else chr(10)}{error}"

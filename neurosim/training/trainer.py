@@ -220,8 +220,8 @@ class Trainer:
         chance = self.task.chance(self.targets(_first(data.train)))
         if error > chance - min(NO_BETTER, chance / 2):
             log.warning(
-                "scheme %r: trained to chance: training error %.2f %% after %d epochs, and %s has %.2f %%; "
-                "lower the learning rate, unless this is meant (a control, or a stage in which the output rests)",
+                "scheme %r: no better than chance: training error %.2f %% after %d epochs, where %s has %.2f %%; lower the "
+                "learning rate, unless this is meant (a control, or a stage in which the output does not learn)",
                 self.pathway.name, error, self.epoch, self.task.guess, chance,
             )  # fmt: skip
 

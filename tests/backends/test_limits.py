@@ -63,7 +63,7 @@ def large_machine(monkeypatch):
 def test_without_limits_all_of_the_machine_is_free(system, second_version):
     second_version.group("/sys/fs/cgroup/system.slice/job.scope", memory__max="max", memory__current=GIB, cpu__max="max 100000")
     for root in (system.root, system.root / "nothing"):
-        assert limits.free_memory(root) == limits.Room(100 * GIB, "this machine")
+        assert limits.free_memory(root) == limits.Room(100 * GIB, "all that this machine has free")
         assert limits.processors(root) == 16
 
 
@@ -74,7 +74,7 @@ def test_memory_of_the_first_version(first_version):
     room = limits.free_memory(first_version.root)
     assert room == limits.Room(GIB + GIB // 2 + GIB // 4, "the control group's limit of 3,072 MiB")
     first_version.group(own, memory__limit_in_bytes=9223372036854771712)  # what stands there without a limit
-    assert limits.free_memory(first_version.root).limit == "this machine"
+    assert limits.free_memory(first_version.root).limit == "all that this machine has free"
 
 
 def test_memory_of_the_second_version(second_version):

@@ -49,15 +49,15 @@ def test_an_existing_target_needs_overwrite(capsys):
 def test_a_run_that_goes_on_is_told(capsys, synthetic, tmp_path):
     synthetic.synthetic_run(tmp_path / "on.h5", status="running", epochs=2)
     status, lines, _ = command(capsys, "on.h5", "--to", "npz")
-    assert (status, lines) == (0, ["on.h5: still running, or killed; exported what had been flushed, up to epoch 2", "on.npz"])
+    assert (status, lines) == (0, ["on.h5: still running, or killed; exported what it had written, up to epoch 2", "on.npz"])
 
 
 @pytest.mark.parametrize(
     "arguments, message",
     [
         (["dtp.h5", "--to", "nbw"], "export: format 'nbw' is unknown: expected one of csv, npz, nwb, parquet; did you mean 'nwb'?"),
-        (["none.h5", "--to", "npz"], "run file none.h5: no such file; check the name"),
-        (["dtp.h5"], "Missing option '--to'"),
+        (["none.h5", "--to", "npz"], "run file none.h5: no such file or folder; check the name"),
+        (["dtp.h5"], "export: --to is missing: expected nwb or npz"),
         (["dtp.h5", "--to", "npz", "-o", "dtp.h5", "--overwrite"], "export dtp.h5: expected a name that ends in .npz; change -o"),
     ],
 )

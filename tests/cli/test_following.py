@@ -48,7 +48,7 @@ def test_what_is_asked_for_is_recorded_beside_the_models_own(capsys):
         assert run.recording("hidden1.rate").shape == (4, 7, 5)
         assert run.alignment.loc["x__hidden1"]["epoch"].tolist() == [0, 2]
         assert 'alignment = "every 2 epochs"' in run.model
-    assert any(line.startswith("alignment  compared 2 times in ") for line in capsys.readouterr().out.splitlines())
+    assert any(line.startswith("alignment  measured 2 times in ") for line in capsys.readouterr().out.splitlines())
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_what_is_asked_for_is_recorded_beside_the_models_own(capsys):
         (["--record", "hiden1.rate"], "record: variable 'hiden1.rate' is unknown: .* did you mean 'hidden1.rate'"),
         (["--record", "hidden1.rate every 3 hours"], "backprop-dtp-mnist: record.*expected a number of steps or epochs"),
         (["--alignment", "often"], "interval 'often': expected a number of steps or epochs"),
-        (["--record", "hidden1.rate[99]"], "neurons \\[99\\]: expected some of 0 to 15"),
+        (["--record", "hidden1.rate[99]"], "neurons \\[99\\]: expected numbers of neurons, each 0 to 15"),
     ],
 )
 def test_what_cannot_be_recorded_is_one_line(options, said, capsys, tmp_path):
@@ -72,7 +72,7 @@ def test_what_cannot_be_recorded_is_one_line(options, said, capsys, tmp_path):
 def test_a_resumed_run_records_what_it_did(finished, capsys):
     capsys.readouterr()
     assert main(["run", "--resume", "--out", finished, "--record", "hidden1.rate"]) == 2
-    assert "a run goes on as it began" in capsys.readouterr().err
+    assert "a run continues as it was started" in capsys.readouterr().err
 
 
 def test_show_lists_what_can_be_recorded(capsys):
@@ -87,7 +87,7 @@ def test_compare_shows_the_angle_to_backprop(capsys):
     assert main(["compare", "--schemes", "backprop,feedback_alignment,frozen", "--out", "out", *options]) == 0
     printed = capsys.readouterr().out
     rows = {line.split()[0]: line.split() for line in printed.splitlines() if line.strip()}
-    assert "0±0" in rows["backprop"] and "angle" in printed and "comparing updates with backprop's took " in printed
+    assert "0±0" in rows["backprop"] and "angle" in printed and "measuring angles to the gradient took " in printed
     angle = next(cell for cell in rows["feedback_alignment"] if "±" in cell and "." not in cell)
     assert 20 < int(angle.split("±")[0]) < 110
 
@@ -101,7 +101,7 @@ def test_watching_a_run_that_has_ended_prints_all_of_it(finished, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[1] for line in lines] == ["0", "1", "2"]
     with Run(finished) as run:
-        assert f"test error % {run.metrics.loc[('test', 2), 'error']:.4g}" in lines[-1]
+        assert f"test error {run.metrics.loc[('test', 2), 'error']:.2f} %" in lines[-1]
 
 
 @pytest.mark.slow
@@ -162,7 +162,7 @@ def test_watching_ends_where_nobody_writes(finished, host, capsys, monkeypatch):
     assert said.err == f"neurosim: run file {finished}: {told}\n"
 
 
-@pytest.mark.parametrize(("host", "said"), [(None, "is written by no process now"), ("node17", "goes on")])
+@pytest.mark.parametrize(("host", "said"), [(None, "no process writes it now"), ("node17", "still running")])
 def test_leaving_a_watch_says_whether_the_run_goes_on(finished, host, said, capsys, monkeypatch):
     def interrupted(*arguments):
         raise KeyboardInterrupt
@@ -171,7 +171,7 @@ def test_leaving_a_watch_says_whether_the_run_goes_on(finished, host, said, caps
     monkeypatch.setattr("neurosim.cli.watch._lines", interrupted)
     capsys.readouterr()
     assert main(["watch", finished]) == 130
-    assert capsys.readouterr().err == f"neurosim: interrupted; {finished} {said}\n"
+    assert capsys.readouterr().err == f"neurosim: interrupted; {finished}: {said}\n"
 
 
 SCRIPT = """
@@ -195,7 +195,7 @@ def test_ctrl_c_at_watch_in_a_script_leaves_the_run_in_its_background(tmp_path):
     time.sleep(6)  # until watch watches
     os.killpg(shell.pid, signal.SIGINT)
     assert shell.communicate()[0] == "the run goes on\n"
-    assert "interrupted; r.h5 goes on" in (tmp_path / "watch.err").read_text()
+    assert "interrupted; r.h5: still running" in (tmp_path / "watch.err").read_text()
     assert main(["watch", "r.h5"]) == 3
 
 
@@ -229,7 +229,7 @@ def test_a_file_that_is_changed_under_its_run_is_one_line(change, said, capsys, 
 
 def test_a_path_that_ends_in_a_slash_is_no_file(capsys, tmp_path):
     assert main([*RUN, "--out", "new/"]) == 2
-    assert "new/ is a folder: expected a file such as run.h5; leave the slash out" in capsys.readouterr().err
+    assert "new/: is a folder: expected a file such as run.h5; leave the slash out" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -240,7 +240,7 @@ def test_checking_good_and_damaged_files(finished, capsys):
     shutil.copy(finished, "damaged.h5")
     capsys.readouterr()
     assert main(["check", finished]) == 0
-    assert "good; schema 2, complete" in capsys.readouterr().out
+    assert "r.h5: good (complete, " in capsys.readouterr().out
     import h5py
 
     with h5py.File("damaged.h5") as file:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import typer
 
-from neurosim.cli.report import report, run_files
+from neurosim.cli.places import run_files
+from neurosim.cli.report import report
 from neurosim.errors import NeurosimError, RunFileError
 
 
@@ -57,7 +58,7 @@ def test_a_page_that_exists_is_kept(folder):
 BAD = {
     "absent.h5": "run file absent.h5: no such file",
     "runs/table.csv": "run file runs/table.csv: not an HDF5 file, or damaged",
-    "empty": r"folder empty: holds no run file: expected \*.h5",
+    "empty": "folder empty: holds no run file: expected run files, whose names end in .h5",
     "runs/cut.h5": "run file runs/cut.h5: not an HDF5 file, or damaged",
 }
 

@@ -21,7 +21,7 @@ def printed(width, encoding, call, monkeypatch):
     stream = io.TextIOWrapper(raw, encoding=encoding, errors="neurosim", newline="\n")
     console = Console(file=stream, width=width, force_terminal=True, color_system=None)
     monkeypatch.setattr(progress, "console", console)
-    monkeypatch.setattr("typer.echo", lambda text: console.print(text, soft_wrap=True))
+    monkeypatch.setattr(models, "say", lambda text: console.print(text, soft_wrap=True))
     call()
     stream.flush()
     return raw.getvalue().decode(encoding)
@@ -38,7 +38,7 @@ def results():
     return [*made, Result("a_row_of_ones_own_with_a_long_name", 1, 10.0, 123456.75, None, 12345.6, float("nan"), claims)]
 
 
-NUMBERS = ["97.81±0.24", "0.1851", "1.85", "44±2", "123456.7500", "12345.60", "-87.81", "output"]
+NUMBERS = ["97.81±0.24", "0.1851", "1.85", "44±2", "123456.7500", "12345.60", "+87.81", "output"]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "koi8-r"])

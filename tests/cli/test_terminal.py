@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from neurosim.cli import main
+from neurosim.cli.terminal import broken, say
 from neurosim.errors import pasteable, quoted, utf8
 from neurosim.runfile import Run
 
@@ -121,6 +122,45 @@ def test_arguments_of_any_length_are_told_in_short(arguments, capsys):
     assert main(arguments) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and len(error) < 1500
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("a short line", ["a short line"]),
+        ("memory  at most about 345 MiB (weights 2)", ["memory  at most about 345", "        MiB (weights 2)"]),
+        ("  x -> hidden1 all_to_all, bias: dw = eta", ["  x -> hidden1 all_to_all,", "      bias: dw = eta"]),
+        ("run file mine.h5: it was killed; continue with: neurosim run --resume --out 'a very long name.h5'",
+         ["run file mine.h5: it was", "killed; continue with:", "neurosim run --resume --out 'a very long name.h5'"]),
+        ("/a/path/that/is/longer/than/a/line-of-the-terminal.h5", ["/a/path/that/is/longer/than/a/line-of-the-terminal.h5"]),
+    ],
+)  # fmt: skip
+def test_lines_break_between_words_and_commands_do_not_break(text, lines):
+    assert broken(text, 27).split("\n") == lines
+
+
+def test_only_a_terminal_gets_broken_lines(capsys, monkeypatch):
+    import io
+
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setenv("COLUMNS", "10")
+    say("one two three four")
+    assert capsys.readouterr().out == "one two three four\n"
+    say("one two three four", screen := Terminal())
+    assert screen.getvalue() == "one two\nthree four\n"
+
+
+def test_warnings_of_the_package_are_lines_that_say_where_they_come_from(monkeypatch, capsys):
+    import logging
+
+    log = logging.getLogger("neurosim.training")
+    monkeypatch.setattr("neurosim.modelfile.published.score", lambda model: log.warning("not\nso good") or "")
+    assert main(["models"]) == 0
+    assert set(capsys.readouterr().err.splitlines()) == {"neurosim: warning: not so good"}
+    assert not logging.getLogger("neurosim").handlers
 
 
 def test_values_are_quoted_short_and_whole_texts_can_be_kept():

@@ -77,8 +77,8 @@ def test_what_to_type_to_go_on_names_the_module(users_classes, capsys, monkeypat
 @pytest.mark.parametrize(
     ("named", "said"),
     [
-        ("os", "Python's or this package's own"),
-        ("neurosim.cli", "Python's or this package's own"),
+        ("os", "belongs to Python or to neurosim"),
+        ("neurosim.cli", "belongs to Python or to neurosim"),
         ("absent_module_x", "No module named 'absent_module_x'"),
         ("absent.py", "no such file"),
         ("../x", "no such file"),

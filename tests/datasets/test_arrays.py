@@ -63,7 +63,7 @@ def test_classes_are_a_whole_number(classes: Any) -> None:
 
 
 def test_labels_from_1_are_told_where_the_classes_are_known() -> None:
-    with pytest.raises(DataError, match="label 3 of image 2: expected 0 to 2, and labels run from 1 to 3; subtract 1"):
+    with pytest.raises(DataError, match="label 3 of image 2: expected 0 to 2, but the labels go from 1 to 3; subtract 1"):
         from_arrays(images(3, 5), [1, 2, 3], images(3, 5), [1, 2, 3], classes=3)
 
 

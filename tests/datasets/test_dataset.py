@@ -163,7 +163,7 @@ def test_what_is_taken_over_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_split_is_read_again_for_other_classes_and_when_it_is_another() -> None:
     data = build(train=split(label=1))
-    with pytest.raises(DataError, match="label 1 of image 0: expected 0 to 0"):
+    with pytest.raises(DataError, match="label 1 of image 0: expected 0, but the labels go from"):
         replace(data, classes=1, labels=())
     bad = split()
     bad.x[0, 0] = np.nan

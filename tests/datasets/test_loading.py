@@ -182,7 +182,7 @@ def test_binarised_images_are_not_divided(tmp_path: Path) -> None:
 
 
 def test_labels_of_another_numbering_are_told(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="label 10 of image 3: expected 0 to 9, and labels run from 1 to 10; subtract 1"):
+    with pytest.raises(DataError, match="label 10 of image 3: expected 0 to 9, but the labels go from 1 to 10; subtract 1"):
         load("mnist", data_dir=write_npz(tmp_path, y_train=[1, 2, 3, 10]))
 
 

@@ -79,7 +79,8 @@ def test_what_differs_is_told_in_one_line(entry: Entry, changes: Any, told: str,
     warn(entry, found)
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
-    assert record.getMessage().startswith(f"data set mnist: {found}: loaded as it is, but its results are not mnist's")
+    told = f"data set mnist: {found}: it is loaded as it is, but results on it are not results on mnist"
+    assert record.getMessage().startswith(told)
     assert "\n" not in record.getMessage()
 
 

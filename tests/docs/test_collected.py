@@ -84,9 +84,10 @@ def shell_lines():
 def test_commands_on_the_pages_exist_with_their_options(collected):
     sections = re.split(r"^## `neurosim ", collected("tables").command_table(), flags=re.MULTILINE)[1:]
     known = {re.split(r"[ `]", section)[0]: set(re.findall(r"`(--[\w-]+)", section)) for section in sections}
+    known[""] = {"--version", "--help", "--install-completion", "--show-completion"}  # of the program itself
     calls = list(shell_lines())
     assert calls
     for page, call in calls:
-        command, options = call.split()[0], re.findall(r"--[\w-]+", call)
+        command, options = "" if call.startswith("-") else call.split()[0], re.findall(r"--[\w-]+", call)
         assert command in known, f"{page}: neurosim {call}"
         assert known[command] >= set(options), f"{page}: neurosim {call}"

@@ -212,7 +212,7 @@ def test_a_row_that_diverges_leaves_the_others(tmp_path):
         ({"seeds": 0}, "expected at least one"),
         ({"epochs": 0}, "epochs 0: expected 1 or more"),
         ({"settings": ["data.limit=3"]}, "of data that are given: expected none"),
-        ({"imports": "os"}, "Python's or this package's own"),
+        ({"imports": "os"}, "belongs to Python or to neurosim"),
         ({"resume": True}, "no folder to resume"),
     ],
 )

@@ -186,7 +186,7 @@ def test_a_row_that_diverged_is_told_again(tmp_path):
 )
 def test_what_contradicts_the_folder_is_refused(change, said, finished):
     folder, _, _ = finished
-    with pytest.raises(RunFileError, match=f"was started without {said}: expected the same"):
+    with pytest.raises(RunFileError, match=f"was not started with {said}: expected the same"):
         reopen(folder, **change)
     reopen(folder, settings=SHORT, rows=ROWS[::-1], first=3, count=2, backend="numpy")
 
@@ -209,7 +209,7 @@ def test_a_run_file_of_something_else_is_refused(finished, tmp_path):
     whole, _, _ = finished
     folder = stopped(tmp_path / "parts", ROWS[0], 4, 1)
     (folder / f"{ROWS[0]}-seed4.h5").write_bytes((whole / f"{ROWS[0]}-seed3.h5").read_bytes())
-    with pytest.raises(RunFileError, match=f"{ROWS[0]}-seed4.h5: of another model .* or of another seed"):
+    with pytest.raises(RunFileError, match=f"{ROWS[0]}-seed4.h5: made with another model or seed than this row"):
         list(resume(reopen(folder), folder))
 
 
@@ -251,7 +251,7 @@ def test_of_two_commands_that_begin_at_once_one_is_refused(tmp_path, monkeypatch
     with pytest.raises(RunFileError, match="out: another process is writing it"):
         next(run_all(plan, tmp_path / "out"))
     first.close()
-    with pytest.raises(RunFileError, match="another command has begun a comparison there"):
+    with pytest.raises(RunFileError, match="another command has started a comparison there"):
         next(run_all(plan, tmp_path / "out"))
 
 

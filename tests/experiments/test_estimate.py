@@ -54,7 +54,7 @@ def test_a_model_that_does_not_fit_is_refused_with_the_numbers(small, monkeypatc
     monkeypatch.setattr(estimate.limits, "free_memory", lambda: Room(150 * 2**20, "the control group's limit of 400 MiB"))
     prepare(model(small()))
     large = model(small(), network={"hidden": [3000, 3000]})
-    said = r"model 'small': needs about 0\.[2-9] GiB more, 0\.1 GiB are free within the control group's limit of 400 MiB: expected"
+    said = r"model 'small': needs about 0\.[2-9] GiB more, 0\.1 GiB are free \(the control group's limit of 400 MiB\): expected"
     with pytest.raises(InputError, match=said):
         prepare(large)
 
@@ -66,7 +66,7 @@ def test_what_the_process_holds_is_not_needed_again(small):
 
 
 def test_a_model_beyond_all_addresses_is_refused():
-    with pytest.raises(InputError, match=r"Unable to allocate .* within .*: expected a model that fits"):
+    with pytest.raises(InputError, match=r"Unable to allocate .* \(.*\): expected a model that fits"):
         estimate.drafted(ModelFile.load("altmin-mnist", ["network.hidden=[30000000, 30000000]"]).table)
 
 
@@ -85,7 +85,7 @@ def test_a_shells_limit_is_kept_to(size, tmp_path):
     command = [sys.executable, "-c", LIMITED, f"{size},{size}", str(tmp_path / "run.h5")]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OPENBLAS_NUM_THREADS": "1"})
     assert done.returncode == 2, done.stderr
-    assert done.stderr.count("\n") == 1 and "within ulimit -v 4000000: expected a model that fits" in done.stderr
+    assert done.stderr.count("\n") == 1 and "(ulimit -v 4000000): expected a model that fits" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

@@ -58,7 +58,7 @@ def test_a_full_disk(small_disk, tmp_path, capsys, same_content):
         assert 1 <= run.metrics.loc["test"].index[-1] < 40 and run.checkpoints
     assert problems(path) == []
     assert main(["run", "--resume", "--quiet", "--out", str(path)]) == 3  # a copy beside it does not fit either
-    assert "no room beside it" in capsys.readouterr().err and problems(path) == []
+    assert "not enough room on the disk" in capsys.readouterr().err and problems(path) == []
     moved = Path(shutil.move(path, tmp_path / "run.h5"))
     assert main(["run", "--resume", "--quiet", "--out", str(moved)]) == 0
     assert main([*options, "--quiet", "--out", str(tmp_path / "whole.h5")]) == 0

@@ -245,7 +245,7 @@ def test_other_threads_or_another_blas_are_told_once(small, tmp_path, caplog, al
     assert resume(reopen(path), path).status == "complete"
     (record,) = caplog.records
     told = record.getMessage()
-    assert f"threads {threads + 3} when it began and {threads} now, blas 'mkl 2026' when it began and " in told
+    assert f"threads was {threads + 3} and is {threads} now, blas was 'mkl 2026' and is " in told
     assert Run(path).attributes["blas"] == now["blas"]  # what it began with
 
 

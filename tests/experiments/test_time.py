@@ -198,7 +198,7 @@ def test_what_does_not_fit_is_one_line(change, message):
         ("projections", {"pre": "x", "post": "hidden", "name": "a b"}, "projection 'a b': expected a name like 'skip'"),
         ("projections", {"pre": "x", "post": "hidden", "delay": -1, "name": "b"}, "delay -1: expected 0 to 1,000 ticks"),
         ("projections", {"pre": "x", "post": "hidden"}, "projection 'x__hidden' is there twice"),
-        ("populations", {"name": "b", "shape": 2, "neurons": "leaky", "transfer": "tanh"}, "neurons beside a transfer"),
+        ("populations", {"name": "b", "shape": 2, "neurons": "leaky", "transfer": "tanh"}, "neurons and transfer"),
     ],
 )
 def test_graphs_that_do_not_fit_are_one_line(place, change, message):
@@ -284,4 +284,4 @@ def test_the_error_is_called_what_the_task_says(tmp_path, capsys):
         with run(prepare(ModelFile.of("rows", table | {"task": task})), tmp_path / f"{task}.h5") as found:
             assert found.error_name == word
         assert main(["watch", str(tmp_path / f"{task}.h5")]) == 0
-        assert f"test {word} %" in capsys.readouterr().out
+        assert f"  test {word} " in capsys.readouterr().out

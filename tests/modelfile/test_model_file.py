@@ -92,7 +92,7 @@ BAD = [
     ("network.layer.initial=[1]", r"m: network.layer.initial = \[1\]: expected text in quotes or a number"),
     ("network.layer.rule=hebb", "m: network.layer.rule: rule 'hebb' is unknown.*did you mean 'hebbian'"),
     ("network.layer.rule=dw = eta * rate_of_next", "m: network.layer.rule: "),
-    ("network.populations=[]", "m: network: hidden, layer beside populations"),
+    ("network.populations=[]", "m: network: hidden, layer together with populations"),
     ("stages=[]", "m: stages = .*: expected"),
     ("stages.0.schme=x", "m: stages.0: key 'schme' is unknown.*did you mean 'scheme'"),
     ("stages.0.scheme=bakprop", "m: stages.0: scheme 'bakprop' is unknown.*did you mean 'backprop'"),

@@ -176,7 +176,7 @@ def test_neurons_and_a_transfer_are_one_choice(small, imports):
     model = ModelFile.of("m", override(small(), ["network.layer.neurons={name = 'a_users_own:Fast', tau = 2.0}"]), imports)
     assert prepare(model).network.populations["hidden2"].neurons.tau == 2.0
     both = ["network.layer.neurons=leaky", "network.layer.transfer=relu"]
-    with pytest.raises(InputError, match="network.layer: neurons beside a transfer: expected one of the two; leave one out"):
+    with pytest.raises(InputError, match="network.layer: neurons and transfer: expected only one of the two; leave one out"):
         ModelFile.of("m", override(small(), both))
 
 
@@ -186,7 +186,7 @@ def test_a_module_that_has_changed_since_is_said(outside, users_classes, caplog)
     users_classes.write_text(users_classes.read_text() + "\n# another line\n")
     again = ModelFile.of("mine", noted, Imports([users_classes]))
     assert again.contents == noted  # what it began with
-    assert "module 'a_users_own' has changed since the run began" in caplog.text
+    assert "module 'a_users_own' has changed since the run was started" in caplog.text
 
 
 def test_names_in_contents_decide_nothing(small, users_classes):

@@ -132,7 +132,7 @@ DEEP = "[" * 30 + "]" * 30
     [
         ("a" + ".a" * 100_000 + "=1", "100,001 keys: expected at most 20"),
         ("title" + ".a" * 100_000 + "=1", "expected at most 20"),
-        (f"title.{'a' * 10_000}=1", "lies within 't', which is no table"),
+        (f"title.{'a' * 10_000}=1", "cannot be set inside 't', which is not a table"),
         ("stages." + "9" * 5000 + "=1", "no item '999"),
         ("nothing", "expected key.path=value"),
     ],

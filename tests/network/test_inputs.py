@@ -187,7 +187,7 @@ def test_neurons_that_return_no_error_on_an_input(on_inputs):
 def test_a_teaching_of_an_input_that_is_not_there(name, into):
     network, error = gated(), np.ones((7, 3))
     known = "gain" if name == "hidden" else r"\(none\)"
-    said = f"^teaching of population '{name}': input beside the drive '{into}' is unknown: expected one of {known}"
+    said = f"^teaching of population '{name}': input other than the drive '{into}' is unknown: expected one of {known}"
     with pytest.raises(UnknownNameError, match=said):
         network.propose(network.sweep(X), {name: Teaching(error, inputs={into: error})})
 
@@ -222,7 +222,7 @@ def test_schemes_of_chains_refuse_another_input(name):
 
 
 def test_neurons_that_are_no_curve_are_told_as_what_they_are():
-    said = "population 'hidden': made of neurons 'gated', which are no curve: expected rate neurons without a state"
+    said = "population 'hidden': made of neurons 'gated', which keep a state: expected rate neurons without one"
     with pytest.raises(InputError, match=said):
         gated().populations["hidden"].transfer  # noqa: B018
 

@@ -176,7 +176,7 @@ def test_own_arrays_are_said_where_only_python_can_go_on(tmp_path, capsys):
     with pytest.raises(KeyboardInterrupt):
         recorded(tmp_path / "run.h5", trainer_on(data), data, StopAfter(1))
     assert main(["run", "--resume", "--out", str(tmp_path / "run.h5"), "--quiet"]) == 2
-    assert "'mine': arrays given in Python; go on there, with neurosim.Recorder.resume" in capsys.readouterr().err
+    assert "'mine': arrays given in Python; continue there, with neurosim.Recorder.resume" in capsys.readouterr().err
     with open_run(tmp_path / "run.h5") as said:
         assert said.network().populations["x"].shape == (12,) and said.attributes["data_digest"] == data.digest()
         assert said.attributes["data_samples"].split() == [str(len(part)) for part in (data.train, data.validation, data.test)]
@@ -205,16 +205,16 @@ def test_another_trainer_does_not_go_on(change, said, tmp_path):
 def test_other_data_and_a_complete_run_do_not_go_on(tmp_path):
     data = own_arrays()
     path = recorded(tmp_path / "run.h5", trainer_on(data), data)
-    with pytest.raises(RunFileError, match="complete; there is nothing to go on with"):
+    with pytest.raises(RunFileError, match="it is complete: there is nothing left to train"):
         Recorder.resume(path, trainer_on(data), data)
     with pytest.raises(KeyboardInterrupt):
         recorded(tmp_path / "stopped.h5", trainer_on(data), data, StopAfter(3))
-    with pytest.raises(RunFileError, match="complete; there is nothing to go on with"):
+    with pytest.raises(RunFileError, match="it is complete: there is nothing left to train"):
         Recorder.resume(tmp_path / "stopped.h5", trainer_on(data), data)
     with open_run(tmp_path / "stopped.h5") as said:
         assert said.status == "complete"
     other = from_arrays(data.train.x + 1, data.train.y, data.test.x, data.test.y, name="mine")
-    with pytest.raises(RunFileError, match="the data are others"):
+    with pytest.raises(RunFileError, match="the data are not those"):
         Recorder.resume(path, trainer_on(other), other)
 
 

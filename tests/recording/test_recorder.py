@@ -399,9 +399,9 @@ def test_a_disk_that_is_full_ends_the_run(tmp_path, monkeypatch):
     ("record", "said"),
     [
         ({"variables": ["hiden1.rate"]}, "'hiden1.rate' is unknown.*did you mean 'hidden1.rate'"),
-        ({"variables": ["hidden1.rate[40]"]}, "record 'hidden1.rate': neurons \\[40\\]: expected some of 0 to 7"),
+        ({"variables": ["hidden1.rate[40]"]}, "record 'hidden1.rate': neurons \\[40\\]: expected numbers of neurons, each 0 to 7"),
         ({"variables": ["hidden1.target"]}, "'hidden1.target' is unknown"),
-        ({"samples": [600]}, "samples of the test split, which has 500: \\[600\\]: expected numbers from 0 to 499"),
+        ({"samples": [600]}, "samples of the test split, which has 500: \\[600\\]: expected numbers, each 0 to 499"),
         ({"split": "validation"}, "samples of the validation split, which has 0: expected another split"),
     ],
 )

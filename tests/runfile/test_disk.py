@@ -354,7 +354,7 @@ def test_a_run_that_was_resumed_elsewhere_ends(path):
     file = create(path)
     epoch(file, 0)
     lock_of(path).write_text("1\nnode17\n\n0\nabc\n")
-    with pytest.raises(LostFileError, match="process 1 on 'node17' has taken it over"):
+    with pytest.raises(LostFileError, match="process 1 on 'node17' writes it now"):
         epoch(file, 1)
     with pytest.raises(LostFileError):
         file.close()

@@ -234,7 +234,7 @@ def test_an_interruption_while_it_is_copied_leaves_the_file(path, monkeypatch):
 def test_no_room_for_the_copy(path, monkeypatch):
     written(path)
     monkeypatch.setattr("shutil.disk_usage", lambda folder: type("Usage", (), {"free": 1000})())
-    with pytest.raises(OSError, match="no room beside it for a copy"):
+    with pytest.raises(OSError, match="not enough room on the disk for a copy"):
         RunFile.resume(path)
     assert Run(path).status == "complete" and not being_written(path)
 

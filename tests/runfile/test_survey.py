@@ -33,7 +33,7 @@ def test_a_file_that_hdf5_does_not_come_to_an_end_with(made_up, monkeypatch):
     monkeypatch.setattr(survey, "SECONDS", 1)
     with_endless_heap(made_up)
     for read in (Run, problems, RunFile.resume):
-        with pytest.raises(RunFileError, match="does not come to an end with it, within 1 s"):
+        with pytest.raises(RunFileError, match="has not read it within 1 s"):
             read(made_up)
     assert [item.name for item in made_up.parent.iterdir()] == ["run.h5"]
 
@@ -116,9 +116,9 @@ def both_ways(request, monkeypatch):
     ("code", "said"),
     [
         ("os.abort()", f"HDF5 crashes on it, with signal {signal.SIGABRT.value}"),
-        ("raise SystemExit(1)", "looked through it failed, with status 1"),
+        ("raise SystemExit(1)", "checked it failed, with status 1"),
         ("print('too long', flush=True); os._exit(9)", "too long"),
-        ("time.sleep(60)", "does not come to an end with it, within 3 s"),
+        ("time.sleep(60)", "has not read it within 3 s"),
     ],
 )
 def test_how_the_child_ends_is_told(made_up, monkeypatch, instead, code, said):
@@ -139,7 +139,7 @@ def test_a_file_is_looked_through_once(made_up, instead):
     with Run(made_up):
         pass
     os.utime(made_up, ns=(1, 1))
-    with pytest.raises(RunFileError, match="looked through it failed, with status 1"):
+    with pytest.raises(RunFileError, match="checked it failed, with status 1"):
         Run(made_up)
 
 

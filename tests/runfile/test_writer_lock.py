@@ -276,7 +276,7 @@ def test_a_lock_file_that_somebody_removed_is_made_anew(path):
 def test_a_process_that_was_held_up_finds_out_that_another_took_over(path):
     lock = WriterLock(path)
     other = written(path, host="node17")
-    with pytest.raises(LostFileError, match=f"process {other.pid} on 'node17' has taken it over"):
+    with pytest.raises(LostFileError, match=f"process {other.pid} on 'node17' writes it now"):
         lock.check()
     lock.release()
     assert lock_of(path).read_bytes() == other.record.encode()  # which is not ours to remove

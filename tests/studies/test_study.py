@@ -106,7 +106,7 @@ def test_resumed_it_runs_what_is_missing_and_leaves_the_rest(client, reached):
 
 def test_another_study_is_not_mixed_in(client, reached, study):
     _, folder, _ = reached
-    with pytest.raises(RunFileError, match="give --resume to go on with the study in it"):
+    with pytest.raises(RunFileError, match="give --resume to continue the study in it"):
         next(run_study(start(study.plan()), folder, client))
     with pytest.raises(RunFileError, match="seeds of the study in it: .*expected the same"):
         study.seeds(3).run(folder, resume=True, workers=1)
@@ -141,7 +141,7 @@ def test_a_point_that_diverges_or_fails_is_a_row_with_its_reason(client, tmp_pat
 def test_data_that_are_others_on_a_worker_are_refused(tmp_path, study):
     task = start(study.plan()).tasks(tmp_path)[0]
     outcome = perform(PointToRun(**{**vars(task), "data_digest": "another"}))
-    assert outcome.status == "failed" and "is another one here than where the study began" in outcome.reason
+    assert outcome.status == "failed" and "is not the one that the study was started with" in outcome.reason
     assert list(tmp_path.iterdir()) == []
 
 
@@ -240,7 +240,7 @@ def test_on_arrays_it_goes_on_in_python_alone(tmp_path, capsys):
     study = of_arrays()
     (tmp_path / "study.toml").write_text(start(study.plan(), data=from_arrays(*study.data)).text())
     assert main(["study", "--resume", "--out", str(tmp_path)]) == RunFileError.exit_status
-    assert re.search("'arrays' was arrays given in Python; go on there, with Study.*resume=True", capsys.readouterr().err)
+    assert re.search("'arrays' was arrays given in Python; continue there, with Study.*resume=True", capsys.readouterr().err)
 
 
 SCRIPT = """

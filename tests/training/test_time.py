@@ -317,7 +317,7 @@ def test_a_rule_reads_the_membrane_and_a_curve_has_none():
 
 @pytest.mark.parametrize("name", ["difference_target_propagation", "alternating_minimization"])
 def test_schemes_of_curves_refuse_a_state(name):
-    with pytest.raises(InputError, match="made of neurons 'leaky', which are no curve"):
+    with pytest.raises(InputError, match="made of neurons 'leaky', which keep a state"):
         pathway(name).attach(leaky(loop=False), Classification(2), seed=0)
 
 

@@ -139,7 +139,7 @@ def test_a_training_that_ends_at_chance_is_said(rate, said, caplog):
     assert len(caplog.records) == said
     for record in caplog.records:
         said = record.getMessage()
-        assert f"'backprop': trained to chance: training error {history[-1]['train'].error:.2f} % after 2 epochs" in said
+        assert f"'backprop': no better than chance: training error {history[-1]['train'].error:.2f} % after 2 epochs" in said
         assert f"the commonest class has {chance:.2f} %; lower the learning rate" in said
 
 

@@ -394,7 +394,12 @@ def test_report_is_written_once(make_run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("", "a folder"), ("nowhere/r.html", "no folder"), ("backprop-seed1.h5", "one of the files it is about")]
+    ("name", "said"),
+    [
+        ("", "a folder"),
+        ("backprop-seed1.h5/r.html", "is a file: expected a folder"),
+        ("backprop-seed1.h5", "one of the files it is about"),
+    ],
 )
 def test_places_that_cannot_be_written_are_refused(make_run, tmp_path, name, said):
     run = make_run()
