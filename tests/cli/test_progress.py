@@ -29,7 +29,7 @@ def at(width, monkeypatch):
 def test_a_bar_says_whose_error_it_shows(width, said):
     assert progress.in_short("epoch 3/20", METRICS, TASK, width) == said
     held_out_none = {split: METRICS[split] for split in ("train", "test")}
-    assert progress.in_short("epoch 3/20", held_out_none, TASK) == said.replace("validation error 7.9", "test error 10.8")
+    assert progress.in_short("epoch 3/20", held_out_none, TASK, width) == said.replace("validation error 7.9", "test error 10.8")
 
 
 def test_a_line_says_all_of_them():
