@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Rows = Annotated[str | None, typer.Option("--schemes", help="Rows to run, separated by commas.", show_default="all")]
 Seeds = Annotated[int | None, typer.Option("--seeds", min=1, help="How many seeds, counted from --seed.", show_default="1")]
-Epochs = Annotated[int | None, typer.Option("--epochs", help="Epochs of every row.")]
+Epochs = Annotated[int | None, typer.Option("--epochs", help="Epochs of every row; with --resume, in all.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Folder to write into.", show_default="neurosim-runs/compare-TIME")]
 File = Annotated[
     str | None,
@@ -58,7 +58,8 @@ def compare(
     from neurosim.experiments.folders import made_folder
 
     require(not (resume and overwrite), "--resume with --overwrite: expected one of the two; leave one out")
-    chosen = args.settings(settings, data if resume else None) + ([f"training.epochs={epochs}"] if epochs is not None else [])
+    chosen = args.settings(settings, data if resume else None)
+    chosen += [f"training.epochs={epochs}"] if epochs is not None and not resume else []
     rows = list(dict.fromkeys(name.strip() for name in schemes.split(","))) if schemes is not None else None
     named = Imports(imports or ())
     with ExitStack() as stack:
@@ -67,7 +68,8 @@ def compare(
             require(not changes, "--resume with --record, --alignment or --file: a comparison goes on as it began; leave them out")
             require(out is not None, "compare: no folder to resume: expected --out FOLDER; add it")
             assert out is not None
-            started = comparison.reopen(out, rows=rows, settings=chosen, first=seed, count=seeds, backend=backend, imports=named)
+            asked: dict[str, Any] = {"rows": rows, "settings": chosen, "first": seed, "count": seeds, "epochs": epochs}
+            started = comparison.reopen(out, **asked, backend=backend, imports=named)
             plan, counted = started.plan, started.seeds
             going = functools.partial(comparison.resume, started, data_dir=data_dir, imports=named, jobs=jobs)
         else:

@@ -47,13 +47,13 @@ class OpenRun(Run):
         require(bool(self.model), f"run file {self.path}: of a trainer made in Python; it holds no model", RunFileError)
         return parsed(self.model, f"run file {self.path}")
 
-    def network(self, epoch: int | None = None) -> Network:
-        """Return the network with the weights it had after ``epoch`` epochs of the whole run (None: the last there are).
+    def network(self, epoch: int | None = None, *, step: int | None = None) -> Network:
+        """Return the network with the weights it had after so many epochs, or steps, of the whole run (None: the last there are).
 
         Raises RunFileError where there is no such checkpoint, or it does not fit the model; InputError where it needs classes of a
         module that was not named.
         """
-        contents, state = self._contents(), self.checkpoint(epoch)
+        contents, state = self._contents(), self.checkpoint(epoch, step=step)
         source = f"run file {self.path}"
         table = validated(NetworkTable, contents.get("network", {}), f"{source}: network", self._imports)
         shape: tuple[int, ...] = ()

@@ -398,20 +398,22 @@ class Record(Section):
     variables : texts such as ``"hidden*.rate[0:50] every 100 steps"``, or tables with the same in parts
     split, samples : the probe that populations are shown to be recorded: the first so many images of a split, or their numbers
     alignment : when updates are compared with the exact gradient's, as ``"1 epoch"``; never where it is left out
-    checkpoint : every how many epochs; keep : how many checkpoints stay, 0 for all
+    checkpoint : every how many epochs, or when, as ``"500 steps"``; after the last epoch in any case
+    keep : how many checkpoints stay, the newest ones, 0 for all
     """
 
     variables: list[str | Variable] = []
     split: Literal["train", "validation", "test"] = "test"
     samples: Annotated[int, Field(ge=1)] | list[int] = 100
     alignment: str = ""
-    checkpoint: int = Field(default=1, ge=1)
+    checkpoint: Annotated[int, Field(ge=1)] | str = 1
     keep: int = Field(default=1, ge=0)
 
     @model_validator(mode="after")
     def _can_be_read(self) -> Self:
         self.requests()
         self.comparisons()
+        self.checkpoints()
         return self
 
     def requests(self) -> list[Request]:
@@ -421,6 +423,10 @@ class Record(Section):
     def comparisons(self) -> Interval | None:
         """Return when updates are compared with the exact gradient's."""
         return Interval.of(self.alignment) if self.alignment else None
+
+    def checkpoints(self) -> Interval:
+        """Return when checkpoints are written."""
+        return Interval.of(self.checkpoint) if isinstance(self.checkpoint, str) else Interval(self.checkpoint)
 
 
 class Tasked(Section):

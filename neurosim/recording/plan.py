@@ -47,6 +47,7 @@ class RecordingPlan:
         self.probe = probe(data, record)
         self.variables = [self._chosen(known[name], request) for name, request in chosen(record.requests(), known).items()]
         self.comparisons = record.comparisons()
+        self.checkpoints = record.checkpoints()
         if self.comparisons:
             for trainer in self.trainers:
                 task = trainer.task
@@ -88,6 +89,19 @@ class RecordingPlan:
             what = "label" if self.data.classes else "target"
             found |= {"probe/sample": self.probe, f"probe/{what}": getattr(self.data, self.record.split).y[self.probe]}
         return found
+
+    @property
+    def epochs(self) -> int:
+        """The epochs of all stages together."""
+        return sum(trainer.epochs for trainer in self.trainers)
+
+    def is_checkpoint(self, epoch: int, step: int) -> bool:
+        """Return whether the whole run's interval has a checkpoint after so many epochs and steps."""
+        return self.checkpoints.due("steps", step) or self.checkpoints.due("epochs", epoch)
+
+    def number(self, epoch: int, step: int) -> int:
+        """Return the number of the checkpoint after so many epochs and steps of the whole run, which rises."""
+        return 1 + (step if self.checkpoints.unit == "steps" else epoch)
 
     def layout(self) -> Layout:
         """Return what the checkpoints will hold."""

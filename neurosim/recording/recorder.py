@@ -25,6 +25,8 @@ from neurosim.modelfile.description import STARTED, describe, settings
 from neurosim.modelfile.model_file import validated
 from neurosim.modelfile.reading import Contents, parsed
 from neurosim.modelfile.schema import Record
+from neurosim.recording import extending
+from neurosim.recording.extending import extended, extension
 from neurosim.recording.plan import Chosen, RecordingPlan
 from neurosim.recording.variables import signals
 from neurosim.runfile import Background, Run, RunFile, provenance, warn_of_other_arithmetic
@@ -52,6 +54,7 @@ class Recorder(Observer):
         self.alignment_seconds = 0.0
         units = {c.request.interval.unit for c in plan.variables} | ({plan.comparisons.unit} if plan.comparisons else set())
         self.by_step = "steps" in units
+        self.ends = file.ends - {plan.epochs}
         self.settings: Contents | None = None  # of a trainer made in Python: as it began
         self.started = b""  # digest of the weights it began with
 
@@ -83,36 +86,47 @@ class Recorder(Observer):
         model = tomli_w.dumps(describe(trainer, data, record.model_dump(exclude_unset=True)))
         recorder = cls(plan, create(Path(path), plan, said | provenance(), model=model, overwrite=overwrite))
         recorder.settings, recorder.started = settings(trainer, data), _digest_of(trainer)
-        recorder.file.checkpoint(0, trainer.epoch, trainer.steps, trainer.state())  # the weights may be others than the seed's
+        now, state = (trainer.epoch, trainer.steps), trainer.state()  # the weights may be others than the seed's
+        recorder.file.checkpoint(0, *now, state, number=plan.number(*now))
         return recorder
 
     @classmethod
-    def resume(cls, path: str | os.PathLike[str], trainer: Trainer, data: DataSet) -> Self:
+    def resume(cls, path: str | os.PathLike[str], trainer: Trainer, data: DataSet, *, epochs: int | None = None) -> Self:
         """Return the recorder that goes on with a run file where its last checkpoint left it; ``trainer`` is taken there, too.
 
         trainer : made as the one that began the run was
+        epochs : how many the run gets in all, also where it is complete; ``trainer`` is given as many (None: as it was planned).
+            What depends on them is said in the log
 
-        Raises RunFileError where the run is complete, or the trainer or the data are others than it began with.
+        Raises RunFileError where the run is complete, or so many epochs are done, or the trainer or the data are others than it
+        began with.
         """
         trainer.check(data)
         with Run(path) as known:
             told, status, fingerprint = parsed(known.model, f"run file {path}"), known.status, known.attributes.get("data_digest")
             altered = str(known.attributes.get("altered", ""))
+            more = None if epochs is None or not told else extension(known, told, epochs)
+        if more is not None:
+            told, trainer.epochs = extended(told, more), more.after
         if altered:
             log.warning("run file %s: %s was changed while it ran: it goes on with what this trainer has", path, altered)
         warn_of_other_arithmetic(path, known.attributes, trainer.network.backend)
         _check_same(path, told, describe(trainer, data, told.get("record", {})))
         same = fingerprint == data.digest()
         require(same, f"run file {path}: the data are others than it began with; give the same", RunFileError)
-        require(status != "complete", f"run file {path}: complete; there is nothing to go on with", RunFileError)
+        nothing = f"run file {path}: complete; there is nothing to go on with, unless it is given more epochs=..."
+        require(status != "complete" or more is not None, nothing, RunFileError)
+        if more is not None:
+            more = extending.told(path, more, trainer, tomli_w.dumps(told))
         plan = RecordingPlan([trainer], data, validated(Record, told.get("record", {}), f"run file {path}: record"))
         renamed = lambda _, state: trainer.pathway.renew(state)  # noqa: E731
-        file = RunFile.resume(Path(path), series=plan.series(), checkpoint=plan.layout(), renamed=renamed)
+        how: dict[str, Any] = {"series": plan.series(), "checkpoint": plan.layout(), "renamed": renamed}
+        file = RunFile.resume(Path(path), **how, extension=more)
         try:
             trainer.restore(file.last_checkpoint())
             if trainer.epoch >= trainer.epochs:  # it was stopped after its last epoch
                 file.set_status("complete")
-                raise RunFileError(f"run file {path}: complete; there is nothing to go on with")
+                raise RunFileError(nothing)
         except BaseException:
             file.close()
             raise
@@ -182,10 +196,11 @@ class Recorder(Observer):
     def on_step(self, trainer: Trainer) -> None:
         if self.by_step:
             self._record(trainer, "steps", trainer.steps)
+        if self.plan.checkpoints.due("steps", trainer.steps) and not trainer.at_end_of_epoch:
+            self._checkpoint(trainer)
 
     def on_epoch(self, trainer: Trainer, metrics: Mapping[str, Evaluation]) -> None:
-        stage = self.plan.trainers.index(trainer)
-        if stage and trainer.epoch == 0:
+        if trainer.epoch == 0 and trainer is not self.plan.trainers[0]:
             self.seconds = 0.0
             return  # the stage before has just been evaluated with the same weights
         self._look_for_changes(trainer)
@@ -195,8 +210,8 @@ class Recorder(Observer):
         self._record(trainer, "epochs", epoch)
         self._metrics(trainer, metrics)
         self.background.put(0, lambda: self.file.flush)
-        if trainer.epoch and (epoch % self.plan.record.checkpoint == 0 or epoch == self._epochs()):
-            self._checkpoint(trainer, stage, epoch)
+        if trainer.epoch and (epoch == self.plan.epochs or self.plan.is_checkpoint(epoch, trainer.steps)):
+            self._checkpoint(trainer)
 
     def _look_for_changes(self, trainer: Trainer) -> None:
         """Note in the file a setting of a trainer made in Python that is no longer what the file states."""
@@ -214,9 +229,6 @@ class Recorder(Observer):
         """Return the epochs of the whole run that are done."""
         return sum(t.epochs for t in self.plan.trainers[: self.plan.trainers.index(trainer)]) + trainer.epoch
 
-    def _epochs(self) -> int:
-        return sum(trainer.epochs for trainer in self.plan.trainers)
-
     # ------------------------------------------------------------------ what is written
 
     def _metrics(self, trainer: Trainer, metrics: Mapping[str, Evaluation]) -> None:
@@ -231,10 +243,16 @@ class Recorder(Observer):
     def _row(self, group: str, row: Mapping[str, Any]) -> Work:
         return functools.partial(self.file.append, group, row)
 
-    def _checkpoint(self, trainer: Trainer, stage: int, epoch: int) -> None:
+    def _checkpoint(self, trainer: Trainer) -> None:
         size = sum(int(np.prod(shape)) * dtype.itemsize for shape, dtype in trainer.state_layout().values())
         size = max(size, BUFFER // 2)  # one may wait while another is written: more of them would only take memory
-        self.background.put(size, lambda: functools.partial(self.file.checkpoint, stage, epoch, trainer.steps, trainer.state()))
+        stage, epoch, step = self.plan.trainers.index(trainer), self._epoch(trainer), trainer.steps
+        how: dict[str, Any] = {"number": self.plan.number(epoch, step), "passing": self._passing}
+        self.background.put(size, lambda: functools.partial(self.file.checkpoint, stage, epoch, step, trainer.state(), **how))
+
+    def _passing(self, epoch: int, step: int) -> bool:
+        """Return whether a checkpoint was only there because the run was to end then: one that goes on has none."""
+        return epoch in self.ends and not self.plan.is_checkpoint(epoch, step)
 
     def _record(self, trainer: Trainer, unit: str, count: int) -> None:
         due = [c for c in self.plan.variables if c.request.interval.due(unit, count)]

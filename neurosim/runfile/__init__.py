@@ -3,6 +3,7 @@
 from neurosim.runfile.background import Background
 from neurosim.runfile.check import problems
 from neurosim.runfile.checkpoints import Layout
+from neurosim.runfile.extension import Extension, extensions
 from neurosim.runfile.provenance import provenance, warn_of_other_arithmetic
 from neurosim.runfile.request import Interval, Request, Some, chosen
 from neurosim.runfile.run import Run, error_name
@@ -12,6 +13,7 @@ from neurosim.runfile.writer_lock import being_written
 
 __all__ = [
     "Background",
+    "Extension",
     "Interval",
     "Layout",
     "Request",
@@ -22,6 +24,7 @@ __all__ = [
     "being_written",
     "chosen",
     "error_name",
+    "extensions",
     "problems",
     "provenance",
     "warn_of_other_arithmetic",

@@ -35,6 +35,7 @@ from neurosim.runfile.disk import (
     reserve,
     unwritable,
 )
+from neurosim.runfile.extension import Extension, ends
 from neurosim.runfile.guard import UNREADABLE
 from neurosim.runfile.guard import attributes as attributes_of
 from neurosim.runfile.opening import SCHEMA_VERSION, damaged, opened, reason
@@ -111,6 +112,7 @@ class RunFile:
         series: Iterable[Series] = (),
         checkpoint: Layout | None = None,
         renamed: Callable[[int, Mapping[str, Any]], Mapping[str, Any]] = lambda stage, state: state,
+        extension: Extension | None = None,
     ) -> RunFile:
         """Return an existing file, to go on writing after its last checkpoint: rows after that are dropped.
 
@@ -120,6 +122,7 @@ class RunFile:
 
         series, checkpoint : what will be written on, as given to ``create``; the file has to hold it
         renamed : (stage, state of a checkpoint by an earlier version) -> the same as this version names and shapes it
+        extension : of a run that is given other epochs than it had
 
         Raises RunFileError where the file is none, damaged, of another schema, not to be trusted, being written, or has names that
         would not get the copy; OSError where the disk is full.
@@ -140,12 +143,14 @@ class RunFile:
                 raise OSError(errno.ENOSPC, f"no room beside it for a copy of run file {path}")
             with failures_of_the_system(), opened(path) as old, _made(fresh) as file:
                 tables.check(old)  # an error names the file, not its copy
-                step = checkpoints.last_step(old)
+                moment = checkpoints.last_moment(old)
                 copying.copy(old, file, path, without=TEXTS)
+                if extension is not None:
+                    extension.write(file)
                 if checkpoint is not None:
                     checkpoints.renew(file, path, checkpoint, renamed)
                 copying.check_fits(file, path, series, checkpoint)
-                tables.rewind(file, step)
+                tables.rewind(file, moment)
                 _set_text(file, "status", "running")
                 _set_text(file, "reason", "")
                 altered = attributes_of(old).get("altered", "")
@@ -217,14 +222,31 @@ class RunFile:
         self._place.check()
         self._lock.check()
 
-    def checkpoint(self, stage: int, epoch: int, step: int, state: Mapping[str, np.ndarray]) -> None:
+    def checkpoint(
+        self,
+        stage: int,
+        epoch: int,
+        step: int,
+        state: Mapping[str, np.ndarray],
+        *,
+        number: int | None = None,
+        passing: Callable[[int, int], bool] = lambda epoch, step: False,
+    ) -> None:
         """Put ``state``, flat ``group|name`` -> array, in a free slot; only when it lies on the disk does it count.
 
         epoch, step : of the whole run
+        number, passing : see ``checkpoints.write``
         """
         with self._loss_told():
             self._hold(sum(value.nbytes for value in state.values()))
-            checkpoints.write(self._file[f"{checkpoints.PLACE}/{stage}"], epoch, step, state, self._settle)
+            group = self._file[f"{checkpoints.PLACE}/{stage}"]
+            checkpoints.write(group, epoch, step, state, self._settle, number, passing)
+
+    @property
+    def ends(self) -> frozenset[int]:
+        """The epochs at which the run would have ended before it was extended."""
+        with self._loss_told():
+            return ends(attributes_of(self._file))
 
     def set_status(self, status: str, reason: str = "") -> None:
         """Set ``status`` and, for a run that failed, the ``reason``; flush."""

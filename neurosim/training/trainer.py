@@ -37,6 +37,7 @@ EVALUATION_BATCH = 1000
 SELDOM = 16  # steps; looking for changes takes 2 to 5 microseconds, and without code of others between steps there are none
 NO_BETTER = 1.0  # points of error; what is better than chance by less is called chance
 MOST_SAMPLES = 2**28  # of a batch
+POSITION = ("epoch", "steps", "phase", "position")  # how far a training is
 EVALUATED_OF_TRAINING = 10_000  # of the training split: its first images, so that evaluation stays cheap beside an epoch
 
 
@@ -122,7 +123,8 @@ class Trainer:
         self.sample: tuple[int, ...] = tuple(network.input_shape)  # until the data say otherwise
         self.epoch = 0
         self.steps = 0
-        self.position = 0  # batches of this pass that are done
+        self.phase = 0  # passes of this epoch that are done
+        self.position = 0  # batches of the pass after those that are done
         self.seconds = 0.0
         self.written = ""  # the observers that wrote into weights while one of the package's own recorded the run
         self._forget()
@@ -161,7 +163,7 @@ class Trainer:
         )
         self.check(data)
         history: list[dict[str, Evaluation]] = []
-        if self.epoch == 0:
+        if self.at_start:
             self._report(data, observers)
         while self.epoch < self.epochs:
             self.run_epoch(data, *observers)
@@ -218,7 +220,7 @@ class Trainer:
         return self.task.targets(split.x, split.y)
 
     def run_epoch(self, data: DataSet, *observers: Observer) -> None:
-        """Run every phase of one epoch; the samples that do not fill a last batch rest until the next order.
+        """Run every phase of one epoch, or what is left; the samples that do not fill a last batch rest until the next order.
 
         What an observer, the augmentation or the caller changes (a learning rate, a dropout, a rule, any attribute of what takes
         part, the parts themselves) takes effect at the next step; what another thread changes, after ``SELDOM`` steps at most.
@@ -228,7 +230,7 @@ class Trainer:
         self.check(data)
         looked_at = 1 if self.augment is not None or not all(map(_is_own, observers)) else SELDOM
         watched = [observer for observer in observers if _overrides(observer, "on_step")]
-        for phase in self.pathway.phases:
+        for phase in self.pathway.phases[self.phase :]:
             captured = self._captured(phase)
             program = captured.prepared(self.epoch, self.epochs)
             images = self._images(data)
@@ -253,12 +255,23 @@ class Trainer:
                 self.seconds += time.perf_counter() - started
                 self.steps += 1
                 self.position += 1
+                if self.position == len(data.train) // batch:
+                    self.phase, self.position = self.phase + 1, 0
                 with self._watched(watched, observers):
                     for observer in observers:
                         observer.on_step(self)
-            self.position = 0
             self._finish(program)
-        self.epoch += 1
+        self.epoch, self.phase = self.epoch + 1, 0
+
+    @property
+    def at_start(self) -> bool:
+        """Whether no step is done yet."""
+        return self.epoch == self.phase == self.position == 0
+
+    @property
+    def at_end_of_epoch(self) -> bool:
+        """Whether every step of this epoch is done, and its evaluation is what comes next."""
+        return self.phase == len(self.pathway.phases)
 
     @contextlib.contextmanager
     def _watched(self, watched: Sequence[Observer], observers: Sequence[Observer]) -> Iterator[None]:
@@ -292,7 +305,14 @@ class Trainer:
     def _images(self, data: DataSet) -> Images:
         """Return what gives the images of one pass, as they are augmented in it, for the numbers of samples."""
         x, jitter = data.train.x, generator(self.seed, f"augment/{self.name}", self.epoch)
-        return lambda rows: x[rows] if self.augment is None else self.augment(x[rows], jitter)
+
+        def images(rows: np.ndarray) -> np.ndarray:
+            return x[rows] if self.augment is None else self.augment(x[rows], jitter)
+
+        if self.augment is not None:  # a pass that goes on draws again what its batches so far have drawn
+            for rows in self._order(len(x))[: self.position * self.batch].reshape(-1, self.batch):
+                images(rows)
+        return images
 
     def _runner(self, phase: Phase, program: Program | None, data: DataSet, images: Images) -> Callable[[np.ndarray], None]:
         """Return what runs one step after the other, from the pass's next on, on the samples of given numbers, (batch,)."""
@@ -346,9 +366,9 @@ class Trainer:
         return generator(self.seed, f"order/{self.name}", self.epoch).permutation(order) if self.shuffle else order
 
     def _batches(self, size: int) -> Iterator[np.ndarray]:
-        """Yield the numbers of each batch's samples."""
+        """Yield the numbers of the samples of each batch that this pass still has."""
         order = self._order(size)
-        for start in range(0, size - self.batch + 1, self.batch):
+        for start in range(self.position * self.batch, size - self.batch + 1, self.batch):
             yield order[start : start + self.batch]
 
     def upcoming(self, size: int) -> np.ndarray:
@@ -419,7 +439,7 @@ class Trainer:
             "feedback_optimiser": self.feedback_commit.state(),
         }
         flat = {f"{group}|{name}": np.array(host(value)) for group, values in groups.items() for name, value in values.items()}
-        return flat | {"position|epoch": np.int64(self.epoch), "position|steps": np.int64(self.steps)}
+        return flat | {f"position|{name}": np.int64(getattr(self, name)) for name in POSITION}
 
     def state_layout(self) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
         """Return the shape and dtype of all that ``state`` may ever return, by name.
@@ -434,7 +454,7 @@ class Trainer:
             for name, value in parameters.items():
                 layout[f"{group}|{name}:updates"] = (), np.dtype(np.int64)
                 layout |= {f"{group}|{name}:{key}": (value.shape, np.dtype(value.dtype)) for key in commit.state_names(name)}
-        return layout | {name: ((), np.dtype(np.int64)) for name in ("position|epoch", "position|steps")}
+        return layout | {f"position|{name}": ((), np.dtype(np.int64)) for name in POSITION}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take back what ``state`` returned, in place; the trainer must have been joined to its data with ``check``."""
@@ -448,7 +468,8 @@ class Trainer:
             target[...] = self.network.backend.asarray(state[name])
         for commit, group in ((self.commit, "optimiser"), (self.feedback_commit, "feedback_optimiser")):
             commit.restore({k.split("|", 1)[1]: v for k, v in state.items() if k.startswith(f"{group}|")})
-        self.epoch, self.steps = int(state["position|epoch"]), int(state["position|steps"])
+        for name in POSITION:  # a file of before has no phase and position: it goes on between epochs
+            setattr(self, name, int(state.get(f"position|{name}", 0)))
         self._forget()  # programs know the optimisers' arrays as they were
 
 
