@@ -85,7 +85,7 @@ def files_of():
 
 @pytest.fixture
 def same_content():
-    """Return a function that compares all datasets of two run files, bit for bit, wherever checkpoints lie; the clock's may differ."""
+    """Return a function that compares all datasets of two run files, bit for bit, wherever checkpoints lie, but for times."""
 
     def everything(path):
         found = {}

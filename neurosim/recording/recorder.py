@@ -262,6 +262,9 @@ class Recorder(Observer):
             for c in due:
                 if c.variable.name in values:
                     self._variable(c, values[c.variable.name], clock)
+            rate = values.get(f"{self.plan.network.output}.rate")
+            if self.plan.answered and rate is not None:
+                self._response(rate, clock)
         if self.plan.comparisons and self.plan.comparisons.due(unit, count):
             self._alignment(trainer, clock)
 
@@ -274,6 +277,12 @@ class Recorder(Observer):
             return functools.partial(self.file.append, c.variable.group, row)
 
         self.background.put(size, prepare)
+
+    def _response(self, rate: Any, clock: Mapping[str, int]) -> None:
+        rates = self.plan.network.backend.to_host(rate).reshape(len(rate), -1)
+        answers = np.where(np.isnan(rates).any(axis=1), -1, rates.argmax(axis=1))
+        row = {"neuron": answers, **{f"neuron.{name}": n for name, n in clock.items()}}
+        self.background.put(answers.nbytes, functools.partial(self._row, self.plan.answered, row))
 
     def _values(self, trainer: Trainer, due: Sequence[Chosen]) -> dict[str, Any]:
         """Return every array that one of ``due`` may be, by name; those of another stage's pathway are not there."""

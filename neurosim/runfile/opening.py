@@ -18,7 +18,8 @@ from neurosim.runfile.survey import open_read, survey
 from neurosim.runfile.writer_lock import being_written
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # of terminals; not tab and newline
-SCHEMA_VERSION = 2  # of files written now; older ones can be read
+SCHEMA_VERSION = 3  # of files written now; older ones can be read
+RESUMED = 2  # the oldest that can be gone on with: it is made anew as one of today
 
 
 def opened(path: Path) -> h5py.File:

@@ -29,6 +29,7 @@ WHOLE = {"schema_version", "seed"}  # attributes that are whole numbers, and tho
 TEXTS = {"neurosim_version", "created", "status", "reason", "altered", "backend", "device", "data_dir", "model_name", "versions"}
 DESCRIBED = {"units", "description", "dims", "request"}  # attributes of a recorded variable, all of them text
 PROBE = "probe"
+RESPONSES = "responses/"
 PIECE = 2**24  # bytes of a recording that dask reads at once
 SPIKES = {"time", "index", "trial", "step"}
 NEEDED = {"metrics": ("epoch", "step", "loss"), "alignment": ("epoch", "step", "angle", "cosine", "norm_ratio")}
@@ -156,7 +157,7 @@ class Run:
         with self._damage_told():
             found = {}
             for table in self._tables():
-                if table.variable:
+                if table.variable and not table.path.startswith(RESPONSES):
                     found[_name(table)] = self._labelled(table)
             return found
 
@@ -196,6 +197,17 @@ class Run:
             if PROBE not in self._file:
                 return {}
             return {name: whole(item) for name, item in children(self._file, PROBE).items()}
+
+    @cached_property
+    def responses(self) -> xarray.DataArray | None:
+        """The output neuron of highest rate, for each sample of the probe whenever populations were shown that; -1 where none is.
+
+        Dimensions: ``recording``, with coordinates ``epoch`` and ``step``, and ``sample``.  None in files of older schema versions,
+        where no population was recorded, and for data without classes.
+        """
+        with self._damage_told():
+            answers = [table for table in self._tables() if table.path.startswith(RESPONSES)]
+            return self._labelled(answers[0]).rename("response").load() if answers else None
 
     def _tables(self) -> Iterator[Table]:
         if int(self.attributes["schema_version"]) > 1:

@@ -17,7 +17,7 @@ from neurosim.runfile.guard import children, whole
 
 CLOCK = ("step", "epoch")
 WHOLE = ("metrics", "alignment", "spikes")  # where a group is one table
-PLACES = (*WHOLE, "populations", "projections", "pathways")
+PLACES = (*WHOLE, "populations", "projections", "pathways", "responses")
 
 
 @dataclass(frozen=True)
