@@ -1,13 +1,15 @@
-"""``neurosim show MODEL``: what a model file describes; only a user's own data are loaded for it."""
+"""``neurosim show WHAT``: what a model file describes, only a user's own data being loaded for it; or what a run file says."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from neurosim.cli import arguments as args
+from neurosim.errors import quoted, require
 
 if TYPE_CHECKING:
     from neurosim.datasets.registry import Entry
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
     from neurosim.tasks import Task
     from neurosim.training import Trainer
 
-Model = Annotated[str, typer.Argument(help="A name that `neurosim models` lists, or the path of a model file.")]
+HELP = "A name that `neurosim models` lists, or the path of a model file; or of a run file, for what it was made with."
+Model = Annotated[str, typer.Argument(help=HELP)]
 
 
 Recordable = Annotated[bool, typer.Option("--recordable", help="Print the variables that --record may name instead.")]
@@ -33,9 +36,16 @@ def show(
 ) -> None:
     """Print populations, projections, rules, the steps of training, memory and time here, and what each scheme claims to need."""
     from neurosim.catalogue import Imports
+    from neurosim.cli.run_facts import run_facts
     from neurosim.experiments.estimate import about, drafted, memory, refuse_unless_free, task_of
     from neurosim.modelfile.model_file import ModelFile
+    from neurosim.runfile import is_hdf5
 
+    if is_hdf5(Path(model)):
+        alone = not (settings or data or recordable)
+        require(alone, f"show {quoted(model)}: a run file: expected no other options; leave them out")
+        typer.echo("\n".join(run_facts(Path(model))))
+        return
     found = ModelFile.load(model, args.settings(settings, data), imports=Imports(imports or ()))
     table = found.table
     entry = about(table.data)

@@ -106,18 +106,22 @@ class Recorder(Observer):
             told, status, fingerprint = parsed(known.model, f"run file {path}"), known.status, known.attributes.get("data_digest")
             altered = str(known.attributes.get("altered", ""))
             more = None if epochs is None or not told else extension(known, told, epochs)
+        own = describe(trainer, data, told.get("record", {}))
         if more is not None:
-            told, trainer.epochs = extended(told, more), more.after
+            told = extended(told, more)
+            own["stages"][0]["epochs"] = more.after
+        model = tomli_w.dumps(told)
         if altered:
             log.warning("run file %s: %s was changed while it ran: it goes on with what this trainer has", path, altered)
         warn_of_other_arithmetic(path, known.attributes, trainer.network.backend)
-        _check_same(path, told, describe(trainer, data, told.get("record", {})))
+        _check_same(path, told, own)
         same = fingerprint == data.digest()
         require(same, f"run file {path}: the data are others than it began with; give the same", RunFileError)
         nothing = f"run file {path}: complete; there is nothing to go on with, unless it is given more epochs=..."
         require(status != "complete" or more is not None, nothing, RunFileError)
         if more is not None:
-            more = extending.told(path, more, trainer, tomli_w.dumps(told))
+            trainer.epochs = more.after
+            more = extending.told(path, more, trainer, model)
         plan = RecordingPlan([trainer], data, validated(Record, told.get("record", {}), f"run file {path}: record"))
         renamed = lambda _, state: trainer.pathway.renew(state)  # noqa: E731
         how: dict[str, Any] = {"series": plan.series(), "checkpoint": plan.layout(), "renamed": renamed}

@@ -4,6 +4,7 @@ from neurosim.runfile.background import Background
 from neurosim.runfile.check import problems
 from neurosim.runfile.checkpoints import Layout
 from neurosim.runfile.extension import Extension, extensions
+from neurosim.runfile.opening import is_hdf5
 from neurosim.runfile.provenance import provenance, warn_of_other_arithmetic
 from neurosim.runfile.request import Interval, Request, Some, chosen
 from neurosim.runfile.run import Run, error_name
@@ -25,6 +26,7 @@ __all__ = [
     "chosen",
     "error_name",
     "extensions",
+    "is_hdf5",
     "problems",
     "provenance",
     "warn_of_other_arithmetic",
