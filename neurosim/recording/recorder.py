@@ -201,6 +201,7 @@ class Recorder(Observer):
         if self.by_step:
             self._record(trainer, "steps", trainer.steps)
         if self.plan.checkpoints.due("steps", trainer.steps) and not trainer.at_end_of_epoch:
+            trainer.check_finite()
             self._checkpoint(trainer)
 
     def on_epoch(self, trainer: Trainer, metrics: Mapping[str, Evaluation]) -> None:

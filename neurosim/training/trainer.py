@@ -292,6 +292,11 @@ class Trainer:
         held = {kind: part.parameters() | part.memory() for kind, part in parts.items()}
         return {f"{kind}|{name}": value for kind, values in held.items() for name, value in values.items()}
 
+    def check_finite(self) -> None:
+        """Wait for the steps so far, which may run on beside us; raise DivergedError where something in them was no finite number."""
+        for captured in self._programs.values():
+            self._finish(captured.program)
+
     def _finish(self, program: Program | None) -> None:
         """Wait for a program that runs on beside us, and look whether all was finite."""
         started = time.perf_counter()

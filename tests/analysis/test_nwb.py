@@ -163,6 +163,7 @@ def test_the_response_is_had_without_recording_the_output(small, tmp_path, expor
         record = {"variables": list(variables), "samples": 7}
         path = tmp_path / name
         run(prepare(ModelFile.of("small", small() | {"record": record})), path).close()
+        (tmp_path / "exported.nwb").unlink(missing_ok=True)
         return exported(path).trials.to_dataframe()
 
     told = made("told.h5", "hidden1.rate every 3 steps", "hidden2.rate[0, 2] every 1 epoch")

@@ -73,8 +73,8 @@ def test_xarray_names_them(made):
 
 
 def test_a_variable_with_the_name_of_a_dimension_has_scales_of_its_own(small, tmp_path):
-    """A rule that remembers something it calls ``post`` of each presynaptic neuron."""
-    rule = {"equation": "dw = post * error_post", "pre": {"post": "dpost/dt = (rate_pre - post) / 2"}}
+    """A rule that remembers something it calls ``post`` of each synapse."""
+    rule = {"equation": "dw = error_post * rate_pre - post", "synapse": {"post": "dpost/dt = (w - post) / 2"}}
     made = small(scheme="backprop", epochs=1) | {"record": {"variables": ["hidden1__hidden2.*"]}}
     made["network"] = {"hidden": [12, 9], "layer": {"rule": rule}}
     run(prepare(ModelFile.of("small", made)), tmp_path / "run.h5").close()
