@@ -293,7 +293,7 @@ class Trainer:
         return {f"{kind}|{name}": value for kind, values in held.items() for name, value in values.items()}
 
     def check_finite(self) -> None:
-        """Wait for the steps so far, which may run on beside us; raise DivergedError where something in them was no finite number."""
+        """Wait for the steps so far, which may run on beside us; raise DivergedError where anything was no finite number."""
         for captured in self._programs.values():
             self._finish(captured.program)
 

@@ -240,7 +240,7 @@ def test_checking_good_and_damaged_files(finished, capsys):
     shutil.copy(finished, "damaged.h5")
     capsys.readouterr()
     assert main(["check", finished]) == 0
-    assert "good; schema 2, complete" in capsys.readouterr().out
+    assert "good; schema 3, complete" in capsys.readouterr().out
     import h5py
 
     with h5py.File("damaged.h5") as file:

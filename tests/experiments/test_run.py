@@ -154,7 +154,7 @@ def test_what_was_asked_for_is_recorded(small, tmp_path):
 
 def test_the_file_says_what_was_run(small, tmp_path):
     said = run(job(small(), seed=8), tmp_path / "run.h5")
-    assert {"seed": 8, "backend": "numpy", "status": "complete", "schema_version": 2}.items() <= dict(said.attributes).items()
+    assert {"seed": 8, "backend": "numpy", "status": "complete", "schema_version": 3}.items() <= dict(said.attributes).items()
     assert "hidden = [" in said.model and "limit = 200" in said.model
 
 
