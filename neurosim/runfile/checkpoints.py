@@ -160,14 +160,15 @@ def written(file: h5py.File) -> list[Held]:
 
 
 def _column(file: h5py.File, path: str, rows: int) -> np.ndarray:
-    """Return one number for each slot; what a file of before has not is 0."""
-    if path not in file:
-        return np.zeros(rows, np.int64)
-    values = whole(direct(file, path))
-    fits = values.shape == (rows,) and values.dtype.kind == "i" and not (values < 0).any()
-    told = f"run file {file.filename}: {quoted(path)}: expected {rows} whole numbers of 0 or more; do not trust it"
-    require(fits, told, RunFileError)
-    return values
+    """Return one number for each slot; 0 where there is none: in a file of before, or for a slot that is being made."""
+    found = np.zeros(rows, np.int64)
+    if path in file:
+        values = whole(direct(file, path))
+        fits = values.ndim == 1 and values.dtype.kind == "i" and not (values < 0).any()
+        told = f"run file {file.filename}: {quoted(path)}: expected whole numbers of 0 or more; do not trust it"
+        require(fits, told, RunFileError)
+        found[: len(values)] = values[:rows]
+    return found
 
 
 def last_moment(file: h5py.File) -> tuple[int, int] | None:

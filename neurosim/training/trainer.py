@@ -261,7 +261,7 @@ class Trainer:
                     for observer in observers:
                         observer.on_step(self)
             self._finish(program)
-        self.epoch, self.phase = self.epoch + 1, 0
+        self.epoch, self.phase, self.position = self.epoch + 1, 0, 0
 
     @property
     def at_start(self) -> bool:

@@ -161,6 +161,25 @@ def test_from_python(tmp_path, same_content):
         assert said.status == "complete" and said.model == whole.model and said.network(step=12) is not None
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["digits-oja", "digits-reward", "digits-reconstruction", "digits-rows", "digits-rows-truncated"])
+def test_every_task_and_trials_of_several_ticks_go_on_within_an_epoch(name, tmp_path, same_content):
+    def made(epochs):
+        settings = ["data.limit=200", f"stages.0.epochs={epochs}", "stages.0.batch=40", "record.checkpoint=3 steps"]
+        return prepare(ModelFile.load(name, settings, record=["*.rate every 2 steps", "*.w"]))
+
+    path = tmp_path / "parts.h5"
+    with run(made(3), tmp_path / "whole.h5") as whole:
+        an_epoch = int(whole.metrics.loc["test"]["step"].iloc[1])
+    with pytest.raises(KeyboardInterrupt):
+        run(made(2), path, Stop(an_epoch + 4))
+    with Run(path) as said:
+        assert said.within_epoch and said.done == 1
+    resume(reopen(path), path)
+    resume(reopen(path, epochs=3), path)
+    same_content(tmp_path / "whole.h5", path)
+
+
 # ---------------------------------------------------------------------- what is kept
 
 

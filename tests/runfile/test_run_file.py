@@ -149,6 +149,15 @@ def test_as_many_checkpoints_stay_as_asked_for(path, keep, expected):
         run.weights(9)
 
 
+def test_a_slot_that_is_being_made_is_no_checkpoint_yet(path):
+    """Its columns grow one after the other, and a reader may come in between."""
+    with h5py.File(written(path, keep=4), "r+") as file:
+        file["checkpoints/0/written"].resize(4, axis=0)
+        file["checkpoints/0/epoch"].resize(4, axis=0)
+    with Run(path) as run:
+        assert (run.checkpoints, run.checkpoint_steps, run.done) == ([0, 1, 2], [0, 10, 20], 2)
+
+
 class Interruption(BaseException):
     pass
 
