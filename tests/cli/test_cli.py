@@ -269,6 +269,10 @@ def test_a_complete_run_is_given_more_epochs(refused, capsys, same_content):
     assert "epochs   2 in all; 1 were planned, 1 are done" in printed and "epoch 2/2" in printed
     assert main([*options, "--epochs", "2", "--out", "whole.h5"]) == 0
     same_content("whole.h5", "r.h5")
+    assert main(["show", "r.h5"]) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"^threads +\d+ of \S+ .* processors$", printed, re.M) and "extended    from 1 to 2 epochs, 1 done" in printed
+    assert "a run file: expected no other options" in refused("show", "r.h5", "--recordable")
     assert "goes on as it began" in refused("run", "--resume", "--out", "r.h5", "--checkpoint", "1 epoch")
     assert "interval '3 weeks': expected" in refused(*RUN, "--checkpoint", "3 weeks", "--out", "other.h5")
 
