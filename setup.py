@@ -67,6 +67,7 @@ setup(
         "test": [
             "autograd>=1.7",
             "distributed>=2024.8",
+            "h5netcdf>=1.3",
             "hypothesis>=6.100",
             "mypy>=1.13",
             "neo>=0.14",

@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
+from neurosim.runfile import Run
 from neurosim.runfile.digests import seal_all
 from neurosim.runfile.run_file import TEXTS
 
@@ -84,13 +85,17 @@ def files_of():
 
 @pytest.fixture
 def same_content():
-    """Return a function that compares all datasets of two run files, bit for bit; the clock's may differ."""
+    """Return a function that compares all datasets of two run files, bit for bit, wherever checkpoints lie, but for times."""
 
     def everything(path):
         found = {}
         with h5py.File(path) as file:
             file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
-        return {name: value for name, value in found.items() if not name.endswith("seconds")}
+        kept = {name: value for name, value in found.items() if not name.endswith("seconds") and "checkpoints/" not in name}
+        with Run(path) as run:
+            for step in run.checkpoint_steps:
+                kept |= {f"{name} of the checkpoint after step {step}": value for name, value in run.checkpoint(step=step).items()}
+            return kept | {"checkpoints": run.checkpoints}
 
     def compare(one, other):
         a, b = everything(one), everything(other)

@@ -55,7 +55,7 @@ def synthetic_run(path, *, scheme="backprop", seed=1, status="complete", spikes=
     }  # fmt: skip
     constants = {"probe/sample": np.arange(20), "probe/label": np.arange(20) % 10}
     state = {"network|x__hidden1.w": ((64, SIZES["hidden1"]), SMALL), "position|epoch": ((), WHOLE)}
-    options = {"series": series(spikes), "constants": constants, "checkpoint": Layout({0: state}, 1)}
+    options = {"series": series(spikes), "constants": constants, "checkpoint": Layout({0: state}, 2)}
     with RunFile.create(Path(path), model=model(scheme, seed), attributes=attributes, **options) as file:
         for epoch in range(epochs + 1):
             now = {"epoch": epoch, "step": 10 * epoch}

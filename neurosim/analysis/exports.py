@@ -160,6 +160,10 @@ def _npz(run: Run, path: Path) -> None:
                 _whole(archive, f"{name}.{clock}", array[clock].values)
             if array.dims[-1] in array.coords:
                 _whole(archive, f"{name}.neurons", array[array.dims[-1]].values)
+        if run.responses is not None:
+            _whole(archive, "responses", run.responses.values)
+            for clock in ("epoch", "step"):
+                _whole(archive, f"responses.{clock}", run.responses[clock].values)
         for name, values in _small(run):
             _whole(archive, name, values)
 
@@ -206,6 +210,8 @@ def _tables(run: Run) -> Iterator[tuple[str, Iterator[pandas.DataFrame]]]:
     yield "alignment", iter([run.alignment.reset_index()])
     for name, array in run.recordings.items():
         yield escaped(name), frames(run.path, array)
+    if run.responses is not None:
+        yield "responses", frames(run.path, run.responses.chunk())
     for population, spikes in run.spikes.items():
         yield f"spikes-{escaped(population)}", iter([spikes])
 

@@ -13,7 +13,7 @@ from typing import Any
 from neurosim.catalogue import is_outside
 from neurosim.feedback import Claims, FeedbackPathway, pathway, pathways
 from neurosim.plasticity import error_driven
-from neurosim.runfile import Run
+from neurosim.runfile import Run, extensions
 
 BASELINE = "backprop"
 TRAINED = ("data", "task", "clock", "encoder", "network", "stages", "modules")  # what decides a run's numbers, its seed aside
@@ -188,7 +188,9 @@ def _trained(run: Run) -> str:
     model = contents(run)
     if not model or model.get("unstated") or run.attributes.get("altered"):
         return str(run.path.absolute())
-    return _text([model.get(key) for key in TRAINED]) + str(run.attributes.get("data_digest", ""))
+    other = [one for one in extensions(run.attributes) if one.get("differs")]  # than a run that had all its epochs from the start
+    extended = [[one.get(key) for key in ("before", "after", "done", "within")] for one in other]
+    return _text([*(model.get(key) for key in TRAINED), *extended]) + str(run.attributes.get("data_digest", ""))
 
 
 def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:

@@ -168,7 +168,7 @@ def _trials(run: Run, shown: Mapping[str, xarray.DataArray], session: Session) -
     start = PRESENTATION * np.arange(moments * samples)
     numbers = run.probe.get("sample", np.arange(samples))  # the first schema showed the first images, and does not say so
     labels = run.probe.get("label", np.full(samples, UNKNOWN))
-    answers = "The output neuron of highest rate; -1 where not all output rates were recorded"
+    answers = "The output neuron of highest rate; -1 where the run file does not tell"
     columns = {
         "start_time": ("When the presentation began, seconds", start),
         "stop_time": ("When it ended, seconds", start + PRESENTATION),
@@ -189,6 +189,10 @@ def _responses(run: Run, shown: Mapping[str, xarray.DataArray], session: Session
         for recordings, samples, values in blocks(run.path, rate):
             answers = np.where(np.isnan(values).any(axis=-1), UNKNOWN, values.argmax(axis=-1))
             found[moments[recordings], samples] = answers
+    told = run.responses
+    if told is not None and told.sizes["sample"] == session.samples:
+        known = np.isin(told["step"].values, session.steps)
+        found[session.moments(told)[known]] = told.values[known]
     return found.ravel()
 
 

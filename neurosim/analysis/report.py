@@ -205,6 +205,7 @@ def _described(group: Group, run: Run, error: str) -> dict[str, str]:
         "Status": run.status + (f": {said['reason']}" if said.get("reason") else ""),
         f"Test {error} (%)": "" if test is None else f"{test.sort_index().iloc[-1]:.2f}",
         "Backend": " on ".join(str(said[key]) for key in ("backend", "device") if said.get(key)),
+        "Threads": f"{said['threads']} of {said.get('blas', '')}" if said.get("threads") else "",
         "Created": str(said.get("created", "")).replace("T", " ").replace("+00:00", " UTC"),
         "Made with": _versions(said),
         "Commit": str(said.get("git_commit") or "")[:12],

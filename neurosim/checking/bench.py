@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from neurosim.network import Network, Population, Projection, Sweep
 from neurosim.neurons import BatchNormalisation
 from neurosim.plasticity import Update, error_driven, hebbian
 from neurosim.tasks import Sizes, Task
-from neurosim.training import Trainer
+from neurosim.training import Observer, Trainer
 from neurosim.training.captured import CapturedStep
 
 INPUTS, HIDDEN, CLASSES, SAMPLES = 6, (5, 4, 4), 3, 7
@@ -145,6 +146,25 @@ class ArrayTrainer(Trainer):
 
     def _captured(self, phase: Phase) -> CapturedStep:
         return Uncaptured(lambda: self._source(phase), self.network.backend, "")
+
+
+class _Stopped(Exception):
+    pass
+
+
+class _Stop(Observer):
+    """Stops a training within an epoch."""
+
+    def on_step(self, trainer: Trainer) -> None:
+        if trainer.epoch == 1 and trainer.position == 3:
+            raise _Stopped
+
+
+def run_into_second_epoch(trainer: Trainer) -> None:
+    """Train for an epoch of ``make_data()``, and for three steps of the next one."""
+    trainer.run_epoch(make_data())
+    with contextlib.suppress(_Stopped):
+        trainer.run_epoch(make_data(), _Stop())
 
 
 def make_data(samples: int = 64, inputs: int = 12, classes: int = 4) -> DataSet:

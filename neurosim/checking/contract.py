@@ -223,9 +223,9 @@ def runs_repeat(subject: Subject) -> Outcome:
 
 
 def resume_repeats(subject: Subject) -> Outcome:
-    """A run that is stopped and resumed from its state is bit-identical to one that was not stopped."""
+    """A run that is stopped, within an epoch, and resumed from its state is bit-identical to one that was not stopped."""
     whole, resumed = (make_trainer(subject.make, Adam(2e-3), dtype="float32", epochs=3) for _ in range(2))
-    whole.run_epoch(make_data())
+    benches.run_into_second_epoch(whole)
     resumed.restore(whole.state())
     for run in (whole, resumed):
         run.fit(make_data(), progress=False)

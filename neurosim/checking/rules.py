@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from neurosim.capture import Randomness, Reach
-from neurosim.checking.bench import ArrayTrainer, list_differing, make_data
+from neurosim.checking.bench import ArrayTrainer, list_differing, make_data, run_into_second_epoch
 from neurosim.checking.capturing import ATOL, RTOL, explain_refusal
 from neurosim.checking.contract import collect_arrays
 from neurosim.checking.result import Outcome
@@ -285,11 +285,11 @@ def _compare_codes(subject: Subject, wiring: str, dtype: str, rtol: float, atol:
 
 
 def resume_repeats(subject: Subject) -> Outcome:
-    """A run that is stopped and resumed from its state is bit-identical to one that was not stopped."""
+    """A run that is stopped, within an epoch, and resumed from its state is bit-identical to one that was not stopped."""
     whole, first, resumed = (make_trainer(subject.make(), epochs=3) for _ in range(3))
     for _ in range(3):
         whole.run_epoch(make_data())
-    first.run_epoch(make_data())
+    run_into_second_epoch(first)
     resumed.restore(first.state())
     for _ in range(2):
         resumed.run_epoch(make_data())

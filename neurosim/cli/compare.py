@@ -43,7 +43,10 @@ Seeds = Annotated[
     int | None,
     typer.Option("--seeds", metavar="N", parser=args.whole(1), help="How many seeds, counted from --seed.", show_default="1"),
 ]
-Epochs = Annotated[int | None, typer.Option("--epochs", metavar="N", parser=args.whole(1), help="Epochs of every row.")]
+Epochs = Annotated[
+    int | None,
+    typer.Option("--epochs", metavar="N", parser=args.whole(1), help="Epochs of every row; with --resume, in all."),
+]
 Out = Annotated[
     Path | None,
     typer.Option(
@@ -98,7 +101,8 @@ def compare(
     from neurosim.experiments.folders import made_folder
 
     require(not (resume and overwrite), "--resume and --overwrite: expected only one of the two; leave one out")
-    chosen = args.settings(settings, data if resume else None) + ([f"training.epochs={epochs}"] if epochs is not None else [])
+    chosen = args.settings(settings, data if resume else None)
+    chosen += [f"training.epochs={epochs}"] if epochs is not None and not resume else []
     rows = list(dict.fromkeys(name.strip() for name in schemes.split(","))) if schemes is not None else None
     named = Imports(imports or ())
     with ExitStack() as stack:
@@ -108,7 +112,8 @@ def compare(
             require(not changes, said)
             require(out is not None, "compare: no folder to resume: expected --out FOLDER; add it")
             assert out is not None
-            started = comparison.reopen(out, rows=rows, settings=chosen, first=seed, count=seeds, backend=backend, imports=named)
+            asked: dict[str, Any] = {"rows": rows, "settings": chosen, "first": seed, "count": seeds, "epochs": epochs}
+            started = comparison.reopen(out, **asked, backend=backend, imports=named)
             plan, counted = started.plan, started.seeds
             going = functools.partial(comparison.resume, started, data_dir=data_dir, imports=named, jobs=jobs)
         else:

@@ -43,7 +43,15 @@ Out = Annotated[
     ),
 ]  # fmt: skip
 Epochs = Annotated[
-    int | None, typer.Option("--epochs", metavar="N", parser=args.whole(1), help="Epochs, of a model that has one stage.")
+    int | None,
+    typer.Option(
+        "--epochs", metavar="N", parser=args.whole(1),
+        help="Epochs, of a model that has one stage; with --resume, how many the run gets in all.",
+    ),
+]  # fmt: skip
+Checkpoint = Annotated[
+    str | None,
+    typer.Option("--checkpoint", metavar="WHEN", help="Write checkpoints, as 'every 500 steps'.", show_default="every 1 epoch"),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue the run file --out where it stopped.")]
 
@@ -58,6 +66,7 @@ def run(
     seed: args.Seed = None,
     record: args.Record = None,
     alignment: args.Align = None,
+    checkpoint: Checkpoint = None,
     backend: args.Backend = "auto",
     imports: args.Import = None,
     resume: Resume = False,
@@ -76,21 +85,23 @@ def run(
     from neurosim.modelfile.model_file import ModelFile
 
     require(not (resume and overwrite), "--resume and --overwrite: expected only one of the two; leave one out")
-    chosen = args.settings(settings, data, epochs)
+    chosen = args.settings(settings, data, None if resume else epochs)
+    chosen += [f"record.checkpoint={checkpoint}"] if checkpoint is not None else []
     options: dict[str, Any] = {"seed": seed, "backend": backend, "data_dir": data_dir}
     named = Imports(imports or ())
     with ExitStack() as stack:
         with args.interruptible("nothing was written"):
             if resume:
-                told = record or alignment is not None
-                require(not told, "--resume with --record or --alignment: a run continues as it was started; leave them out")
+                told = record or alignment is not None or checkpoint is not None
+                said = "--resume with --record, --alignment or --checkpoint: a run continues as it was started; leave them out"
+                require(not told, said)
                 out = _given(out, "run: no file to resume: expected --out FILE.h5; add it")
-                job = engine.reopen(out, model=model, settings=chosen, imports=named, **options)
+                job = engine.reopen(out, model=model, settings=chosen, epochs=epochs, imports=named, **options)
             else:
                 name = _given(model, "run: no model given: expected a name that neurosim models lists, or a path; add it")
                 found = ModelFile.load(name, chosen, record=record or (), alignment=alignment, imports=named)
                 job = _fresh(found, out, overwrite, **options)
-            _check_epochs(job, epochs)
+                _check_epochs(job, epochs)
         out = out or stack.enter_context(made_folder(job.model.name)) / f"{job.model.name}.h5"
         with args.interruptible(functools.partial(_advice, out, imports)):
             if not quiet:
@@ -143,4 +154,5 @@ def _introduction(job: Job, out: Path) -> str:
     parts = [f"{len(data.train):,} training", f"{len(data.validation):,} validation" if len(data.validation) else ""]
     samples = f"{', '.join(filter(None, [*parts, f'{len(data.test):,} test']))} samples"
     lines = [job.model.table.title, f"data     {data.name}: {samples}", f"backend  {job.network.backend.describe()}"]
+    lines += [f"epochs   {job.extension}"] if job.extension else []
     return "\n".join([*lines, f"file     {out}"])

@@ -1,8 +1,9 @@
-"""``neurosim show MODEL``: what a model file describes; only a user's own data are loaded for it."""
+"""``neurosim show WHAT``: what a model file describes, only a user's own data being loaded for it; or what a run file says."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,6 +12,7 @@ from neurosim.cli import arguments as args
 from neurosim.cli import completion
 from neurosim.cli.helping import Help
 from neurosim.cli.terminal import say
+from neurosim.errors import quoted, require
 
 if TYPE_CHECKING:
     from neurosim.datasets.registry import Entry
@@ -21,14 +23,15 @@ if TYPE_CHECKING:
     from neurosim.training import Trainer
 
 HELP = Help(
-    "Show what a model is, and what it takes.",
-    ("neurosim show dtp-mnist", "neurosim show dtp-mnist --data digits --recordable"),
+    "Show what a model is, and what it takes; or what a run was made with.",
+    ("neurosim show dtp-mnist", "neurosim show dtp-mnist --data digits --recordable", "neurosim show mine.h5"),
 )
 
 Model = Annotated[
     str,
     typer.Argument(
-        metavar="MODEL", help="A name that `neurosim models` lists, or the path of a model file.", autocompletion=completion.model
+        metavar="MODEL", help="A name that `neurosim models` lists, or the path of a model file or a run file.",
+        autocompletion=completion.model,
     ),
 ]
 Recordable = Annotated[bool, typer.Option("--recordable", help="List the variables that --record can record, and nothing else.")]
@@ -44,9 +47,16 @@ def show(
 ) -> None:
     """Show what a model is made of and how it is trained; and how much memory and time that takes on this machine."""
     from neurosim.catalogue import Imports
+    from neurosim.cli.run_facts import run_facts
     from neurosim.experiments.estimate import about, drafted, memory, refuse_unless_free, task_of
     from neurosim.modelfile.model_file import ModelFile
+    from neurosim.runfile import is_hdf5
 
+    if is_hdf5(Path(model)):
+        alone = not (settings or data or recordable)
+        require(alone, f"show {quoted(model)}: a run file: expected no other options; leave them out")
+        say("\n".join(run_facts(Path(model))))
+        return
     found = ModelFile.load(model, args.settings(settings, data), imports=Imports(imports or ()))
     table = found.table
     entry = about(table.data)

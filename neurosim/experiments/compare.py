@@ -100,7 +100,8 @@ def compare(
     file : a comparison file, which gives the network and everything that a row leaves out
     settings : ``"key.path=value"`` texts, as after ``--set``; record, alignment : as in ``[record]``
     imports : the modules in which ``"module:Class"`` may be looked up; their code runs
-    resume : continue the comparison that was stopped in ``out``; give the same arguments as before
+    resume : continue the comparison that was stopped in ``out``; give the same arguments as before.  ``epochs`` may be more than
+        before, also where it is complete
     jobs : how many rows train at once, each in a worker process with one BLAS thread; the results are the same as with jobs=1 and
         one BLAS thread, bit for bit
 
@@ -121,17 +122,20 @@ def compare(
         require(out is not None or not resume, "resume=True: no folder to resume: expected out=...; give the one it was stopped in")
         folder = Path(out) if out is not None else stack.enter_context(made_folder(USUAL))
         results: list[Result] = []
-        for result in _resumed(plan, folder, named, **how) if resume else run_all(plan, folder, imports=named, **how):
+        for result in _resumed(plan, folder, named, epochs, **how) if resume else run_all(plan, folder, imports=named, **how):
             results.append(result)
             if not quiet:
                 print(progress(result, len(results), len(plan.models) * len(counted)), flush=True)
         return conclude(plan, counted, results, folder)
 
 
-def _resumed(plan: Plan, folder: Path, imports: Imports, *, seeds: list[int], overwrite: bool, **how: Any) -> Iterator[Result]:
+def _resumed(
+    plan: Plan, folder: Path, imports: Imports, epochs: int | None, *, seeds: list[int], overwrite: bool, **how: Any
+) -> Iterator[Result]:
     """Go on with the comparison in ``folder``; raise InputError where it was begun with something else."""
     require(not overwrite, "resume=True and overwrite=True: expected only one of the two; leave one out")
-    started = reopen(folder, first=seeds[0], count=len(seeds), backend=how.pop("backend"), imports=imports)
+    asked: dict[str, Any] = {"first": seeds[0], "count": len(seeds), "backend": how.pop("backend"), "epochs": epochs}
+    started = reopen(folder, **asked, imports=imports)
     for key in plan.contents.keys() - {"modules"}:
         was, now = started.plan.contents.get(key), parsed(plan.text, "comparison").get(key)
         both = f"folder {folder}: {key} was {quoted(was)} and is {quoted(now)}"

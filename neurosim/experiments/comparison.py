@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from neurosim.catalogue import NO_IMPORTS, Imports
 from neurosim.datasets import DataSet
 from neurosim.errors import RunFileError, quoted, require, utf8
-from neurosim.experiments.comparison_folder import KIND, Started, begun, path_of
+from neurosim.experiments.comparison_folder import KIND, NAME, Started, begun, path_of
 from neurosim.experiments.comparison_plan import Plan
 from neurosim.experiments.comparison_row import Place, Row, Sent, Watch, train, train_sent
 from neurosim.experiments.comparison_table import Result, in_order, write_table
 from neurosim.experiments.run import by_environment, found_again, prepare
 from neurosim.modelfile import reading
 from neurosim.modelfile.building import load_data
+from neurosim.runfile.disk import replacing
 from neurosim.runfile.writer_lock import WriterLock
 from neurosim.workers import connected, run_tasks
 
@@ -69,11 +71,13 @@ def reopen(
     first: int | None = None,
     count: int | None = None,
     backend: str = "auto",
+    epochs: int | None = None,
     imports: Imports = NO_IMPORTS,
 ) -> Started:
     """Return what the comparison in the folder ``out`` was started with, to ``resume`` it.
 
     rows, settings, backend, the first seed, and the count of seeds have to agree with that.
+    epochs : how many every row gets in all, as many as it was started with or more, also where rows are complete
     imports : the modules that ``module:Class`` in it may be of
 
     Raises RunFileError where one of them does not, where there is no comparison, or another process is going on with it.
@@ -90,7 +94,17 @@ def reopen(
         f"folder {out}: was not started with {', '.join(conflicts)}: expected the same options; leave these out to resume",
         RunFileError,
     )
-    return started
+    return started if epochs is None else _extended(started, Path(out), epochs, imports)
+
+
+def _extended(started: Started, folder: Path, epochs: int, imports: Imports) -> Started:
+    """Return a comparison whose rows are given ``epochs`` epochs in all."""
+    contents = started.plan.contents
+    before = contents["training"]["epochs"]
+    told = f"folder {folder}: epochs {quoted(epochs)}: it was started with {before}: expected as many or more; leave them out"
+    require(epochs >= before, told, RunFileError)
+    longer = reading.override(contents, [f"training.epochs={epochs}"])
+    return replace(started, plan=Plan.of(longer, str(folder), imports))
 
 
 def resume(
@@ -124,6 +138,9 @@ def resume(
     same = data.digest() == started.data_digest
     require(same, f"folder {out}: its data set {data.name!r} has changed since; give the same files", RunFileError)
     with _trainer(started, jobs, data, imports, watch) as trained, KIND.alone(folder) as lock:
+        if KIND.read(folder)["comparison"]["training"] != started.plan.contents["training"]:  # it is given more epochs
+            with replacing(folder / NAME) as fresh:
+                fresh.write_text(started.text(), encoding="utf-8")
         yield from _results(started, folder, lock, place, trained)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import nan
 from pathlib import Path
+from typing import Any
 
 from neurosim.analysis.courses import epochs_to, last_angle, milliseconds_a_step
 from neurosim.analysis.summary import REACHED
@@ -57,7 +58,7 @@ def train(row: Row, model: ModelFile, data: DataSet, *, imports: Imports, watch:
     def go() -> None:
         if not going_on:
             run(job, path, *watch(job), overwrite=row.overwrite).close()
-        elif not _is_complete(path):
+        elif job.extension is not None or not _is_complete(path):
             resume(job, path, *watch(job)).close()
 
     return _reached(job, path, go)
@@ -79,11 +80,22 @@ def train_sent(sent: Sent, data: DataSet) -> Result:
 
 
 def _reopened(row: Row, model: ModelFile, data: DataSet, imports: Imports) -> Job:
-    """Return the job of a run file that is there; raise RunFileError where it is of something else."""
-    job = reopen(row.path, data_dir=row.data_dir, data=data, imports=imports)
-    same = job.model.contents == model.contents and (job.model.name, job.seed) == (model.name, row.seed)
+    """Return the job of a run file that is there; raise RunFileError where it is of something else.
+
+    Where the comparison was given more epochs since, the run is given them.
+    """
+    how: dict[str, Any] = {"data_dir": row.data_dir, "data": data, "imports": imports}
+    job = reopen(row.path, **how)
+    (stage,) = model.table.stages
+    longer = job.epochs < stage.epochs
+    job = reopen(row.path, **how, epochs=stage.epochs) if longer else job
+    own, theirs = ({key: value for key, value in one.contents.items() if key != "title"} for one in (job.model, model))
+    titled = longer or job.model.contents["title"] == model.contents["title"]  # which has the epochs
+    same = own == theirs and titled and (job.model.name, job.seed) == (model.name, row.seed)
     said = f"run file {row.path}: made with another model or seed than this row of the comparison; move it to another folder"
     require(same, said, RunFileError)
+    if job.extension is not None:
+        job.model, job.extension = model, replace(job.extension, model=model.text)
     return job
 
 

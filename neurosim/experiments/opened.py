@@ -58,13 +58,13 @@ class OpenRun(Run):
         require(bool(self.model), f"run file {self.path}: made by a trainer in Python: it holds no model", RunFileError)
         return parsed(self.model, f"run file {self.path}")
 
-    def network(self, epoch: int | None = None) -> Network:
-        """Return the network with its weights after ``epoch`` epochs of the whole run (None: at the last checkpoint).
+    def network(self, epoch: int | None = None, *, step: int | None = None) -> Network:
+        """Return the network with its weights after some epochs, or steps, of the whole run (None: at the last checkpoint).
 
         Raises RunFileError if there is no such checkpoint, or it does not fit the model; InputError if the network needs classes of
         a module that was not named.
         """
-        contents, state = self._contents(), self.checkpoint(epoch)
+        contents, state = self._contents(), self.checkpoint(epoch, step=step)
         source = f"run file {self.path}"
         table = validated(NetworkTable, contents.get("network", {}), f"{source}: network", self._imports)
         shape: tuple[int, ...] = ()

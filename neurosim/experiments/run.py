@@ -24,9 +24,10 @@ from neurosim.modelfile.model_file import ModelFile
 from neurosim.modelfile.reading import Contents, locate, override, parsed
 from neurosim.modelfile.schema import ModelTable
 from neurosim.network import Network
+from neurosim.recording.extending import extended, extension, told
 from neurosim.recording.plan import RecordingPlan
 from neurosim.recording.recorder import Recorder, create
-from neurosim.runfile import Run, RunFile, provenance, warn_of_other_arithmetic
+from neurosim.runfile import Extension, Run, RunFile, provenance, warn_of_other_arithmetic
 from neurosim.tasks import Sizes
 from neurosim.training import Observer, Trainer
 
@@ -38,6 +39,7 @@ class Job:
     data_dir : where the data came from, "" for the default
     trainers : one for each stage, all on the one network
     plan : what will be recorded
+    extension : how a run that has a file is given other epochs than it had
     """
 
     model: ModelFile
@@ -47,6 +49,7 @@ class Job:
     network: Network
     trainers: list[Trainer]
     plan: RecordingPlan
+    extension: Extension | None = None
 
     __repr__ = reprs.fields
 
@@ -160,15 +163,18 @@ def reopen(
     backend: str = "auto",
     data_dir: str | os.PathLike[str] | None = None,
     data: DataSet | None = None,
+    epochs: int | None = None,
     imports: Imports = NO_IMPORTS,
 ) -> Job:
     """Return the job of a run file, to ``resume`` it.
 
     model, settings, seed, backend : have to agree with the file; data_dir : where the same data lie, if they have moved
     data : the data set, where it is loaded already; imports : the modules that ``module:Class`` in the file may be of
+    epochs : how many the whole run gets, also where it is complete; its last stage is given the others (None: as it was planned)
 
-    Raises RunFileError where an argument contradicts the file, or the data are not those the run began with.  Says so, in the log,
-    where the run began with other BLAS threads, another BLAS or another device: what comes out then differs in the last digits.
+    Raises RunFileError where an argument contradicts the file, so many epochs are done, or the data are not those the run began
+    with.  Says so, in the log, where the run began with other BLAS threads, another BLAS or another device: what comes out then
+    differs in the last digits; and what depends on the epochs, where they are others.
     """
     with Run(path) as known:
         name, own = known.attributes["model_name"], known.model
@@ -181,6 +187,12 @@ def reopen(
     held = f"run file {path}: holds a run of {quoted(name)}, not of {quoted(model)}"
     require(same, f"{held}; leave the model out to resume", RunFileError)
     agreed = ModelFile.of(name, _agreed(known, settings, seed, backend), imports)
+    more = None
+    if epochs is not None:
+        with Run(path) as known:
+            more = extension(known, agreed.contents, epochs)
+    if more is not None:
+        agreed = ModelFile.of(name, extended(agreed.contents, more), imports)
     _check_stated(agreed, data)
     noted, expected = str(known.attributes["data_dir"]), str(known.attributes["data_digest"])
     place, data = (data_dir, data) if data is not None else found_again(agreed.table, data_dir, noted, expected)
@@ -189,6 +201,8 @@ def reopen(
     seed, backend = int(known.attributes["seed"]), str(known.attributes["backend"])
     job = prepare(agreed, seed=seed, backend=backend, data_dir=place, data=data)
     warn_of_other_arithmetic(path, known.attributes, job.network.backend)
+    if more is not None:
+        job.extension = told(path, more, job.trainers[-1], agreed.text)
     return job
 
 
@@ -232,14 +246,15 @@ def _agreed(known: Run, settings: Iterable[str], seed: int | None, backend: str)
 def resume(job: Job, path: str | os.PathLike[str], *observers: Observer) -> Run:
     """Train on from the run file's last checkpoint; what comes out is what an uninterrupted run would have written.
 
-    A complete run is left as it is.
+    A complete run is left as it is, unless the job gives it other epochs.
     """
     path = Path(path)
     with Run(path) as known:
         complete = known.status == "complete"
-    if not complete:
+    if not complete or job.extension is not None:
         renamed = lambda stage, state: job.trainers[stage].pathway.renew(state)  # noqa: E731
-        file = RunFile.resume(path, series=job.plan.series(), checkpoint=job.plan.layout(), renamed=renamed)
+        how: dict[str, Any] = {"series": job.plan.series(), "checkpoint": job.plan.layout(), "renamed": renamed}
+        file = RunFile.resume(path, **how, extension=job.extension)
         _train(job, file, observers, resumed=True)
     return Run(path)
 
@@ -254,7 +269,7 @@ def _train(job: Job, file: RunFile, observers: tuple[Observer, ...], resumed: bo
     with recorder, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         stage = _restored(job, file) if resumed else 0
         for number, trainer in enumerate(job.trainers[stage:], start=stage):
-            if trainer.epoch == 0 and number:
+            if trainer.at_start and number:
                 trainer.steps = job.trainers[number - 1].steps  # the random numbers of a step are never drawn twice
             if trainer.epoch < trainer.epochs:  # a checkpoint may lie at the end of its stage
                 trainer.fit(job.data, recorder, *observers, progress=False)  # who shows how far it is, is an observer

@@ -406,21 +406,22 @@ class Record(Section):
     variables : texts such as ``"hidden*.rate[0:50] every 100 steps"``, or tables with the same parts
     split, samples : the probe: the first samples of a split (how many), or a list of their numbers
     alignment : how often updates are compared with the exact gradient, such as ``"1 epoch"``; by default never
-    checkpoint : a checkpoint after every so many epochs
-    keep : how many checkpoints are kept; 0 keeps all
+    checkpoint : after how many epochs a checkpoint is written, or how often, such as ``"500 steps"``; after the last one always
+    keep : how many checkpoints are kept, the newest ones; 0 keeps all
     """
 
     variables: list[str | Variable] = []
     split: Literal["train", "validation", "test"] = "test"
     samples: Annotated[int, Field(ge=1)] | list[int] = 100
     alignment: str = ""
-    checkpoint: int = Field(default=1, ge=1)
+    checkpoint: Annotated[int, Field(ge=1)] | str = 1
     keep: int = Field(default=1, ge=0)
 
     @model_validator(mode="after")
     def _can_be_read(self) -> Self:
         self.requests()
         self.comparisons()
+        self.checkpoints()
         return self
 
     def requests(self) -> list[Request]:
@@ -430,6 +431,10 @@ class Record(Section):
     def comparisons(self) -> Interval | None:
         """Return when updates are compared with the exact gradient's."""
         return Interval.of(self.alignment) if self.alignment else None
+
+    def checkpoints(self) -> Interval:
+        """Return when checkpoints are written."""
+        return Interval.of(self.checkpoint) if isinstance(self.checkpoint, str) else Interval(self.checkpoint)
 
 
 class Tasked(Section):

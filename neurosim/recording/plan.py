@@ -9,13 +9,22 @@ import numpy as np
 
 from neurosim.datasets import DataSet
 from neurosim.errors import require, span
+from neurosim.feedback import FeedbackPathway
 from neurosim.modelfile.schema import Record
 from neurosim.recording.variables import UNITS, Variable, recordable
 from neurosim.reprs import listed
 from neurosim.runfile import Layout, Request, Series, chosen
+from neurosim.tasks import Classification
 from neurosim.training import Trainer
 
-ALIGNED = {"angle": "degrees", "cosine": "1", "norm_ratio": "1"}
+EVERY = {"epoch": ("1", "epochs of the whole run that were done"), "step": ("1", "steps of the whole run that were done")}
+ALIGNED = {
+    "angle": ("degrees", "angle between the proposed change and minus the exact gradient"),
+    "cosine": ("1", "cosine of that angle"),
+    "norm_ratio": ("1", "norm of the proposed change over that of the gradient"),
+}
+SPENT = "spent since the evaluation before"
+RESPONSE = "the output neuron of highest rate, for each sample of the probe; -1 where a rate is no number"
 FLOAT, WHOLE = np.dtype(np.float64), np.dtype(np.int64)
 
 
@@ -48,6 +57,7 @@ class RecordingPlan:
         self.probe = probe(data, record)
         self.variables = [self._chosen(known[name], request) for name, request in chosen(record.requests(), known).items()]
         self.comparisons = record.comparisons()
+        self.checkpoints = record.checkpoints()
         if self.comparisons:
             for trainer in self.trainers:
                 task = trainer.task
@@ -67,19 +77,40 @@ class RecordingPlan:
         found = []
         for split in ("train", "validation", "test"):
             if len(getattr(self.data, split)):
-                columns = {"epoch": WHOLE, "step": WHOLE, "loss": FLOAT, "error": FLOAT}
-                columns |= {"seconds": FLOAT} if split == "train" else {}
-                columns |= {"alignment_seconds": FLOAT} if split == "train" and self.comparisons else {}
-                found += [Series(f"metrics/{split}/{name}", (), dtype) for name, dtype in columns.items()]
+                found += [_column(f"metrics/{split}/{name}", *said) for name, said in (EVERY | self._measured(split)).items()]
         for c in self.variables:
             where = f"{c.variable.group}/{c.variable.key}"
             said = {"units": UNITS, "description": c.variable.description, "dims": c.dims, "request": str(c.request)}
             found.append(Series(where, c.shape, c.variable.dtype, said, self._between_flushes(c.request)))
-            found += [Series(f"{where}.{clock}", (), WHOLE) for clock in ("epoch", "step")]
+            found += [_column(f"{where}.{clock}", *words) for clock, words in EVERY.items()]
         for name in self.network.projections if self.comparisons else ():
-            found += [Series(f"alignment/{name}/{clock}", (), WHOLE) for clock in ("epoch", "step")]
-            found += [Series(f"alignment/{name}/{key}", (), FLOAT, {"units": unit}) for key, unit in ALIGNED.items()]
+            found += [_column(f"alignment/{name}/{key}", *words) for key, words in (EVERY | ALIGNED).items()]
+        return [*found, *self._responses()]
+
+    def _measured(self, split: str) -> dict[str, tuple[str, str]]:
+        """Return unit and description of what is measured of a split, by column."""
+        task = self.trainers[0].task
+        own = any(type(trainer.pathway).loss is not FeedbackPathway.loss for trainer in self.trainers)
+        unit = "nats" if isinstance(task, Classification) and not own else "1"
+        found = {"loss": (unit, f"mean loss of the {split} split"), "error": ("%", f"{task.score}, of the {split} split")}
+        if split == "train":
+            found |= {"seconds": ("s", f"{SPENT} in steps")}
+            found |= {"alignment_seconds": ("s", f"{SPENT} in comparing updates")} if self.comparisons else {}
         return found
+
+    @property
+    def answered(self) -> str:
+        """The group of what the network answers the probe, whenever that is shown for a recording; "" where there is no such."""
+        shown = self.data.classes and any(c.variable.shown for c in self.variables)
+        return f"responses/{self.network.output}" if shown else ""
+
+    def _responses(self) -> list[Series]:
+        if not self.answered:
+            return []
+        said = {"units": "1", "description": RESPONSE, "dims": "recording sample"}
+        rows = max(self._between_flushes(c.request) for c in self.variables if c.variable.shown)
+        answers = Series(f"{self.answered}/neuron", (len(self.probe),), WHOLE, said, rows)
+        return [answers, *(_column(f"{self.answered}/neuron.{clock}", *words) for clock, words in EVERY.items())]
 
     def _between_flushes(self, request: Request) -> int:
         """Return how many recordings come in one epoch."""
@@ -89,15 +120,50 @@ class RecordingPlan:
     def constants(self) -> dict[str, np.ndarray]:
         """Return what is written once: the probe, and the chosen neurons' numbers."""
         found = {f"{c.variable.group}/{c.variable.key}.neurons": c.numbers for c in self.variables if c.numbers is not None}
+        found |= self._axes()
         if any(c.variable.shown for c in self.variables):
             what = "label" if self.data.classes else "target"
             found |= {"probe/sample": self.probe, f"probe/{what}": getattr(self.data, self.record.split).y[self.probe]}
         return found
 
+    def _axes(self) -> dict[str, np.ndarray]:
+        """Return what names each dimension of a recording where it lies: the samples' numbers, or those along an axis.
+
+        Variables of one group share them where they are as long, and no variable has the name.
+        """
+        found: dict[str, np.ndarray] = {f"{self.answered}/sample": self.probe} if self.answered else {}
+        taken = {f"{c.variable.group}/{c.variable.key}" for c in self.variables}
+        for c in self.variables:
+            for dim, size in zip(c.dims.split()[1:], c.shape if c.numbers is None else c.shape[:-1], strict=c.numbers is None):
+                numbers = self.probe if dim == "sample" and c.variable.shown else np.arange(size)
+                place = f"{c.variable.group}/{dim}"
+                if place in taken or not np.array_equal(found.setdefault(place, numbers), numbers):
+                    found[f"{c.variable.group}/{c.variable.key}.{dim}"] = numbers
+        return found
+
+    @property
+    def epochs(self) -> int:
+        """The epochs of all stages together."""
+        return sum(trainer.epochs for trainer in self.trainers)
+
+    def is_checkpoint(self, epoch: int, step: int) -> bool:
+        """Return whether the whole run's interval has a checkpoint after so many epochs and steps."""
+        return self.checkpoints.due("steps", step) or self.checkpoints.due("epochs", epoch)
+
+    def number(self, epoch: int, step: int) -> int:
+        """Return the number of the checkpoint after so many epochs and steps of the whole run, which rises."""
+        return 1 + (step if self.checkpoints.unit == "steps" else epoch)
+
     def layout(self) -> Layout:
         """Return what the checkpoints will hold."""
         states = {stage: trainer.state_layout() for stage, trainer in enumerate(self.trainers)}
         return Layout(states, self.record.keep or None)
+
+
+def _column(path: str, unit: str, words: str) -> Series:
+    """Return a series of numbers."""
+    clock = path.rpartition("/")[2].rpartition(".")[2] in EVERY
+    return Series(path, (), WHOLE if clock else FLOAT, {"units": unit, "description": words})
 
 
 def probe(data: DataSet, record: Record) -> np.ndarray:

@@ -25,6 +25,8 @@ from neurosim.modelfile.description import STARTED, describe, settings
 from neurosim.modelfile.model_file import validated
 from neurosim.modelfile.reading import Contents, parsed
 from neurosim.modelfile.schema import Record
+from neurosim.recording import extending
+from neurosim.recording.extending import extended, extension
 from neurosim.recording.plan import Chosen, RecordingPlan
 from neurosim.recording.variables import signals
 from neurosim.runfile import Background, Run, RunFile, provenance, warn_of_other_arithmetic
@@ -52,9 +54,10 @@ class Recorder(Observer):
         self.alignment_seconds = 0.0
         units = {c.request.interval.unit for c in plan.variables} | ({plan.comparisons.unit} if plan.comparisons else set())
         self.by_step = "steps" in units
+        self.ends = file.ends - {plan.epochs}
         self.settings: Contents | None = None  # of a trainer made in Python: as it began
         self.started = b""  # digest of the weights it began with
-        self.unkept: tuple[Trainer, int, int] | None = None  # trainer, stage and epoch, where the last epoch has no checkpoint yet
+        self.unkept: tuple[Trainer, int] | None = None  # trainer and epoch, where the last epoch has no checkpoint yet
 
     @classmethod
     def open(
@@ -85,36 +88,51 @@ class Recorder(Observer):
         model = tomli_w.dumps(describe(trainer, data, record.model_dump(exclude_unset=True)))
         recorder = cls(plan, create(Path(path), plan, said | provenance(), model=model, overwrite=overwrite))
         recorder.settings, recorder.started = settings(trainer, data), _digest_of(trainer)
-        recorder.file.checkpoint(0, trainer.epoch, trainer.steps, trainer.state())  # the weights may be others than the seed's
+        now, state = (trainer.epoch, trainer.steps), trainer.state()  # the weights may be others than the seed's
+        recorder.file.checkpoint(0, *now, state, number=plan.number(*now))
         return recorder
 
     @classmethod
-    def resume(cls, path: str | os.PathLike[str], trainer: Trainer, data: DataSet) -> Self:
+    def resume(cls, path: str | os.PathLike[str], trainer: Trainer, data: DataSet, *, epochs: int | None = None) -> Self:
         """Return the recorder that goes on with a run file where its last checkpoint left it; ``trainer`` is taken there, too.
 
         trainer : made as the one that began the run was
+        epochs : how many the run gets in all, also where it is complete; ``trainer`` is given as many (None: as it was planned).
+            What depends on them is said in the log
 
-        Raises RunFileError where the run is complete, or the trainer or the data are others than it began with.
+        Raises RunFileError where the run is complete, or so many epochs are done, or the trainer or the data are others than it
+        began with.
         """
         trainer.check(data)
         with Run(path) as known:
             told, status, fingerprint = parsed(known.model, f"run file {path}"), known.status, known.attributes.get("data_digest")
             altered = str(known.attributes.get("altered", ""))
+            more = None if epochs is None or not told else extension(known, told, epochs)
+        own = describe(trainer, data, told.get("record", {}))
+        if more is not None:
+            told = extended(told, more)
+            own["stages"][0]["epochs"] = more.after
+        model = tomli_w.dumps(told)
         if altered:
             log.warning("run file %s: %s was changed while it ran; the run continues with what this trainer has now", path, altered)
         warn_of_other_arithmetic(path, known.attributes, trainer.network.backend)
-        _check_same(path, told, describe(trainer, data, told.get("record", {})))
+        _check_same(path, told, own)
         same = fingerprint == data.digest()
         require(same, f"run file {path}: the data are not those that it was started with; give the same data", RunFileError)
-        require(status != "complete", f"run file {path}: it is complete: there is nothing left to train", RunFileError)
+        nothing = f"run file {path}: it is complete: there is nothing left to train, unless it is given more epochs=..."
+        require(status != "complete" or more is not None, nothing, RunFileError)
+        if more is not None:
+            trainer.epochs = more.after
+            more = extending.told(path, more, trainer, model)
         plan = RecordingPlan([trainer], data, validated(Record, told.get("record", {}), f"run file {path}: record"))
         renamed = lambda _, state: trainer.pathway.renew(state)  # noqa: E731
-        file = RunFile.resume(Path(path), series=plan.series(), checkpoint=plan.layout(), renamed=renamed)
+        how: dict[str, Any] = {"series": plan.series(), "checkpoint": plan.layout(), "renamed": renamed}
+        file = RunFile.resume(Path(path), **how, extension=more)
         try:
             trainer.restore(file.last_checkpoint())
             if trainer.epoch >= trainer.epochs:  # it was stopped after its last epoch
                 file.set_status("complete")
-                raise RunFileError(f"run file {path}: it is complete: there is nothing left to train")
+                raise RunFileError(nothing)
         except BaseException:
             file.close()
             raise
@@ -187,9 +205,9 @@ class Recorder(Observer):
     def _keep_last(self) -> None:
         """Write the checkpoint of the last epoch, where it was not known to be the last."""
         if self.unkept is not None:
-            trainer, stage, epoch = self.unkept
-            if (self._epoch(trainer), trainer.passes, trainer.position) == (epoch, 0, 0):
-                self._checkpoint(trainer, stage, epoch)
+            trainer, epoch = self.unkept
+            if (self._epoch(trainer), trainer.phase, trainer.position) == (epoch, 0, 0):
+                self._checkpoint(trainer)
 
     def _ending(self) -> tuple[str, str]:
         """Return status and reason of a run that no error ended: who stopped it, or how far ``fit`` was to go."""
@@ -206,10 +224,12 @@ class Recorder(Observer):
     def on_step(self, trainer: Trainer) -> None:
         if self.by_step:
             self._record(trainer, "steps", trainer.steps)
+        if self.plan.checkpoints.due("steps", trainer.steps) and not trainer.at_end_of_epoch:
+            trainer.check_finite()
+            self._checkpoint(trainer)
 
     def on_epoch(self, trainer: Trainer, metrics: Mapping[str, Evaluation]) -> None:
-        stage = self.plan.trainers.index(trainer)
-        if stage and trainer.epoch == 0:
+        if trainer.epoch == 0 and trainer is not self.plan.trainers[0]:
             self.seconds = 0.0
             return  # the stage before has just been evaluated with the same weights
         self._look_for_changes(trainer)
@@ -219,9 +239,9 @@ class Recorder(Observer):
         self._record(trainer, "epochs", epoch)
         self._metrics(trainer, metrics)
         self.background.put(0, lambda: self.file.flush)
-        self.unkept = (trainer, stage, epoch) if trainer.epoch else None
-        if trainer.epoch and (epoch % self.plan.record.checkpoint == 0 or epoch == self._epochs()):
-            self._checkpoint(trainer, stage, epoch)
+        self.unkept = (trainer, epoch) if trainer.epoch else None
+        if trainer.epoch and (epoch == self.plan.epochs or self.plan.is_checkpoint(epoch, trainer.steps)):
+            self._checkpoint(trainer)
 
     def _look_for_changes(self, trainer: Trainer) -> None:
         """Note in the file a setting of a trainer made in Python that is no longer what the file states."""
@@ -241,9 +261,6 @@ class Recorder(Observer):
         """Return the epochs of the whole run that are done."""
         return sum(t.epochs for t in self.plan.trainers[: self.plan.trainers.index(trainer)]) + trainer.epoch
 
-    def _epochs(self) -> int:
-        return sum(trainer.epochs for trainer in self.plan.trainers)
-
     # ------------------------------------------------------------------ what is written
 
     def _metrics(self, trainer: Trainer, metrics: Mapping[str, Evaluation]) -> None:
@@ -258,11 +275,17 @@ class Recorder(Observer):
     def _row(self, group: str, row: Mapping[str, Any]) -> Work:
         return functools.partial(self.file.append, group, row)
 
-    def _checkpoint(self, trainer: Trainer, stage: int, epoch: int) -> None:
+    def _checkpoint(self, trainer: Trainer) -> None:
         size = sum(int(np.prod(shape)) * dtype.itemsize for shape, dtype in trainer.state_layout().values())
         size = max(size, BUFFER // 2)  # one may wait while another is written: more of them would only take memory
         self.unkept = None
-        self.background.put(size, lambda: functools.partial(self.file.checkpoint, stage, epoch, trainer.steps, trainer.state()))
+        stage, epoch, step = self.plan.trainers.index(trainer), self._epoch(trainer), trainer.steps
+        how: dict[str, Any] = {"number": self.plan.number(epoch, step), "passing": self._passing}
+        self.background.put(size, lambda: functools.partial(self.file.checkpoint, stage, epoch, step, trainer.state(), **how))
+
+    def _passing(self, epoch: int, step: int) -> bool:
+        """Return whether a checkpoint was only there because the run was to end then: one that goes on has none."""
+        return epoch in self.ends and not self.plan.is_checkpoint(epoch, step)
 
     def _record(self, trainer: Trainer, unit: str, count: int) -> None:
         due = [c for c in self.plan.variables if c.request.interval.due(unit, count)]
@@ -272,6 +295,9 @@ class Recorder(Observer):
             for c in due:
                 if c.variable.name in values:
                     self._variable(c, values[c.variable.name], clock)
+            rate = values.get(f"{self.plan.network.output}.rate")
+            if self.plan.answered and rate is not None:
+                self._response(rate, clock)
         if self.plan.comparisons and self.plan.comparisons.due(unit, count):
             self._alignment(trainer, clock)
 
@@ -284,6 +310,12 @@ class Recorder(Observer):
             return functools.partial(self.file.append, c.variable.group, row)
 
         self.background.put(size, prepare)
+
+    def _response(self, rate: Any, clock: Mapping[str, int]) -> None:
+        rates = self.plan.network.backend.to_host(rate).reshape(len(rate), -1)
+        answers = np.where(np.isnan(rates).any(axis=1), -1, rates.argmax(axis=1))
+        row = {"neuron": answers, **{f"neuron.{name}": n for name, n in clock.items()}}
+        self.background.put(answers.nbytes, functools.partial(self._row, self.plan.answered, row))
 
     def _values(self, trainer: Trainer, due: Sequence[Chosen]) -> dict[str, Any]:
         """Return every array that one of ``due`` may be, by name; those of another stage's pathway are not there."""

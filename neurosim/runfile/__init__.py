@@ -3,6 +3,8 @@
 from neurosim.runfile.background import Background
 from neurosim.runfile.check import problems
 from neurosim.runfile.checkpoints import Layout
+from neurosim.runfile.extension import Extension, extensions
+from neurosim.runfile.opening import is_hdf5
 from neurosim.runfile.provenance import provenance, warn_of_other_arithmetic
 from neurosim.runfile.request import Interval, Request, Some, chosen
 from neurosim.runfile.run import Run, error_name
@@ -12,6 +14,7 @@ from neurosim.runfile.writer_lock import being_written
 
 __all__ = [
     "Background",
+    "Extension",
     "Interval",
     "Layout",
     "Request",
@@ -22,6 +25,8 @@ __all__ = [
     "being_written",
     "chosen",
     "error_name",
+    "extensions",
+    "is_hdf5",
     "problems",
     "provenance",
     "warn_of_other_arithmetic",

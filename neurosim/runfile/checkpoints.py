@@ -1,7 +1,8 @@
 """Checkpoints within a run file: every array of the state has a row for each of a few slots, written in turn.
 
 A slot counts when its number in ``written`` is not 0, and the highest number is the last checkpoint.  When that one lies on the
-disk, another slot's number is set to 0, its arrays are written, and when they lie there too its number is set.
+disk, another slot's number is set to 0, its arrays are written, and when they lie there too its number is set.  There is a slot
+more than checkpoints are kept: what it holds until it is written again is no checkpoint any more.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from neurosim.runfile.series import chunked
 
 PLACE = "checkpoints"
 CLOCK = ("written", "epoch", "step")
+BETWEEN = ("position/phase", "position/position")  # above 0 where a checkpoint lies between two ends of epochs
 
 State = Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]]  # flat group|name -> shape and dtype
 
@@ -60,10 +62,21 @@ def place_of(key: str) -> str:
     return f"{escaped(group)}/{escaped(name)}"
 
 
-def write(group: h5py.Group, epoch: int, step: int, state: Mapping[str, np.ndarray], settle: Callable[[], None]) -> None:
+def write(
+    group: h5py.Group,
+    epoch: int,
+    step: int,
+    state: Mapping[str, np.ndarray],
+    settle: Callable[[], None],
+    number: int | None = None,
+    passing: Callable[[int, int], bool] = lambda epoch, step: False,
+) -> None:
     """Write one checkpoint of the stage ``group``; ``settle`` returns when all that was written lies on the disk.
 
     What the layout has and ``state`` has not, as an optimiser's memory of what never changed, is zero.
+
+    number : higher than that of any checkpoint before (None: the epoch's, counted from 1)
+    passing : (epoch, step) -> whether a checkpoint of then goes when this one is there
     """
     settle()  # the checkpoint before, whose number may still be on its way
     clock = {name: group[name] for name in CLOCK}  # open to the end: what fails to be written when one is closed is not told
@@ -83,8 +96,14 @@ def write(group: h5py.Group, epoch: int, step: int, state: Mapping[str, np.ndarr
         dataset[slot] = state[key] if key in state else np.zeros(dataset.shape[1:], dataset.dtype)
     clock["epoch"][slot], clock["step"][slot] = epoch, step
     settle()
-    clock["written"][slot] = epoch + 1
+    clock["written"][slot] = epoch + 1 if number is None else number
     group.file.flush()
+    gone = [k for k, other in enumerate(numbers) if other and k != slot and passing(clock["epoch"][k], clock["step"][k])]
+    if gone:
+        settle()
+        for k in gone:
+            clock["written"][k] = 0
+        group.file.flush()
 
 
 def _datasets(group: h5py.Group) -> dict[str, h5py.Dataset]:
@@ -100,54 +119,107 @@ def _datasets(group: h5py.Group) -> dict[str, h5py.Dataset]:
 # ---------------------------------------------------------------------- reading
 
 
-def written(file: h5py.File) -> dict[int, tuple[int, int]]:
-    """Return the checkpoints that count: epoch of the whole run -> (stage, slot), in order."""
-    found: dict[int, tuple[int, int]] = {}
+@dataclass(frozen=True, order=True)
+class Held:
+    """A checkpoint that counts.
+
+    number : the highest is the last one's; stage, slot : where it lies
+    epoch, step : of the whole run, both of which were done; within : whether steps of the next epoch were among them
+    """
+
+    number: int
+    stage: int
+    slot: int
+    epoch: int
+    step: int
+    within: bool
+
+    @property
+    def group(self) -> str:
+        """The path of its stage."""
+        return f"{PLACE}/{self.stage}"
+
+
+def written(file: h5py.File) -> list[Held]:
+    """Return the checkpoints that count, in order: as many of the newest as are kept."""
+    found: list[Held] = []
+    keep: int | None = None
     for name in children(file, PLACE) if PLACE in file else ():
-        for slot, number in enumerate(whole(direct(file, f"{PLACE}/{name}/written"))):
-            if number > 0:
-                told = f"run file {file.filename}: {quoted(f'{PLACE}/{name}')} is no stage: expected a number; do not trust it"
-                require(name.isdecimal(), told, RunFileError)
-                found[int(number) - 1] = int(name), slot
-    return dict(sorted(found.items()))
+        told = f"run file {file.filename}: {quoted(f'{PLACE}/{name}')} is no stage: expected a number; do not trust it"
+        group = f"{PLACE}/{name}"
+        numbers = whole(direct(file, f"{group}/written"))
+        if numbers.any():
+            require(name.isdecimal(), told, RunFileError)
+            columns = [_column(file, f"{group}/{column}", len(numbers)) for column in ("epoch", "step", *BETWEEN)]
+            for slot, (number, epoch, step, *between) in enumerate(zip(numbers, *columns, strict=True)):
+                if number > 0:
+                    found.append(Held(int(number), int(name), slot, int(epoch), int(step), any(between)))
+        slots = file[f"{group}/written"].maxshape[0]
+        keep = None if slots is None else max(1, slots - 1)
+    return sorted(found)[-(keep or len(found)) :]
 
 
-def last_step(file: h5py.File) -> int:
-    """Return the step of the last checkpoint, or -1 where there is none, or one from before training: all is recorded again."""
+def _column(file: h5py.File, path: str, rows: int) -> np.ndarray:
+    """Return one number for each slot; 0 where there is none: in a file of before, or for a slot that is being made."""
+    found = np.zeros(rows, np.int64)
+    if path in file:
+        values = whole(direct(file, path))
+        fits = values.ndim == 1 and values.dtype.kind == "i" and not (values < 0).any()
+        told = f"run file {file.filename}: {quoted(path)}: expected whole numbers of 0 or more; do not trust it"
+        require(fits, told, RunFileError)
+        found[: len(values)] = values[:rows]
+    return found
+
+
+def last_moment(file: h5py.File) -> tuple[int, int] | None:
+    """Return epoch and step of the last checkpoint; None where there is none but from before training: all is recorded again."""
     found = written(file)
-    if not any(found):
-        return -1
-    stage, slot = list(found.values())[-1]
-    return int(readable(direct(file, f"{PLACE}/{stage}/step"))[slot])
+    if not found or found[-1].epoch == found[-1].step == 0:
+        return None
+    return found[-1].epoch, found[-1].step
 
 
 def last(file: h5py.File, path: Path) -> dict[str, np.ndarray]:
     """Return the state of the last checkpoint, with ``position|stage``; empty where there is none."""
     found = written(file)
-    return state(file, path, list(found)[-1]) if found else {}
+    return state(file, path, found[-1]) if found else {}
 
 
-def state(file: h5py.File, path: Path, epoch: int) -> dict[str, np.ndarray]:
-    """Return the state after ``epoch`` epochs of the whole run, flat ``group|name`` -> array, with ``position|stage``.
+def chosen(file: h5py.File, path: Path, epoch: int | None = None, step: int | None = None) -> Held:
+    """Return the checkpoint after so many epochs, or so many steps, of the whole run (None of both: the last one).
 
-    Raises RunFileError where there is no such checkpoint, or it is damaged.
+    Raises RunFileError where there is none such.
     """
     found = written(file)
-    known = ", ".join(map(str, found)) or "none"
-    require(epoch in found, f"run file {path}: no checkpoint of epoch {epoch}: expected one of {known}; change it", RunFileError)
-    stage, slot = found[epoch]
-    group = direct(file, f"{PLACE}/{stage}")
+    require(bool(found), f"run file {path}: no checkpoint yet; let it run for an epoch", RunFileError)
+    if epoch is None and step is None:
+        return found[-1]
+    unit, asked = ("epoch", epoch) if step is None else ("step", step)
+    there = {one.step if unit == "step" else one.epoch: one for one in found if unit == "step" or not one.within}
+    known = ", ".join(map(str, there)) or "none"
+    told = f"run file {path}: no checkpoint of {unit} {quoted(asked)}: expected one of {known}; change it"
+    require(asked in there, told, RunFileError)
+    assert asked is not None
+    return there[asked]
+
+
+def state(file: h5py.File, path: Path, held: Held) -> dict[str, np.ndarray]:
+    """Return the state that a checkpoint holds, flat ``group|name`` -> array, with ``position|stage``.
+
+    Raises RunFileError where it is damaged.
+    """
+    group = direct(file, held.group)
     try:
-        values = {key: readable(dataset, 1)[slot] for key, dataset in _datasets(group).items()}
+        values = {key: readable(dataset, 1)[held.slot] for key, dataset in _datasets(group).items()}
     except OSError as cause:
         raise RunFileError(f"run file {path}: checkpoint damaged ({reason(cause)}); run the model again") from cause
-    if int(group["written"][slot]) != epoch + 1:  # it was overwritten while it was read
-        return state(file, path, list(written(file))[-1])
-    for name in ("position|epoch", "position|steps"):
-        most = epoch if name == "position|epoch" else np.iinfo(np.int64).max
-        fits = name not in values or values[name].shape == () and values[name].dtype.kind == "i" and 0 <= values[name] <= most
+    if int(group["written"][held.slot]) != held.number:  # it was overwritten while it was read
+        return state(file, path, written(file)[-1])
+    for name in (name for name in values if name.startswith("position|")):
+        most = held.epoch if name == "position|epoch" else np.iinfo(np.int64).max
+        fits = values[name].shape == () and values[name].dtype.kind == "i" and 0 <= values[name] <= most
         require(fits, f"run file {path}: checkpoint: {name} is {quoted(values.get(name))}; do not trust it", RunFileError)
-    return values | {"position|stage": np.int64(stage)}
+    return values | {"position|stage": np.int64(held.stage)}
 
 
 def renew(file: h5py.File, path: Path, layout: Layout, renamed: Callable[[int, Mapping[str, Any]], Mapping[str, Any]]) -> None:
@@ -156,18 +228,30 @@ def renew(file: h5py.File, path: Path, layout: Layout, renamed: Callable[[int, M
     The last checkpoint stays, as ``renamed(stage, state)`` makes it.  Where even that is not what the layout asks for, nothing
     is done.
     """
+    _add_positions(file, layout)
     found = written(file)
     if not found or all(f"{PLACE}/{stage}/{place_of(key)}" in file for stage, held in layout.states.items() for key in held):
         return
-    epoch, (stage, _) = list(found.items())[-1]
-    step, values = last_step(file), state(file, path, epoch)
-    arrays = {key: np.asarray(value) for key, value in renamed(stage, values).items() if key in layout.states.get(stage, {})}
-    asked = {key: shape for key, (shape, _) in layout.states.get(stage, {}).items() if key.startswith(("network|", "pathway|"))}
+    newest = found[-1]
+    values = state(file, path, newest)
+    held = layout.states.get(newest.stage, {})
+    arrays = {key: np.asarray(value) for key, value in renamed(newest.stage, values).items() if key in held}
+    asked = {key: shape for key, (shape, _) in held.items() if key.startswith(("network|", "pathway|"))}
     if not asked or any(key not in arrays or arrays[key].shape != shape for key, shape in asked.items()):
         return
     del file[PLACE]
     lay_out(file, layout)
-    write(file[f"{PLACE}/{stage}"], epoch, step, arrays, lambda: None)
+    write(file[newest.group], newest.epoch, newest.step, arrays, lambda: None, newest.number)
+
+
+def _add_positions(file: h5py.File, layout: Layout) -> None:
+    """Add to the checkpoints of an earlier version, all of them of ends of epochs, how far within an epoch they are."""
+    for stage, held in layout.states.items():
+        for place in map(f"{PLACE}/{stage}/{{}}".format, BETWEEN):
+            clock = file.get(f"{PLACE}/{stage}/written")
+            if place not in file and clock is not None and {place_of(key) for key in held}.issuperset(BETWEEN):
+                zeros = np.zeros(clock.shape, np.int64)
+                file.create_dataset(place, data=zeros, maxshape=clock.maxshape, chunks=chunked((), 8), fletcher32=True)
 
 
 def first_schema(file: h5py.File) -> dict[str, np.ndarray]:

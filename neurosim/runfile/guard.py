@@ -30,6 +30,9 @@ PLAIN: tuple[list[int], ...] = ([], [h5py.h5z.FILTER_FLETCHER32])
 COMPRESSED = [h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_FLETCHER32]
 
 
+SCALED = {"CLASS", "NAME", "REFERENCE_LIST", "DIMENSION_LIST", "DIMENSION_LABELS"}  # HDF5's own, of dimension scales
+
+
 class TooLargeError(RunFileError):
     """Text that is longer than any this package writes: whoever reads it again takes the memory again."""
 
@@ -58,8 +61,12 @@ def direct(file: h5py.File, path: str) -> h5py.Group | h5py.Dataset:
 
 
 def attributes(item: h5py.Group | h5py.Dataset) -> dict[str, Any]:
-    """Return an object's attributes; raise RunFileError for one that is neither number nor text, or is very large."""
-    return {name: _attribute(item, name) for name in item.attrs}
+    """Return an object's attributes; raise RunFileError for one that is neither number nor text, or is very large.
+
+    A dataset's dimension scales are left out: nothing here reads them, and a copy is given its own.
+    """
+    names = [name for name in item.attrs if name not in SCALED or not isinstance(item, h5py.Dataset)]
+    return {name: _attribute(item, name) for name in names}
 
 
 def _attribute(item: h5py.Group | h5py.Dataset, name: str) -> Any:

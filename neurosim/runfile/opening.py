@@ -13,12 +13,13 @@ import numpy as np
 from neurosim.errors import RunFileError, meant, require
 from neurosim.runfile.disk import followed, hdf5
 from neurosim.runfile.guard import UNREADABLE, attributes
-from neurosim.runfile.superblock import clear_mark, marked
+from neurosim.runfile.superblock import SIGNATURE, clear_mark, marked
 from neurosim.runfile.survey import open_read, survey
 from neurosim.runfile.writer_lock import being_written
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # of terminals; not tab and newline
-SCHEMA_VERSION = 2  # of files written now; older ones can be read
+SCHEMA_VERSION = 3  # of files written now; older ones can be read
+RESUMED = 2  # the oldest that can be gone on with: it is made anew as one of today
 
 
 def opened(path: Path) -> h5py.File:
@@ -42,6 +43,15 @@ def opened(path: Path) -> h5py.File:
         file.close()
         raise
     return file
+
+
+def is_hdf5(path: Path) -> bool:
+    """Return whether there is a file that begins as those of HDF5 do."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(SIGNATURE)) == SIGNATURE
+    except (OSError, ValueError):  # no file, or a name that is none
+        return False
 
 
 def unmark(path: Path) -> None:

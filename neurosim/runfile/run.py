@@ -15,6 +15,7 @@ import numpy as np
 
 from neurosim.errors import NeurosimError, RunFileError, UnknownNameError, quoted, require
 from neurosim.runfile import checkpoints, digests, tables
+from neurosim.runfile.checkpoints import Held
 from neurosim.runfile.guard import UNREADABLE, children, direct, readable, whole
 from neurosim.runfile.opening import damaged, opened, plain
 from neurosim.runfile.run_file import TEXTS as SIZES
@@ -28,6 +29,7 @@ WHOLE = {"schema_version", "seed"}  # attributes that are whole numbers, and tho
 TEXTS = {"neurosim_version", "created", "status", "reason", "altered", "backend", "device", "data_dir", "model_name", "versions"}
 DESCRIBED = {"units", "description", "dims", "request"}  # attributes of a recorded variable, all of them text
 PROBE = "probe"
+RESPONSES = "responses/"
 PIECE = 2**24  # bytes of a recording that dask reads at once
 SPIKES = {"time", "index", "trial", "step"}
 NEEDED = {"metrics": ("epoch", "step", "loss"), "alignment": ("epoch", "step", "angle", "cosine", "norm_ratio")}
@@ -155,7 +157,7 @@ class Run:
         with self._damage_told():
             found = {}
             for table in self._tables():
-                if table.variable:
+                if table.variable and not table.path.startswith(RESPONSES):
                     found[_name(table)] = self._labelled(table)
             return found
 
@@ -196,6 +198,17 @@ class Run:
                 return {}
             return {name: whole(item) for name, item in children(self._file, PROBE).items()}
 
+    @cached_property
+    def responses(self) -> xarray.DataArray | None:
+        """The output neuron of highest rate, for each sample of the probe whenever populations were shown that; -1 where none is.
+
+        Dimensions: ``recording``, with coordinates ``epoch`` and ``step``, and ``sample``.  None in files of older schema versions,
+        where no population was recorded, and for data without classes.
+        """
+        with self._damage_told():
+            answers = [table for table in self._tables() if table.path.startswith(RESPONSES)]
+            return self._labelled(answers[0]).rename("response").load() if answers else None
+
     def _tables(self) -> Iterator[Table]:
         if int(self.attributes["schema_version"]) > 1:
             yield from tables.found(self._file)
@@ -235,27 +248,51 @@ class Run:
 
     @property
     def checkpoints(self) -> list[int]:
-        """The epochs, counted over all stages, whose weights the file holds."""
+        """The epochs, counted over all stages, after which the file holds the weights; see also ``checkpoint_steps``."""
         with self._damage_told():
             if int(self.attributes["schema_version"]) == 1:
                 return [int(whole(direct(self._file, "checkpoint/position/total_epochs")))] if "checkpoint" in self._file else []
-            return list(checkpoints.written(self._file))
+            return [held.epoch for held in checkpoints.written(self._file) if not held.within]
 
-    def checkpoint(self, epoch: int | None = None) -> dict[str, np.ndarray]:
-        """Return all that a resumed run needs, flat ``group|name`` -> array, after ``epoch`` epochs (None: the last there is).
+    @property
+    def checkpoint_steps(self) -> list[int]:
+        """The steps, counted over all stages, after which the file holds the weights, those within epochs too."""
+        with self._damage_told():
+            if int(self.attributes["schema_version"]) == 1:
+                return [int(whole(direct(self._file, "checkpoint/position/steps")))] if "checkpoint" in self._file else []
+            return [held.step for held in checkpoints.written(self._file)]
+
+    @property
+    def done(self) -> int:
+        """The epochs, counted over all stages, that were done at the last checkpoint."""
+        newest = self._newest
+        return newest.epoch if newest else 0
+
+    @property
+    def within_epoch(self) -> bool:
+        """Whether the last checkpoint lies within an epoch."""
+        newest = self._newest
+        return newest is not None and newest.within
+
+    @property
+    def _newest(self) -> Held | None:
+        with self._damage_told():
+            held = checkpoints.written(self._file) if int(self.attributes["schema_version"]) > 1 else []
+            return held[-1] if held else None
+
+    def checkpoint(self, epoch: int | None = None, *, step: int | None = None) -> dict[str, np.ndarray]:
+        """Return all that a resumed run needs, flat ``group|name`` -> array, after so many epochs, or steps (None: the last).
 
         Raises RunFileError where there is no such checkpoint.
         """
-        known = self.checkpoints
-        require(bool(known), f"run file {self.path}: no checkpoint yet; let it run for an epoch", RunFileError)
         with self._damage_told():
-            if int(self.attributes["schema_version"]) == 1:
+            if int(self.attributes["schema_version"]) == 1 and self.checkpoints:
                 return checkpoints.first_schema(self._file)
-            return checkpoints.state(self._file, self.path, known[-1] if epoch is None else epoch)
+            return checkpoints.state(self._file, self.path, checkpoints.chosen(self._file, self.path, epoch, step))
 
-    def weights(self, epoch: int | None = None) -> dict[str, np.ndarray]:
-        """Return the network's and the pathway's arrays by name after ``epoch`` epochs (None: the last there are)."""
-        state = self.checkpoint(epoch)
+    def weights(self, epoch: int | None = None, *, step: int | None = None) -> dict[str, np.ndarray]:
+        """Return the network's and the pathway's arrays by name after so many epochs, or steps (None: the last there are)."""
+        state = self.checkpoint(epoch, step=step)
         return {key.partition("|")[2]: value for key, value in state.items() if key.startswith(("network|", "pathway|"))}
 
     def _damage_told(self) -> DamageTold:

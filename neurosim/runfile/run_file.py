@@ -20,8 +20,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from neurosim.errors import NeurosimError, RunFileError, require
-from neurosim.runfile import checkpoints, copying, digests, disk, tables
+from neurosim.errors import NeurosimError, RunFileError, quoted, require
+from neurosim.runfile import checkpoints, copying, digests, disk, scales, tables
 from neurosim.runfile.checkpoints import Layout
 from neurosim.runfile.disk import (
     FULL,
@@ -35,9 +35,10 @@ from neurosim.runfile.disk import (
     reserve,
     unwritable,
 )
+from neurosim.runfile.extension import Extension, ends
 from neurosim.runfile.guard import UNREADABLE
 from neurosim.runfile.guard import attributes as attributes_of
-from neurosim.runfile.opening import SCHEMA_VERSION, damaged, opened, reason
+from neurosim.runfile.opening import RESUMED, SCHEMA_VERSION, damaged, opened, reason
 from neurosim.runfile.packing import FILTERS, GrowingDataset
 from neurosim.runfile.series import CHUNK, Series
 from neurosim.runfile.survey import trust
@@ -46,6 +47,7 @@ from neurosim.runfile.writer_lock import WriterLock, new_of
 STATUSES = ("running", "complete", "failed", "interrupted")
 TEXTS = {"status": 16, "reason": 1000, "altered": 200}  # attributes that change while the run goes have a fixed size, in bytes
 MARGIN = 2**18  # bytes for HDF5's own structures
+LATER = "responses/"  # what files of the second schema have not
 LIBRARY = ("v110", "v110")  # the first version of the format that can be read while it is written
 
 
@@ -96,6 +98,7 @@ class RunFile:
             with failures_of_the_system(), _made(fresh) as file:
                 _lay_out(file, model, attributes, series, constants or {})
                 checkpoints.lay_out(file, checkpoint or Layout({}, 1))
+                scales.lay_out(file)
                 digests.seal_all(file, TEXTS)
             made = fresh.stat()
             _take_name(fresh, path, overwrite)
@@ -114,6 +117,7 @@ class RunFile:
         series: Iterable[Series] = (),
         checkpoint: Layout | None = None,
         renamed: Callable[[int, Mapping[str, Any]], Mapping[str, Any]] = lambda stage, state: state,
+        extension: Extension | None = None,
     ) -> RunFile:
         """Return an existing file, to go on writing after its last checkpoint: rows after that are dropped.
 
@@ -123,6 +127,7 @@ class RunFile:
 
         series, checkpoint : what will be written on, as given to ``create``; the file has to hold it
         renamed : (stage, state of a checkpoint by an earlier version) -> the same as this version names and shapes it
+        extension : of a run that is given other epochs than it had
 
         Raises RunFileError where the file is none, damaged, of another schema, not to be trusted, being written, or has names that
         would not get the copy; OSError where the disk is full.
@@ -131,7 +136,7 @@ class RunFile:
         with opened(path) as old:
             version = int(old.attrs["schema_version"])
             require(
-                version == SCHEMA_VERSION,
+                version >= RESUMED,
                 f"run file {path}: of schema version {version}, which can be read but not resumed; run the model again",
                 RunFileError,
             )
@@ -143,12 +148,20 @@ class RunFile:
                 raise OSError(errno.ENOSPC, f"not enough room on the disk for a copy of run file {path}")
             with failures_of_the_system(), opened(path) as old, _made(fresh) as file:
                 tables.check(old)  # an error names the file, not its copy
-                step = checkpoints.last_step(old)
+                moment = checkpoints.last_moment(old)
                 copying.copy(old, file, path, without=TEXTS)
+                if extension is not None:
+                    extension.write(file)
                 if checkpoint is not None:
                     checkpoints.renew(file, path, checkpoint, renamed)
+                _add_later(file, series := list(series))
                 copying.check_fits(file, path, series, checkpoint)
-                tables.rewind(file, step)
+                file.attrs.modify("schema_version", SCHEMA_VERSION)
+                scales.lay_out(file)
+                tables.rewind(file, moment)
+                for place in scales.lost(old, file):
+                    told = f"{quoted(place)} has a dimension scale that is not its own: expected none; take it away to resume"
+                    raise RunFileError(f"run file {path}: {told}")
                 _set_text(file, "status", "running")
                 _set_text(file, "reason", "")
                 altered = attributes_of(old).get("altered", "")
@@ -220,14 +233,31 @@ class RunFile:
         self._place.check()
         self._lock.check()
 
-    def checkpoint(self, stage: int, epoch: int, step: int, state: Mapping[str, np.ndarray]) -> None:
+    def checkpoint(
+        self,
+        stage: int,
+        epoch: int,
+        step: int,
+        state: Mapping[str, np.ndarray],
+        *,
+        number: int | None = None,
+        passing: Callable[[int, int], bool] = lambda epoch, step: False,
+    ) -> None:
         """Put ``state``, flat ``group|name`` -> array, in a free slot; only when it lies on the disk does it count.
 
         epoch, step : of the whole run
+        number, passing : see ``checkpoints.write``
         """
         with self._loss_told():
             self._hold(sum(value.nbytes for value in state.values()))
-            checkpoints.write(self._file[f"{checkpoints.PLACE}/{stage}"], epoch, step, state, self._settle)
+            group = self._file[f"{checkpoints.PLACE}/{stage}"]
+            checkpoints.write(group, epoch, step, state, self._settle, number, passing)
+
+    @property
+    def ends(self) -> frozenset[int]:
+        """The epochs at which the run would have ended before it was extended."""
+        with self._loss_told():
+            return ends(attributes_of(self._file))
 
     def set_status(self, status: str, reason: str = "") -> None:
         """Set ``status`` and, for a run that failed, the ``reason``; flush."""
@@ -287,12 +317,23 @@ def _lay_out(
         _set_text(file, name, "running" if name == "status" else "")
     file["model"] = model
     for one in series:
-        options: dict[str, Any] = FILTERS if one.shape else {"fletcher32": True}
-        shapes: dict[str, Any] = {"shape": (0, *one.shape), "maxshape": (None, *one.shape), "chunks": one.chunks}
-        dataset = file.create_dataset(one.path, dtype=one.dtype, **shapes, **options)
-        dataset.attrs.update(one.attributes)
+        _make_series(file, one)
     for path, values in constants.items():
         file.create_dataset(path, data=values, **({"chunks": True, "fletcher32": True} if values.size else {}))
+
+
+def _make_series(file: h5py.File, one: Series) -> None:
+    options: dict[str, Any] = FILTERS if one.shape else {"fletcher32": True}
+    shapes: dict[str, Any] = {"shape": (0, *one.shape), "maxshape": (None, *one.shape), "chunks": one.chunks}
+    dataset = file.create_dataset(one.path, dtype=one.dtype, **shapes, **options)
+    dataset.attrs.update(one.attributes)
+
+
+def _add_later(file: h5py.File, series: Iterable[Series]) -> None:
+    """Add to the copy of a file of an earlier version what that did not write."""
+    for one in series:
+        if one.path.startswith(LATER) and one.path not in file:
+            _make_series(file, one)
 
 
 def _set_text(file: h5py.File, name: str, text: str) -> None:

@@ -17,7 +17,7 @@ from neurosim.runfile.guard import children, whole
 
 CLOCK = ("step", "epoch")
 WHOLE = ("metrics", "alignment", "spikes")  # where a group is one table
-PLACES = (*WHOLE, "populations", "projections", "pathways")
+PLACES = (*WHOLE, "populations", "projections", "pathways", "responses")
 
 
 @dataclass(frozen=True)
@@ -100,9 +100,16 @@ def check(file: h5py.File) -> None:
         table.rows  # noqa: B018
 
 
-def rewind(file: h5py.File, step: int) -> None:
-    """Drop every row from after ``step``, and every half row: a resumed run writes them again."""
+def rewind(file: h5py.File, moment: tuple[int, int] | None) -> None:
+    """Drop every row from after ``moment`` (epoch, step), and every half row: a resumed run writes them again.  None: drop all."""
     for table in found(file):
-        kept = int(np.count_nonzero(table.step[: table.rows] <= step))
+        kept = 0 if moment is None else _until(table, *moment)
         for column in table.columns.values():
             column.resize(kept, axis=0)
+
+
+def _until(table: Table, epoch: int, step: int) -> int:
+    """Return how many rows were there; of an epoch's last step there are rows from before and from after its evaluation."""
+    steps = table.step[: table.rows]
+    epochs = table.columns["epoch"][: table.rows] if "epoch" in table.columns else np.full(len(steps), epoch)
+    return int(np.count_nonzero((steps < step) | (steps == step) & (epochs <= epoch)))

@@ -147,7 +147,7 @@ class Bar:
 
     def _done(self) -> int:
         """Return the steps of the epoch at hand that were done before."""
-        return self.trainer.passes * self._a_pass() + self.trainer.position
+        return self.trainer.phase * self._a_pass() + self.trainer.position
 
     def _total(self) -> int:
         return (self.last - self.first) * self._a_pass() * len(self.trainer.pathway.phases)

@@ -41,6 +41,7 @@ EVALUATION_BATCH = 1000
 SELDOM = 16  # steps; looking for changes takes 2 to 5 microseconds, and without code of others between steps there are none
 NO_BETTER = 1.0  # points of error; what is better than chance by less, or by less than half of it, is called chance
 MOST_SAMPLES = 2**28  # of a batch
+POSITION = ("epoch", "steps", "phase", "position")  # how far a training is
 EVALUATED_OF_TRAINING = 10_000  # of the training split: its first images, so that evaluation stays cheap beside an epoch
 
 
@@ -127,8 +128,8 @@ class Trainer:
         self.sizes: Sizes | None = None
         self.epoch = 0
         self.steps = 0
-        self.passes = 0  # of this epoch that are done
-        self.position = 0  # batches of this pass that are done
+        self.phase = 0  # passes of this epoch that are done
+        self.position = 0  # batches of the pass after those that are done
         self.stopped = ""  # why the last ``fit`` ended before its time; empty where it did not
         self.seconds = 0.0
         self.written = ""  # the observers that wrote into weights while one of the package's own recorded the run
@@ -183,7 +184,7 @@ class Trainer:
         self.check(data)
         self.stopped, history = "", History(first=self.epoch + 1)
         with show_progress(self, data, last, progress) as show:
-            if (self.epoch, self.passes, self.position) == (0, 0, 0):
+            if self.at_start:
                 show(self._report(data, observers))
             while self.epoch < last and not self.stopped:
                 self.run_epoch(data, *observers)
@@ -264,7 +265,7 @@ class Trainer:
         return self.task.targets(split.x, split.y)
 
     def run_epoch(self, data: DataSet, *observers: Observer) -> None:
-        """Run every phase of one epoch; the samples that do not fill a last batch rest until the next order.
+        """Run every phase of one epoch, or what is left; the samples that do not fill a last batch rest until the next order.
 
         What an observer, the augmentation or the caller changes (a learning rate, a dropout, a rule, any attribute of what takes
         part, the parts themselves) takes effect at the next step; what another thread changes, after ``SELDOM`` steps at most.
@@ -276,7 +277,7 @@ class Trainer:
         self.check(data)
         looked_at = 1 if self.augment is not None or not all(map(_is_own, observers)) else SELDOM
         watched = [observer for observer in observers if _overrides(observer, "on_step")]
-        for phase in self.pathway.phases[self.passes :]:
+        for phase in self.pathway.phases[self.phase :]:
             captured = self._captured(phase)
             program = captured.prepared(self.epoch, self.epochs)
             images = self._images(data)
@@ -301,13 +302,23 @@ class Trainer:
                 self.seconds += time.perf_counter() - started
                 self.steps += 1
                 self.position += 1
+                if self.position == len(data.train) // batch:
+                    self.phase, self.position = self.phase + 1, 0
                 with self._watched(watched, observers):
                     for observer in observers:
                         observer.on_step(self)
-            self.passes, self.position = self.passes + 1, 0
             self._finish(program)
-        self.passes = 0
-        self.epoch += 1
+        self.epoch, self.phase, self.position = self.epoch + 1, 0, 0
+
+    @property
+    def at_start(self) -> bool:
+        """Whether no step is done yet."""
+        return self.epoch == self.phase == self.position == 0
+
+    @property
+    def at_end_of_epoch(self) -> bool:
+        """Whether every step of this epoch is done, and its evaluation is what comes next."""
+        return self.phase == len(self.pathway.phases)
 
     @contextlib.contextmanager
     def _watched(self, watched: Sequence[Observer], observers: Sequence[Observer]) -> Iterator[None]:
@@ -328,6 +339,11 @@ class Trainer:
         held = {kind: part.parameters() | part.memory() for kind, part in parts.items()}
         return {f"{kind}|{name}": value for kind, values in held.items() for name, value in values.items()}
 
+    def check_finite(self) -> None:
+        """Wait for the steps so far, which may run on beside us; raise DivergedError where anything was no finite number."""
+        for captured in self._programs.values():
+            self._finish(captured.program)
+
     def _finish(self, program: Program | None) -> None:
         """Wait for a program that runs on beside us, and look whether all was finite."""
         started = time.perf_counter()
@@ -345,8 +361,9 @@ class Trainer:
         def images(rows: np.ndarray) -> np.ndarray:
             return x[rows] if self.augment is None else self.augment(x[rows], jitter)
 
-        for start in range(0, self.position * self.batch, self.batch):  # a pass that goes on draws again what it has drawn
-            images(self._order(len(x))[start : start + self.batch])
+        if self.augment is not None:  # a pass that goes on draws again what its batches so far have drawn
+            for rows in self._order(len(x))[: self.position * self.batch].reshape(-1, self.batch):
+                images(rows)
         return images
 
     def _runner(self, phase: Phase, program: Program | None, data: DataSet, images: Images) -> Callable[[np.ndarray], None]:
@@ -401,7 +418,7 @@ class Trainer:
         return generator(self.seed, f"order/{self.name}", self.epoch).permutation(order) if self.shuffle else order
 
     def _batches(self, size: int) -> Iterator[np.ndarray]:
-        """Yield the numbers of each batch's samples, from the pass's next batch on."""
+        """Yield the numbers of the samples of each batch that this pass still has."""
         order = self._order(size)
         for start in range(self.position * self.batch, size - self.batch + 1, self.batch):
             yield order[start : start + self.batch]
@@ -521,7 +538,7 @@ class Trainer:
             "feedback_optimiser": self.feedback_commit.state(),
         }
         flat = {f"{group}|{name}": np.array(host(value)) for group, values in groups.items() for name, value in values.items()}
-        return flat | {"position|epoch": np.int64(self.epoch), "position|steps": np.int64(self.steps)}
+        return flat | {f"position|{name}": np.int64(getattr(self, name)) for name in POSITION}
 
     def state_layout(self) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
         """Return the shape and dtype of all that ``state`` may ever return, by name.
@@ -536,7 +553,7 @@ class Trainer:
             for name, value in parameters.items():
                 layout[f"{group}|{name}:updates"] = (), np.dtype(np.int64)
                 layout |= {f"{group}|{name}:{key}": (value.shape, np.dtype(value.dtype)) for key in commit.state_names(name)}
-        return layout | {name: ((), np.dtype(np.int64)) for name in ("position|epoch", "position|steps")}
+        return layout | {f"position|{name}": ((), np.dtype(np.int64)) for name in POSITION}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take back what ``state`` returned, in place; the trainer must have been joined to its data with ``check``."""
@@ -550,8 +567,8 @@ class Trainer:
             target[...] = self.network.backend.asarray(state[name])
         for commit, group in ((self.commit, "optimiser"), (self.feedback_commit, "feedback_optimiser")):
             commit.restore({k.split("|", 1)[1]: v for k, v in state.items() if k.startswith(f"{group}|")})
-        self.epoch, self.steps = int(state["position|epoch"]), int(state["position|steps"])
-        self.passes = self.position = 0
+        for name in POSITION:  # a file of before has no phase and position: it goes on between epochs
+            setattr(self, name, int(state.get(f"position|{name}", 0)))
         self._forget()  # programs know the optimisers' arrays as they were
 
 

@@ -12,6 +12,8 @@ import xarray as xr
 from neurosim.analysis.exports import export
 from neurosim.analysis.nwb import Session
 from neurosim.errors import RunFileError
+from neurosim.experiments.run import prepare, run
+from neurosim.modelfile.model_file import ModelFile
 from neurosim.runfile import Run
 
 pynwb = pytest.importorskip("pynwb")
@@ -152,6 +154,25 @@ def test_no_response_from_numbers_that_are_none(run_of, exported):
     values = np.array([[[0.1, 0.9], [np.nan, 0.5]]])
     path = run_of({"populations/output/rate": (values, [0], NEURONS)})
     assert exported(path).trials["response"].data[:].tolist() == [1, -1]
+
+
+def test_the_response_is_had_without_recording_the_output(small, tmp_path, exported):
+    """The same as from the output's rates; at the steps of every population that was recorded."""
+
+    def made(name, *variables):
+        record = {"variables": list(variables), "samples": 7}
+        path = tmp_path / name
+        run(prepare(ModelFile.of("small", small() | {"record": record})), path).close()
+        (tmp_path / "exported.nwb").unlink(missing_ok=True)
+        return exported(path).trials.to_dataframe()
+
+    told = made("told.h5", "hidden1.rate every 3 steps", "hidden2.rate[0, 2] every 1 epoch")
+    rates = made("rates.h5", "output.rate every 1 step", "output.rate every 1 step")
+    steps = sorted(set(told["step"]))
+    assert steps == [0, 3, 4, 6, 8, 9, 12]
+    for step in steps:
+        expected = rates["response"][rates["step"] == step].tolist()
+        assert told["response"][told["step"] == step].tolist() == expected and min(expected) >= 0
 
 
 def test_populations_recorded_at_different_steps_share_one_clock(run_of, exported, tmp_path):

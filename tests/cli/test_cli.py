@@ -263,15 +263,32 @@ def test_a_stopped_process_leaves_a_file_that_resumes_bit_identically(stop, stat
 def test_resuming_a_complete_run_prints_its_result(capsys):
     assert main([*RUN, "--epochs", "1", "--quiet", "--out", "r.h5"]) == 0
     first = capsys.readouterr().out
-    assert main([*RUN, "--epochs", "1", "--quiet", "--resume", "--out", "r.h5"]) == 0
+    assert main([*RUN, "--quiet", "--resume", "--out", "r.h5"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == first.splitlines()[-1]
+
+
+def test_a_complete_run_is_given_more_epochs(refused, capsys, same_content):
+    options = [*RUN, "--checkpoint", "every 5 steps", "--quiet"]
+    assert main([*options, "--epochs", "1", "--out", "r.h5"]) == 0
+    assert "epochs 1: 1 are done: expected more; give 2 or more" in refused("run", "--resume", "--epochs", "1", "--out", "r.h5")
+    assert main(["run", "--resume", "--epochs", "2", "--out", "r.h5"]) == 0
+    printed = capsys.readouterr().out
+    assert "epochs   2 in all; 1 were planned, 1 are done" in printed and "epoch 2/2" in printed
+    assert main([*options, "--epochs", "2", "--out", "whole.h5"]) == 0
+    same_content("whole.h5", "r.h5")
+    assert main(["show", "r.h5"]) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"^threads +\d+ of \S+ .* processors$", printed, re.M) and "extended    from 1 to 2 epochs, 1 done" in printed
+    assert "a run file: expected no other options" in refused("show", "r.h5", "--recordable")
+    assert "goes on as it began" in refused("run", "--resume", "--out", "r.h5", "--checkpoint", "1 epoch")
+    assert "interval '3 weeks': expected" in refused(*RUN, "--checkpoint", "3 weeks", "--out", "other.h5")
 
 
 def test_resuming_with_other_options_is_refused(refused, capsys):
     main([*RUN, "--epochs", "1", "--quiet", "--out", "r.h5"])
     capsys.readouterr()
     assert "--seed 4" in refused("run", "--resume", "--out", "r.h5", "--seed", "4")
-    assert "stages.0.epochs=5" in refused("run", "--resume", "--out", "r.h5", "--epochs", "5")
+    assert "stages.0.batch=5" in refused("run", "--resume", "--out", "r.h5", "--set", "stages.0.batch=5")
 
 
 FULL_DISK = """

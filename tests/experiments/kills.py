@@ -1,5 +1,7 @@
 """Run every scheme, kill it at random moments, resume it, kill that too, and compare with the run that was never interrupted.
 
+Every second run is finished after half of its epochs, and then given the others: the kills are of what goes on.
+
     python tests/experiments/kills.py KILLS SEED FOLDER
 
 Goes on until KILLS runs were hit on their way, and every scheme.  Prints one JSON line: those, how many more were hit before they
@@ -28,18 +30,36 @@ TEACHING = {name: scheme for name, scheme in pathways().items() if scheme.needs_
 CASES = [(name, dict(options)) for name, scheme in TEACHING.items() for options in scheme.variants[:2]]
 
 
-def model(scheme, options):
-    stage = {"scheme": scheme, "options": options, "optimiser": {"name": "adam", "learning_rate": 0.003}, "epochs": 12, "batch": 50}
+EPOCHS = 12
+
+
+def model(scheme, options, epochs=EPOCHS):
+    stage = {"scheme": scheme, "options": options, "optimiser": {"name": "adam", "learning_rate": 0.003}, "batch": 50}
     return ModelFile.of(
         "small",
         {
             "title": "small",
             "data": {"name": "digits", "limit": 200, "validation": 0.1},
             "network": {"hidden": [12, 12], "input": {"noise": 0.1}, "layer": {"dropout": 0.1}},
-            "stages": [stage],
-            "record": {"variables": ["hidden1.rate every 1 step", "*.w", "output.error"], "samples": 20, "alignment": "1 epoch"},
+            "stages": [stage | {"epochs": epochs}],
+            "record": {
+                "variables": ["hidden1.rate every 1 step", "*.w", "output.error"],
+                "samples": 20,
+                "alignment": "1 epoch",
+                "checkpoint": "7 steps",
+            },
         },
     )
+
+
+def going_on(path, scheme, options):
+    """Run from the start, or from where the file is; one that is finished is given more epochs."""
+    if not path.exists():
+        run(prepare(model(scheme, options)), path)
+        return
+    with Run(path) as said:
+        whole = said.status == "complete" and said.done == EPOCHS
+    resume(reopen(path, epochs=None if whole else EPOCHS), path)
 
 
 def forked(work):
@@ -63,6 +83,10 @@ def content(path):
     found = {}
     with h5py.File(path) as file:
         file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+    found = {name: value for name, value in found.items() if not name.startswith("checkpoints/")}
+    with Run(path) as run:  # wherever they lie
+        for step in run.checkpoint_steps:
+            found |= {f"step {step}: {name}": value for name, value in run.checkpoint(step=step).items()}
     return {name: (np.shape(value), np.asarray(value).tobytes()) for name, value in found.items() if not name.endswith("seconds")}
 
 
@@ -85,10 +109,11 @@ def main(kills, seed, folder):
             assert ended(forked(lambda: run(prepare(model(scheme, options)), parts))) == 0  # noqa: B023 it ends within the turn
             took[whole] = time.perf_counter() - began
             parts.unlink()
+        finished = number % 2
+        if finished:
+            assert ended(forked(lambda: run(prepare(model(scheme, options, EPOCHS // 2)), parts))) == 0  # noqa: B023
         while True:
-            going_on = parts.exists()
-            work = (lambda: resume(reopen(parts), parts)) if going_on else (lambda: run(prepare(model(scheme, options)), parts))  # noqa: B023
-            child = forked(work)
+            child = forked(lambda: going_on(parts, scheme, options))  # noqa: B023
             time.sleep(draw.uniform(0, 0.9 * took[whole]))
             os.kill(child, signal.SIGKILL)
             ended(child)
@@ -98,12 +123,13 @@ def main(kills, seed, folder):
             found = problems(parts)
             with Run(parts) as said:
                 counts["complete" if said.status == "complete" else "kills"] += 1
+                counts["wrong"] += [f"{scheme}: {said.done} epochs"] if finished and said.done < EPOCHS // 2 else []
                 counts["wrong"] += (
                     [] if said.status in ("running", "complete") and not found else [f"{scheme}: {said.status} {found}"]
                 )
             if draw.random() < 0.7:
                 break
-        assert ended(forked(lambda: resume(reopen(parts), parts))) == 0, scheme  # noqa: B023
+        assert ended(forked(lambda: going_on(parts, scheme, options))) == 0, scheme  # noqa: B023
         counts["wrong"] += [f"{scheme} {options}: {name}" for name in different(whole, parts)]
         counts["wrong"] += [f"{scheme}: {problem}" for problem in problems(parts)]
         left = {path.name for path in folder.glob(f"{parts.name}*")} - {

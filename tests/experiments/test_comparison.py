@@ -340,3 +340,26 @@ def test_unknown_rows_and_files_of_the_other_kind():
         Plan.load(rows=["bakprop"])
     with pytest.raises(InputError, match="a model file, not a comparison"):
         Plan.load("dtp-mnist")
+
+
+def test_a_comparison_is_given_more_epochs(tmp_path, monkeypatch, same_content):
+    """Complete, then stopped within its second row when it goes on, and gone on with: as though it had had them from the start."""
+    settings = [*SHORT, "training.epochs=1"]
+    longer = [*SHORT, "training.epochs=3"]
+    list(run_all(Plan.load(rows=ROWS, settings=settings), tmp_path / "out"))
+    whole = list(run_all(Plan.load(rows=ROWS, settings=longer), tmp_path / "whole"))
+
+    class Stop(Observer):
+        def on_step(self, trainer):
+            if trainer.epoch == 1 and trainer.pathway.name != "backprop":
+                raise KeyboardInterrupt
+
+    with pytest.raises(RunFileError, match="epochs 0: it was started with 1: expected as many or more; leave them out"):
+        reopen(tmp_path / "out", epochs=0)
+    with pytest.raises(KeyboardInterrupt):
+        list(resume(reopen(tmp_path / "out", epochs=3), tmp_path / "out", watch=lambda job: [Stop()]))
+    again = list(resume(reopen(tmp_path / "out"), tmp_path / "out"))
+    assert [result.test_accuracy for result in again] == [result.test_accuracy for result in whole]
+    for row in ROWS:
+        same_content(tmp_path / "whole" / f"{row}-seed1.h5", tmp_path / "out" / f"{row}-seed1.h5")
+    assert (tmp_path / "out" / NAME).read_text() == (tmp_path / "whole" / NAME).read_text()

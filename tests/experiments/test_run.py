@@ -49,6 +49,30 @@ def test_a_resumed_run_is_bit_identical(scheme, options, small, tmp_path, same_c
     same_content(tmp_path / "whole.h5", path)
 
 
+@pytest.mark.parametrize(("scheme", "options"), CASES, ids=str)
+def test_a_run_goes_on_within_an_epoch_and_beyond_its_end(scheme, options, small, tmp_path, same_content):
+    """Stopped between two checkpoints within an epoch, resumed to its end, and then given an epoch more."""
+    record = {"checkpoint": "3 steps", "keep": 2, "variables": ["hidden1.rate every 2 steps", "*.w"], "samples": 5}
+
+    def contents(epochs):
+        made = small(scheme=scheme, options=options, epochs=epochs) | {"record": record}
+        made["data"]["augment"] = {"crop_pad": 1}
+        return made
+
+    whole = run(job(contents(3), seed=5), tmp_path / "whole.h5")
+    an_epoch = int(whole.metrics.loc["test"]["step"].iloc[1])
+    path = interrupted(contents(2), tmp_path / "parts.h5", step=an_epoch + 3, seed=5)
+    with Run(path) as said:
+        assert an_epoch < said.checkpoint_steps[-1] <= an_epoch + 3 and said.within_epoch
+    resume(reopen(path), path)
+    with Run(path) as said:
+        assert said.status == "complete" and said.checkpoint_steps[-1] == 2 * an_epoch
+    resume(reopen(path, epochs=3), path)
+    same_content(tmp_path / "whole.h5", path)
+    with Run(path) as said:
+        assert said.status == "complete" and said.model == whole.model and len(said.checkpoint_steps) == 2
+
+
 NORMALISED = {"hidden": [12, 12], "layer": {"normalisation": "batch", "transfer": "relu"}}
 REMEMBERING = {"hidden": [12, 12], "layer": {"rule": {"name": "co_activation_memory"}}}
 
@@ -130,7 +154,7 @@ def test_what_was_asked_for_is_recorded(small, tmp_path):
 
 def test_the_file_says_what_was_run(small, tmp_path):
     said = run(job(small(), seed=8), tmp_path / "run.h5")
-    assert {"seed": 8, "backend": "numpy", "status": "complete", "schema_version": 2}.items() <= dict(said.attributes).items()
+    assert {"seed": 8, "backend": "numpy", "status": "complete", "schema_version": 3}.items() <= dict(said.attributes).items()
     assert "hidden = [" in said.model and "limit = 200" in said.model
 
 

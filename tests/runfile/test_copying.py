@@ -24,7 +24,7 @@ def plan(synthetic):
     """What the made-up run writes on."""
     w = np.dtype(np.float32)
     state = {"network|x__hidden1.w": ((64, synthetic.SIZES["hidden1"]), w), "position|epoch": ((), np.dtype(np.int64))}
-    return {"series": synthetic.series(spikes=True), "checkpoint": Layout({0: state}, 1)}
+    return {"series": synthetic.series(spikes=True), "checkpoint": Layout({0: state}, 2)}
 
 
 @pytest.fixture

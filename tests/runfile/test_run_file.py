@@ -106,7 +106,7 @@ def test_it_can_be_read_while_it_is_written(path):
             file.checkpoint(0, epoch, 10 * epoch, state(epoch))
             seen = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
             losses = [0.5**k for k in range(epoch + 1)]
-            assert seen.stdout.strip() == f"running {losses} {[*range(epoch + 1)][-2:]} {epoch}.0", seen.stderr
+            assert seen.stdout.strip() == f"running {losses} {[epoch]} {epoch}.0", seen.stderr
 
 
 def test_who_writes_is_known(path):
@@ -136,10 +136,10 @@ def test_checkpoints_take_turns_and_the_file_does_not_grow(path):
             file.checkpoint(0, epoch, epoch, state(epoch))
             sizes.append(path.stat().st_size)
     assert sizes[-1] == sizes[3]
-    assert Run(path).checkpoints == [28, 29]
+    assert Run(path).checkpoints == [29]
 
 
-@pytest.mark.parametrize(("keep", "expected"), [(1, [5, 6]), (3, [3, 4, 5, 6]), (None, [0, 1, 2, 3, 4, 5, 6])])
+@pytest.mark.parametrize(("keep", "expected"), [(1, [6]), (3, [4, 5, 6]), (9, [*range(7)]), (None, [*range(7)])])
 def test_as_many_checkpoints_stay_as_asked_for(path, keep, expected):
     run = Run(written(path, epochs=7, keep=keep))
     assert run.checkpoints == expected
@@ -147,6 +147,15 @@ def test_as_many_checkpoints_stay_as_asked_for(path, keep, expected):
         assert run.weights(epoch)["x__hidden1.w"][0, 0] == epoch
     with pytest.raises(RunFileError, match=f"no checkpoint of epoch 9: expected one of {', '.join(map(str, expected))}"):
         run.weights(9)
+
+
+def test_a_slot_that_is_being_made_is_no_checkpoint_yet(path):
+    """Its columns grow one after the other, and a reader may come in between."""
+    with h5py.File(written(path, keep=4), "r+") as file:
+        file["checkpoints/0/written"].resize(4, axis=0)
+        file["checkpoints/0/epoch"].resize(4, axis=0)
+    with Run(path) as run:
+        assert (run.checkpoints, run.checkpoint_steps, run.done) == ([0, 1, 2], [0, 10, 20], 2)
 
 
 class Interruption(BaseException):

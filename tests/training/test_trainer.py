@@ -11,7 +11,7 @@ from neurosim.errors import DivergedError, InputError
 from neurosim.feedback import pathway
 from neurosim.network import Network
 from neurosim.plasticity import SGD, Adam
-from neurosim.training import Trainer
+from neurosim.training import Observer, Trainer
 
 
 def trainer(scheme, *, epochs=4, optimiser=None):
@@ -167,3 +167,31 @@ def test_chance_is_that_of_the_commonest_class(caplog):
 def test_options_of_no_sense_are_told(options, said):
     with pytest.raises(InputError, match=said):
         Trainer(Network.layered((4,), [3], 2), pathway("backprop"), Adam(1e-3), **options)
+
+
+@pytest.mark.parametrize("stopped", [2, 4, 5, 7])
+def test_a_training_that_was_interrupted_goes_on_with_the_next_step(stopped):
+    """The same trainer, and another one that takes its state: neither shows a batch twice, nor leaves one out."""
+
+    class Stop(Observer):
+        def on_step(self, trainer):
+            if trainer.steps == stopped:
+                raise KeyboardInterrupt
+
+    data = datasets.load("digits", limit=200)
+
+    def made():
+        network = Network.layered(data.shape, [9, 9], data.classes, seed=1)
+        how = {"epochs": 2, "batch": 50, "seed": 1, "augment": datasets.Augmentation(crop_pad=1)}
+        return Trainer(network, pathway("difference_target_propagation"), Adam(0.01), **how)  # two passes an epoch
+
+    whole, same, other = made(), made(), made()
+    whole.fit(data)
+    with pytest.raises(KeyboardInterrupt):
+        same.fit(data, Stop())
+    other.check(data)
+    other.restore(same.state())
+    for going_on in (same, other):
+        going_on.fit(data)
+        for name, value in whole.state().items():
+            np.testing.assert_array_equal(value, going_on.state()[name], err_msg=name)

@@ -1,0 +1,64 @@
+"""What a run file says of how it was made, for ``neurosim show FILE``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from neurosim.runfile import Run, extensions
+from neurosim.runfile.opening import plain
+
+FEW = 6  # checkpoints that are told one by one
+
+
+def run_facts(path: Path) -> list[str]:
+    """Return what the run file at ``path`` says, a line each."""
+    with Run(path) as run:
+        said = run.attributes
+        reason = f": {said['reason']}" if said.get("reason") else ""
+        lines = [f"run         {said.get('model_name') or 'made in Python'}, seed {said.get('seed', '?')}, {run.status}{reason}"]
+        metrics = run.metrics
+        if "test" in metrics.index.get_level_values("split"):
+            error = metrics.loc["test"]["error"]
+            lines.append(f"test        {run.error_name} {error.iloc[-1]:.2f} % after {error.index[-1]} epochs")
+        lines.append(f"checkpoints {_checkpoints(run.checkpoint_steps)}")
+        lines.append(f"created     {said.get('created', 'not told')}, {_versions(said)}")
+        lines += [f"commit      {said['git_commit']}"] if said.get("git_commit") else []
+        lines.append(f"backend     {said.get('backend', 'not told')} on {said.get('device', 'not told')}")
+        lines.append(f"threads     {_threads(said)}")
+        for entry in extensions(said):
+            lines += _extended(entry)
+        return [" ".join(str(plain(line)).splitlines()) for line in lines]  # what texts of JSON hold is a stranger's
+
+
+def _checkpoints(steps: list[int]) -> str:
+    if not steps:
+        return "none"
+    shown = ", ".join(map(str, steps[-FEW:]))
+    return f"after steps {'..., ' if len(steps) > FEW else ''}{shown}"
+
+
+def _versions(said: Mapping[str, Any]) -> str:
+    try:
+        others = json.loads(str(said.get("versions", "{}")))
+    except (ValueError, RecursionError):
+        others = {}
+    known = {"neurosim": said.get("neurosim_version", "?")} | (others if isinstance(others, dict) else {})
+    return ", ".join(f"{name} {version}" for name, version in known.items())
+
+
+def _threads(said: Mapping[str, Any]) -> str:
+    """Return threads and BLAS of matrix products, which decide the last digits."""
+    if "threads" not in said:
+        return "not told"
+    return f"{said['threads']} of {said.get('blas', 'an unknown BLAS')}, on {said.get('processors', '?')} processors"
+
+
+def _extended(entry: Mapping[str, Any]) -> Iterator[str]:
+    epochs = f"from {entry.get('before')} to {entry.get('after')} epochs, {entry.get('done')} done"
+    yield f"extended    {epochs}, {entry.get('created')}; threads {_threads(entry)}"
+    schedules = entry.get("schedules")
+    for line in schedules if isinstance(schedules, list) else ():
+        yield f"            {line}"
