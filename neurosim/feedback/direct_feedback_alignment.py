@@ -16,11 +16,12 @@ class DirectFeedbackAlignment(ErrorFeedback):
     rule : of the feedback synapses: None keeps them as they are drawn; a Rule, the name of one, ``"dw = ..."``, or a table with
         ``name`` or ``equation`` and the rule's options.  ``rate_pre`` is the output's error, per sample; what ends with ``_post``
         is of the population that receives it, its rate as it is transmitted, after dropout.
+    scale : of the feedback weights as they are drawn: a factor of Glorot's
 
     Raises
     ------
     InputError, EquationError
-        A rule that is none, keeps a state of its own, or solves for weights.
+        A rule that is none, keeps a state of its own, or solves for weights; a scale that is not positive.
     """
 
     name = "direct_feedback_alignment"
