@@ -38,15 +38,21 @@ BUFFER = 64 << 20  # bytes of recordings that may wait for the disk
 NOTHING = Alignment(np.nan, np.nan, np.nan)
 
 
+class Stopped(Exception):
+    """Raised within a recorder's ``with`` statement where a run is to go on later; its text is the file's reason."""
+
+
 class Recorder(Observer):
     """Writes what a plan says into a run file; epochs and steps count on over the stages.
 
     Values are copied at their moment and written by another thread, of which at most BUFFER bytes wait.  Use it in a ``with``
     statement: in the end everything is on the disk, and the file says how the run ended.
+
+    until : the epoch after which the run will be stopped, which has a checkpoint; None: it is not
     """
 
-    def __init__(self, plan: RecordingPlan, file: RunFile) -> None:
-        self.plan, self.file = plan, file
+    def __init__(self, plan: RecordingPlan, file: RunFile, until: int | None = None) -> None:
+        self.plan, self.file, self.until = plan, file, until
         self.background = Background(BUFFER)
         self.seconds = 0.0
         self.alignment_seconds = 0.0
@@ -168,7 +174,7 @@ class Recorder(Observer):
             self.background.wait()
         except Exception as cause:
             failure = cause
-        if isinstance(error, KeyboardInterrupt):
+        if isinstance(error, KeyboardInterrupt | Stopped):
             self.file.set_status("interrupted", str(error) or "by the user")
         elif told := error or failure:
             self.file.set_status("failed", str(told) or type(told).__name__)
@@ -189,13 +195,13 @@ class Recorder(Observer):
             self.seconds = 0.0
             return  # the stage before has just been evaluated with the same weights
         self._look_for_changes(trainer)
-        epoch = self._epoch(trainer)
+        epoch = self.epoch_of(trainer)
         if epoch == 0:
             self._record(trainer, "steps", 0)
         self._record(trainer, "epochs", epoch)
         self._metrics(trainer, metrics)
         self.background.put(0, lambda: self.file.flush)
-        if trainer.epoch and (epoch % self.plan.record.checkpoint == 0 or epoch == self._epochs()):
+        if trainer.epoch and (epoch % self.plan.record.checkpoint == 0 or epoch in (self.until, self._epochs())):
             self._checkpoint(trainer, stage, epoch)
 
     def _look_for_changes(self, trainer: Trainer) -> None:
@@ -210,7 +216,7 @@ class Recorder(Observer):
                 self.settings = None  # the first one is enough
                 self.background.put(0, lambda: functools.partial(self.file.set_text, "altered", at.lstrip(".")))
 
-    def _epoch(self, trainer: Trainer) -> int:
+    def epoch_of(self, trainer: Trainer) -> int:
         """Return the epochs of the whole run that are done."""
         return sum(t.epochs for t in self.plan.trainers[: self.plan.trainers.index(trainer)]) + trainer.epoch
 
@@ -223,7 +229,7 @@ class Recorder(Observer):
         seconds, self.seconds = trainer.seconds - self.seconds, trainer.seconds
         compared, self.alignment_seconds = self.alignment_seconds, 0.0
         for split, evaluation in metrics.items():
-            row = {"epoch": self._epoch(trainer), "step": trainer.steps, "loss": evaluation.loss, "error": evaluation.error}
+            row = {"epoch": self.epoch_of(trainer), "step": trainer.steps, "loss": evaluation.loss, "error": evaluation.error}
             if split == "train":
                 row |= {"seconds": seconds} | ({"alignment_seconds": compared} if self.plan.comparisons else {})
             self.background.put(0, functools.partial(self._row, f"metrics/{split}", row))
@@ -238,7 +244,7 @@ class Recorder(Observer):
 
     def _record(self, trainer: Trainer, unit: str, count: int) -> None:
         due = [c for c in self.plan.variables if c.request.interval.due(unit, count)]
-        clock = {"epoch": self._epoch(trainer), "step": trainer.steps}
+        clock = {"epoch": self.epoch_of(trainer), "step": trainer.steps}
         if due:
             values = self._values(trainer, due)
             for c in due:
