@@ -547,6 +547,7 @@ class StudyFile(Section):
     settings : ``key.path=value`` texts; parameters : see ``neurosim.studies.Parameter.of``
     draws, draw_seed : how many draws beside each combination of the grid, and what decides them
     seeds : how many, counted from 1, or which
+    halving : ``rungs`` and perhaps ``eta``, see ``neurosim.studies.halving``
     """
 
     model: str
@@ -557,6 +558,7 @@ class StudyFile(Section):
     draws: int = 1
     draw_seed: int = 0
     seeds: int | list[Annotated[int, Field(ge=0)]] = 1
+    halving: dict[str, Any] | None = None
 
 
 class StartedStudy(Section):
@@ -571,6 +573,7 @@ class StartedStudy(Section):
     draws: int
     draw_seed: int
     seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
+    halving: dict[str, Any] | None = None
     backend: str
     data_dir: str
     data_digest: str

@@ -45,7 +45,8 @@ def price(plan: StudyPlan, workers: int, data_dir: str | os.PathLike[str] | None
     largest = max(_memory(same[0], workers, data_dir) for same in kinds)
     tried = kinds[:: math.ceil(len(kinds) / TRIALS)]
     seconds = sum(len(same) * _seconds(same[0], data_dir) for same in tried)
-    return Price(largest, seconds / sum(map(len, tried)) * len(plan.points))
+    share = 1.0 if plan.halving is None else plan.halving.share(plan.number_of_points, plan.points[0].epochs)
+    return Price(largest, share * seconds / sum(map(len, tried)) * len(plan.points))
 
 
 def _memory(point: Point, workers: int, data_dir: str | os.PathLike[str] | None) -> int:
