@@ -26,6 +26,7 @@ STUDY = """
 model = "compare"
 settings = ["training.epochs=6", "data.limit=300", "network.hidden=[12]"]
 seeds = 2
+halving = { rungs = 2, eta = 2 }
 [[parameters]]
 key = "scheme"
 values = ["backprop", "difference_target_propagation", "feedback_alignment"]
