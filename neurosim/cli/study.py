@@ -193,6 +193,7 @@ def _watching(runs: int, quiet: bool, client: Any) -> Iterator[Callable[[PointRe
 
 def _finish(started: Started, frame: pandas.DataFrame, out: Path) -> None:
     """Write the page; print the best point by validation, what failed, and what else there is."""
+    from neurosim.runfile.run import error_name
     from neurosim.studies.plan import label_of
     from neurosim.studies.point import COMPLETE, STOPPED
     from neurosim.studies.report import write_study_report
@@ -205,7 +206,8 @@ def _finish(started: Started, frame: pandas.DataFrame, out: Path) -> None:
     else:
         rows = frame[frame["point"] == chosen]
         label = label_of(next(point.values for point in started.plan.points if point.number == chosen))
-        errors = f"validation error {rows['validation_error'].mean():.2f} %, test error {rows['test_error'].mean():.2f} %"
+        name = error_name(rows["score"].iloc[0])
+        errors = f"validation {name} {rows['validation_error'].mean():.2f} %, test {name} {rows['test_error'].mean():.2f} %"
         typer.echo(f"best by validation: point {chosen}, {label}: {errors}, mean over {len(rows)} seed{'s' * (len(rows) > 1)}")
     typer.echo(f"run files, study.csv and report.html: {out}")
     wrong = frame[~frame["status"].isin([COMPLETE, STOPPED])]

@@ -565,11 +565,13 @@ class StartedStudy(Section):
     """A whole ``study.toml``: what a study was started with.
 
     models : of each scheme, or of none, "", as they were before the parameters changed them
+    modules : that ``module:Class`` in some point is of
     """
 
     name: str
     models: dict[str, dict[str, Any]] = Field(min_length=1)
     parameters: list[dict[str, Any]]
+    modules: list[str] = []
     draws: int
     draw_seed: int
     seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)

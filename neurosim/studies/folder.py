@@ -39,6 +39,8 @@ class Started:
         base, space = self.plan.base, self.plan.space
         facts = {"backend": self.backend, "data_dir": self.data_dir, "data_digest": self.data_digest}
         drawn = {"draws": space.draws, "draw_seed": space.seed, "seeds": list(self.plan.seeds)}
+        modules = sorted({module for point in self.plan.points for module in point.model.contents.get("modules", {})})
+        drawn |= {"modules": modules} if modules else {}
         parameters = [parameter.stated() for parameter in space.parameters]
         halving = {} if self.plan.halving is None else {"halving": vars(self.plan.halving)}
         return tomli_w.dumps({"name": base.name, **facts, **drawn, **halving, "parameters": parameters, "models": base.models})

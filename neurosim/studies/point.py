@@ -23,7 +23,9 @@ from neurosim.studies.halving import Rung
 from neurosim.workers import Ended
 
 COMPLETE, STOPPED, DIVERGED, FAILED = "complete", "stopped", "diverged", "failed"
-MADE_WITH = {"neurosim": "neurosim_version", "commit": "git_commit"} | {same: same for same in ("backend", "threads", "created")}
+MADE_WITH = {"neurosim": "neurosim_version", "commit": "git_commit"} | {
+    same: same for same in ("score", "backend", "threads", "created")
+}
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,10 @@ import tomli_w
 from neurosim.analysis.pages import check_free, rendered, write_page
 from neurosim.analysis.report import file_name
 from neurosim.analysis.summary import Cell
+from neurosim.catalogue import is_outside, texts_in
 from neurosim.errors import pasteable
 from neurosim.modelfile.reading import value_of
+from neurosim.runfile.run import error_name
 from neurosim.studies import figures
 from neurosim.studies.figures import Columns, against_parameters, heat_maps, is_number, words_of
 from neurosim.studies.plan import SCHEME
@@ -105,6 +107,9 @@ def _facts(results: Results) -> dict[str, str]:
         "runs": f"{len(results.runs):,}: {', '.join(f'{count:,} {_cut(status)}' for status, count in counts.head(6).items())}",
         "measured": _when([text for text in results.runs["created"].unique() if text]),
     }
+    scores = [text for text in results.runs["score"].unique() if text]
+    if any(error_name(score) != "error" for score in scores):
+        facts["error"] = _joined(scores)
     if results.halving is not None:
         facts["halving"] = f"{results.halving.rungs} rungs, of {results.halving.eta} points one goes on"
     for heading, column in {"neurosim": "neurosim", "commit": "commit", "backend": "backend"}.items():
@@ -272,10 +277,16 @@ def command(results: Results, number: int, seed: int) -> str:
         words += ["--set", f"{key}={_setting(value)}"] if key != SCHEME else []
     used = results.runs.at[(number, seed), "backend"] or results.backend
     words += ["--seed", seed, "--backend", used] + (["--data-dir", results.data_dir] if results.data_dir else [])
-    modules = _within(results.models.get(scheme, {}), "modules")
-    for module in modules if isinstance(modules, dict) else ():
+    for module in _modules(results, number):
         words += ["--import", module]
     return " ".join(map(pasteable, words))
+
+
+def _modules(results: Results, number: int) -> list[str]:
+    """Return the modules that a point's classes are of: those of its model, and those that values of its parameters name."""
+    noted = _within(results.models.get(_scheme_of(results, number), {}), "modules")
+    named = {text.partition(":")[0] for text in texts_in(results.points[number - 1]) if is_outside(text)}
+    return list(dict.fromkeys([*(noted if isinstance(noted, dict) else ()), *(one for one in results.modules if one in named)]))
 
 
 def _setting(value: Any) -> str:

@@ -31,7 +31,7 @@ MOST_VALUES = 10_000  # of all parameters together
 YOURSELF = "no page is made of so many; read study.csv yourself"
 RESTORE = "restore it from a copy, or resume the study"
 LARGEST = 1e30  # a metric beyond it is none: its square would still be a number, and that of its square
-WORDS = ("status", "reason", "neurosim", "commit", "backend", "created")
+WORDS = ("status", "reason", "score", "neurosim", "commit", "backend", "created")
 COLUMNS = (*table.FIRST, "seed", *table.STATUS)  # that a table must have
 
 
@@ -43,6 +43,7 @@ class Results:
     parameters : what differs between points, in order; points : the values of each, the first is number 1
     runs : a row for each point and seed, indexed by both; numbers that are not there are NaN, texts ""
     backend, data_dir : what every run was started with; halving : the rule by which some were stopped, or None
+    modules : that ``module:Class`` in some point is of
     """
 
     name: str
@@ -54,6 +55,7 @@ class Results:
     backend: str
     data_dir: str
     halving: Halving | None = None
+    modules: tuple[str, ...] = ()
 
     @cached_property
     def means(self) -> pandas.DataFrame:
@@ -119,7 +121,8 @@ def read(folder: Path) -> Results:
         raise RunFileError(f"{said}: {cause}") from cause
     require(len(points) * len(seeds) <= MOST_RUNS, f"{said}: over {MOST_RUNS:,} runs; {YOURSELF}", RunFileError)
     runs = _runs(folder / "study.csv", parameters, points, seeds)
-    return Results(started.name, started.models, parameters, points, seeds, runs, started.backend, started.data_dir, halving)
+    facts = (started.backend, started.data_dir, halving, tuple(started.modules))
+    return Results(started.name, started.models, parameters, points, seeds, runs, *facts)
 
 
 def _runs(path: Path, parameters: Sequence[Parameter], points: list[Values], seeds: tuple[int, ...]) -> pandas.DataFrame:
