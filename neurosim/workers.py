@@ -65,6 +65,11 @@ def connected(cluster: str | None = None, workers: int | None = None) -> Iterato
             yield stack.enter_context(Client(made))
 
 
+def count_workers(client: Any) -> int:
+    """Return how many workers a client's scheduler knows by now; 1 where none has come yet."""
+    return len(client.nthreads()) or 1
+
+
 @contextmanager
 def _own_main() -> Iterator[None]:
     """Let workers that are started, now or in place of one that died, not run the user's script first.

@@ -78,7 +78,7 @@ def study(
     from neurosim.studies.price import price
     from neurosim.studies.study import check_there, run_study, start
     from neurosim.studies.table import as_frame
-    from neurosim.workers import connected
+    from neurosim.workers import connected, count_workers
 
     named = Imports(imports or ())
     with ExitStack() as stack:
@@ -95,8 +95,8 @@ def study(
             started = start(replace(asked, imports=tuple(imports or ())).plan(), backend=backend, data_dir=data_dir)
         plan, runs = started.plan, len(started.plan.points)
         client = None if dry else stack.enter_context(connected(cluster, workers))
-        count = (workers or _cores()) if client is None else len(client.scheduler_info()["workers"]) or 1
-        told = price(started.plan, count, data_dir)  # also where nobody is told: what does not fit is refused
+        count = (workers or _cores()) if client is None else count_workers(client)
+        told = price(started.plan, count, data_dir, here=cluster is None)  # also where nobody is told: what does not fit is refused
         if not quiet or dry:
             for parameter in plan.space.parameters:
                 typer.echo(f"  {parameter.describe()}")

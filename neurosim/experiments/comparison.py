@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from neurosim.backends import select
 from neurosim.catalogue import NO_IMPORTS, Imports
 from neurosim.datasets import DataSet
 from neurosim.errors import RunFileError, quoted, require, utf8
@@ -15,6 +16,7 @@ from neurosim.experiments.comparison_folder import KIND, Started, begun, path_of
 from neurosim.experiments.comparison_plan import Plan
 from neurosim.experiments.comparison_row import Place, Row, Sent, Watch, train, train_sent
 from neurosim.experiments.comparison_table import Result, in_order, write_table
+from neurosim.experiments.estimate import about, check_fits
 from neurosim.experiments.run import by_environment, found_again, prepare
 from neurosim.modelfile import reading
 from neurosim.modelfile.building import load_data
@@ -155,6 +157,9 @@ def _trainer(started: Started, jobs: int, data: DataSet, imports: Imports, watch
     if count == 1:
         yield here
         return
+    for name, model in started.models.items():
+        device = select(started.backends[name])
+        check_fits(model.table, name, started.data_dir or None, device, about(model.table.data, data), times=count)
     with connected(workers=count) as client:
 
         def elsewhere(rows: Sequence[Row]) -> Iterator[Result]:

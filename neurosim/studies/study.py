@@ -23,10 +23,11 @@ from neurosim.studies.folder import KIND, Started, begun, check_same
 from neurosim.studies.halving import Halving
 from neurosim.studies.plan import SCHEME, Base, StudyPlan
 from neurosim.studies.point import STOPPED, PointResult, outcome_of, perform
+from neurosim.studies.price import check_fits
 from neurosim.studies.report import write_study_report
 from neurosim.studies.space import Parameter, Space
 from neurosim.studies.table import as_frame, write_table
-from neurosim.workers import connected, run_tasks
+from neurosim.workers import connected, count_workers, run_tasks
 
 if TYPE_CHECKING:
     import pandas
@@ -152,6 +153,8 @@ class Study:
                 check_same(folder, was, started)
                 started = was
             client = stack.enter_context(connected(cluster, workers))
+            if cluster is None:
+                check_fits(plan, count_workers(client), data_dir, data)
             outcomes = run_study(started, folder, client, data=data, imports=imports, resume=resume, overwrite=overwrite)
             reached = []
             for outcome in outcomes:
