@@ -18,7 +18,7 @@ from benchmarks.timing import machine
 from neurosim.studies import Study
 from neurosim.studies.plan import Point
 from neurosim.studies.study import run_study, start
-from neurosim.workers import ONE_THREAD, connected
+from neurosim.workers import ONE_THREAD, Processes, connected
 
 
 def alone(job: tuple[Point, Path]) -> None:
@@ -43,7 +43,7 @@ def pool_seconds(points: list[Point], workers: int, folder: Path) -> float:
 
 def study_seconds(study: Study, workers: int, folder: Path) -> float:
     """Return how long a study takes, its workers started and warm."""
-    with connected(workers=workers) as client:
+    with connected(here=Processes(workers)) as client:
         list(run_study(start(study.seeds(workers).plan(), backend="numpy"), folder / "warm", client))
         started = start(study.plan(), backend="numpy")
         began = time.perf_counter()

@@ -12,7 +12,7 @@ from importlib.machinery import ModuleSpec
 from multiprocessing import resource_tracker
 from typing import Any, Generic, TypeVar
 
-from neurosim.backends import limits
+from neurosim.backends import devices, limits, select
 from neurosim.errors import InputError, NeurosimError, quoted, require
 
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "VECLIB_MAXIMUM_THREADS": "1"}
@@ -30,23 +30,53 @@ Task = TypeVar("Task")
 Reached = TypeVar("Reached")
 
 
-@contextmanager
-def connected(cluster: str | None = None, workers: int | None = None) -> Iterator[Any]:
-    """Yield a Dask client: of the cluster at the address ``cluster``, or of ``workers`` processes made on this machine.
+@dataclass(frozen=True)
+class Processes:
+    """Worker processes of this machine.
 
-    workers : default: as many as there are cores; each computes with one BLAS thread, since runs are many and matrices small
+    workers : how many; devices : the CUDA devices that they take in turn, one each
+    """
+
+    workers: int
+    devices: tuple[str, ...] = ()
+
+    @staticmethod
+    def of(backend: str, workers: int | None = None) -> Processes:
+        """Return ``workers`` processes that compute on ``backend``.
+
+        By default as many as there are cores; on a GPU one for each device, since two runs on one would share its memory and time.
+        Under ``auto`` any number, which take the devices in turn where there are some.
+
+        Raises BackendError where there is no GPU that was asked for, InputError where there are more workers than devices.
+        """
+        on_device = backend.startswith("cupy")
+        if on_device:
+            select(backend)
+        found = tuple(devices()) if on_device or backend == "auto" else ()
+        count = workers if workers is not None else len(found) if on_device else limits.processors()
+        whole = isinstance(count, int) and not isinstance(count, bool) and 1 <= count <= 1024
+        require(whole, f"workers {quoted(count)}: expected 1 to 1,024 processes; change it")
+        said = f"workers {count}: more than the {len(found)} CUDA device{'s' * (len(found) != 1)} here"
+        require(not on_device or count <= len(found), f"{said}: expected one a device with backend {quoted(backend)}; give fewer")
+        return Processes(count, found)
+
+
+@contextmanager
+def connected(cluster: str | None = None, here: Processes | None = None) -> Iterator[Any]:
+    """Yield a Dask client: of the cluster at the address ``cluster``, or of processes made ``here``, on this machine.
+
+    here : by default as many as there are cores; each computes with one BLAS thread, since runs are many and matrices small
 
     Raises InputError where Dask is not installed, or nothing answers at the address.
     """
     try:
         import dask
-        from distributed import Client, LocalCluster
+        from distributed import Client
     except ImportError as cause:
         said = "worker processes need Dask's distributed, which is not installed; pip install 'neurosim[study]'"
         raise InputError(said) from cause
     with dask.config.set(QUIET):
         if cluster is not None:
-            require(workers is None, "workers beside a cluster's address: expected one of the two; leave workers out")
             try:
                 client = Client(cluster, timeout="10s")
             except (OSError, ValueError, TimeoutError) as cause:
@@ -54,15 +84,31 @@ def connected(cluster: str | None = None, workers: int | None = None) -> Iterato
             with client:
                 yield client
             return
-        count = workers if workers is not None else limits.processors()
-        whole = isinstance(count, int) and not isinstance(count, bool) and 1 <= count <= 1024
-        require(whole, f"workers {quoted(count)}: expected 1 to 1,024 processes; change it")
-        options: dict[str, Any] = {"n_workers": count, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
         with ExitStack() as stack:
             stack.enter_context(_own_main())
+            here = here or Processes.of("numpy")
             with _deaf_to_interrupts():
-                made = stack.enter_context(LocalCluster(**options, env=ONE_THREAD, silence_logs=logging.CRITICAL))
-            yield stack.enter_context(Client(made))
+                made = stack.enter_context(_local_cluster(here))
+            client = stack.enter_context(Client(made))
+            client.wait_for_workers(here.workers)
+            yield client
+
+
+def _local_cluster(here: Processes) -> Any:
+    """Return a cluster of processes of this machine, each of which sees its own device, if any, and no other."""
+    from distributed import LocalCluster
+
+    class OfThisMachine(LocalCluster):  # type: ignore[misc]
+        def new_worker_spec(self) -> dict[Any, Any]:
+            ((number, made),) = super().new_worker_spec().items()
+            device = {"CUDA_VISIBLE_DEVICES": here.devices[number % len(here.devices)]} if here.devices else {}
+            return {number: made | {"options": made["options"] | {"env": ONE_THREAD | device}}}
+
+    # whether runs fit is asked before they start; the limit that Dask would set is the same for all workers, which runs are not
+    options: dict[str, Any] = {"threads_per_worker": 1, "processes": True, "memory_limit": 0, "dashboard_address": ":0"}
+    made = OfThisMachine(n_workers=0, silence_logs=logging.CRITICAL, **options)
+    made.scale(here.workers)
+    return made
 
 
 def count_workers(client: Any) -> int:

@@ -34,7 +34,7 @@ Seeds = Annotated[int | None, typer.Option("--seeds", min=1, help="Seeds of ever
 Halve = Annotated[
     str | None, typer.Option("--halving", metavar="RUNGS[:ETA]", help="At each of RUNGS lengths, go on with the best 1/ETA (1/3).")
 ]
-Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes on this machine.", show_default="one a core")]
+Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes on this machine.", show_default="one a core, GPU")]
 Cluster = Annotated[str | None, typer.Option("--cluster", metavar="ADDRESS", help="A Dask scheduler, as tcp://node7:8786.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Folder to write into.", show_default="neurosim-runs/study-TIME")]
 Dry = Annotated[bool, typer.Option("--dry", help="Say what would run, and what it would take; run nothing.")]
@@ -76,7 +76,7 @@ def study(
     from neurosim.experiments.folders import made_folder
     from neurosim.studies.folder import begun
     from neurosim.studies.price import price
-    from neurosim.studies.study import check_there, run_study, start
+    from neurosim.studies.study import check_there, run_study, start, where
     from neurosim.studies.table import as_frame
     from neurosim.workers import connected, count_workers
 
@@ -94,8 +94,9 @@ def study(
             asked = _asked(model, grid, draw, draws, seeds, halving, data, settings)
             started = start(replace(asked, imports=tuple(imports or ())).plan(), backend=backend, data_dir=data_dir)
         plan, runs = started.plan, len(started.plan.points)
-        client = None if dry else stack.enter_context(connected(cluster, workers))
-        count = (workers or _cores()) if client is None else count_workers(client)
+        here = where(cluster, workers, started.backend)
+        client = None if dry else stack.enter_context(connected(cluster, here))
+        count = here.workers if here is not None else 1 if client is None else count_workers(client)
         told = price(started.plan, count, data_dir, here=cluster is None)  # also where nobody is told: what does not fit is refused
         if not quiet or dry:
             for parameter in plan.space.parameters:
@@ -113,12 +114,6 @@ def study(
                 reached.append(outcome)
                 watch(outcome)
     _finish(started, as_frame(started.plan, reached), out)
-
-
-def _cores() -> int:
-    from neurosim.backends import limits
-
-    return limits.processors()
 
 
 def _asked(

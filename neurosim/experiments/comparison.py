@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from neurosim.backends import select
+from neurosim.backends import devices, select
 from neurosim.catalogue import NO_IMPORTS, Imports
 from neurosim.datasets import DataSet
 from neurosim.errors import RunFileError, quoted, require, utf8
@@ -21,7 +21,7 @@ from neurosim.experiments.run import by_environment, found_again, prepare
 from neurosim.modelfile import reading
 from neurosim.modelfile.building import load_data
 from neurosim.runfile.writer_lock import WriterLock
-from neurosim.workers import connected, run_tasks
+from neurosim.workers import Processes, connected, run_tasks
 
 Trained = Callable[[Sequence[Row]], Iterator[Result]]
 
@@ -160,7 +160,8 @@ def _trainer(started: Started, jobs: int, data: DataSet, imports: Imports, watch
     for name, model in started.models.items():
         device = select(started.backends[name])
         check_fits(model.table, name, started.data_dir or None, device, about(model.table.data, data), times=count)
-    with connected(workers=count) as client:
+    found = devices() if any(backend != "numpy" for backend in started.backends.values()) else []
+    with connected(here=Processes(count, tuple(found))) as client:
 
         def elsewhere(rows: Sequence[Row]) -> Iterator[Result]:
             sent = {row.path.name: Sent(row, started.models[row.name].contents, imports) for row in rows}

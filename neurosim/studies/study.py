@@ -27,7 +27,7 @@ from neurosim.studies.price import check_fits
 from neurosim.studies.report import write_study_report
 from neurosim.studies.space import Parameter, Space
 from neurosim.studies.table import as_frame, write_table
-from neurosim.workers import connected, count_workers, run_tasks
+from neurosim.workers import Processes, connected, run_tasks
 
 if TYPE_CHECKING:
     import pandas
@@ -134,7 +134,8 @@ class Study:
         Writes into the folder ``out`` (by default one in ``neurosim-runs``): a run file for each point and seed, ``study.toml``,
         ``study.csv``, ``report.html``, and ``study.parquet`` where pyarrow is installed.
 
-        workers : processes on this machine, by default one for each core; cluster : the address of a Dask scheduler instead
+        workers : processes on this machine, by default one for each core, with backend ``cupy`` one for each CUDA device;
+            cluster : the address of a Dask scheduler instead
         resume : go on with the study that was begun in ``out``; what is complete stays as it is
         watch : is told of each outcome
 
@@ -152,9 +153,9 @@ class Study:
                 was = begun(folder, imports)
                 check_same(folder, was, started)
                 started = was
-            client = stack.enter_context(connected(cluster, workers))
-            if cluster is None:
-                check_fits(plan, count_workers(client), data_dir, data)
+            here = where(cluster, workers, started.backend)
+            check_fits(plan, 0 if here is None else here.workers, data_dir, data)
+            client = stack.enter_context(connected(cluster, here))
             outcomes = run_study(started, folder, client, data=data, imports=imports, resume=resume, overwrite=overwrite)
             reached = []
             for outcome in outcomes:
@@ -162,6 +163,14 @@ class Study:
                 watch(outcome)
             write_study_report(folder, folder / "report.html", overwrite=True)
         return as_frame(started.plan, reached)
+
+
+def where(cluster: str | None, workers: int | None, backend: str) -> Processes | None:
+    """Return where workers of this machine run, None for those of a cluster; raise InputError where both are given."""
+    if cluster is None:
+        return Processes.of(backend, workers)
+    require(workers is None, "workers beside a cluster's address: expected one of the two; leave workers out")
+    return None
 
 
 def start(plan: StudyPlan, *, backend: str = "auto", data_dir: Place | None = None, data: DataSet | None = None) -> Started:

@@ -1,14 +1,11 @@
 """What a study would take is told, and refused, before anything runs."""
 
-from contextlib import nullcontext
-
 import pytest
 
 from neurosim.backends import limits
 from neurosim.cli import main
 from neurosim.errors import InputError
 from neurosim.studies import Study, price
-from neurosim.studies import study as studies
 
 SMALL = ("training.epochs=2", "data.limit=300")
 
@@ -46,10 +43,8 @@ def test_the_largest_point_is_told_and_refused_where_the_workers_do_not_fit(monk
     with pytest.raises(InputError, match=said):
         price.price(plan, 4)
     assert price.price(plan, 4, here=False).memory == largest  # other machines have memories of their own
-    monkeypatch.setattr(studies, "count_workers", lambda client: 4)
-    monkeypatch.setattr(studies, "connected", lambda cluster, workers: nullcontext())
     with pytest.raises(InputError, match=said):
-        study.run(tmp_path / "out")
+        study.run(tmp_path / "out", workers=4)
     assert not (tmp_path / "out").exists()
 
 
