@@ -89,26 +89,29 @@ def connected(cluster: str | None = None, here: Processes | None = None) -> Iter
             here = here or Processes.of("numpy")
             with _deaf_to_interrupts():
                 made = stack.enter_context(_local_cluster(here))
-            client = stack.enter_context(Client(made))
-            client.wait_for_workers(here.workers)
-            yield client
+            yield stack.enter_context(Client(made))
 
 
 def _local_cluster(here: Processes) -> Any:
-    """Return a cluster of processes of this machine, each of which sees its own device, if any, and no other."""
-    from distributed import LocalCluster
+    """Return a cluster of processes of this machine, each of which sees its own device, if any, and no other.
 
-    class OfThisMachine(LocalCluster):  # type: ignore[misc]
-        def new_worker_spec(self) -> dict[Any, Any]:
-            ((number, made),) = super().new_worker_spec().items()
-            device = {"CUDA_VISIBLE_DEVICES": here.devices[number % len(here.devices)]} if here.devices else {}
-            return {number: made | {"options": made["options"] | {"env": ONE_THREAD | device}}}
+    Raises NeurosimError where they do not start, also when tried again.
+    """
+    from distributed import Nanny, Scheduler, SpecCluster
 
     # whether runs fit is asked before they start; the limit that Dask would set is the same for all workers, which runs are not
-    options: dict[str, Any] = {"threads_per_worker": 1, "processes": True, "memory_limit": 0, "dashboard_address": ":0"}
-    made = OfThisMachine(n_workers=0, silence_logs=logging.CRITICAL, **options)
-    made.scale(here.workers)
-    return made
+    options: dict[str, Any] = {"nthreads": 1, "memory_limit": 0, "host": "127.0.0.1", "silence_logs": logging.CRITICAL}
+    workers = {}
+    for number in range(here.workers):
+        device = {"CUDA_VISIBLE_DEVICES": here.devices[number % len(here.devices)]} if here.devices else {}
+        workers[number] = {"cls": Nanny, "options": options | {"env": ONE_THREAD | device}}
+    scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "dashboard": True, "dashboard_address": ":0"}}
+    for _ in range(LIVES):
+        try:
+            return SpecCluster(scheduler=scheduler, workers=workers, silence_logs=logging.CRITICAL)
+        except RuntimeError as cause:  # one of them died while it started
+            failure = cause
+    raise NeurosimError(f"{here.workers} worker processes do not start ({failure}): is there memory enough? Give fewer workers")
 
 
 def count_workers(client: Any) -> int:

@@ -8,7 +8,7 @@ import pytest
 
 from neurosim.backends import devices, limits
 from neurosim.cli import main
-from neurosim.errors import BackendError, InputError
+from neurosim.errors import BackendError, InputError, NeurosimError
 from neurosim.workers import Processes, connected
 
 spec = importlib.util.spec_from_file_location("standin", Path(__file__).parent / "backends" / "standin.py")
@@ -88,3 +88,26 @@ def test_each_worker_sees_its_own_device_also_one_that_takes_a_dead_ones_place()
         assert sorted(first.values(), key=sorted) == [{"3", "BLAS 1"}, {"7", "BLAS 1"}]
         client.restart()
         assert sorted(client.run(seen).values(), key=sorted) == sorted(first.values(), key=sorted)
+
+
+def test_processes_that_die_while_they_start_are_started_again(monkeypatch):
+    import distributed
+
+    tried, real = [], distributed.SpecCluster
+
+    def dying(times):
+        def make(**options):
+            tried.append(options)
+            if len(tried) <= times:
+                raise RuntimeError("Nanny failed to start.")
+            return real(**options)
+
+        return make
+
+    monkeypatch.setattr(distributed, "SpecCluster", dying(1))
+    with connected(here=Processes(1)) as client:
+        assert client.submit(abs, -2).result() == 2
+    monkeypatch.setattr(distributed, "SpecCluster", dying(99))
+    said = "^1 worker processes do not start .*: is there memory enough"
+    with pytest.raises(NeurosimError, match=said), connected(here=Processes(1)):
+        pass

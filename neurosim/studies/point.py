@@ -83,7 +83,8 @@ def perform(task: PointToRun, data: DataSet | None = None) -> PointResult:
     """
     path, status, reason = Path(task.path), STOPPED if task.rung else COMPLETE, str(task.rung or "")
     try:
-        _go(task, path, data)
+        with _gone(task, path, data) as said:
+            return PointResult(task.number, task.seed, status, reason, measured(said, task.until))
     except DivergedError as cause:
         status, reason = DIVERGED, str(cause)
     except (NeurosimError, OSError, MemoryError) as cause:
@@ -102,22 +103,27 @@ def outcome_of(ended: Ended[PointToRun, PointResult]) -> PointResult:
 
 
 def _measured_if_any(path: Path, until: int | None) -> dict[str, Any]:
+    if not path.exists():
+        return {}
     try:
-        return measured(path, until) if path.exists() else {}
+        with Run(path) as said:
+            return measured(said, until)
     except RunFileError:  # which is the reason already
         return {}
 
 
-def _go(task: PointToRun, path: Path, given: DataSet | None) -> None:
+def _gone(task: PointToRun, path: Path, given: DataSet | None) -> Run:
+    """Return the run of a point, which has come as far as its task says."""
     model = ModelFile.of(task.model_name, parsed(task.model, f"point {task.number}"), task.imports)
     options: dict[str, Any] = {"data_dir": task.data_dir or None}
     if not path.exists():
         data = given or _loaded(task.model, task.data_dir)
         _check_data(task, data)
-        run(prepare(model, seed=task.seed, backend=task.backend, data=data, **options), path, until=task.until).close()
-    elif not _has_reached(task, path, model):
+        return run(prepare(model, seed=task.seed, backend=task.backend, data=data, **options), path, until=task.until)
+    if not _has_reached(task, path, model):
         data = given or _loaded(task.model, task.data_dir)
-        resume(reopen(path, data=data, imports=task.imports, **options), path, until=task.until).close()
+        return resume(reopen(path, data=data, imports=task.imports, **options), path, until=task.until)
+    return Run(path)
 
 
 def _check_data(task: PointToRun, data: DataSet | None) -> None:
@@ -148,19 +154,17 @@ def _loaded(model: str, data_dir: str) -> DataSet | None:
     return None if is_outside(contents["name"]) else _data_of(tomli_w.dumps(contents), data_dir)
 
 
-def measured(path: Path, until: int | None = None) -> dict[str, Any]:
-    """Return what a run file says as columns of the table: metrics of its last epoch, angle, time, and what it was made with.
+def measured(said: Run, until: int | None = None) -> dict[str, Any]:
+    """Return what a run says as columns of the table: metrics of its last epoch, angle, time, and what it was made with.
 
     until : the last epoch that counts; the angle is the last one there is
     """
-    with Run(path) as said:
-        found: dict[str, Any] = {"epochs": 0}
-        metrics = said.metrics if until is None else said.metrics[said.metrics.index.get_level_values("epoch") <= until]
-        for split in metrics.index.get_level_values("split").unique():
-            course = metrics.loc[split].sort_index()
-            found["epochs"] = max(found["epochs"], int(course.index[-1]))
-            found |= {f"{split}_{name}": float(course[name].iloc[-1]) for name in ("loss", "error")}
-        found["angle_to_backprop"] = last_angle(said, hidden_projections(said, parsed(said.model, path.name)))
-        found["seconds"] = float(metrics["seconds"].sum())
-        found |= {name: said.attributes.get(key, "") for name, key in MADE_WITH.items()}
-        return found
+    found: dict[str, Any] = {"epochs": 0}
+    metrics = said.metrics if until is None else said.metrics[said.metrics.index.get_level_values("epoch") <= until]
+    for split in metrics.index.get_level_values("split").unique():
+        course = metrics.loc[split].sort_index()
+        found["epochs"] = max(found["epochs"], int(course.index[-1]))
+        found |= {f"{split}_{name}": float(course[name].iloc[-1]) for name in ("loss", "error")}
+    found["angle_to_backprop"] = last_angle(said, hidden_projections(said, parsed(said.model, said.path.name)))
+    found["seconds"] = float(metrics["seconds"].sum())
+    return found | {name: said.attributes.get(key, "") for name, key in MADE_WITH.items()}

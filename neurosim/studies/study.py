@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 Place = str | os.PathLike[str]
 Where = Mapping[str, Sequence[Any]]
 
-SELDOM = 1.0  # seconds between two writings of the table: of a thousand points it takes as long as a short run
+SELDOM = 5.0  # seconds between two writings of the table, which of a thousand points takes a twentieth of one
 
 
 @dataclass(frozen=True)
