@@ -58,6 +58,7 @@ setup(
     extras_require={
         "test": [
             "autograd>=1.7",
+            "dask-jobqueue>=0.8",
             "distributed>=2024.8",
             "hypothesis>=6.100",
             "mypy>=1.13",
