@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
@@ -16,6 +17,8 @@ from neurosim.backends import devices, limits, select
 from neurosim.errors import InputError, NeurosimError, quoted, require
 
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "VECLIB_MAXIMUM_THREADS": "1"}
+LOOKING = 0.05  # seconds between two looks at whether something is done
+GONE = ("closing", "closed", "failed")  # how Dask calls a process that will do nothing any more
 LIVES = 3  # workers that may die with one task, before it is given up
 QUIET = {
     "distributed.scheduler.allowed-failures": LIVES,
@@ -179,13 +182,14 @@ def run_tasks(
 
     A worker that dies gives its task back, and another one begins it again: ``work`` goes on with what it finds there.  A task that
     several workers died with ends with a NeurosimError.
+
+    Raises NeurosimError where all processes of this machine are gone, and do not start again.
     """
-    from distributed import as_completed
     from distributed.scheduler import KilledWorker
 
     sent = None if data is None else client.scatter(data, broadcast=True)
     futures = {client.submit(work, task, sent, key=name, pure=False): task for name, task in tasks.items()}
-    for future in as_completed(list(futures)):
+    for future in _done(client, list(futures)):
         task = futures.pop(future)
         try:
             yield Ended(task, future.result())
@@ -194,3 +198,22 @@ def run_tasks(
         except Exception as cause:
             yield Ended(task, None, cause)
         future.release()
+
+
+def _done(client: Any, futures: Sequence[Any]) -> Iterator[Any]:
+    """Yield each future when it is done."""
+    from distributed import as_completed
+
+    waiting = as_completed(futures)
+    while not waiting.is_empty():
+        if waiting.has_ready():
+            yield next(waiting)
+        else:
+            require(not _is_lost(client), "all worker processes died: is there memory enough? Resume with fewer", NeurosimError)
+            time.sleep(LOOKING)
+
+
+def _is_lost(client: Any) -> bool:
+    """Return whether there were processes of this machine, and none is left: one that dies while it starts is not replaced."""
+    made = client.cluster
+    return made is not None and all(nanny.status.name in GONE for nanny in made.workers.values())

@@ -3,13 +3,14 @@
 import importlib.util
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from neurosim.backends import devices, limits
 from neurosim.cli import main
 from neurosim.errors import BackendError, InputError, NeurosimError
-from neurosim.workers import Processes, connected
+from neurosim.workers import Processes, connected, run_tasks
 
 spec = importlib.util.spec_from_file_location("standin", Path(__file__).parent / "backends" / "standin.py")
 standin = importlib.util.module_from_spec(spec)
@@ -111,3 +112,22 @@ def test_processes_that_die_while_they_start_are_started_again(monkeypatch):
     said = "^1 worker processes do not start .*: is there memory enough"
     with pytest.raises(NeurosimError, match=said), connected(here=Processes(1)):
         pass
+
+
+def test_where_all_processes_are_gone_for_good_it_says_so_and_does_not_wait_for_ever(monkeypatch):
+    """Dask replaces a process that dies, but not one that dies at some moment of its start: its nanny closes."""
+    import distributed
+
+    class Never:
+        def is_empty(self):
+            return False
+
+        def has_ready(self):
+            nannies[1].status.name = "closed"
+            return False
+
+    nannies = [SimpleNamespace(status=SimpleNamespace(name=name)) for name in ("closed", "running")]
+    client = SimpleNamespace(cluster=SimpleNamespace(workers=dict(enumerate(nannies))), submit=lambda *a, **k: object())
+    monkeypatch.setattr(distributed, "as_completed", lambda futures: Never())
+    with pytest.raises(NeurosimError, match="^all worker processes died: is there memory enough"):
+        list(run_tasks(client, abs, {"one": 1}))
