@@ -92,8 +92,10 @@ class Halving:
 
     def describe(self, points: int, epochs: int) -> str:
         """Return what runs as one line of text."""
-        rungs = [f"{count:,} for {length}" for count, length in zip(self.counts(points), self.lengths(epochs), strict=True)]
-        return f"successive halving by validation error: points {rungs[0]} epochs, then {', then '.join(rungs[1:])}"
+        counts, lengths = self.counts(points), self.lengths(epochs)
+        later = [f"then {count:,} for {length}" for count, length in zip(counts[1:], lengths[1:], strict=True)]
+        first = f"{points:,} point{'s' * (points > 1)} for {lengths[0]} epoch{'s' * (lengths[0] > 1)}"
+        return f"successive halving by validation error: {', '.join([first, *later])}"
 
     def share(self, points: int, epochs: int) -> float:
         """Return what part of the steps of all points to their end is run."""
