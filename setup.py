@@ -66,6 +66,7 @@ setup(
     extras_require={
         "test": [
             "autograd>=1.7",
+            "dask-jobqueue>=0.8",
             "distributed>=2024.8",
             "h5netcdf>=1.3",
             "hypothesis>=6.100",

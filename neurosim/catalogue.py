@@ -201,7 +201,7 @@ class Imports:
 
     def needed(self, contents: Any) -> dict[str, str]:
         """Return the modules that the texts in ``contents`` name, each with a digest of its file's text ("" without a file)."""
-        names = {parts[1] for text in _texts(contents) if text in self.objects or OUTSIDE.fullmatch(text)
+        names = {parts[1] for text in texts_in(contents) if text in self.objects or OUTSIDE.fullmatch(text)
                  if (parts := re.fullmatch("(.*?):.*", text))}  # fmt: skip
         known = self._digests()
         return {name: known[name] for name in sorted(names) if name in known}
@@ -331,15 +331,16 @@ def _digest(module: ModuleType | None) -> str:
         return ""
 
 
-def _texts(value: Any) -> Iterator[str]:
+def texts_in(value: Any) -> Iterator[str]:
+    """Yield every text within lists and dictionaries."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
         for one in value.values():
-            yield from _texts(one)
+            yield from texts_in(one)
     elif isinstance(value, list | tuple):
         for one in value:
-            yield from _texts(one)
+            yield from texts_in(one)
 
 
 NO_IMPORTS = Imports()

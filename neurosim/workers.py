@@ -5,17 +5,20 @@ from __future__ import annotations
 import logging
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from multiprocessing import resource_tracker
 from typing import Any, Generic, TypeVar
 
-from neurosim.backends import limits
+from neurosim.backends import devices, limits, select
 from neurosim.errors import InputError, NeurosimError, quoted, require
 
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "VECLIB_MAXIMUM_THREADS": "1"}
+LOOKING = 0.05  # seconds between two looks at whether something is done
+GONE = ("closing", "closed", "failed")  # how Dask calls a process that will do nothing any more
 LIVES = 3  # workers that may die with one task, before it is given up
 QUIET = {
     "distributed.scheduler.allowed-failures": LIVES,
@@ -30,23 +33,53 @@ Task = TypeVar("Task")
 Reached = TypeVar("Reached")
 
 
-@contextmanager
-def connected(cluster: str | None = None, workers: int | None = None) -> Iterator[Any]:
-    """Yield a Dask client: of the cluster at the address ``cluster``, or of ``workers`` processes made on this machine.
+@dataclass(frozen=True)
+class Processes:
+    """Worker processes of this machine.
 
-    workers : default: as many as there are cores; each computes with one BLAS thread, since runs are many and matrices small
+    workers : how many; devices : the CUDA devices that they take in turn, one each
+    """
+
+    workers: int
+    devices: tuple[str, ...] = ()
+
+    @staticmethod
+    def of(backend: str, workers: int | None = None) -> Processes:
+        """Return ``workers`` processes that compute on ``backend``.
+
+        By default as many as there are cores; on a GPU one for each device, since two runs on one would share its memory and time.
+        Under ``auto`` any number, which take the devices in turn where there are some.
+
+        Raises BackendError where there is no GPU that was asked for, InputError where there are more workers than devices.
+        """
+        on_device = backend.startswith("cupy")
+        if on_device:
+            select(backend)
+        found = tuple(devices()) if on_device or backend == "auto" else ()
+        count = workers if workers is not None else len(found) if on_device else limits.processors()
+        whole = isinstance(count, int) and not isinstance(count, bool) and 1 <= count <= 1024
+        require(whole, f"workers {quoted(count)}: expected 1 to 1,024 processes; change it")
+        said = f"workers {count}: more than the {len(found)} CUDA device{'s' * (len(found) != 1)} here"
+        require(not on_device or count <= len(found), f"{said}: expected one a device with backend {quoted(backend)}; give fewer")
+        return Processes(count, found)
+
+
+@contextmanager
+def connected(cluster: str | None = None, here: Processes | None = None) -> Iterator[Any]:
+    """Yield a Dask client: of the cluster at the address ``cluster``, or of processes made ``here``, on this machine.
+
+    here : by default as many as there are cores; each computes with one BLAS thread, since runs are many and matrices small
 
     Raises InputError where Dask is not installed, or nothing answers at the address.
     """
     try:
         import dask
-        from distributed import Client, LocalCluster
+        from distributed import Client
     except ImportError as cause:
         said = "worker processes need Dask's distributed, which is not installed; pip install 'neurosim[study]'"
         raise InputError(said) from cause
     with dask.config.set(QUIET):
         if cluster is not None:
-            require(workers is None, "workers together with a cluster's address: expected only one of the two; leave workers out")
             try:
                 client = Client(cluster, timeout="10s")
             except (OSError, ValueError, TimeoutError) as cause:
@@ -54,15 +87,39 @@ def connected(cluster: str | None = None, workers: int | None = None) -> Iterato
             with client:
                 yield client
             return
-        count = workers if workers is not None else limits.processors()
-        whole = isinstance(count, int) and not isinstance(count, bool) and 1 <= count <= 1024
-        require(whole, f"workers {quoted(count)}: expected 1 to 1,024 processes; change it")
-        options: dict[str, Any] = {"n_workers": count, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
         with ExitStack() as stack:
             stack.enter_context(_own_main())
+            here = here or Processes.of("numpy")
             with _deaf_to_interrupts():
-                made = stack.enter_context(LocalCluster(**options, env=ONE_THREAD, silence_logs=logging.CRITICAL))
+                made = stack.enter_context(_local_cluster(here))
             yield stack.enter_context(Client(made))
+
+
+def _local_cluster(here: Processes) -> Any:
+    """Return a cluster of processes of this machine, each of which sees its own device, if any, and no other.
+
+    Raises NeurosimError where they do not start, also when tried again.
+    """
+    from distributed import Nanny, Scheduler, SpecCluster
+
+    # whether runs fit is asked before they start; the limit that Dask would set is the same for all workers, which runs are not
+    options: dict[str, Any] = {"nthreads": 1, "memory_limit": 0, "host": "127.0.0.1", "silence_logs": logging.CRITICAL}
+    workers = {}
+    for number in range(here.workers):
+        device = {"CUDA_VISIBLE_DEVICES": here.devices[number % len(here.devices)]} if here.devices else {}
+        workers[number] = {"cls": Nanny, "options": options | {"env": ONE_THREAD | device}}
+    scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "dashboard": True, "dashboard_address": ":0"}}
+    for _ in range(LIVES):
+        try:
+            return SpecCluster(scheduler=scheduler, workers=workers, silence_logs=logging.CRITICAL)
+        except RuntimeError as cause:  # one of them died while it started
+            failure = cause
+    raise NeurosimError(f"{here.workers} worker processes do not start ({failure}): is there memory enough? Give fewer workers")
+
+
+def count_workers(client: Any) -> int:
+    """Return how many workers a client's scheduler knows by now; 1 where none has come yet."""
+    return len(client.nthreads()) or 1
 
 
 @contextmanager
@@ -125,13 +182,14 @@ def run_tasks(
 
     A worker that dies gives its task back, and another one begins it again: ``work`` goes on with what it finds there.  A task that
     several workers died with ends with a NeurosimError.
+
+    Raises NeurosimError where all processes of this machine are gone, and do not start again.
     """
-    from distributed import as_completed
     from distributed.scheduler import KilledWorker
 
     sent = None if data is None else client.scatter(data, broadcast=True)
     futures = {client.submit(work, task, sent, key=name, pure=False): task for name, task in tasks.items()}
-    for future in as_completed(list(futures)):
+    for future in _done(client, list(futures)):
         task = futures.pop(future)
         try:
             yield Ended(task, future.result())
@@ -140,3 +198,22 @@ def run_tasks(
         except Exception as cause:
             yield Ended(task, None, cause)
         future.release()
+
+
+def _done(client: Any, futures: Sequence[Any]) -> Iterator[Any]:
+    """Yield each future when it is done."""
+    from distributed import as_completed
+
+    waiting = as_completed(futures)
+    while not waiting.is_empty():
+        if waiting.has_ready():
+            yield next(waiting)
+        else:
+            require(not _is_lost(client), "all worker processes died: is there memory enough? Resume with fewer", NeurosimError)
+            time.sleep(LOOKING)
+
+
+def _is_lost(client: Any) -> bool:
+    """Return whether there were processes of this machine, and none is left: one that dies while it starts is not replaced."""
+    made = client.cluster
+    return made is not None and all(nanny.status.name in GONE for nanny in made.workers.values())

@@ -6,7 +6,9 @@ from neurosim.backends.base import Backend, Draws, HostDraws, Program, RecordedD
 from neurosim.backends.numpy_backend import DraftBackend, NumpyBackend
 from neurosim.errors import BackendError, UnknownNameError
 
-__all__ = ["Backend", "DraftBackend", "Draws", "HostDraws", "NumpyBackend", "Program", "RecordedDraws", "as_seed", "select"]
+__all__ = [
+    "Backend", "DraftBackend", "Draws", "HostDraws", "NumpyBackend", "Program", "RecordedDraws", "as_seed", "devices", "select",
+]  # fmt: skip
 
 NAMES = ("auto", "numpy", "cupy", "cupy-tf32")
 
@@ -33,3 +35,10 @@ def select(name: str = "auto") -> Backend:
         if name != "auto":
             raise
         return NumpyBackend()
+
+
+def devices() -> list[str]:
+    """Return the CUDA devices that this process may use, each as ``CUDA_VISIBLE_DEVICES`` names it for a process of its own."""
+    from neurosim.backends.cupy_backend import visible_devices
+
+    return visible_devices()

@@ -9,6 +9,7 @@ import ctypes
 import functools
 import logging
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,18 @@ TF32 = 3  # CUBLAS_TF32_TENSOR_OP_MATH
 log = logging.getLogger(__name__)
 
 Launch = Callable[[], Any]
+
+
+def visible_devices() -> list[str]:
+    """Return the CUDA devices that this process may use, each as ``CUDA_VISIBLE_DEVICES`` names it for a process of its own."""
+    try:
+        import cupy
+
+        count = cupy.cuda.runtime.getDeviceCount()
+    except Exception:  # as above: there is none
+        return []
+    named = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    return named[:count] if named else [str(number) for number in range(count)]
 
 
 class CupyBackend(Backend):

@@ -31,6 +31,8 @@ HELP = Help(
         "neurosim study compare --grid scheme=backprop,frozen",
         "neurosim study dtp-mnist --data digits --draws 20 \\",
         "    --draw stages.0.batch=integers:8:64",
+        "neurosim study compare --draws 27 --halving 3 \\",
+        "    --draw stages.0.optimiser.learning_rate=log_uniform:1e-4:1e-1",
         "neurosim study mine.toml -o mine",
         "neurosim study --resume -o mine",
     ),
@@ -66,10 +68,17 @@ Seeds = Annotated[
     int | None,
     typer.Option("--seeds", metavar="N", parser=args.whole(1), help="How many seeds for each point, from 1.", show_default="1"),
 ]
+Halve = Annotated[
+    str | None,
+    typer.Option(
+        "--halving", metavar="RUNGS[:ETA]", help="At each of RUNGS lengths, continue with the best 1/ETA of the points (1/3)."
+    ),
+]
 Workers = Annotated[
     int | None,
     typer.Option(
-        "--workers", metavar="N", parser=args.whole(1), help="How many processes on this machine.", show_default="one for each core"
+        "--workers", metavar="N", parser=args.whole(1), help="How many processes on this machine.",
+        show_default="one for each core or GPU",
     ),
 ]
 Cluster = Annotated[
@@ -92,6 +101,7 @@ def study(
     draw: Draw = None,
     draws: Draws = None,
     seeds: Seeds = None,
+    halving: Halve = None,
     data: args.Data = None,
     data_dir: args.DataDir = None,
     settings: args.Settings = None,
@@ -114,14 +124,14 @@ def study(
     from neurosim.experiments.folders import made_folder
     from neurosim.studies.folder import begun
     from neurosim.studies.price import price
-    from neurosim.studies.study import check_there, run_study, start
+    from neurosim.studies.study import check_there, run_study, start, where
     from neurosim.studies.table import as_frame
-    from neurosim.workers import connected
+    from neurosim.workers import connected, count_workers
 
     named = Imports(imports or ())
     with ExitStack() as stack:
         if resume:
-            changed = any(given is not None for given in (model, grid, draw, draws, seeds, data, settings)) or overwrite
+            changed = any(given is not None for given in (model, grid, draw, draws, seeds, halving, data, settings)) or overwrite
             require(not changed, "--resume with a model or its parameters: a study continues as it was started; leave them out")
             require(out is not None, "study: no folder to resume: expected --out FOLDER; add it")
             assert out is not None
@@ -129,32 +139,29 @@ def study(
         else:
             require(model is not None, "study: no model: expected a model, comparison or study file; name one, as compare")
             assert model is not None
-            asked = _asked(model, grid, draw, draws, seeds, data, settings)
+            asked = _asked(model, grid, draw, draws, seeds, halving, data, settings)
             started = start(replace(asked, imports=tuple(imports or ())).plan(), backend=backend, data_dir=data_dir)
-        runs = len(started.plan.points)
-        client = None if dry else stack.enter_context(connected(cluster, workers))
-        count = (workers or _cores()) if client is None else len(client.scheduler_info()["workers"]) or 1
-        told = price(started.plan, count, data_dir)  # also where nobody is told: what does not fit is refused
+        plan, runs = started.plan, len(started.plan.points)
+        here = where(cluster, workers, started.backend)
+        client = None if dry else stack.enter_context(connected(cluster, here))
+        count = here.workers if here is not None else 1 if client is None else count_workers(client)
+        told = price(started.plan, count, data_dir, here=cluster is None)  # also where nobody is told: what does not fit is refused
         if not quiet or dry:
-            for parameter in started.plan.space.parameters:
+            for parameter in plan.space.parameters:
                 say(f"  {parameter.describe()}")
+            if plan.halving is not None:
+                say(f"  {plan.halving.describe(plan.number_of_points, plan.points[0].epochs)}")
             say(told.describe(runs, count))
         if client is None:
             return
         if out is None:
             out = stack.enter_context(made_folder("study"))
         reached: list[PointResult] = []
-        with args.interruptible(functools.partial(_advice, out, imports)), _watching(runs, quiet, client) as watch:
+        with args.interruptible(functools.partial(_advice, out, imports)), _watching(plan.tasks, quiet, client) as watch:
             for outcome in run_study(started, out, client, imports=named, resume=resume, overwrite=overwrite):
                 reached.append(outcome)
                 watch(outcome)
     _finish(started, as_frame(started.plan, reached), out)
-
-
-def _cores() -> int:
-    from neurosim.backends import limits
-
-    return limits.processors()
 
 
 def _asked(
@@ -163,17 +170,19 @@ def _asked(
     draw: list[str] | None,
     draws: int | None,
     seeds: int | None,
+    halving: str | None,
     data: str | None,
     settings: list[str] | None,
 ) -> Study:
     """Return the study of the command line's options, which add to those of a study file."""
-    from neurosim.studies.reading import load, parse_draw, parse_grid
+    from neurosim.studies.reading import load, parse_draw, parse_grid, parse_halving
 
     asked = load(model)
     more = [*map(parse_grid, grid or ()), *map(parse_draw, draw or ())]
     asked = replace(asked, parameters=(*asked.parameters, *more), settings=(*asked.settings, *(settings or ())))
     asked = asked if data is None else replace(asked, data=data)
     asked = asked if draws is None else asked.draws(draws)
+    asked = asked if halving is None else replace(asked, rule=parse_halving(halving))
     return asked if seeds is None else asked.seeds(seeds)
 
 
@@ -187,14 +196,18 @@ def _advice(out: Path, imports: list[str] | None) -> str:
 
 @contextmanager
 def _watching(runs: int, quiet: bool, client: Any) -> Iterator[Callable[[PointResult], None]]:
-    """Yield what shows how a study goes on: a bar with the time left, or lines now and then, or nothing."""
+    """Yield what shows how a study goes on: a bar with the time left, or lines now and then, or nothing.
+
+    runs : how often a worker will run something; a point that goes on after a rung counts again
+    """
     from neurosim.cli.progress import display, is_live
+    from neurosim.studies.point import COMPLETE, STOPPED
 
     counts: Counter[str] = Counter()
 
     def state() -> str:
         done = sum(counts.values())
-        failed = "".join(f", {n} {status}" for status, n in counts.items() if status != "complete")
+        failed = "".join(f", {n} {status}" for status, n in counts.items() if status not in (COMPLETE, STOPPED))
         return f"{done:,} of {runs:,} runs{failed}"
 
     if quiet:
@@ -223,7 +236,9 @@ def _watching(runs: int, quiet: bool, client: Any) -> Iterator[Callable[[PointRe
 
 def _finish(started: Started, frame: pandas.DataFrame, out: Path) -> None:
     """Write the page; print the best point by validation, what failed, and what else there is."""
+    from neurosim.runfile.run import error_name
     from neurosim.studies.plan import label_of
+    from neurosim.studies.point import COMPLETE, STOPPED
     from neurosim.studies.report import write_study_report
     from neurosim.studies.table import best
 
@@ -234,10 +249,11 @@ def _finish(started: Started, frame: pandas.DataFrame, out: Path) -> None:
     else:
         rows = frame[frame["point"] == chosen]
         label = label_of(next(point.values for point in started.plan.points if point.number == chosen))
-        errors = f"validation error {rows['validation_error'].mean():.2f} %, test error {rows['test_error'].mean():.2f} %"
+        name = error_name(rows["score"].iloc[0])
+        errors = f"validation {name} {rows['validation_error'].mean():.2f} %, test {name} {rows['test_error'].mean():.2f} %"
         say(f"best by validation: point {chosen}, {label}: {errors}, mean over {len(rows)} seed{'s' * (len(rows) > 1)}")
     say(f"run files, study.csv and report.html: {out}")
-    wrong = frame[frame["status"] != "complete"]
+    wrong = frame[~frame["status"].isin([COMPLETE, STOPPED])]
     for _, row in wrong.head(5).iterrows():
         say(f"point {row['point']}, seed {row['seed']}: {row['status']}: {row['reason']}")
     if len(wrong):

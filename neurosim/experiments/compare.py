@@ -22,6 +22,7 @@ from neurosim.experiments.given import given_data, stated
 from neurosim.modelfile.description import describe_data
 from neurosim.modelfile.reading import Contents, parsed
 from neurosim.runfile import Run
+from neurosim.runfile.run import WRONG, error_name
 
 if TYPE_CHECKING:
     import pandas
@@ -156,7 +157,9 @@ def conclude(plan: Plan, seeds: Sequence[int], results: Sequence[Result], folder
 
 def progress(result: Result, number: int, count: int) -> str:
     """Return what a row reached as one line; it is the ``number``-th of ``count`` to end."""
-    reached = result.failure or f"test accuracy {result.test_accuracy:.2f} %, training loss {result.train_loss:.4f}"
+    accuracy = f"accuracy {result.test_accuracy:.2f} %"
+    test = accuracy if result.score == WRONG else f"{error_name(result.score)} {result.test_error:.2f} %"
+    reached = result.failure or f"test {test}, training loss {result.train_loss:.4f}"
     return f"{number} of {count}: {result.scheme}, seed {result.seed}: {reached}"
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from neurosim.backends import devices, select
 from neurosim.catalogue import NO_IMPORTS, Imports
 from neurosim.datasets import DataSet
 from neurosim.errors import RunFileError, quoted, require, utf8
@@ -16,12 +17,13 @@ from neurosim.experiments.comparison_folder import KIND, NAME, Started, begun, p
 from neurosim.experiments.comparison_plan import Plan
 from neurosim.experiments.comparison_row import Place, Row, Sent, Watch, train, train_sent
 from neurosim.experiments.comparison_table import Result, in_order, write_table
+from neurosim.experiments.estimate import about, check_fits
 from neurosim.experiments.run import by_environment, found_again, prepare
 from neurosim.modelfile import reading
 from neurosim.modelfile.building import load_data
 from neurosim.runfile.disk import replacing
 from neurosim.runfile.writer_lock import WriterLock
-from neurosim.workers import connected, run_tasks
+from neurosim.workers import Processes, connected, run_tasks
 
 Trained = Callable[[Sequence[Row]], Iterator[Result]]
 
@@ -172,7 +174,11 @@ def _trainer(started: Started, jobs: int, data: DataSet, imports: Imports, watch
     if count == 1:
         yield here
         return
-    with connected(workers=count) as client:
+    for name, model in started.models.items():
+        device = select(started.backends[name])
+        check_fits(model.table, name, started.data_dir or None, device, about(model.table.data, data), times=count)
+    found = devices() if any(backend != "numpy" for backend in started.backends.values()) else []
+    with connected(here=Processes(count, tuple(found))) as client:
 
         def elsewhere(rows: Sequence[Row]) -> Iterator[Result]:
             sent = {row.path.name: Sent(row, started.models[row.name].contents, imports) for row in rows}

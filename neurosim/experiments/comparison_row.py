@@ -125,4 +125,5 @@ def _reached(job: Job, path: Path, go: Callable[[], None]) -> Result:
         angle=nan if angle is None else angle,
         claims=job.trainers[0].pathway.claims,
         failure=failure,
+        score=job.trainers[0].task.score,
     )

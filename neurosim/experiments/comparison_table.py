@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from neurosim.analysis.summary import Spread
 from neurosim.experiments.comparison_plan import BASELINE
 from neurosim.feedback import Claims
 from neurosim.runfile.disk import replacing
+from neurosim.runfile.run import WRONG
 
 if TYPE_CHECKING:
     import pandas
@@ -36,6 +38,7 @@ class Result:
     angle : degrees between proposed changes and backprop's at the last comparison, mean over hidden projections; nan without one
     step_ms : training on one batch of data, all passes of an epoch together; median over epochs, the first left out
     failure : "" or why the run stopped early; the numbers are then those it had
+    score : what the error is, as the task says it
     """
 
     scheme: str
@@ -47,6 +50,12 @@ class Result:
     angle: float
     claims: Claims
     failure: str = ""
+    score: str = WRONG
+
+    @property
+    def test_error(self) -> float:
+        """Per cent, after the last epoch: of what the ``score`` says."""
+        return 100 - self.test_accuracy
 
 
 def in_order(results: Iterable[Result], rows: Iterable[str], seeds: Iterable[int]) -> list[Result]:
@@ -109,11 +118,27 @@ def _shown(value: float | None, form: str) -> str:
     return "" if value is None else format(value, form)
 
 
+def columns_of(results: Sequence[Result]) -> tuple[str, ...]:
+    """Return COLUMNS; of a task whose error does not count wrong answers, that error in per cent instead of an accuracy.
+
+    It is then named by what it is, as ``test_unexplained_variance``, and ``epochs_to_5`` is the first epoch with 5 % of it or less.
+    """
+    if _is_accuracy(results):
+        return COLUMNS
+    other = {"test_accuracy": "test_" + re.sub(r"\W+", "_", results[0].score.lower()), "epochs_to_95": "epochs_to_5"}
+    return tuple(other.get(name, name) for name in COLUMNS)
+
+
+def _is_accuracy(results: Sequence[Result]) -> bool:
+    return all(result.score == WRONG for result in results)
+
+
 def as_rows(results: Sequence[Result]) -> list[list[Any]]:
-    """Return one row of COLUMNS for each scheme and seed; None where a number is not there, as after divergence."""
-    rows = []
+    """Return one row of ``columns_of`` for each scheme and seed; None where a number is not there, as after divergence."""
+    rows, accuracy = [], _is_accuracy(results)
     for result, relative in zip(results, relative_steps(results), strict=True):
-        numbers = (result.test_accuracy, result.train_loss, result.epochs_to_95, result.step_ms, relative, result.angle)
+        reached = result.test_accuracy if accuracy else result.test_error
+        numbers = (reached, result.train_loss, result.epochs_to_95, result.step_ms, relative, result.angle)
         known = [None if number is None or np.isnan(number) or result.failure else round(number, 6) for number in numbers]
         rows.append([result.scheme, result.seed, *known, *(result.claims.words(name) for name in CLAIMED)])
     return rows
@@ -123,8 +148,8 @@ def as_frame(results: Sequence[Result]) -> pandas.DataFrame:
     """Return the table as a data frame, a number that is not there as NaN."""
     import pandas as pd
 
-    frame = pd.DataFrame(as_rows(results), columns=list(COLUMNS))
-    numbers = list(COLUMNS[2:8])
+    frame = pd.DataFrame(as_rows(results), columns=list(columns_of(results)))
+    numbers = list(frame.columns[2:8])
     frame[numbers] = frame[numbers].astype(float)
     return frame
 
@@ -133,5 +158,5 @@ def write_table(results: Sequence[Result], path: Path) -> None:
     """Write one line for each scheme and seed; a number that is not there is left blank."""
     with replacing(path) as fresh, fresh.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
-        table.writerow(COLUMNS)
+        table.writerow(columns_of(results))
         table.writerows(as_rows(results))

@@ -212,27 +212,32 @@ def check_fits(
     data_dir: str | os.PathLike[str] | None = None,
     backend: Backend | None = None,
     entry: Entry | None = None,
+    times: int = 1,
 ) -> None:
-    """Raise InputError, with the numbers, where the model would not fit into the memory that is free, here or on ``backend``."""
+    """Raise InputError, with the numbers, where the model would not fit into the memory that is free, here or on ``backend``.
+
+    times : in how many processes at once
+    """
     entry = entry or about(table.data)
     network, _ = drafted(table, entry=entry)
     weights = _bytes(network.parameters().values())
     asked = {each.name: each for each in (NumpyBackend(), backend) if each is not None}.values()
-    if any(weights >= WORTH_ASKING * each.free_bytes() for each in asked):
+    if any(times * weights >= WORTH_ASKING * each.free_bytes() for each in asked):
         needed = memory(table, data_dir, entry)
         for each in asked:
-            refuse_unless_free(needed, name, each)
+            refuse_unless_free(needed, name, each, times)
 
 
-def refuse_unless_free(memory: Memory, name: str, backend: Backend | None = None) -> None:
-    """Raise InputError, with the numbers, where ``memory`` is more than is free, on the CPU or on ``backend``."""
+def refuse_unless_free(memory: Memory, name: str, backend: Backend | None = None, times: int = 1) -> None:
+    """Raise InputError, with the numbers, where ``times`` as much as ``memory`` is not free, on the CPU or on ``backend``."""
     backend = backend or NumpyBackend()
     needed, free = memory.on(backend), backend.free_bytes()
     where = f" ({limits.free_memory().limit})" if isinstance(backend, NumpyBackend) else f" on {backend.describe()}"
+    each, fewer = ("", "") if times == 1 else (f" in each of {times} processes", ", or run fewer at once")
     require(
-        needed <= free,
-        f"model {name!r}: needs about {needed / 2**30:,.1f} GiB more, {free / 2**30:,.1f} GiB are free{where}: "
-        "expected a model that fits; make the network or the batch smaller",
+        times * needed <= free,
+        f"model {name!r}: needs about {needed / 2**30:,.1f} GiB more{each}, {free / 2**30:,.1f} GiB are free{where}: "
+        f"expected a model that fits; make the network or the batch smaller{fewer}",
     )
 
 

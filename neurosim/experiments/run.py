@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,10 +27,10 @@ from neurosim.modelfile.schema import ModelTable
 from neurosim.network import Network
 from neurosim.recording.extending import extended, extension, told
 from neurosim.recording.plan import RecordingPlan
-from neurosim.recording.recorder import Recorder, create
+from neurosim.recording.recorder import Recorder, Stopped, create
 from neurosim.runfile import Extension, Run, RunFile, provenance, warn_of_other_arithmetic
 from neurosim.tasks import Sizes
-from neurosim.training import Observer, Trainer
+from neurosim.training import Evaluation, Observer, Trainer
 
 
 @dataclass
@@ -139,8 +140,13 @@ def _check_stated(model: ModelFile, data: DataSet | None = None) -> None:
 # ---------------------------------------------------------------------- running
 
 
-def run(job: Job, out: str | os.PathLike[str], *observers: Observer, overwrite: bool = False) -> Run:
+def run(
+    job: Job, out: str | os.PathLike[str], *observers: Observer, overwrite: bool = False, until: int | None = None
+) -> Run:
     """Train all stages of ``job`` into the run file ``out``; return what it says.
+
+    until : the epoch, counted over all stages, after which it is stopped with status ``interrupted``, to be resumed; None: it goes
+        on to its end.  What depends on the length, as a schedule does, goes by the whole of it
 
     Raises
     ------
@@ -150,7 +156,7 @@ def run(job: Job, out: str | os.PathLike[str], *observers: Observer, overwrite: 
         Activity left the finite numbers; the run file is kept, with status ``failed``.
     """
     file = create(Path(out), job.plan, job.attributes(), model=job.model.text, overwrite=overwrite)
-    _train(job, file, observers)
+    _train(job, file, observers, until)
     return Run(out)
 
 
@@ -243,30 +249,49 @@ def _agreed(known: Run, settings: Iterable[str], seed: int | None, backend: str)
     return contents
 
 
-def resume(job: Job, path: str | os.PathLike[str], *observers: Observer) -> Run:
+def resume(job: Job, path: str | os.PathLike[str], *observers: Observer, until: int | None = None) -> Run:
     """Train on from the run file's last checkpoint; what comes out is what an uninterrupted run would have written.
 
-    A complete run is left as it is, unless the job gives it other epochs.
+    until : as of ``run``
+    A run that is complete, or has come to ``until``, is left as it is, unless the job gives it other epochs.
     """
     path = Path(path)
     with Run(path) as known:
-        complete = known.status == "complete"
-    if not complete or job.extension is not None:
+        done = has_reached(known, until)
+    if not done or job.extension is not None:
         renamed = lambda stage, state: job.trainers[stage].pathway.renew(state)  # noqa: E731
         how: dict[str, Any] = {"series": job.plan.series(), "checkpoint": job.plan.layout(), "renamed": renamed}
         file = RunFile.resume(path, **how, extension=job.extension)
-        _train(job, file, observers, resumed=True)
+        _train(job, file, observers, until, resumed=True)
     return Run(path)
 
 
-def _train(job: Job, file: RunFile, observers: tuple[Observer, ...], resumed: bool = False) -> None:
+def has_reached(known: Run, until: int | None = None) -> bool:
+    """Return whether a run is complete, or can go on from the end of epoch ``until`` or of a later one."""
+    return known.status == "complete" or until is not None and max(known.checkpoints, default=0) >= until
+
+
+class _Until(Observer):
+    """Stops a run after an epoch; the last of the observers, so that all of them see it."""
+
+    def __init__(self, recorder: Recorder, epoch: int) -> None:
+        self.recorder, self.epoch = recorder, epoch
+
+    def on_epoch(self, trainer: Trainer, metrics: Mapping[str, Evaluation]) -> None:
+        if self.recorder.epoch_of(trainer) >= self.epoch:
+            raise Stopped(f"after {self.epoch} epochs, as asked")
+
+
+def _train(job: Job, file: RunFile, observers: tuple[Observer, ...], until: int | None, resumed: bool = False) -> None:
+    until = until if until is not None and until < job.epochs else None
     try:
-        recorder = Recorder(job.plan, file)
+        recorder = Recorder(job.plan, file, until)
     except BaseException:
         file.set_status("interrupted", "before it began")
         file.close()
         raise
-    with recorder, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+    observers = observers if until is None else (*observers, _Until(recorder, until))
+    with suppress(Stopped), recorder, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         stage = _restored(job, file) if resumed else 0
         for number, trainer in enumerate(job.trainers[stage:], start=stage):
             if trainer.at_start and number:

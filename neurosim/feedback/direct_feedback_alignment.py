@@ -17,11 +17,12 @@ class DirectFeedbackAlignment(ErrorFeedback):
         ``"dw = ..."``, or a table with ``name`` or ``equation`` and the rule's options.  ``rate_pre`` is the output's error, per
         sample.  Names that end with ``_post`` are of the population that receives it; its rate is the one that it transmits, after
         dropout
+    scale : a factor of the feedback weights, which are drawn as Glorot's
 
     Raises
     ------
     InputError, EquationError
-        A rule that is none, keeps a state of its own, or solves for weights.
+        A rule that is none, keeps a state of its own, or solves for weights; a scale that is not positive.
     """
 
     name = "direct_feedback_alignment"

@@ -7,6 +7,7 @@ the population below, whose variables are that population's.  Without a rule it 
 from __future__ import annotations
 
 import abc
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -24,10 +25,16 @@ from neurosim.plasticity import PlasticityRule, Rule, rules
 
 
 class ErrorFeedback(FeedbackPathway, abc.ABC):
-    """A scheme whose errors come down through feedback synapses with one ``rule``; ``build`` makes them with ``add_feedback``."""
+    """A scheme whose errors come down through feedback synapses with one ``rule``; ``build`` makes them with ``add_feedback``.
 
-    def __init__(self, *, rule: str | Mapping[str, Any] | Rule | None = None) -> None:
+    scale : factor of their weights as they are drawn
+    """
+
+    def __init__(self, *, rule: str | Mapping[str, Any] | Rule | None = None, scale: float = 1.0) -> None:
         self.rule = make_rule(f"scheme {self.name!r}", rule)
+        said = f"scheme {self.name!r}: scale {quoted(scale)}: expected a positive number; give one such as 1.0"
+        require(0 < scale < math.inf, said)
+        self.scale = scale
 
     def options(self) -> dict[str, Any]:
         """Return the options that make the scheme again, the rule as text or table where it can be written so."""
@@ -47,11 +54,12 @@ class ErrorFeedback(FeedbackPathway, abc.ABC):
     def add_feedback(self, key: str, sender: str, receiver: str, weights: np.ndarray, connectivity: str = "all_to_all") -> None:
         """Join ``receiver`` to the error of ``sender``, both populations of the network, by synapses named ``key``.
 
-        weights : as of a projection from receiver to sender; all to all: (n_receiver, n_sender)
+        weights : as of a projection from receiver to sender, before ``scale``; all to all: (n_receiver, n_sender)
         """
         above, below = self.network.populations[sender], self.network.populations[receiver]
         ends = Population(sender, above.shape), Population(receiver, below.shape, neurons=below.neurons)
-        self.networks[key] = feedback(self.network, *ends, weights, f"feedback/{key}/", connectivity=connectivity, rule=self.rule)
+        options: dict[str, Any] = {"connectivity": connectivity, "rule": self.rule}
+        self.networks[key] = feedback(self.network, *ends, self.scale * weights, f"feedback/{key}/", **options)
         if self.rule is not None:
             plain = not self.rule.solves and not self.networks[key].memory() and not synapses(self.networks[key]).starts
             what = f"scheme {self.name!r}: rule {quoted(self.rule.describe())}"

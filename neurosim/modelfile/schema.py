@@ -562,6 +562,7 @@ class StudyFile(Section):
     settings : ``key.path=value`` texts; parameters : see ``neurosim.studies.Parameter.of``
     draws, draw_seed : how many draws beside each combination of the grid, and what decides them
     seeds : how many, counted from 1, or which
+    halving : ``rungs`` and perhaps ``eta``, see ``neurosim.studies.halving``
     """
 
     model: str
@@ -572,20 +573,24 @@ class StudyFile(Section):
     draws: int = 1
     draw_seed: int = 0
     seeds: int | list[Annotated[int, Field(ge=0)]] = 1
+    halving: dict[str, Any] | None = None
 
 
 class StartedStudy(Section):
     """A whole ``study.toml``: what a study was started with.
 
     models : of each scheme, or of none, "", as they were before the parameters changed them
+    modules : that ``module:Class`` in some point is of
     """
 
     name: str
     models: dict[str, dict[str, Any]] = Field(min_length=1)
     parameters: list[dict[str, Any]]
+    modules: list[str] = []
     draws: int
     draw_seed: int
     seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
+    halving: dict[str, Any] | None = None
     backend: str
     data_dir: str
     data_digest: str

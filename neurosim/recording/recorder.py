@@ -40,21 +40,26 @@ BUFFER = 64 << 20  # bytes of recordings that may wait for the disk
 NOTHING = Alignment(np.nan, np.nan, np.nan)
 
 
+class Stopped(Exception):
+    """Raised within a recorder's ``with`` statement where a run is to go on later; its text is the file's reason."""
+
+
 class Recorder(Observer):
     """Writes what a plan says into a run file; epochs and steps count on over the stages.
 
     Values are copied at their moment and written by another thread, of which at most BUFFER bytes wait.  Use it in a ``with``
     statement: in the end everything is on the disk, and the file says how the run ended.
+
+    until : the epoch after which the run will be stopped, which has a checkpoint; None: it is not
     """
 
-    def __init__(self, plan: RecordingPlan, file: RunFile) -> None:
-        self.plan, self.file = plan, file
+    def __init__(self, plan: RecordingPlan, file: RunFile, until: int | None = None) -> None:
+        self.plan, self.file, self.until = plan, file, until
         self.background = Background(BUFFER)
         self.seconds = 0.0
         self.alignment_seconds = 0.0
         units = {c.request.interval.unit for c in plan.variables} | ({plan.comparisons.unit} if plan.comparisons else set())
         self.by_step = "steps" in units
-        self.ends = file.ends - {plan.epochs}
         self.settings: Contents | None = None  # of a trainer made in Python: as it began
         self.started = b""  # digest of the weights it began with
         self.unkept: tuple[Trainer, int] | None = None  # trainer and epoch, where the last epoch has no checkpoint yet
@@ -193,7 +198,7 @@ class Recorder(Observer):
             self.background.wait()
         except Exception as cause:
             failure = cause
-        if isinstance(error, KeyboardInterrupt):
+        if isinstance(error, KeyboardInterrupt | Stopped):
             self.file.set_status("interrupted", str(error) or "by the user")
         elif told := error or failure:
             self.file.set_status("failed", str(told) or type(told).__name__)
@@ -206,7 +211,7 @@ class Recorder(Observer):
         """Write the checkpoint of the last epoch, where it was not known to be the last."""
         if self.unkept is not None:
             trainer, epoch = self.unkept
-            if (self._epoch(trainer), trainer.phase, trainer.position) == (epoch, 0, 0):
+            if (self.epoch_of(trainer), trainer.phase, trainer.position) == (epoch, 0, 0):
                 self._checkpoint(trainer)
 
     def _ending(self) -> tuple[str, str]:
@@ -233,14 +238,14 @@ class Recorder(Observer):
             self.seconds = 0.0
             return  # the stage before has just been evaluated with the same weights
         self._look_for_changes(trainer)
-        epoch = self._epoch(trainer)
+        epoch = self.epoch_of(trainer)
         if epoch == 0:
             self._record(trainer, "steps", 0)
         self._record(trainer, "epochs", epoch)
         self._metrics(trainer, metrics)
         self.background.put(0, lambda: self.file.flush)
         self.unkept = (trainer, epoch) if trainer.epoch else None
-        if trainer.epoch and (epoch == self.plan.epochs or self.plan.is_checkpoint(epoch, trainer.steps)):
+        if trainer.epoch and (epoch in (self.until, self.plan.epochs) or self.plan.is_checkpoint(epoch, trainer.steps)):
             self._checkpoint(trainer)
 
     def _look_for_changes(self, trainer: Trainer) -> None:
@@ -257,7 +262,7 @@ class Recorder(Observer):
                 self.settings = None  # the first one is enough
                 self.background.put(0, lambda: functools.partial(self.file.set_text, "altered", at.lstrip(".")))
 
-    def _epoch(self, trainer: Trainer) -> int:
+    def epoch_of(self, trainer: Trainer) -> int:
         """Return the epochs of the whole run that are done."""
         return sum(t.epochs for t in self.plan.trainers[: self.plan.trainers.index(trainer)]) + trainer.epoch
 
@@ -267,7 +272,7 @@ class Recorder(Observer):
         seconds, self.seconds = trainer.seconds - self.seconds, trainer.seconds
         compared, self.alignment_seconds = self.alignment_seconds, 0.0
         for split, evaluation in metrics.items():
-            row = {"epoch": self._epoch(trainer), "step": trainer.steps, "loss": evaluation.loss, "error": evaluation.error}
+            row = {"epoch": self.epoch_of(trainer), "step": trainer.steps, "loss": evaluation.loss, "error": evaluation.error}
             if split == "train":
                 row |= {"seconds": seconds} | ({"alignment_seconds": compared} if self.plan.comparisons else {})
             self.background.put(0, functools.partial(self._row, f"metrics/{split}", row))
@@ -279,17 +284,17 @@ class Recorder(Observer):
         size = sum(int(np.prod(shape)) * dtype.itemsize for shape, dtype in trainer.state_layout().values())
         size = max(size, BUFFER // 2)  # one may wait while another is written: more of them would only take memory
         self.unkept = None
-        stage, epoch, step = self.plan.trainers.index(trainer), self._epoch(trainer), trainer.steps
+        stage, epoch, step = self.plan.trainers.index(trainer), self.epoch_of(trainer), trainer.steps
         how: dict[str, Any] = {"number": self.plan.number(epoch, step), "passing": self._passing}
         self.background.put(size, lambda: functools.partial(self.file.checkpoint, stage, epoch, step, trainer.state(), **how))
 
     def _passing(self, epoch: int, step: int) -> bool:
-        """Return whether a checkpoint was only there because the run was to end then: one that goes on has none."""
-        return epoch in self.ends and not self.plan.is_checkpoint(epoch, step)
+        """Return whether a checkpoint was only there because the run was to end, or to stop, then: one that goes on has none."""
+        return epoch != self.plan.epochs and not self.plan.is_checkpoint(epoch, step)
 
     def _record(self, trainer: Trainer, unit: str, count: int) -> None:
         due = [c for c in self.plan.variables if c.request.interval.due(unit, count)]
-        clock = {"epoch": self._epoch(trainer), "step": trainer.steps}
+        clock = {"epoch": self.epoch_of(trainer), "step": trainer.steps}
         if due:
             values = self._values(trainer, due)
             for c in due:

@@ -58,9 +58,3 @@ def extensions(said: Mapping[str, Any]) -> list[dict[str, Any]]:
     except (ValueError, RecursionError):
         return []
     return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
-
-
-def ends(said: Mapping[str, Any]) -> frozenset[int]:
-    """Return the epochs at which a run would have ended before it was extended."""
-    found = (one.get("before") for one in extensions(said))
-    return frozenset(epoch for epoch in found if isinstance(epoch, int))

@@ -35,7 +35,7 @@ from neurosim.runfile.disk import (
     reserve,
     unwritable,
 )
-from neurosim.runfile.extension import Extension, ends
+from neurosim.runfile.extension import Extension
 from neurosim.runfile.guard import UNREADABLE
 from neurosim.runfile.guard import attributes as attributes_of
 from neurosim.runfile.opening import RESUMED, SCHEMA_VERSION, damaged, opened, reason
@@ -252,12 +252,6 @@ class RunFile:
             self._hold(sum(value.nbytes for value in state.values()))
             group = self._file[f"{checkpoints.PLACE}/{stage}"]
             checkpoints.write(group, epoch, step, state, self._settle, number, passing)
-
-    @property
-    def ends(self) -> frozenset[int]:
-        """The epochs at which the run would have ended before it was extended."""
-        with self._loss_told():
-            return ends(attributes_of(self._file))
 
     def set_status(self, status: str, reason: str = "") -> None:
         """Set ``status`` and, for a run that failed, the ``reason``; flush."""

@@ -39,8 +39,8 @@ class Table:
     def rows(self) -> int:
         """The rows that are whole: an interruption may have left the last one in some columns only."""
         for name, column in self.columns.items():
-            grows = isinstance(column, h5py.Dataset) and bool(column.shape)
-            require(grows, f"{self._told(self._place(name))} has no rows: expected some; do not trust it", RunFileError)
+            if not (isinstance(column, h5py.Dataset) and column.shape):
+                raise RunFileError(f"{self._told(self._place(name))} has no rows: expected some; do not trust it")
         return min(len(column) for column in self.columns.values())
 
     def numbers(self, *needed: str) -> dict[str, np.ndarray]:
@@ -50,16 +50,17 @@ class Table:
         """
         missing = [name for name in needed if name not in self.columns]
         require(not missing, f"{self._told(self.path)} lacks {', '.join(missing)}; do not trust it", RunFileError)
-        return {name: self._column(name) for name in self.columns if name != "values" or not self.variable}
+        rows = self.rows
+        return {name: self._column(name, rows) for name in self.columns if name != "values" or not self.variable}
 
-    def _column(self, name: str) -> np.ndarray:
+    def _column(self, name: str, rows: int) -> np.ndarray:
         column = self.columns[name]
         clock = name in CLOCK
         place = self._told(self._place(name))
         where = f"{place} holds {quoted(str(column.dtype))[1:-1]} of {len(column.shape)} dimensions"
         fits = len(column.shape) == 1 and (not clock or column.dtype.kind in "iu")
         require(fits, f"{where}: expected one, of {'whole ' if clock else ''}numbers; do not trust it", RunFileError)
-        values = whole(column, self.rows)
+        values = whole(column, rows)
         require(not clock or not (values < 0).any(), f"{place} goes below 0; do not trust it", RunFileError)
         return values
 

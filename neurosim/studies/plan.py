@@ -14,6 +14,7 @@ from neurosim.experiments.comparison_plan import Plan
 from neurosim.modelfile import reading
 from neurosim.modelfile.model_file import ModelFile
 from neurosim.modelfile.reading import Contents
+from neurosim.studies.halving import Halving
 from neurosim.studies.space import Parameter, Space, Values
 
 SCHEME = "scheme"  # the parameter that chooses a comparison's row, or the scheme of a model with one stage
@@ -120,6 +121,11 @@ class Point:
         """Its values in words."""
         return label_of(self.values)
 
+    @property
+    def epochs(self) -> int:
+        """Those of all its stages together."""
+        return sum(stage.epochs for stage in self.model.table.stages)
+
 
 def label_of(values: Mapping[str, Any]) -> str:
     """Return the values of a point in words: ``scheme=backprop, step=0.1``."""
@@ -132,27 +138,48 @@ class StudyPlan:
     """A study ready to run.
 
     base, space : what is changed, and how; seeds : each point runs with every one of them
+    points : one for each of these and each seed; halving : the rule by which some are stopped, or None
     """
 
     base: Base
     space: Space
     seeds: tuple[int, ...]
     points: tuple[Point, ...]
+    halving: Halving | None = None
 
     @staticmethod
-    def of(base: Base, space: Space, seeds: Sequence[int], imports: Imports = NO_IMPORTS) -> StudyPlan:
-        """Return the plan of a study; raise InputError, one line, where a point is no model."""
+    def of(
+        base: Base, space: Space, seeds: Sequence[int], imports: Imports = NO_IMPORTS, halving: Halving | None = None
+    ) -> StudyPlan:
+        """Return the plan of a study; raise InputError, one line, where a point is no model, or points cannot be halved."""
         require(bool(seeds), "study: seeds: none: expected at least one; give seeds=1")
         twice = sorted({seed for seed in seeds if list(seeds).count(seed) > 1})
         require(not twice, f"study: seeds {quoted(twice)}: there twice: expected each once; drop one")
         models = [(values, base.model(values, label_of(values), imports)) for values in values_of(base, space)]
         points = [Point(k, seed, values, model) for k, (values, model) in enumerate(models, start=1) for seed in seeds]
-        return StudyPlan(base, space, tuple(seeds), tuple(points))
+        plan = StudyPlan(base, space, tuple(seeds), tuple(points), halving)
+        if halving is not None:
+            lengths = sorted({point.epochs for point in points})
+            said = f"study: halving: points of {' and '.join(map(str, lengths[:3]))} epochs: expected one length for all"
+            require(len(lengths) == 1, f"{said}; drop the parameter that changes it")
+            halving.lengths(lengths[0])
+        return plan
 
     @property
     def parameters(self) -> tuple[str, ...]:
         """The names of what differs between points, in order."""
         return tuple(parameter.key for parameter in varied(self.base, self.space))
+
+    @property
+    def number_of_points(self) -> int:
+        """How many there are, whatever their seeds."""
+        return len(self.points) // len(self.seeds)
+
+    @property
+    def tasks(self) -> int:
+        """How many times a worker gets a point to run, if none fails: one that goes on after a rung is one more."""
+        counts = (self.number_of_points,) if self.halving is None else self.halving.counts(self.number_of_points)
+        return sum(counts) * len(self.seeds)
 
 
 def varied(base: Base, space: Space) -> tuple[Parameter, ...]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from neurosim.backends import NumpyBackend, limits
+from neurosim.datasets import DataSet
 from neurosim.errors import require
 from neurosim.experiments.estimate import about, memory, timings, whole_run
 from neurosim.studies.plan import Point, StudyPlan
@@ -33,27 +34,40 @@ class Price:
         return f"{what}: {memory}, at least about {took} of training"
 
 
-def price(plan: StudyPlan, workers: int, data_dir: str | os.PathLike[str] | None = None) -> Price:
+def price(plan: StudyPlan, workers: int, data_dir: str | os.PathLike[str] | None = None, *, here: bool = True) -> Price:
     """Return what a study takes.  Models that differ in numbers with a point alone, as rates do, take the same.
 
-    data_dir : where the data lie
+    data_dir : where the data lie; here : whether the workers are this machine's
 
-    Raises InputError, naming the point, where ``workers`` of its kind do not fit into the memory that is free.
+    Raises InputError, naming the point, where ``workers`` of its kind do not fit into the memory that is free ``here``.
     """
+    largest = check_fits(plan, workers if here else 0, data_dir)
+    kinds = _kinds(plan)
+    tried = kinds[:: math.ceil(len(kinds) / TRIALS)]
+    seconds = sum(len(same) * _seconds(same[0], data_dir) for same in tried)
+    share = 1.0 if plan.halving is None else plan.halving.share(plan.number_of_points, plan.points[0].epochs)
+    return Price(largest, share * seconds / sum(map(len, tried)) * len(plan.points))
+
+
+def check_fits(
+    plan: StudyPlan, workers: int, data_dir: str | os.PathLike[str] | None = None, data: DataSet | None = None
+) -> int:
+    """Return the bytes of the largest point; raise InputError, naming it, where ``workers`` of its kind are more than is free."""
+    return max(_memory(same[0], workers, data_dir, data) for same in _kinds(plan))
+
+
+def _kinds(plan: StudyPlan) -> list[list[Point]]:
+    """Return the points, those that take the same memory and time together."""
     alike: dict[str, list[Point]] = {}
     for point in plan.points:
         alike.setdefault(_size_of(point), []).append(point)
-    kinds = list(alike.values())
-    largest = max(_memory(same[0], workers, data_dir) for same in kinds)
-    tried = kinds[:: math.ceil(len(kinds) / TRIALS)]
-    seconds = sum(len(same) * _seconds(same[0], data_dir) for same in tried)
-    return Price(largest, seconds / sum(map(len, tried)) * len(plan.points))
+    return list(alike.values())
 
 
-def _memory(point: Point, workers: int, data_dir: str | os.PathLike[str] | None) -> int:
+def _memory(point: Point, workers: int, data_dir: str | os.PathLike[str] | None, data: DataSet | None = None) -> int:
     """Return the bytes that a point takes; raise InputError where ``workers`` times as many are not free."""
     table, free = point.model.table, limits.free_memory().bytes
-    needed = memory(table, data_dir, about(table.data, data_dir=data_dir)).on(NumpyBackend())
+    needed = memory(table, data_dir, about(table.data, data, data_dir)).on(NumpyBackend())
     said = f"study: {point.label}: needs about {needed / 2**30:,.1f} GiB in each of {workers} workers, {free / 2**30:,.1f} GiB"
     require(needed * workers <= free, f"{said} are free: expected a model that fits; give fewer workers")
     return needed

@@ -11,6 +11,7 @@ from neurosim.errors import quoted, require
 from neurosim.modelfile.model_file import validated
 from neurosim.modelfile.reading import contents, locate, value_of
 from neurosim.modelfile.schema import StudyFile
+from neurosim.studies.halving import Halving
 from neurosim.studies.space import DISTRIBUTIONS, Parameter
 from neurosim.studies.study import Study
 
@@ -27,6 +28,7 @@ def load(name: str | Path) -> Study:
     model = locate(table.model, beside=path.parent)
     study = Study(model, data=table.data, settings=tuple(table.settings))
     study = replace(study, parameters=tuple(Parameter.of(one) for one in table.parameters))
+    study = replace(study, rule=None if table.halving is None else Halving.of(table.halving))
     return study.draws(table.draws, seed=table.draw_seed).seeds(table.seeds)
 
 
@@ -44,6 +46,14 @@ def parse_draw(text: str) -> Parameter:
     require(kind in DISTRIBUTIONS and len(ends) == 2, f"{said}; write it like rate=log_uniform:0.001:0.1")
     low, high = (value_of(end) for end in ends)
     return Parameter(key, (), kind, low, high, when)
+
+
+def parse_halving(text: str) -> Halving:
+    """Return the rule of ``RUNGS`` or ``RUNGS:ETA``; raise InputError, one line, where it is none."""
+    numbers = [part.strip() for part in text.split(":")]
+    fits = len(numbers) <= 2 and all(number.isdecimal() and len(number) < 9 for number in numbers)
+    require(fits, f"--halving {quoted(text)}: expected RUNGS or RUNGS:ETA; write it like 3 or 4:2")
+    return Halving(*map(int, numbers))
 
 
 def _parts(option: str, text: str, form: str) -> tuple[str, str, dict[str, tuple[Any, ...]]]:

@@ -14,12 +14,14 @@ import tomli_w
 from neurosim.analysis.pages import check_free, rendered, write_page
 from neurosim.analysis.report import file_name
 from neurosim.analysis.summary import Cell
+from neurosim.catalogue import is_outside, texts_in
 from neurosim.errors import pasteable
 from neurosim.modelfile.reading import value_of
+from neurosim.runfile.run import error_name
 from neurosim.studies import figures
 from neurosim.studies.figures import Columns, against_parameters, heat_maps, is_number, words_of
 from neurosim.studies.plan import SCHEME
-from neurosim.studies.point import COMPLETE
+from neurosim.studies.point import COMPLETE, STOPPED
 from neurosim.studies.results import Results, read, series
 
 TEMPLATE = Path(__file__).with_name("templates") / "study.html"
@@ -71,9 +73,14 @@ def page(results: Results) -> str:
 
 
 def _order(results: Results) -> list[int]:
-    """Return the points, the best by validation first, those that are not complete last; without validation as they are."""
+    """Return the points, the best by validation first, those that are not complete last; without validation as they are.
+
+    Of points that were stopped, those that came further are before the others.
+    """
     frame = results.means.assign(part=results.means["complete"] < len(results.seeds))
-    by = ["part", "validation_mean"] if results.is_validated else ["part"]
+    frame = frame.assign(failed=frame["counted"] < len(results.seeds), shorter=-frame["epochs"])
+    ended = ["failed", "shorter"] if results.halving is not None else []
+    by = ["part", *ended, "validation_mean"] if results.is_validated else ["part"]
     return [int(number) for number in frame.sort_values(by, kind="stable").index]
 
 
@@ -102,6 +109,11 @@ def _facts(results: Results) -> dict[str, str]:
         "runs": f"{len(results.runs):,}: {', '.join(f'{count:,} {_cut(status)}' for status, count in counts.head(6).items())}",
         "measured": _when([text for text in results.runs["created"].unique() if text]),
     }
+    scores = [text for text in results.runs["score"].unique() if text]
+    if any(error_name(score) != "error" for score in scores):
+        facts["error"] = _joined(scores)
+    if results.halving is not None:
+        facts["halving"] = f"{results.halving.rungs} rungs, of {results.halving.eta} points one goes on"
     for heading, column in {"neurosim": "neurosim", "commit": "commit", "backend": "backend"}.items():
         facts[heading] = _joined([text[:12] if column == "commit" else text for text in results.runs[column].unique() if text])
     return {heading: text for heading, text in facts.items() if text}
@@ -126,7 +138,11 @@ def _within(model: Any, *keys: str) -> Any:
 
 def _notes(results: Results) -> Iterator[str]:
     """Yield what a reader has to know before comparing numbers."""
-    part = len(results.points) - len(results.whole)
+    stopped = int((results.means["counted"] == len(results.seeds)).sum()) - len(results.whole)
+    if stopped:
+        of = f"{stopped:,} of {len(results.points):,} points were stopped early by their validation error (successive halving)"
+        yield f"{of}: the tables have their errors at that epoch, but they are not drawn, and none of them is chosen."
+    part = len(results.points) - len(results.whole) - stopped
     if part:
         of = f"{part:,} of {len(results.points):,} points have runs that did not come to their end"
         yield f"{of}: they are in the tables, but are not drawn, and none of them is chosen."
@@ -173,8 +189,11 @@ def _table(results: Results, numbers: Sequence[int]) -> dict[str, list[Cell]]:
     """Return heading -> one cell for each point, beside its values."""
     found = {f"{split.capitalize()} error (%)": [_error(results, number, split) for number in numbers] for split in results.splits}
     of = len(results.seeds)
-    complete = [int(results.means.at[number, "complete"]) for number in numbers]
-    return found | {"Seeds": [Cell(f"{count} of {of}" if count < of else str(of), count) for count in complete]}
+    if results.halving is not None:
+        epochs = [float(results.means.at[number, "epochs"]) for number in numbers]
+        found["Epochs"] = [Cell("") if math.isnan(length) else Cell(f"{length:.0f}", length) for length in epochs]
+    counted = [int(results.means.at[number, "counted"]) for number in numbers]
+    return found | {"Seeds": [Cell(f"{count} of {of}" if count < of else str(of), count) for count in counted]}
 
 
 def _named(results: Results, number: int) -> list[Cell]:
@@ -190,10 +209,13 @@ def _named(results: Results, number: int) -> list[Cell]:
 
 
 def _state(results: Results, number: int) -> str:
-    """Return how many runs of a point ended otherwise than they should; "" where all are complete."""
+    """Return how many runs of a point ended otherwise than they should; "" where all are complete; where one was stopped."""
     if results.means.at[number, "complete"] == len(results.seeds):
         return ""
-    other = [status for status in results.runs.loc[number, "status"] if status != COMPLETE]
+    own = results.runs.loc[number]
+    if results.halving is not None and results.means.at[number, "counted"] == len(results.seeds):
+        return _cut(f"stopped at {own['reason'].iloc[0]}")
+    other = [status for status in own["status"] if status != COMPLETE]
     return ", ".join(f"{other.count(status)} {_cut(status)}" for status in list(dict.fromkeys(other))[:4])
 
 
@@ -206,7 +228,8 @@ class Wrong:
 
 
 def _wrong(results: Results) -> Wrong:
-    frame = results.runs[results.runs["status"] != COMPLETE]
+    ended = [COMPLETE] if results.halving is None else [COMPLETE, STOPPED]
+    frame = results.runs[~results.runs["status"].isin(ended)]
     names, rows = Columns(results).names.values(), []
     for (number, seed), row in frame.head(MOST_REASONS).iterrows():
         values = ", ".join(f"{name}={cell.text}" for name, cell in zip(names, _named(results, number), strict=True) if cell.text)
@@ -256,10 +279,16 @@ def command(results: Results, number: int, seed: int) -> str:
         words += ["--set", f"{key}={_setting(value)}"] if key != SCHEME else []
     used = results.runs.at[(number, seed), "backend"] or results.backend
     words += ["--seed", seed, "--backend", used] + (["--data-dir", results.data_dir] if results.data_dir else [])
-    modules = _within(results.models.get(scheme, {}), "modules")
-    for module in modules if isinstance(modules, dict) else ():
+    for module in _modules(results, number):
         words += ["--import", module]
     return " ".join(map(pasteable, words))
+
+
+def _modules(results: Results, number: int) -> list[str]:
+    """Return the modules that a point's classes are of: those of its model, and those that values of its parameters name."""
+    noted = _within(results.models.get(_scheme_of(results, number), {}), "modules")
+    named = {text.partition(":")[0] for text in texts_in(results.points[number - 1]) if is_outside(text)}
+    return list(dict.fromkeys([*(noted if isinstance(noted, dict) else ()), *(one for one in results.modules if one in named)]))
 
 
 def _setting(value: Any) -> str:

@@ -16,8 +16,9 @@ from neurosim.errors import InputError, RunFileError, quoted, require
 from neurosim.modelfile.reading import Contents
 from neurosim.studies import table
 from neurosim.studies.folder import stated
+from neurosim.studies.halving import Halving
 from neurosim.studies.plan import SCHEME, Base, values_of, varied
-from neurosim.studies.point import COMPLETE
+from neurosim.studies.point import COMPLETE, STOPPED
 from neurosim.studies.space import Parameter, Space, Values
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ MOST_VALUES = 10_000  # of all parameters together
 YOURSELF = "no page is made of so many; read study.csv yourself"
 RESTORE = "restore it from a copy, or resume the study"
 LARGEST = 1e30  # a metric beyond it is none: its square would still be a number, and that of its square
-WORDS = ("status", "reason", "neurosim", "commit", "backend", "created")
+WORDS = ("status", "reason", "score", "neurosim", "commit", "backend", "created")
 COLUMNS = (*table.FIRST, "seed", *table.STATUS)  # that a table must have
 
 
@@ -42,7 +43,8 @@ class Results:
     name : of the model or comparison; models : of each scheme, or of none, "", before parameters changed them
     parameters : what differs between points, in order; points : the values of each, the first is number 1
     runs : a row for each point and seed, indexed by both; numbers that are not there are NaN, texts ""
-    backend, data_dir : what every run was started with
+    backend, data_dir : what every run was started with; halving : the rule by which some were stopped, or None
+    modules : that ``module:Class`` in some point is of
     """
 
     name: str
@@ -53,6 +55,8 @@ class Results:
     runs: pandas.DataFrame
     backend: str
     data_dir: str
+    halving: Halving | None = None
+    modules: tuple[str, ...] = ()
 
     __repr__ = reprs.fields
 
@@ -60,14 +64,21 @@ class Results:
     def means(self) -> pandas.DataFrame:
         """A row for each point, indexed by its number.
 
-        Columns: ``complete``, how many runs are; and over these ``<split>_mean``, ``_std``, ``_min`` and ``_max`` of the error.
+        Columns: ``complete``, how many runs are; ``counted``, how many are that, or were stopped at the same rung, which is the
+        last that one of them came to; ``epochs`` of those; and over them ``<split>_mean``, ``_std``, ``_min`` and ``_max`` of the
+        error.
         """
         import pandas as pd
 
-        done = self.runs["status"] == COMPLETE
-        found = {"complete": done.groupby(level="point").sum()}
+        done, epochs = self.runs["status"] == COMPLETE, self.runs["epochs"]
+        counted = done
+        if self.halving is not None:
+            ended = done | (self.runs["status"] == STOPPED)
+            counted = ended & (epochs == epochs.where(ended).groupby(level="point").transform("max"))
+        found = {"complete": done.groupby(level="point").sum(), "counted": counted.groupby(level="point").sum()}
+        found["epochs"] = epochs.where(counted).groupby(level="point").max()
         for split in SPLITS:
-            errors = self.runs[f"{split}_error"][done].groupby(level="point")
+            errors = self.runs[f"{split}_error"][counted].groupby(level="point")
             found |= {f"{split}_{name}": getattr(errors, name)() for name in ("mean", "std", "min", "max")}
         return pd.DataFrame(found).reindex(range(1, len(self.points) + 1))
 
@@ -108,11 +119,13 @@ def read(folder: Path) -> Results:
     try:
         space = Space(tuple(map(Parameter.of, started.parameters)), started.draws, started.draw_seed)
         points, parameters = values_of(base, space), varied(base, space)
+        halving = None if started.halving is None else Halving.of(started.halving)
     except InputError as cause:
         raise RunFileError(f"{said}: {cause}") from cause
     require(len(points) * len(seeds) <= MOST_RUNS, f"{said}: over {MOST_RUNS:,} runs; {YOURSELF}", RunFileError)
     runs = _runs(folder / "study.csv", parameters, points, seeds)
-    return Results(started.name, started.models, parameters, points, seeds, runs, started.backend, started.data_dir)
+    facts = (started.backend, started.data_dir, halving, tuple(started.modules))
+    return Results(started.name, started.models, parameters, points, seeds, runs, *facts)
 
 
 def _runs(path: Path, parameters: Sequence[Parameter], points: list[Values], seeds: tuple[int, ...]) -> pandas.DataFrame:

@@ -21,12 +21,14 @@ from neurosim.experiments.run import by_environment
 from neurosim.modelfile.building import load_data
 from neurosim.modelfile.description import describe_data
 from neurosim.studies.folder import KIND, Started, begun, check_same
+from neurosim.studies.halving import Halving
 from neurosim.studies.plan import SCHEME, Base, StudyPlan
-from neurosim.studies.point import PointResult, outcome_of, perform
+from neurosim.studies.point import STOPPED, PointResult, outcome_of, perform
+from neurosim.studies.price import check_fits
 from neurosim.studies.report import write_study_report
 from neurosim.studies.space import Parameter, Space
 from neurosim.studies.table import as_frame, write_table
-from neurosim.workers import connected, run_tasks
+from neurosim.workers import Processes, connected, run_tasks
 
 if TYPE_CHECKING:
     import pandas
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 Place = str | os.PathLike[str]
 Where = Mapping[str, Sequence[Any]]
 
-SELDOM = 1.0  # seconds between two writings of the table: of a thousand points it takes as long as a short run
+SELDOM = 5.0  # seconds between two writings of the table, which of a thousand points takes a twentieth of one
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class Study:
     number_of_draws: int = 1
     draw_seed: int = 0
     chosen_seeds: tuple[int, ...] = (1,)
+    rule: Halving | None = None
 
     __repr__ = reprs.fields
 
@@ -88,6 +91,17 @@ class Study:
         chosen = range(1, seeds + 1) if isinstance(seeds, int) else seeds
         return replace(self, chosen_seeds=tuple(int(seed) for seed in chosen))
 
+    def halving(self, rungs: int, *, eta: int = 3) -> Study:
+        """Return the study in which not all points are trained to their end: successive halving over ``rungs`` lengths.
+
+        After each length but the last, the best 1/eta of the points go on, to about eta times as many epochs; see ``Halving``.
+        They are chosen by the mean validation error over their seeds, never on the test set.
+
+        Raises InputError where ``rungs`` or ``eta`` is no whole number of 2 or more; where points differ in their epochs, or data
+        have no validation split, ``run`` does.
+        """
+        return replace(self, rule=Halving(rungs, eta))
+
     def _with(self, parameters: Iterable[Parameter]) -> Study:
         return replace(self, parameters=(*self.parameters, *parameters))
 
@@ -105,7 +119,7 @@ class Study:
         data = describe_data(samples) if isinstance(samples, DataSet) else samples
         base = Base.load(self.model, schemes, settings=self.settings, data=data, imports=imports)
         space = Space(parameters, self.number_of_draws, self.draw_seed)
-        return StudyPlan.of(base, space, self.chosen_seeds, imports)
+        return StudyPlan.of(base, space, self.chosen_seeds, imports, self.rule)
 
     def run(
         self,
@@ -124,7 +138,8 @@ class Study:
         Writes into the folder ``out`` (by default one in ``neurosim-runs``): a run file for each point and seed, ``study.toml``,
         ``study.csv``, ``report.html``, and ``study.parquet`` where pyarrow is installed.
 
-        workers : how many processes on this machine (default: one for each core); cluster : use the Dask scheduler at this address
+        workers : how many processes on this machine (default: one for each core; with backend ``cupy`` one for each CUDA device)
+        cluster : use the Dask scheduler at this address
         resume : continue the study that was begun in ``out``; complete runs stay as they are
         watch : called with each outcome
 
@@ -142,7 +157,9 @@ class Study:
                 was = begun(folder, imports)
                 check_same(folder, was, started)
                 started = was
-            client = stack.enter_context(connected(cluster, workers))
+            here = where(cluster, workers, started.backend)
+            check_fits(plan, 0 if here is None else here.workers, data_dir, data)
+            client = stack.enter_context(connected(cluster, here))
             outcomes = run_study(started, folder, client, data=data, imports=imports, resume=resume, overwrite=overwrite)
             reached = []
             for outcome in outcomes:
@@ -152,13 +169,32 @@ class Study:
         return as_frame(started.plan, reached)
 
 
+def where(cluster: str | None, workers: int | None, backend: str) -> Processes | None:
+    """Return where workers of this machine run, None for those of a cluster; raise InputError where both are given."""
+    if cluster is None:
+        return Processes.of(backend, workers)
+    require(workers is None, "workers together with a cluster's address: expected only one of the two; leave workers out")
+    return None
+
+
 def start(plan: StudyPlan, *, backend: str = "auto", data_dir: Place | None = None, data: DataSet | None = None) -> Started:
     """Return what a study starts with: its plan, and which data it is about.  data : the data set, where no file holds it."""
     table = plan.points[0].model.table
     place = data_dir or by_environment(table)
     data = data or load_data(table.data, place)
+    if plan.halving is not None:
+        _check_validated(plan, data, place)
     one = all(point.model.contents["data"] == plan.points[0].model.contents["data"] for point in plan.points)
     return Started(plan, backend, utf8(data.folder), data.digest() if one else "")  # a digest is of one data set
+
+
+def _check_validated(plan: StudyPlan, data: DataSet, place: Place | None) -> None:
+    """Raise InputError where there is nothing to halve points by.  data : those of the first point"""
+    first = plan.points[0].model.contents["data"]
+    others = {str(told): point for point in plan.points if (told := point.model.contents["data"]) != first}
+    for found in (data, *(load_data(point.model.table.data, place) for point in others.values())):
+        said = f"study: halving: data set {quoted(found.name)} has no validation split, and nothing is chosen on the test set"
+        require(len(found.validation) > 0, f"{said}; hold some of it back, with data.validation=0.2")
 
 
 def run_study(
@@ -180,13 +216,12 @@ def run_study(
     KIND.check_free(folder, overwrite or resume)
     with KIND.alone(folder, None if resume else started.text(), overwrite) as lock:
         outcomes: list[PointResult] = []
-        tasks = {task.name: task for task in started.tasks(folder, imports)}
-        for task in tasks.values() if overwrite else ():
+        for task in started.tasks(folder) if overwrite else ():
             Path(task.path).unlink(missing_ok=True)  # or a worker would go on with it
         written = -math.inf
         try:
-            for ended in run_tasks(client, perform, tasks, data):
-                outcomes.append(outcome_of(ended))
+            for outcome in _rung_by_rung(started, folder, client, data, imports):
+                outcomes.append(outcome)
                 lock.check()
                 if time.monotonic() - written > SELDOM:
                     write_table(as_frame(started.plan, outcomes), folder)
@@ -198,6 +233,33 @@ def run_study(
             write_table(as_frame(started.plan, outcomes), folder)
             raise
         write_table(as_frame(started.plan, outcomes), folder)
+
+
+def _rung_by_rung(
+    started: Started, folder: Path, client: Any, data: DataSet | None, imports: Imports
+) -> Iterator[PointResult]:
+    """Run points to their end, all of them, or those that are left after each rung; yield each outcome as it comes.
+
+    What goes on is decided by the run files alone, at the end of each rung: resumed at any time, it is the same again.
+    """
+    plan, going = started.plan, started.plan.points
+    stops = () if plan.halving is None else plan.halving.before_the_last(going[0].epochs)
+    for rung in (*stops, None):
+        tasks = {task.name: task for task in started.tasks(folder, imports, going, rung)}
+        reached: dict[int, list[PointResult]] = {}
+        for ended in run_tasks(client, perform, tasks, data):
+            outcome = outcome_of(ended)
+            reached.setdefault(outcome.number, []).append(outcome)
+            yield outcome
+        if plan.halving is not None and rung is not None:
+            left = plan.halving.chosen({number: _error(runs) for number, runs in reached.items()})
+            going = tuple(point for point in going if point.number in left)
+
+
+def _error(runs: Sequence[PointResult]) -> float:
+    """Return the mean validation error of a point's runs; NaN where one of them did not come to the end of its rung."""
+    errors = [float(run.numbers.get("validation_error", math.nan)) if run.status == STOPPED else math.nan for run in runs]
+    return sum(errors) / len(errors)
 
 
 def check_there(started: Started, folder: Path, data: DataSet | None = None) -> None:

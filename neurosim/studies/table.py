@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 FIRST = ("point",)  # beside the parameters and the seed
 STATUS = ("status", "reason")
 METRICS = (
-    "epochs", "train_loss", "train_error", "validation_loss", "validation_error", "test_loss", "test_error", "angle_to_backprop",
-    "seconds", "neurosim", "commit", "backend", "threads", "created", "file",
+    "epochs", "train_loss", "train_error", "validation_loss", "validation_error", "test_loss", "test_error", "score",
+    "angle_to_backprop", "seconds", "neurosim", "commit", "backend", "threads", "created", "file",
 )  # fmt: skip
 MISSING = "missing"  # the status of a point that has no outcome yet
 
@@ -27,7 +27,8 @@ def as_frame(plan: StudyPlan, outcomes: Sequence[PointResult]) -> pandas.DataFra
     """Return the table: point, the parameters, seed, status and reason, metrics of the last epoch, and what made them.
 
     A parameter that does not count in a point is NaN there; so is a number that is not there.  Losses are in the task's unit,
-    errors in per cent, ``angle_to_backprop`` in degrees, ``seconds`` those spent in steps.
+    errors in per cent of what ``score`` says (wrong answers, unexplained variance, ...), ``angle_to_backprop`` in degrees,
+    ``seconds`` those spent in steps.
     """
     import pandas as pd
 

@@ -231,6 +231,7 @@ class Cupy(types.ModuleType):
     """The module: the functions that the backend uses, over NumPy.
 
     free, pooled : bytes that the device has, and those that CuPy has kept of what was given up
+    devices : how many there are
     capturing : the launches of a capture under way, or None
     forbidden : what was done during captures that must not be
     """
@@ -240,12 +241,14 @@ class Cupy(types.ModuleType):
     def __init__(self, folder):
         super().__init__("cupy")
         self.folder, self.capturing, self.forbidden, self.captures = folder, None, [], 0
-        self.free, self.pooled = 2**33, 0
+        self.free, self.pooled, self.devices = 2**33, 0, 1
         device = types.SimpleNamespace(get_cublas_handle=lambda: 1, get_cusolver_handle=lambda: 1)
         properties = {"name": b"stand-in"}
         self.cuda = types.SimpleNamespace(
             runtime=types.SimpleNamespace(
-                getDeviceProperties=lambda number: properties, memGetInfo=lambda: (self.free, 2**34)
+                getDeviceProperties=lambda number: properties,
+                getDeviceCount=lambda: self.devices,
+                memGetInfo=lambda: (self.free, 2**34),
             ),
             Device=lambda: types.SimpleNamespace(id=0),
             Stream=lambda: Stream(self),

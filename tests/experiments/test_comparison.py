@@ -93,7 +93,7 @@ def test_what_counts_is_the_last_epoch_and_not_the_best(tmp_path, synthetic, mon
     assert summarised([found])[0][1:5] == ["70.00", "+0.00", "0.7000", "2"]
     with Run(tmp_path / "out" / "backprop-seed1.h5") as run:
         shown = {heading: cells[0].text for heading, cells in table(grouped([run])).items()}
-    assert (shown["Test accuracy (%)"], shown["Train loss"]) == ("70.00", "0.7000")
+    assert (shown["Test accuracy (%)"], shown["Training loss"]) == ("70.00", "0.7000")
 
 
 def test_rows_start_from_the_same_weights_and_see_the_same_order(finished):

@@ -1,10 +1,12 @@
 """Tables of a comparison: means, spreads and differences; a file is whole or not there."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
-from neurosim.experiments.comparison_table import Result, relative_steps, summarised, write_table
+from neurosim.experiments.compare import progress
+from neurosim.experiments.comparison_table import Result, as_frame, relative_steps, summarised, write_table
 from neurosim.feedback import Claims
 
 
@@ -18,7 +20,7 @@ def test_means_spreads_and_differences():
     assert relative_steps(results) == [1, 1, 2, 1]
     assert summarised(results) == [
         ["backprop", "91.00±1.41", "+0.00", "0.5000", "3", "3.00", "1.00", "-", "none", "no", "yes", "nothing"],
-        ["x", "92.00±4.24", "+1.00", "0.5000", "-", "4.00", "1.50", "72±3", "none", "no", "yes", "nothing"],
+        ["x", "92.00±4.24", "-1.00", "0.5000", "-", "4.00", "1.50", "72±3", "none", "no", "yes", "nothing"],
     ]
 
 
@@ -27,6 +29,16 @@ def test_without_backprop_nothing_is_relative(tmp_path):
     assert summarised(results)[0][1:8] == ["89.00", "", "0.5000", "3", "4.00", "", "-"]
     write_table(results, tmp_path / "table.csv")
     assert (tmp_path / "table.csv").read_text().splitlines()[1] == "x,1,89,0.5,3,4.0,,,none,no,yes,nothing"
+
+
+def test_an_error_that_does_not_count_wrong_answers_is_no_accuracy(tmp_path):
+    results = [replace(result("backprop", 1, 87.5, 4.0, reached=None), score="unexplained variance")]
+    write_table(results, tmp_path / "table.csv")
+    names, row = (line.split(",") for line in (tmp_path / "table.csv").read_text().splitlines())
+    assert dict(zip(names, row, strict=True))["test_unexplained_variance"] == "12.5"
+    assert "epochs_to_5" in names and not {"test_accuracy", "epochs_to_95"} & set(names)
+    assert as_frame(results)["test_unexplained_variance"].tolist() == [12.5]
+    assert "test unexplained variance 12.50 %" in progress(results[0], 1, 1) and "accuracy" not in progress(results[0], 1, 1)
 
 
 def test_a_table_is_whole_or_not_there(tmp_path, monkeypatch):

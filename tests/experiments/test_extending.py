@@ -151,7 +151,7 @@ def test_from_python(tmp_path, same_content):
     before = path.read_bytes()
     with pytest.raises(RunFileError, match="epochs 2: 2 are done"):
         Recorder.resume(path, made(2), data, epochs=2)
-    with pytest.raises(RunFileError, match="complete; there is nothing to go on with, unless it is given more epochs"):
+    with pytest.raises(RunFileError, match="it is complete: there is nothing left to train, unless it is given more epochs"):
         Recorder.resume(path, made(2), data)
     assert path.read_bytes() == before
     with Recorder.resume(path, on, data, epochs=3) as recorder:

@@ -14,11 +14,13 @@ import psutil
 import pytest
 
 import neurosim
+from neurosim.backends import NumpyBackend, limits
 from neurosim.cli import main
 from neurosim.errors import InputError
 from neurosim.experiments.comparison import reopen, resume, run_all
 from neurosim.experiments.comparison_folder import NAME
 from neurosim.experiments.comparison_plan import Plan
+from neurosim.experiments.estimate import memory
 from neurosim.feedback import Claims, FeedbackPathway
 from neurosim.training import Observer
 
@@ -53,6 +55,15 @@ def compared(out, jobs, **options):
 def both(tmp_path_factory):
     folder = tmp_path_factory.mktemp("jobs")
     return compared(folder / "one", 1), compared(folder / "two", 2)
+
+
+def test_as_many_models_as_train_at_once_have_to_fit(tmp_path, monkeypatch):
+    plan = Plan.load("compare", rows=ROWS, settings=["network.hidden=[3000, 3000]", "training.epochs=1", "data.limit=300"])
+    needed = memory(plan.models["backprop"].table).on(NumpyBackend())
+    monkeypatch.setattr(limits, "free_memory", lambda: limits.Room(int(2.5 * needed), "a test"))
+    with pytest.raises(InputError, match="needs about .* GiB more in each of 3 processes, .*, or run fewer at once") as caught:
+        next(run_all(plan, tmp_path / "out", jobs=3))
+    assert "\n" not in str(caught.value) and not (tmp_path / "out").exists()
 
 
 def numbers(folder):

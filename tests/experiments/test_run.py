@@ -4,6 +4,7 @@ import copy
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 
 from neurosim.errors import DivergedError, InputError, RunFileError, UnknownNameError
@@ -71,6 +72,39 @@ def test_a_run_goes_on_within_an_epoch_and_beyond_its_end(scheme, options, small
     same_content(tmp_path / "whole.h5", path)
     with Run(path) as said:
         assert said.status == "complete" and said.model == whole.model and len(said.checkpoint_steps) == 2
+
+
+@pytest.mark.parametrize("untils", [(1, 2), (2, 2, 3), (3, 1)])
+def test_a_run_that_is_stopped_at_epochs_comes_to_what_it_would_have(untils, small, tmp_path):
+    """Over two stages, of which the schedule of the first goes by its whole length, and with fewer checkpoints than stops."""
+    contents = small(scheme="difference_target_propagation", epochs=2)
+    contents["stages"][0]["optimiser"] = [{"name": "sgd", "learning_rate": 0.1}, {"name": "milestones", "at": [0.5], "factor": 0.1}]
+    contents["stages"] += [contents["stages"][0] | {"scheme": "backprop"}]
+    contents["record"] = contents.get("record", {}) | {"checkpoint": 4}
+    run(job(contents), tmp_path / "whole.h5")
+    path, seen = tmp_path / "parts.h5", []
+
+    class Watching(Observer):
+        def on_epoch(self, trainer, metrics):
+            seen.append(trainer.epoch)
+
+    run(job(contents), path, Watching(), until=untils[0])
+    reached = untils[0]
+    for until in untils[1:]:
+        reached = max(reached, until)
+        resume(reopen(path), path, Watching(), until=until)
+        with Run(path) as known:
+            assert known.status == "interrupted" and known.attributes["reason"] == f"after {reached} epochs, as asked"
+            assert known.metrics.loc["test"].index.tolist() == list(range(reached + 1)) and known.checkpoints[-1] == reached
+    resume(reopen(path), path, Watching(), until=9)
+    assert Run(path).status == "complete" and len(seen) >= 5
+    with Run(tmp_path / "whole.h5") as whole, Run(path) as parts:
+        clocks = ["seconds"]
+        pd.testing.assert_frame_equal(whole.metrics.drop(columns=clocks), parts.metrics.drop(columns=clocks))
+        for name, value in whole.checkpoint().items():
+            np.testing.assert_array_equal(parts.checkpoint()[name], value, err_msg=name)
+        for name in whole.recordings:
+            np.testing.assert_array_equal(parts.recording(name), whole.recording(name), err_msg=name)
 
 
 NORMALISED = {"hidden": [12, 12], "layer": {"normalisation": "batch", "transfer": "relu"}}

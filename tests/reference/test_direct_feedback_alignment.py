@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from neurosim.datasets import from_arrays
+from neurosim.errors import InputError
 from neurosim.feedback import pathway
 from neurosim.network import Network
 from neurosim.plasticity import SGD
+from neurosim.tasks import Classification
 from neurosim.training import Trainer
 
 
@@ -40,3 +42,22 @@ def test_ten_steps_of_training_equal_a_straight_line_loop(rule):
         np.testing.assert_allclose(p.parameters["b"], bias, rtol=1e-10, atol=1e-13)
     for name, weights in zip(network.hidden, back, strict=True):
         np.testing.assert_allclose(scheme.networks[name].projections[f"output__{name}"].w, weights, rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize("scheme", ["feedback_alignment", "direct_feedback_alignment"])
+def test_scale_is_a_factor_of_what_is_drawn(scheme):
+    drawn = {}
+    for options in ({}, {"scale": 1.0}, {"scale": 2.5}):
+        network = Network.layered((6,), [5, 4], 3, dtype="float64", seed=2)
+        made = pathway(scheme, **options)
+        made.attach(network, Classification(3), 1)
+        drawn[options.get("scale")] = {name: p.w for name, link in made.networks.items() for p in link.projections.values()}
+    for name, weights in drawn[None].items():
+        np.testing.assert_array_equal(drawn[1.0][name], weights)
+        np.testing.assert_array_equal(drawn[2.5][name], 2.5 * weights)
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_scale_that_is_none_is_one_line(scale):
+    with pytest.raises(InputError, match="scheme 'feedback_alignment': scale .*: expected a positive number; give one such as 1.0"):
+        pathway("feedback_alignment", scale=scale)

@@ -72,7 +72,7 @@ def test_neurons_by_slice_by_number_and_drawn():
     assert drawn.tolist() != Some("random 3 seed 2").numbers(50).tolist()
 
 
-@pytest.mark.parametrize(("text", "said"), [("5", "some of 0 to 4"), ("7:9", "some of 0 to 4"), ("random 6", "6 of 5 neurons")])
+@pytest.mark.parametrize(("text", "said"), [("5", "each 0 to 4"), ("7:9", "each 0 to 4"), ("random 6", "6 of 5 neurons")])
 def test_neurons_that_are_not_there(text, said):
     with pytest.raises(InputError, match=said):
         Some(text).numbers(5)

@@ -26,6 +26,7 @@ STUDY = """
 model = "compare"
 settings = ["training.epochs=6", "data.limit=300", "network.hidden=[12]"]
 seeds = 2
+halving = { rungs = 2, eta = 2 }
 [[parameters]]
 key = "scheme"
 values = ["backprop", "difference_target_propagation", "feedback_alignment"]
@@ -139,7 +140,7 @@ def main(kills, seed, folder):
                     break
             if cluster:
                 cluster.end()
-            wrong += compared(folder / "whole", parts, expected)
+            wrong += compared(folder / "whole", parts, expected) if status == 0 else []
     print(json.dumps({**counts, "wrong": wrong}))
 
 

@@ -280,6 +280,34 @@ def test_the_command_on_the_page_runs_the_point_of_the_study(number, written, tm
         pd.testing.assert_frame_equal(alone.metrics.drop(columns=clocks), known.metrics.drop(columns=clocks))
 
 
+SCHEME = """
+from neurosim.feedback.backprop import Backprop
+
+class Halved(Backprop):
+    pass
+"""
+
+
+def test_a_class_that_only_a_parameter_names_is_imported_by_the_command(users_module, tmp_path, monkeypatch, written):
+    monkeypatch.chdir(tmp_path)
+    users_module(SCHEME, "mine_of_values")
+    (tmp_path / "mine.toml").write_text(FILE)
+    study = Study(tmp_path / "mine.toml", imports="mine_of_values").grid({"stages.0.scheme": ["backprop", "mine_of_values:Halved"]})
+    folder = written(study, tmp_path / "study", lambda point: (1.0, 2.0))
+    found = read(folder)
+    assert found.modules == ("mine_of_values",) and "--import" not in command(found, 1, 1)
+    words = shlex.split(command(found, 2, 1))
+    assert words[-2:] == ["--import", "mine_of_values"]
+    assert main([*words[1:], "--quiet", "--out", "alone.h5"]) == 0
+
+
+def test_an_error_that_is_no_wrong_answer_is_named(folder):
+    frame = pd.read_csv(folder / "study.csv")
+    assert "unexplained variance" not in page(read(folder))
+    frame.assign(score="unexplained variance").to_csv(folder / "study.csv", index=False)
+    assert "unexplained variance" in page(read(folder))
+
+
 TEXTS = ["tanh", "true", "1", "a b", " a", "", "é\n", "\"'\\"]
 
 

@@ -26,7 +26,7 @@ from neurosim.studies.point import PointToRun, outcome_of, perform
 from neurosim.studies.space import Parameter
 from neurosim.studies.study import run_study, start
 from neurosim.studies.table import as_frame, best
-from neurosim.workers import connected, run_tasks
+from neurosim.workers import Processes, connected, run_tasks
 
 SMALL = ("training.epochs=2", "data.limit=300", "network.hidden=[12]")
 SETTLED = ["seconds", "created"]  # what differs from run to run
@@ -34,7 +34,7 @@ SETTLED = ["seconds", "created"]  # what differs from run to run
 
 @pytest.fixture(scope="module")
 def client():
-    with connected(workers=2) as client:
+    with connected(here=Processes(2)) as client:
         yield client
 
 
