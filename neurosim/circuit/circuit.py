@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from neurosim import reprs
+
 
 @dataclass(frozen=True)
 class Assignment:
@@ -29,6 +31,9 @@ class Assignment:
     local: bool = False
     kind: str = "float"
     guard: str | None = None
+
+    def __repr__(self) -> str:
+        return f"{self.target} {self.operator} {ast.unparse(self.value)}" + (f" where {self.guard}" if self.guard else "")
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,8 @@ class Timed:
     finest: float
     finer: int
 
+    __repr__ = reprs.fields
+
 
 @dataclass(frozen=True)
 class Block:
@@ -72,6 +79,8 @@ class Block:
     each: tuple[Assignment, ...]
     binomial: Mapping[str, tuple[int, float]] = field(default_factory=dict)
     timed: Mapping[str, Timed] = field(default_factory=dict)
+
+    __repr__ = reprs.fields
 
 
 @dataclass(frozen=True)
@@ -96,6 +105,8 @@ class Update:
     pre: np.ndarray | None = None
     post: np.ndarray | None = None
 
+    __repr__ = reprs.fields
+
 
 @dataclass(frozen=True)
 class Record:
@@ -112,6 +123,8 @@ class Record:
     pre: np.ndarray | None = None
     post: np.ndarray | None = None
 
+    __repr__ = reprs.fields
+
 
 @dataclass(frozen=True)
 class Threshold:
@@ -126,6 +139,8 @@ class Threshold:
     condition: str
     refractory: tuple[str, str] | None = None
 
+    __repr__ = reprs.fields
+
 
 @dataclass(frozen=True)
 class Replay:
@@ -135,6 +150,8 @@ class Replay:
     group: str
     starts: np.ndarray
     indices: np.ndarray
+
+    __repr__ = reprs.fields
 
 
 @dataclass(frozen=True)
@@ -147,6 +164,8 @@ class Lag:
     ticks: int
     starts: np.ndarray
     synapses: np.ndarray
+
+    __repr__ = reprs.fields
 
 
 @dataclass(frozen=True)
@@ -163,6 +182,8 @@ class Deliver:
     post: np.ndarray
     block: Block
 
+    __repr__ = reprs.fields
+
 
 @dataclass(frozen=True)
 class Reset:
@@ -171,6 +192,8 @@ class Reset:
     name: str
     group: str
     block: Block
+
+    __repr__ = reprs.fields
 
 
 Action = Update | Record | Threshold | Replay | Deliver | Reset
@@ -187,6 +210,10 @@ class Circuit:
     arrays: Mapping[str, np.ndarray]
     groups: Mapping[str, Group]
     actions: tuple[Action, ...] = field(default_factory=tuple)
+
+    def __repr__(self) -> str:
+        groups = ", ".join(f"{group.name} ({group.size:,} neurons)" for group in self.groups.values())
+        return f"<Circuit: {groups or 'no neurons that spike'}; dt {self.dt:g} s, {len(self.actions)} actions a tick>"
 
     def changing(self) -> frozenset[str]:
         """Return the arrays that some action writes into."""

@@ -32,7 +32,7 @@ HELP = Help(
         "neurosim study dtp-mnist --data digits --draws 20 \\",
         "    --draw stages.0.batch=integers:8:64",
         "neurosim study compare --draws 27 --halving 3 \\",
-        "    --draw stages.0.optimiser.learning_rate=log_uniform:1e-4:1e-1",
+        "    --draw stages.0.batch=integers:8:64",
         "neurosim study mine.toml -o mine",
         "neurosim study --resume -o mine",
     ),

@@ -37,6 +37,9 @@ class CircuitProgram:
         for action in circuit.actions:
             self.shared |= tables_of(action)
 
+    def __repr__(self) -> str:
+        return f"<CircuitProgram of {self.circuit!r}>"
+
 
 class Trial:
     """One trial: its own state, spikes on their way, and random numbers.

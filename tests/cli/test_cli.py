@@ -149,7 +149,7 @@ BAD = [
     (["--verison"], "option '--verison' is unknown: .*; did you mean '--version'"),
     (["run", "x", "--sede", "3"], "run: option '--sede' is unknown: .*; did you mean '--seed'"),
     (["run", "x", "--seed"], "run: Option '--seed' requires an argument; neurosim run --help"),
-    (["show"], "show: MODEL is missing: expected a name that `neurosim models` lists, or the path of a model file; add it"),
+    (["show"], "show: MODEL is missing: expected a name that `neurosim models` lists, or the path of a model file or a run file"),
     (["watch", "a", "b"], "watch: Got unexpected extra argument.*neurosim watch --help"),
     (["watch", "a", "--every", "0"], "--every 0: expected seconds, from 0.1 to 86400"),
 ]
@@ -270,6 +270,7 @@ def test_resuming_a_complete_run_prints_its_result(capsys):
 def test_a_complete_run_is_given_more_epochs(refused, capsys, same_content):
     options = [*RUN, "--checkpoint", "every 5 steps", "--quiet"]
     assert main([*options, "--epochs", "1", "--out", "r.h5"]) == 0
+    capsys.readouterr()
     assert "epochs 1: 1 are done: expected more; give 2 or more" in refused("run", "--resume", "--epochs", "1", "--out", "r.h5")
     assert main(["run", "--resume", "--epochs", "2", "--out", "r.h5"]) == 0
     printed = capsys.readouterr().out
@@ -280,7 +281,7 @@ def test_a_complete_run_is_given_more_epochs(refused, capsys, same_content):
     printed = capsys.readouterr().out
     assert re.search(r"^threads +\d+ of \S+ .* processors$", printed, re.M) and "extended    from 1 to 2 epochs, 1 done" in printed
     assert "a run file: expected no other options" in refused("show", "r.h5", "--recordable")
-    assert "goes on as it began" in refused("run", "--resume", "--out", "r.h5", "--checkpoint", "1 epoch")
+    assert "continues as it was started" in refused("run", "--resume", "--out", "r.h5", "--checkpoint", "1 epoch")
     assert "interval '3 weeks': expected" in refused(*RUN, "--checkpoint", "3 weeks", "--out", "other.h5")
 
 

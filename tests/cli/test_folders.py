@@ -132,7 +132,7 @@ def test_all_files_of_a_folder_are_checked_and_told_together(runs, capsys):
     (runs / "c.h5").write_text("no run")
     status, lines, errors = said(capsys, "check", "runs")
     assert lines[0] == "runs/a.h5: attribute 'seed' is missing" and lines[1].startswith("runs/a.h5: /: ")
-    assert lines[2].startswith("runs/b.h5: good (failed, ") and lines[2].endswith(" MiB read, all checksums agree, schema 2)")
+    assert lines[2].startswith("runs/b.h5: good (failed, ") and lines[2].endswith(" MiB read, all checksums agree, schema 3)")
     assert lines[3].startswith("runs/c.h5: not an HDF5 file, or damaged")
     assert lines[4:] == ["3 run files: 1 good, 2 damaged"]
     assert (status, errors) == (2, ["neurosim: damaged: runs/a.h5, runs/c.h5; restore from a copy, or run again"])

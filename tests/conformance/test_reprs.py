@@ -1,5 +1,6 @@
 """Every public object prints as one or a few lines that one wants to read, and so does a stranger's."""
 
+import ast
 import importlib
 import inspect
 import pkgutil
@@ -11,13 +12,32 @@ import pytest
 import neurosim
 from neurosim import Network, Population, Projection, Recorder, Study, Trainer, compare, datasets, open_run
 from neurosim.backends import DraftBackend, HostDraws, NumpyBackend, RecordedDraws
+from neurosim.brian import BrianNetwork
 from neurosim.capture import Graph, Recorded
 from neurosim.catalogue import Imports, Stated
 from neurosim.checking.bench import ArrayTrainer, make_data_for, make_task_trainer
+from neurosim.circuit import (
+    Assignment,
+    Block,
+    Circuit,
+    Deliver,
+    Group,
+    Lag,
+    Place,
+    Record,
+    Replay,
+    Reset,
+    Threshold,
+    Timed,
+)
+from neurosim.circuit import (
+    Update as CircuitUpdate,
+)
 from neurosim.connectivity import Dense, OneToOne
 from neurosim.encoders import Constant, Encoder, Sequence
 from neurosim.equations import parse, separate
 from neurosim.errors import InputError
+from neurosim.estimators import NeurosimClassifier, NeurosimRegressor
 from neurosim.experiments.run import prepare
 from neurosim.feedback import Claims, FeedbackPathway, Proposals, pathways
 from neurosim.modelfile.model_file import ModelFile
@@ -39,6 +59,7 @@ from neurosim.plasticity import (
     updates,
 )
 from neurosim.runfile import Background, Interval, Layout, Request, Series
+from neurosim.simulation import CircuitProgram, simulate
 from neurosim.tasks import Regression, Sizes, Task, tasks
 from neurosim.training import Commit, Evaluation, History, Observer
 
@@ -117,13 +138,32 @@ def small_objects():
     yield from (graph, RecordedDraws(graph, 1), Recorded(graph, graph.input("x", (2, 3), np.float32)))
     equation = parse("dw = eta * rate_pre * rate_post", {"eta": 1.0})
     yield from (equation, *separate(equation), datasets.Augmentation(2), Evaluation(0.1, 2.0), *pathways()["backprop"].phases)
+    yield from (NeurosimClassifier(), NeurosimRegressor(hidden_layer_sizes=(3,) * 50))
     yield from (Sizes((2,), 3), Shapes((2, 3), (2,), (3,)), Start((2,)), PlasticityRule("dw = 0.1 * rate_pre"))
+
+
+def circuit_objects():
+    each = Assignment("v", "+=", ast.parse("1.5 * w", mode="eval").body, guard="free")
+    places = {"v": Place("cells.v", "element"), "w": Place("cells.w", "element"), "free": Place("cells.free", "element")}
+    block = Block({}, places, (), (each, Assignment("_cond", "=", ast.parse("v > 3", mode="eval").body, True, "bool")))
+    timed, indices, starts = Timed(np.zeros(500), 0.001, 1), np.zeros(500, np.int32), np.zeros(501, np.int32)
+    actions = (
+        Record("watch", indices[:3], block, {"v": "_cond"}),
+        CircuitUpdate("grow", 500, block), Threshold("look", "cells", block, "_cond"), Replay("replay", "cells", starts, indices),
+        Deliver("send", "cells", (Lag(1, starts, indices),), indices, indices, block), Reset("reset", "cells", block),
+    )  # fmt: skip
+    arrays = {"cells.v": np.zeros(500), "cells.w": np.zeros(500), "cells.free": np.ones(500, bool)}
+    circuit = Circuit(1e-3, arrays, {"cells": Group("cells", 500, 2)}, actions)
+    program = CircuitProgram(circuit)
+    run = simulate(program, 0.01, batch=3)
+    yield from (circuit, *actions, actions[4].lags[0], each, block, places["v"], timed, circuit.groups["cells"], program, run)
+    yield from (run.spikes["cells"], run.states["watch"], BrianNetwork("network", circuit))
 
 
 @pytest.fixture(scope="module")
 def objects(tmp_path_factory):
     folder = tmp_path_factory.mktemp("files")
-    return [*small_objects(), *task_objects(), *network_objects(), *training_objects(), *file_objects(folder)]
+    return [*small_objects(), *task_objects(), *network_objects(), *training_objects(), *circuit_objects(), *file_objects(folder)]
 
 
 def check(value):
