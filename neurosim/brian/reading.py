@@ -22,12 +22,12 @@ from neurosim.circuit import (
     Block,
     Circuit,
     Deliver,
-    Group,
     Lag,
     Place,
     Record,
     Replay,
     Reset,
+    SpikingGroup,
     Threshold,
     Timed,
     Update,
@@ -78,7 +78,7 @@ class _Reader:
 
     def circuit(self) -> Circuit:
         actions = tuple(action for one in self.objects for action in self._actions(one))
-        groups = {name: Group(name, size, self.depths.get(name, 0) + 1) for name, size in self.sizes.items()}
+        groups = {name: SpikingGroup(name, size, self.depths.get(name, 0) + 1) for name, size in self.sizes.items()}
         return Circuit(self.dt, self.arrays, groups, actions)
 
     # ------------------------------------------------------------------ actions

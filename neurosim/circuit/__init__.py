@@ -6,18 +6,18 @@ from neurosim.circuit.circuit import (
     Block,
     Circuit,
     Deliver,
-    Group,
     Lag,
     Place,
     Record,
     Replay,
     Reset,
+    SpikingGroup,
     Threshold,
     Timed,
     Update,
 )
 
 __all__ = [
-    "Action", "Assignment", "Block", "Circuit", "Deliver", "Group", "Lag", "Place", "Record", "Replay", "Reset", "Threshold",
+    "Action", "Assignment", "Block", "Circuit", "Deliver", "SpikingGroup", "Lag", "Place", "Record", "Replay", "Reset", "Threshold",
     "Timed", "Update",
 ]  # fmt: skip

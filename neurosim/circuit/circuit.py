@@ -84,7 +84,7 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Group:
+class SpikingGroup:
     """Neurons that spike together.  size : how many; depth : ticks for which their spikes are kept, this one included"""
 
     name: str
@@ -208,7 +208,7 @@ class Circuit:
 
     dt: float
     arrays: Mapping[str, np.ndarray]
-    groups: Mapping[str, Group]
+    groups: Mapping[str, SpikingGroup]
     actions: tuple[Action, ...] = field(default_factory=tuple)
 
     def __repr__(self) -> str:

@@ -21,12 +21,12 @@ from neurosim.circuit import (
     Block,
     Circuit,
     Deliver,
-    Group,
     Lag,
     Place,
     Record,
     Replay,
     Reset,
+    SpikingGroup,
     Threshold,
     Timed,
 )
@@ -154,7 +154,7 @@ def circuit_objects():
         Deliver("send", "cells", (Lag(1, starts, indices),), indices, indices, block), Reset("reset", "cells", block),
     )  # fmt: skip
     arrays = {"cells.v": np.zeros(500), "cells.w": np.zeros(500), "cells.free": np.ones(500, bool)}
-    circuit = Circuit(1e-3, arrays, {"cells": Group("cells", 500, 2)}, actions)
+    circuit = Circuit(1e-3, arrays, {"cells": SpikingGroup("cells", 500, 2)}, actions)
     program = CircuitProgram(circuit)
     run = simulate(program, 0.01, batch=3)
     yield from (circuit, *actions, actions[4].lags[0], each, block, places["v"], timed, circuit.groups["cells"], program, run)

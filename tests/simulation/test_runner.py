@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from neurosim.circuit import Assignment, Block, Circuit, Deliver, Group, Lag, Place, Record, Replay, Reset, Threshold, Update
+from neurosim.circuit import Assignment, Block, Circuit, Deliver, Lag, Place, Record, Replay, Reset, SpikingGroup, Threshold, Update
 from neurosim.circuit.expressions import LIBRARY, calls
 from neurosim.simulation import CircuitProgram, simulate
 
@@ -38,7 +38,7 @@ def counting(size=3, every=4):
         Reset("reset", "cells", block(V, made("v", "=", "0"))),
     )
     arrays = {"cells.v": np.arange(size, dtype=float), "cells.w": np.zeros(size)}
-    return Circuit(DT, arrays, {"cells": Group("cells", size, 3)}, actions)
+    return Circuit(DT, arrays, {"cells": SpikingGroup("cells", size, 3)}, actions)
 
 
 def test_spikes_and_what_they_send_by_hand():
@@ -67,7 +67,7 @@ def test_every_cell_may_spike_in_every_tick():
 
 def test_replayed_spikes_come_when_they_are_told_to():
     replay = Replay("replay", "cells", np.array([0, 0, 2, 2, 3], np.int32), np.array([1, 0, 2], np.int32))
-    run = simulate(CircuitProgram(Circuit(DT, {}, {"cells": Group("cells", 3)}, (replay,))), 20 * DT)
+    run = simulate(CircuitProgram(Circuit(DT, {}, {"cells": SpikingGroup("cells", 3)}, (replay,))), 20 * DT)
     trains = run.spikes["cells"]
     assert list(zip(trains.tick, trains.index, strict=True)) == [(1, 1), (1, 0), (3, 2)]
 
@@ -91,7 +91,7 @@ def test_a_refractory_cell_is_noted_and_a_guard_keeps_what_it_guards():
         Threshold("look", "cells", block(V, made("_cond", "=", "v >= 3", local=True, kind="bool")), "_cond", REFRACTORY),
     )
     arrays = {"cells.v": np.zeros(1), "cells.free": np.ones(1, bool), "cells.last": np.full(1, -1.0)}
-    final = simulate(CircuitProgram(Circuit(DT, arrays, {"cells": Group("cells", 1)}, actions)), 10 * DT).final
+    final = simulate(CircuitProgram(Circuit(DT, arrays, {"cells": SpikingGroup("cells", 1)}, actions)), 10 * DT).final
     assert final["cells.v"].tolist() == [[3]] and final["cells.free"].tolist() == [[False]]
     assert final["cells.last"].tolist() == [[9 * DT]]  # it was above the threshold until the end
 
