@@ -202,13 +202,15 @@ def _watching(runs: int, quiet: bool, client: Any) -> Iterator[Callable[[PointRe
     """
     from neurosim.cli.progress import display, is_live
     from neurosim.studies.point import COMPLETE, STOPPED
+    from neurosim.workers import count_workers
 
     counts: Counter[str] = Counter()
 
     def state() -> str:
         done = sum(counts.values())
         failed = "".join(f", {n} {status}" for status, n in counts.items() if status not in (COMPLETE, STOPPED))
-        return f"{done:,} of {runs:,} runs{failed}"
+        running = min(count_workers(client), runs - done)  # each worker has one at a time
+        return f"{done:,} of {runs:,} runs{failed}" + (f", {running:,} running" if running > 0 else "")
 
     if quiet:
         yield lambda outcome: None

@@ -249,5 +249,5 @@ def test_the_command_says_what_will_run_and_does_not_call_the_stopped_wrong(here
     assert main(["study", "compare", *grid, *settings, "--halving", "2", "--workers", "1", "--out", str(tmp_path / "out")]) == 0
     said = capsys.readouterr().out
     assert "successive halving by validation error: 3 points for 2 epochs, then 1 for 4" in said
-    assert "4 of 4 runs" in said and "best by validation: point" in said
+    assert "1 of 4 runs, 1 running\n" in said and "4 of 4 runs\n" in said and "best by validation: point" in said
     assert sorted(pd.read_csv(tmp_path / "out" / "study.csv")["status"]) == ["complete", "stopped", "stopped"]
