@@ -44,7 +44,8 @@ def load(net: Any, namespace: Mapping[str, Any] | None = None) -> BrianNetwork:
 
     NeuronGroup, PoissonGroup, SpikeGeneratorGroup, PoissonInput, TimedArray, Synapses (with delays, and with event-driven or
     clock-driven equations), SpikeMonitor and StateMonitor are taken.  Arithmetic is that of Brian2's NumPy target, operation by
-    operation, in float64; functions such as exp are those of the C library.
+    operation, in float64; functions such as exp are those of the C library.  Where Brian2 warns that the code of synapses
+    depends on their order, the result is not Brian2's: one synapse is done after the other.
 
     Raises
     ------

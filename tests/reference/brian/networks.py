@@ -164,4 +164,29 @@ def arrays_in_time():
     return b2.Network(cells), namespace, ["cells.v"]
 
 
-NETWORKS = [cuba, coba, cobahh, brunel, stdp, adaptive_exponential, izhikevich, clock_driven, arrays_in_time]
+def several_pathways():
+    """Two pathways and one back, delays of each; a refractory condition, a shared value, whole numbers and truth values."""
+    cells = b2.NeuronGroup(
+        30,
+        """dv/dt = (I + 0.1*n - v + wave) / (10*ms) : 1
+        I : 1 (shared)
+        wave = 0.1*sin(3*v) : 1
+        n : integer
+        hot : boolean""",
+        threshold="v > 1 + 0.1*int(hot)", reset="v = 0; n = (n + 1) % 5; hot = not hot", refractory="v < 0.4", method="euler",
+        name="cells",
+    )  # fmt: skip
+    cells.v, cells.I, cells.n = "rand()", 1.6, "int(rand()*4)"
+    synapses = b2.Synapses(
+        cells, cells, "w : 1\nu : 1", on_pre={"one": "v_post += w; u += 1", "two": "u *= 0.9; v_post -= 0.5*w"},
+        on_post="w = clip(w + 0.001*u, 0, 0.2)", name="synapses",
+    )  # fmt: skip
+    synapses.connect(p=0.3, n=2)
+    synapses.w = "0.05*rand()"
+    synapses.one.delay, synapses.two.delay, synapses.post.delay = "rand()*3*ms", 1 * ms, 0.7 * ms
+    return b2.Network(cells, synapses), {}, ["cells.v", "cells.n", "cells.hot", "synapses.w", "synapses.u"]
+
+
+NETWORKS = [
+    several_pathways, cuba, coba, cobahh, brunel, stdp, adaptive_exponential, izhikevich, clock_driven, arrays_in_time,
+]  # fmt: skip
