@@ -15,13 +15,12 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from benchmarks.schemes import shown
+from benchmarks.schemes import SCHEMES, shown
 from benchmarks.steps import LEARN, batch_of, trainer
 from benchmarks.timing import machine
 from neurosim.backends import select
 from neurosim.backends.cupy_backend import CupyBackend, CupyProgram
 from neurosim.experiments.cost import Cost
-from neurosim.feedback import pathways
 
 NETWORKS = "784-512-512-10@128,784-4096-4096-4096-10@4096"
 STEPS, ROUNDS = 50, 9
@@ -118,18 +117,20 @@ def measured(backend: CupyBackend, scheme: str, network: str) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__.splitlines()[0])
     parser.add_argument("--networks", default=NETWORKS)
-    parser.add_argument("--schemes", default=",".join(pathways()))
+    parser.add_argument("--schemes", default=SCHEMES)
     parser.add_argument("--backend", default="cupy", choices=["cupy", "cupy-tf32"])
     parser.add_argument("--out", type=Path, help="write the numbers as JSON")
     arguments = parser.parse_args()
     backend = select(arguments.backend)
     assert isinstance(backend, CupyBackend)
     cases = [(scheme, network) for network in arguments.networks.split(",") for scheme in arguments.schemes.split(",")]
-    rows = [measured(backend, scheme, network) for scheme, network in track(cases, "measuring")]
+    about = machine() | {"device": backend.describe(), "backend": backend.name}
+    rows: list[dict] = []
+    for scheme, network in track(cases, "measuring"):
+        rows.append(measured(backend, scheme, network))
+        if arguments.out:  # after each, so that a row that fails takes none with it
+            arguments.out.write_text(json.dumps({"about": about, "steps": rows}, indent=1) + "\n", encoding="utf-8")
     Console(width=200).print(shown(rows))
-    if arguments.out:
-        about = machine() | {"device": backend.describe(), "backend": backend.name}
-        arguments.out.write_text(json.dumps({"about": about, "steps": rows}, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

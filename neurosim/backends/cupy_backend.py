@@ -5,6 +5,7 @@ The same shape as ``numpy_backend``; the only file that names cupy.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import logging
@@ -229,8 +230,15 @@ class CupyProgram(Program):
                 launch()
             return self.stream.end_capture()
         except Exception as reason:  # CUDA's own error types; the step itself is sound, it has run once
+            self._end_capture()
             log.warning("the step's CUDA graph could not be captured, and its kernels are launched one by one: %s", reason)
             return None
+
+    def _end_capture(self) -> None:
+        """Leave a capture that failed: until it is ended, the device takes nothing else."""
+        if self.stream.is_capturing():
+            with contextlib.suppress(Exception):  # it reports once more that the capture is no good
+                self.stream.end_capture()
 
     # ------------------------------------------------------------------ memory
 
@@ -395,12 +403,16 @@ class CupyProgram(Program):
 class _Libraries:
     """cuBLAS and cuSOLVER for one program.
 
-    cuBLAS through a handle of our own, whose stream and memory are set once: a handle without memory allocates inside the capture,
-    and CuPy's functions set the stream before each call, which takes the memory away again.
+    Through handles of our own, whose stream and memory are set once.  A handle of cuBLAS without memory allocates inside the
+    capture, and CuPy's functions set the stream before each call, which takes the memory away again; those of cuSOLVER refuse to
+    be captured.
     """
 
     def __init__(self, cupy: Any, stream: Any, tf32: bool) -> None:
-        self.cupy, self.cublas = cupy, cublas_library(cupy)
+        self.cupy, self.stream = cupy, stream
+        cupy.cuda.device.get_cublas_handle()  # loads it
+        self.cublas, self.cusolver = loaded_library("libcublas.so"), None
+        self.solver = ctypes.c_void_p()
         self.memory = cupy.zeros(WORKSPACE, np.uint8)
         self.numbers = {np.float32: ctypes.c_float, np.float64: ctypes.c_double}
         self.handle = ctypes.c_void_p()
@@ -412,6 +424,8 @@ class _Libraries:
     def __del__(self) -> None:
         if self.handle:
             self.cublas.cublasDestroy_v2(self.handle)
+        if self.solver:
+            self.cusolver.cusolverDnDestroy(self.solver)
 
     def product(
         self, dtype: Any, flags: list[int], sizes: tuple[int, int, int], arrays: list[Array], widths: list[int],
@@ -439,33 +453,46 @@ class _Libraries:
 
     def inverse(self, dtype: Any, n: int, factor: Array, out: Array, failed: Array) -> list[Launch]:
         """Return the launches of factor and solution, in place; ``failed`` takes what they say of themselves."""
-        cusolver, handle = self.cupy.cuda.cusolver, self.cupy.cuda.device.get_cusolver_handle()
-        lower, letter = 0, "s" if dtype == np.float32 else "d"
-        asked, potrf, potrs = (getattr(cusolver, letter + name) for name in ("potrf_bufferSize", "potrf", "potrs"))
-        size = asked(handle, lower, n, factor.data.ptr, n)
-        scratch = self.cupy.zeros(max(size, 1), dtype)
+        library, letter = self._cusolver(), "S" if dtype == np.float32 else "D"
+        asked, potrf, potrs = (
+            getattr(library, f"cusolverDn{letter}{name}") for name in ("potrf_bufferSize", "potrf", "potrs")
+        )  # fmt: skip
+        lower, width, size = ctypes.c_int(0), ctypes.c_int(n), ctypes.c_int()
+        matrix, right = (ctypes.c_void_p(array.data.ptr) for array in (factor, out))
+        first, second = (ctypes.c_void_p(failed.data.ptr + k * failed.itemsize) for k in range(2))
+        _succeed(asked(self.solver, lower, width, matrix, width, ctypes.byref(size)), "cuSOLVER")
+        memory = self.cupy.zeros(max(size.value, 1), dtype)
+        scratch = ctypes.c_void_p(memory.data.ptr)
 
-        def factorise() -> None:
-            potrf(handle, lower, n, factor.data.ptr, n, scratch.data.ptr, size, failed.data.ptr)
+        def factorise(held: Array = memory) -> None:
+            _succeed(potrf(self.solver, lower, width, matrix, width, scratch, size, first), "cuSOLVER")
 
         def solve() -> None:
-            potrs(handle, lower, n, n, factor.data.ptr, n, out.data.ptr, n, failed.data.ptr + failed.itemsize)
+            _succeed(potrs(self.solver, lower, width, width, matrix, width, right, width, second), "cuSOLVER")
 
         return [factorise, solve]
 
+    def _cusolver(self) -> Any:
+        """Return cuSOLVER, loaded and joined to the program's stream by the first step that needs it."""
+        if self.cusolver is None:
+            self.cupy.cuda.device.get_cusolver_handle()  # loads it
+            self.cusolver = loaded_library("libcusolver.so")
+            _succeed(self.cusolver.cusolverDnCreate(ctypes.byref(self.solver)), "cuSOLVER")
+            _succeed(self.cusolver.cusolverDnSetStream(self.solver, ctypes.c_void_p(self.stream.ptr)), "cuSOLVER")
+        return self.cusolver
 
-def _succeed(status: int) -> None:
-    """Raise RuntimeError where cuBLAS reports a failure."""
+
+def _succeed(status: int, library: str = "cuBLAS") -> None:
+    """Raise RuntimeError where a library reports a failure."""
     if status:
-        raise RuntimeError(f"cuBLAS reports status {status}")
+        raise RuntimeError(f"{library} reports status {status}")
 
 
-def cublas_library(cupy: Any) -> Any:
-    """Return the cuBLAS that CuPy has loaded; raise NotCapturableError where it cannot be found."""
-    cupy.cuda.device.get_cublas_handle()  # loads it
+def loaded_library(name: str) -> Any:
+    """Return a library that CuPy has loaded; raise NotCapturableError where it cannot be found."""
     maps = Path("/proc/self/maps")
     lines = maps.read_text(encoding="utf-8").splitlines() if maps.exists() else []
-    paths = [line.split(maxsplit=5)[-1] for line in lines if "libcublas.so" in line]
+    paths = [line.split(maxsplit=5)[-1] for line in lines if name in line]
     if not paths:
-        raise NotCapturableError("the cuBLAS that CuPy loaded cannot be found in /proc/self/maps, which a graph needs")
+        raise NotCapturableError(f"the {name} that CuPy loaded cannot be found in /proc/self/maps, which a graph needs")
     return ctypes.CDLL(paths[0])

@@ -101,7 +101,11 @@ class Stream:
     def __exit__(self, *_):
         pass
 
+    def is_capturing(self):
+        return self.cupy.capturing is not None
+
     def begin_capture(self):
+        assert not self.is_capturing()
         self.cupy.capturing = []
 
     def end_capture(self):
@@ -191,27 +195,41 @@ def view(pointer, size, dtype):
 
 
 class Solver:
-    """What stands for cupy.cuda.cusolver."""
+    """What stands for the cuSOLVER library."""
 
     def __init__(self, cupy):
         self.cupy = cupy
 
-    def spotrf_bufferSize(self, handle, lower, n, a, width):
-        return 4 * n
+    def cusolverDnCreate(self, handle):
+        return 0
 
-    dpotrf_bufferSize = spotrf_bufferSize
+    def cusolverDnDestroy(self, handle):
+        return 0
 
-    def spotrf(self, handle, lower, n, a, width, scratch, size, failed):
-        self.cupy.launch(self._factor, (np.float32, n, a, failed))
+    def cusolverDnSetStream(self, handle, stream):
+        return 0
 
-    def dpotrf(self, handle, lower, n, a, width, scratch, size, failed):
-        self.cupy.launch(self._factor, (np.float64, n, a, failed))
+    def cusolverDnSpotrf_bufferSize(self, handle, lower, n, a, width, size):
+        size._obj.value = 4 * n.value
+        return 0
 
-    def spotrs(self, handle, lower, n, columns, a, wide_a, b, wide_b, failed):
-        self.cupy.launch(self._solve, (np.float32, n, a, b, failed))
+    cusolverDnDpotrf_bufferSize = cusolverDnSpotrf_bufferSize
 
-    def dpotrs(self, handle, lower, n, columns, a, wide_a, b, wide_b, failed):
-        self.cupy.launch(self._solve, (np.float64, n, a, b, failed))
+    def cusolverDnSpotrf(self, handle, lower, n, a, width, scratch, size, failed):
+        self.cupy.launch(self._factor, (np.float32, n.value, a.value, failed.value))
+        return 0
+
+    def cusolverDnDpotrf(self, handle, lower, n, a, width, scratch, size, failed):
+        self.cupy.launch(self._factor, (np.float64, n.value, a.value, failed.value))
+        return 0
+
+    def cusolverDnSpotrs(self, handle, lower, n, columns, a, wide_a, b, wide_b, failed):
+        self.cupy.launch(self._solve, (np.float32, n.value, a.value, b.value, failed.value))
+        return 0
+
+    def cusolverDnDpotrs(self, handle, lower, n, columns, a, wide_a, b, wide_b, failed):
+        self.cupy.launch(self._solve, (np.float64, n.value, a.value, b.value, failed.value))
+        return 0
 
     def _factor(self, dtype, n, a, failed):
         matrix = view(a, n * n, dtype).reshape(n, n)
@@ -242,6 +260,7 @@ class Cupy(types.ModuleType):
         super().__init__("cupy")
         self.folder, self.capturing, self.forbidden, self.captures = folder, None, [], 0
         self.free, self.pooled, self.devices = 2**33, 0, 1
+        self.solver = Solver(self)
         device = types.SimpleNamespace(get_cublas_handle=lambda: 1, get_cusolver_handle=lambda: 1)
         properties = {"name": b"stand-in"}
         self.cuda = types.SimpleNamespace(
@@ -253,7 +272,6 @@ class Cupy(types.ModuleType):
             Device=lambda: types.SimpleNamespace(id=0),
             Stream=lambda: Stream(self),
             device=device,
-            cusolver=Solver(self),
         )
         self.linalg = np.linalg
 
@@ -308,7 +326,8 @@ def installed(folder, monkeypatch):
     """Yield the stand-in, in CuPy's place."""
     cupy = Cupy(folder)
     monkeypatch.setitem(sys.modules, "cupy", cupy)
-    monkeypatch.setattr(cupy_backend, "cublas_library", lambda module: Blas(module))
+    libraries = {"libcublas.so": Blas(cupy), "libcusolver.so": cupy.solver}
+    monkeypatch.setattr(cupy_backend, "loaded_library", libraries.get)
     cupy_backend.raw_kernel.cache_clear()
     cupy_backend._identity.cache_clear()
     yield cupy

@@ -212,7 +212,7 @@ def test_a_singular_kernel_gives_no_numbers(cupy, dtype):
     backend = CupyBackend()
     scheme = pathways()["hsic_bottleneck"]
     made = trainer(scheme, {"output": "rest"}, backend, dtype)
-    cupy.cuda.cusolver._factor = lambda dtype, n, a, failed: standin.view(failed, 1, np.int32).__setitem__(0, 1)
+    cupy.solver._factor = lambda dtype, n, a, failed: standin.view(failed, 1, np.int32).__setitem__(0, 1)
     with pytest.raises(DivergedError, match="population 'hidden1'.* at step 1:"):  # the first step's changes are no numbers
         made.run_epoch(data())
     assert np.isnan(backend.to_host(made.network.parameters()["x__hidden1.w"])).all()
@@ -263,6 +263,19 @@ def test_a_capture_that_fails_says_so_once_and_launches_one_by_one(cupy, caplog)
         host.run_epoch(shown)
     assert [record.message for record in caplog.records].count(caplog.records[0].message) == 1
     assert "no capture today" in caplog.records[0].message
+    assert_same(host, made, 1e-9)
+
+
+def test_a_capture_that_breaks_off_is_left_so_that_the_device_goes_on(cupy, caplog):
+    made = trainer(pathways()["hsic_bottleneck"], {}, CupyBackend())
+    host = trainer(pathways()["hsic_bottleneck"], {}, NumpyBackend())
+    usual = cupy.solver.cusolverDnDpotrf
+    cupy.solver.cusolverDnDpotrf = lambda *arguments: usual(*arguments) if cupy.capturing is None else 3
+    for _ in range(2):
+        made.run_epoch(data())
+        host.run_epoch(data())
+    assert "cuSOLVER reports status 3" in caplog.records[0].message
+    assert cupy.capturing is None and cupy.forbidden == []
     assert_same(host, made, 1e-9)
 
 

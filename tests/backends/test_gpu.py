@@ -49,9 +49,12 @@ def test_a_hundred_steps_agree_with_the_cpu(device, scheme, options, dtype, rtol
     for _ in range(25):
         host.run_epoch(data())
         other.run_epoch(data())
-    for name, value in host.network.parameters().items():
+    parameters = host.network.parameters()
+    rounding = np.finfo(dtype).eps * max(np.abs(value).max() for value in parameters.values())
+    for name, value in parameters.items():
         found = device.to_host(other.network.parameters()[name])
-        np.testing.assert_allclose(found, value, rtol=0, atol=rtol * np.abs(value).max(), err_msg=name)
+        scale = max(rtol * np.abs(value).max(), rounding)  # biases of alternating minimisation are 0 up to rounding
+        np.testing.assert_allclose(found, value, rtol=0, atol=scale, err_msg=name)
     for captured in other._programs.values():
         assert captured.program is None or captured.program.graphs["gathering"] is not None
 
