@@ -411,7 +411,8 @@ class _Libraries:
     def __init__(self, cupy: Any, stream: Any, tf32: bool) -> None:
         self.cupy, self.stream = cupy, stream
         cupy.cuda.device.get_cublas_handle()  # loads it
-        self.cublas, self.cusolver = loaded_library("libcublas.so"), None
+        self.cublas: Any = loaded_library("libcublas.so")
+        self.cusolver: Any = None
         self.solver = ctypes.c_void_p()
         self.memory = cupy.zeros(WORKSPACE, np.uint8)
         self.numbers = {np.float32: ctypes.c_float, np.float64: ctypes.c_double}
