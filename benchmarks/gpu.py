@@ -1,6 +1,6 @@
 """Every scheme's step on a GPU: ours replayed as one CUDA graph, its cuBLAS floor as another, PyTorch eager and compiled.
 
-    python -m benchmarks.gpu [--out FILE.json] [--networks 784-512-512-10@128,784-4096-4096-4096-10@4096]
+    python -m benchmarks.gpu [--compile] [--out FILE.json] [--networks 784-512-512-10@128,784-4096-4096-4096-10@4096]
 """
 
 import argparse
@@ -72,14 +72,14 @@ def floor_step(backend: CupyBackend, cost: Cost) -> Callable[[], None]:
     return lambda: program.play("floor", launches)
 
 
-def torch_steps(scheme: str, sizes: tuple[int, ...], batch: int) -> dict[str, Callable[[], None]]:
-    """Return PyTorch's steps on the device: eager, and compiled into a CUDA graph where that works for the scheme."""
+def torch_steps(scheme: str, sizes: tuple[int, ...], batch: int, compiled: bool) -> dict[str, Callable[[], None]]:
+    """Return PyTorch's steps on the device: eager, and ``compiled`` into a CUDA graph where that works for the scheme."""
     if importlib.util.find_spec("torch") is None:
         return {}
     from benchmarks.torch_steps import SCHEMES, torch_step
 
     steps = {"torch_ms": torch_step(scheme, sizes, batch, device="cuda")}
-    if SCHEMES[scheme].compiles:
+    if compiled and SCHEMES[scheme].compiles:
         steps["torch_compile_ms"] = torch_step(scheme, sizes, batch, device="cuda", fused=True, compiled="reduce-overhead")
     return steps
 
@@ -96,7 +96,7 @@ def torch_milliseconds(run: Callable[[], None], steps: int) -> float | None:
         return None
 
 
-def measured(backend: CupyBackend, scheme: str, network: str) -> dict:
+def measured(backend: CupyBackend, scheme: str, network: str, compiled: bool) -> dict:
     """Return one row."""
     layers, _, batch = network.partition("@")
     sizes, size = tuple(map(int, layers.split("-"))), int(batch)
@@ -105,7 +105,7 @@ def measured(backend: CupyBackend, scheme: str, network: str) -> dict:
     wait = backend.cupy.cuda.Device().synchronize
     row: dict = {"scheme": scheme, "network": layers, "batch": size, "ours_ms": milliseconds(run, wait, steps)}
     row["floor_ms"] = milliseconds(floor_step(backend, cost), wait, steps)
-    for name, step in torch_steps(scheme, sizes, size).items():
+    for name, step in torch_steps(scheme, sizes, size, compiled).items():
         if (found := torch_milliseconds(step, steps)) is not None:
             row[name] = found
     row["over_floor"] = row["ours_ms"] / row["floor_ms"]
@@ -119,6 +119,7 @@ def main() -> None:
     parser.add_argument("--networks", default=NETWORKS)
     parser.add_argument("--schemes", default=SCHEMES)
     parser.add_argument("--backend", default="cupy", choices=["cupy", "cupy-tf32"])
+    parser.add_argument("--compile", action="store_true", help="PyTorch's steps compiled as well: some 20 seconds a row")
     parser.add_argument("--out", type=Path, help="write the numbers as JSON")
     arguments = parser.parse_args()
     backend = select(arguments.backend)
@@ -127,7 +128,7 @@ def main() -> None:
     about = machine() | {"device": backend.describe(), "backend": backend.name}
     rows: list[dict] = []
     for scheme, network in track(cases, "measuring"):
-        rows.append(measured(backend, scheme, network))
+        rows.append(measured(backend, scheme, network, arguments.compile))
         if arguments.out:  # after each, so that a row that fails takes none with it
             arguments.out.write_text(json.dumps({"about": about, "steps": rows}, indent=1) + "\n", encoding="utf-8")
     Console(width=200).print(shown(rows))
