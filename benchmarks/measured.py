@@ -2,6 +2,7 @@
 
     neurosim run dtp-mnist --seed 1 --out runs/dtp-1.h5        # and other seeds
     python -m benchmarks.measured runs/*.h5
+    python -m benchmarks.measured --add runs/dtp-2.h5          # keeps what the summary has of other seeds, with the same settings
 
 The test error is that of the last epoch: no epoch, seed or setting is picked by it.  A test holds every number of a model file
 to the summary of its runs, and the summary's settings to the model file's.
@@ -43,6 +44,18 @@ def summary(runs: list[Run], commit: str) -> dict:
         errors = {split: course(run, split) for split in ("test", "validation") if split in run.metrics.index}
         kept.append(said | {"error": errors})
     return {"model": runs[0].attributes["model_name"]} | {key: model[key] for key in TRAINED if key in model} | {"runs": kept}
+
+
+def joined(new: dict, path: Path) -> dict:
+    """Return a summary with the runs of other seeds that the file at ``path`` has."""
+    if not path.exists():
+        return new
+    old = json.loads(path.read_text(encoding="utf-8"))
+    seeds = {run["seed"] for run in new["runs"]}
+    for key in new.keys() - {"runs"}:
+        assert old[key] == new[key], f"{path} has another {key}"
+    runs = [*new["runs"], *(run for run in old["runs"] if run["seed"] not in seeds)]
+    return new | {"runs": sorted(runs, key=lambda run: run["seed"])}
 
 
 def course(run: Run, split: str) -> list[float]:
@@ -97,6 +110,7 @@ def _in_one_line(found: re.Match[str]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", nargs="+", type=Path)
+    parser.add_argument("--add", action="store_true", help="keep the runs of other seeds that the summaries have")
     parser.add_argument("--commit", default="", help="the commit of runs whose file knows none")
     arguments = parser.parse_args()
     found = defaultdict(list)
@@ -108,8 +122,10 @@ def main() -> None:
             print(f"# {path}: {run.status}, left out")
     SUMMARIES.mkdir(parents=True, exist_ok=True)
     for name, runs in sorted(found.items()):
-        kept = summary(runs, arguments.commit)
-        (SUMMARIES / f"{name}.json").write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        kept, path = summary(runs, arguments.commit), SUMMARIES / f"{name}.json"
+        if arguments.add:
+            kept = joined(kept, path)
+        path.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         model = ROOT / "models" / f"{name}.toml"
         failed = tomllib.loads(model.read_text(encoding="utf-8")).get("measured", {}).get("failed_seeds", [])
         write(model, measured(kept, tuple(failed)))
