@@ -1,6 +1,7 @@
 // What stands for a GPU: the threads of a block are fibers of one CPU thread, run in an order that a test may choose, and every
 // place of memory knows which of them touched it since they last waited for each other.
 #include <math.h>
+#include <setjmp.h>
 #include <ucontext.h>
 
 #include <algorithm>
@@ -19,10 +20,14 @@ static Three blockIdx{0, 0, 0}, blockDim{1, 1, 1}, gridDim{1, 1, 1};
 
 enum { MOST = 1024, LANES = 32, STACK = 1 << 16, MANY = -2 };
 static Three places[MOST];
-static ucontext_t fibers[MOST], scheduler;
+static jmp_buf fibers[MOST], scheduler;  // a context's own switch asks the kernel each time, which takes 20 times as long
 static bool done[MOST];
-static int current;
+static volatile int current;
 #define threadIdx (places[current])
+
+static void give_way() {
+  if (!_setjmp(fibers[current])) _longjmp(scheduler, 1);
+}
 
 // ---------------------------------------------------------------- waiting
 
@@ -42,7 +47,7 @@ static void wait(Barrier& barrier, int size) {
     if (&barrier == &of_block) ++since;
     return;
   }
-  while (barrier.turn == turn) swapcontext(&fibers[current], &scheduler);
+  while (barrier.turn == turn) give_way();
 }
 
 static void __syncthreads() { wait(of_block, blockDim.x); }
@@ -132,9 +137,29 @@ static Kernel kernel;
 static long long trials, last;
 
 static void begin() {
+  give_way();
   kernel((const unsigned char*)tables, (unsigned char*)own, trials, last);
   done[current] = true;
-  swapcontext(&fibers[current], &scheduler);
+  _longjmp(scheduler, 1);
+}
+
+// starts a thread on a stack of its own, up to where it first gives way
+static void start(int k, char* stack) {
+  ucontext_t here, there;
+  places[k] = Three{(unsigned int)k, 0, 0};
+  done[k] = false;
+  current = k;
+  getcontext(&there);
+  there.uc_stack.ss_sp = stack;
+  there.uc_stack.ss_size = STACK;
+  there.uc_link = nullptr;
+  makecontext(&there, begin, 0);
+  if (!_setjmp(scheduler)) swapcontext(&here, &there);
+}
+
+static void resume(int k) {
+  current = k;
+  if (!_setjmp(scheduler)) _longjmp(fibers[k], 1);
 }
 
 // order : 0, the first thread first; 1, the last first; 2, another order each time
@@ -150,23 +175,13 @@ extern "C" void launch(
   std::vector<int> turns(threads);
   for (int block = 0; block < blocks; ++block) {
     blockIdx.x = block;
-    for (int k = 0; k < threads; ++k) {
-      places[k] = Three{(unsigned int)k, 0, 0};
-      done[k] = false;
-      getcontext(&fibers[k]);
-      fibers[k].uc_stack.ss_sp = &stacks[(size_t)k * STACK];
-      fibers[k].uc_stack.ss_size = STACK;
-      fibers[k].uc_link = &scheduler;
-      makecontext(&fibers[k], begin, 0);
-    }
+    for (int k = 0; k < threads; ++k) start(k, &stacks[(size_t)k * STACK]);
     std::iota(turns.begin(), turns.end(), 0);
     if (order == 1) std::reverse(turns.begin(), turns.end());
     while (std::count(done, done + threads, true) < threads) {
       if (order == 2) std::shuffle(turns.begin(), turns.end(), draw);
       for (int k : turns) {
-        if (done[k]) continue;
-        current = k;
-        swapcontext(&scheduler, &fibers[k]);
+        if (!done[k]) resume(k);
       }
     }
     ++since;
