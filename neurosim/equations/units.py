@@ -28,6 +28,7 @@ class Measure:
     dimensions: Dimensions = NONE
 
 
+BASE = {"metre": 0, "kilogram": 1, "second": 2, "amp": 3, "kelvin": 4, "mole": 5, "candela": 6}  # where each stands in these
 SECOND = Measure(1.0, (0, 0, 1, 0, 0, 0, 0))
 
 
@@ -36,6 +37,7 @@ def _table() -> dict[str, Measure]:
     full = {
         "volt": (2, 1, -3, -1), "amp": (0, 0, 0, 1), "siemens": (-2, -1, 3, 2), "ohm": (2, 1, -3, -2), "farad": (-2, -1, 4, 2),
         "second": (0, 0, 1, 0), "hertz": (0, 0, -1, 0), "metre": (1, 0, 0, 0), "coulomb": (0, 0, 1, 1),
+        "joule": (2, 1, -2, 0), "watt": (2, 1, -3, 0),
     }  # fmt: skip
     full |= {"ampere": full["amp"], "meter": full["metre"]}
     prefixes = {"": 0, "p": -12, "n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9}
@@ -44,6 +46,7 @@ def _table() -> dict[str, Measure]:
         for name, dimensions in full.items()
         for prefix, exponent in prefixes.items()
     }
+    table |= {name: Measure(1.0, tuple(float(k == at) for k in range(7))) for name, at in BASE.items()}
     table |= {f"c{name}": Measure(0.01, table[name].dimensions) for name in ("metre", "meter")}
     short = {
         "mV": "mvolt", "mA": "mamp", "uA": "uamp", "nA": "namp", "pA": "pamp", "pF": "pfarad", "uF": "ufarad", "nF": "nfarad",
@@ -130,6 +133,12 @@ def of_tree(tree: ast.expr, names: Mapping[str, Measure]) -> Measure:
 
 def _added(one: Measure, other: Measure, sign: int) -> Dimensions:
     return tuple(a + sign * b for a, b in zip(one.dimensions, other.dimensions, strict=True))
+
+
+def written(one: Measure) -> str:
+    """Return text that ``measure`` reads as this quantity."""
+    powers = [f"{name}**{one.dimensions[at]:g}" for name, at in BASE.items() if one.dimensions[at]]
+    return "*".join([repr(one.value), *powers])
 
 
 def seconds(value: Any, label: str) -> float:
