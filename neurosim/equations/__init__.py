@@ -5,8 +5,9 @@ from neurosim.equations.functions import FUNCTIONS
 from neurosim.equations.language import DEFAULT_MODULATORS, PlasticityEquation, Scope, parse
 from neurosim.equations.scanning import name_error, names_in
 from neurosim.equations.separable import Term, separate
+from neurosim.equations.units import Quantity, quantity
 
 __all__ = [
-    "DEFAULT_MODULATORS", "FUNCTIONS", "PlasticityEquation", "Scope", "Term", "compile_expression", "name_error", "names_in",
-    "parse", "separate",
+    "DEFAULT_MODULATORS", "FUNCTIONS", "PlasticityEquation", "Quantity", "Scope", "Term", "compile_expression", "name_error",
+    "names_in", "parse", "quantity", "separate",
 ]  # fmt: skip
