@@ -13,7 +13,7 @@ from neurosim import reprs
 from neurosim.backends import Backend
 from neurosim.capture import Recorded
 from neurosim.catalogue import Stated
-from neurosim.equations import DEFAULT_MODULATORS, PlasticityEquation, Quantity, names_in, parse, quantity, separate
+from neurosim.equations import DEFAULT_MODULATORS, PlasticityEquation, Quantity, Scope, names_in, parse, quantity, separate
 from neurosim.equations.units import TIME, time_of
 from neurosim.errors import EquationError, NotCapturableError, quoted, require
 from neurosim.plasticity.products import Compiled, Program, Values, compile_term, mean_bias_change, mean_change
@@ -183,6 +183,10 @@ class PlasticityRule(Rule):
         self.scale_matters = _balances(self.equation)
         self._programs: dict[str, Program] = {}
         self._announced = False
+
+    def scope(self, side: str | None = None) -> Scope:
+        """Return what the rule's equation may read, or that of a state of ``side``."""
+        return self._states.scope(side)
 
     @property
     def times(self) -> dict[str, Quantity]:
