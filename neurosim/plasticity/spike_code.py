@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import graphlib
+import itertools
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -375,12 +376,11 @@ def _unit_of(units: Mapping[str, str], name: str) -> Dimensions:
 
 
 def _free(wish: str, taken: Collection[str]) -> str:
-    """Return a name like ``wish`` that Brian2 has no meaning for and nothing else has."""
-    plain = re.sub(r"\W", "x", wish, flags=re.ASCII).lstrip("_0123456789") or "x"
-    name = plain
-    while name in taken or name in RESERVED or UNIT.fullmatch(name) or unit(name) or name.startswith("xi_"):
-        name += "_"
-    return name
+    """Return a name like ``wish`` that Brian2 has no meaning for and nothing else has; to Brian2, a last _ is no part of a name."""
+    plain = re.sub(r"\W", "x", wish, flags=re.ASCII).strip("_").lstrip("0123456789") or "x"
+    plain = f"x{plain}" if plain.startswith("xi_") else plain
+    names = itertools.chain([plain], (f"{plain}_{k}" for k in itertools.count(1)))
+    return next(name for name in names if name not in {*taken, *RESERVED} and not UNIT.fullmatch(name) and not unit(name))
 
 
 def _lines(*parts: str) -> str:
