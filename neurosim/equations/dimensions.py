@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import sympy
 
 from neurosim.equations.functions import COMPARISONS, FUNCTIONS, LOGICAL, NOT, Elementwise
-from neurosim.equations.units import NONE, Dimensions, unit_text
+from neurosim.equations.quantities import unit_text
+from neurosim.equations.units import NONE, Dimensions
 from neurosim.errors import EquationError
 
 KEEPS = ("abs", "clip", "remainder")  # what they return has the unit of what they are given

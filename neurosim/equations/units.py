@@ -1,147 +1,154 @@
-"""Quantities, written as in Brian2: ``20*ms``, ``-70.6*mV``, ``8e-5/mV**2``.  Brian2 itself is not imported for that.
+"""Physical units by name, and quantities written with them: ``-65*mV``, ``10*nS``, ``0.1*ms``.
 
-Text may come from a stranger's file: it is read number by number and unit by unit, and never evaluated as Python.
+The names are Brian2's, and so are the values, to the last bit.  Nothing else has a meaning in the text of a quantity.
 """
 
 from __future__ import annotations
 
 import ast
 import math
-import re
+import numbers
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from neurosim.errors import EquationError, quoted, require
+from neurosim.equations.scanning import tree_of
+from neurosim.errors import EquationError, InputError, quoted
 
-NAMES = ("length", "mass", "time", "current", "temperature", "substance", "luminosity")  # in Brian2's order
-BASES = ("metre", "kilogram", "second", "amp", "kelvin", "mole", "candle")
-Dimensions = tuple[float, ...]  # the exponent of each base
-NONE: Dimensions = (0,) * 7
-TIME: Dimensions = (0, 0, 1, 0, 0, 0, 0)
+Dimensions = tuple[float, ...]  # exponents of metre, kilogram, second, ampere, kelvin, mole, candela, as Brian2 orders them
 
-LONGEST = 100  # characters
-CHARACTERS = re.compile(r"[A-Za-z0-9_.\s*/()+-]+")
-HIGHEST = 12  # exponent of a unit
-WHOLE: dict[str, tuple[float, Dimensions]] = {  # without a prefix: how many of the base units it is
-    "metre": (1, (1, 0, 0, 0, 0, 0, 0)), "gram": (1e-3, (0, 1, 0, 0, 0, 0, 0)), "second": (1, TIME),
-    "amp": (1, (0, 0, 0, 1, 0, 0, 0)), "kelvin": (1, (0, 0, 0, 0, 1, 0, 0)), "mole": (1, (0, 0, 0, 0, 0, 1, 0)),
-    "volt": (1, (2, 1, -3, -1, 0, 0, 0)), "ohm": (1, (2, 1, -3, -2, 0, 0, 0)), "siemens": (1, (-2, -1, 3, 2, 0, 0, 0)),
-    "farad": (1, (-2, -1, 4, 2, 0, 0, 0)), "coulomb": (1, (0, 0, 1, 1, 0, 0, 0)), "hertz": (1, (0, 0, -1, 0, 0, 0, 0)),
-    "watt": (1, (2, 1, -3, 0, 0, 0, 0)), "joule": (1, (2, 1, -2, 0, 0, 0, 0)), "molar": (1e3, (-3, 0, 0, 0, 0, 1, 0)),
-    "candle": (1, (0, 0, 0, 0, 0, 0, 1)),
-}  # fmt: skip
-SPELLED = {"meter": "metre", "ampere": "amp", "mol": "mole", "kilogram": "kgram"}
-PREFIXES = {
-    "": 1.0, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "c": 1e-2, "k": 1e3, "M": 1e6, "G": 1e9,
-}  # fmt: skip
-SHORT = {  # Brian2's standard abbreviations
-    "mV": "mvolt", "mA": "mamp", "uA": "uamp", "nA": "namp", "pA": "pamp", "pF": "pfarad",
-    "uF": "ufarad", "nF": "nfarad", "nS": "nsiemens", "uS": "usiemens", "ms": "msecond", "us": "usecond",
-    "Hz": "hertz", "kHz": "khertz", "MHz": "Mhertz", "cm": "cmetre", "mm": "mmetre", "um": "umetre", "mM": "mmolar",
-}  # fmt: skip
+NONE: Dimensions = (0.0,) * 7
 
 
 @dataclass(frozen=True)
-class Quantity:
-    """A number with a unit.  value : in SI units; dimensions : the exponents of metre, kilogram, second, amp, ...
-
-    text : as it is written
-    """
+class Measure:
+    """A number of SI units.  dimensions : of metre, kilogram, second, ampere, kelvin, mole, candela"""
 
     value: float
-    dimensions: Dimensions
-    text: str
-
-    def __repr__(self) -> str:
-        return repr(self.text)
-
-    def in_ticks(self, dt: float) -> float:
-        """Return the number that it is where time is counted in ticks of ``dt`` seconds, and all else in volts, amperes and metres.
-
-        A time constant comes to ticks, a rate to one a tick; what has no time in it (mV, nS, Mohm) stays as it is.
-        """
-        return self.value / dt ** time_of(self.dimensions)
+    dimensions: Dimensions = NONE
 
 
-def time_of(dimensions: Dimensions) -> float:
-    """Return the exponent of time, where volts, amperes and metres are the other units: 1 of a farad (A s / V), 0 of a volt."""
-    return dimensions[2] + 3 * dimensions[1]  # a kilogram is V A s**3 / m**2
+BASE = {"metre": 0, "kilogram": 1, "second": 2, "amp": 3, "kelvin": 4, "mole": 5, "candela": 6}  # where each stands in these
+SECOND = Measure(1.0, (0, 0, 1, 0, 0, 0, 0))
 
 
-def quantity(value: Any) -> Quantity | None:
-    """Return a text such as ``20*ms``, or a quantity of Brian2's, with its unit; None for a number without one.
+def _table() -> dict[str, Measure]:
+    """Return the units by name: full names with their prefixes, and the short ones of the field."""
+    full = {
+        "volt": (2, 1, -3, -1), "amp": (0, 0, 0, 1), "siemens": (-2, -1, 3, 2), "ohm": (2, 1, -3, -2), "farad": (-2, -1, 4, 2),
+        "second": (0, 0, 1, 0), "hertz": (0, 0, -1, 0), "metre": (1, 0, 0, 0), "coulomb": (0, 0, 1, 1),
+        "joule": (2, 1, -2, 0), "watt": (2, 1, -3, 0),
+    }  # fmt: skip
+    full |= {"ampere": full["amp"], "meter": full["metre"]}
+    prefixes = {"": 0, "p": -12, "n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9}
+    table = {
+        f"{prefix}{name}": Measure(10.0**exponent, tuple(map(float, (*dimensions, 0, 0, 0))))
+        for name, dimensions in full.items()
+        for prefix, exponent in prefixes.items()
+    }
+    table |= {name: Measure(1.0, tuple(float(k == at) for k in range(7))) for name, at in BASE.items()}
+    table |= {f"c{name}": Measure(0.01, table[name].dimensions) for name in ("metre", "meter")}
+    short = {
+        "mV": "mvolt", "mA": "mamp", "uA": "uamp", "nA": "namp", "pA": "pamp", "pF": "pfarad", "uF": "ufarad", "nF": "nfarad",
+        "nS": "nsiemens", "uS": "usiemens", "mS": "msiemens", "ms": "msecond", "us": "usecond", "Hz": "hertz", "kHz": "khertz",
+        "MHz": "Mhertz", "cm": "cmetre", "mm": "mmetre", "um": "umetre",
+    }  # fmt: skip
+    table |= {name: table[meant] for name, meant in short.items()}
+    for name, length in {"umetre": -6, "mmetre": -3, "cmetre": -2, "metre": 0}.items():
+        for power in (2, 3):
+            dimensions = tuple(power * k for k in table["metre"].dimensions)
+            table |= {f"{one}{power}": Measure(10.0 ** (power * length), dimensions) for one in _names_of_length(name)}
+    return table
 
-    Raises EquationError where the text is no number times units.
+
+def _names_of_length(name: str) -> list[str]:
+    short = {"umetre": ["um"], "mmetre": ["mm"], "cmetre": ["cm"]}
+    return [name, name.replace("metre", "meter"), *short.get(name, [])]
+
+
+UNITS: Mapping[str, Measure] = _table()
+
+
+def measure(value: Any, label: str, names: Mapping[str, Measure] | None = None) -> Measure:
+    """Return a quantity: a number, text such as ``-65*mV``, or a quantity of Brian2's.
+
+    names : what the text may name beside units
+
+    Raises
+    ------
+    InputError
+        It is none of these, or no finite number; the line begins with ``label``.
     """
-    if isinstance(value, Quantity):
-        return value
+    said = f"{label} {quoted(value)}"
+    expected = "expected a number, or text such as '-65*mV'"
     if isinstance(value, str):
-        number, dimensions = _read(value)
-        return Quantity(number, dimensions, value) if any(dimensions) else None
-    measure = getattr(getattr(value, "dim", None), "get_dimension", None)
-    if measure is None:
-        return None
-    found = tuple(measure(name) for name in NAMES)
-    require(getattr(value, "shape", None) == (), f"{quoted(value)}: expected one number with a unit, such as '20*ms'", EquationError)
-    return Quantity(float(value), found, f"{float(value)!r}*{unit_text(found)}") if any(found) else None
+        try:
+            found = of_tree(tree_of(value), {**UNITS, **(names or {})})
+        except EquationError as cause:
+            raise InputError(f"{said}: {cause}") from cause
+        except (ArithmeticError, ValueError) as cause:
+            raise InputError(f"{said}: no finite number: {expected}; change it") from cause
+    else:
+        if not isinstance(value, numbers.Real) and getattr(value, "shape", None) != () or isinstance(value, bool):
+            raise InputError(f"{said}: {expected}; give one")
+        dimensions = getattr(getattr(value, "dim", None), "_dims", NONE)
+        found = Measure(float(value), tuple(map(float, dimensions)))
+    if not math.isfinite(found.value):
+        raise InputError(f"{said}: no finite number: {expected}; change it")
+    return found
 
 
-def unit_text(dimensions: Dimensions) -> str:
-    """Return the name of a unit of these dimensions, without a prefix; ``1`` where there are none."""
-    if not any(dimensions):
-        return "1"
-    for name, (scale, known) in WHOLE.items():
-        if known == tuple(dimensions) and scale == 1:
-            return name
-    powers = [(base, exponent) for base, exponent in zip(BASES, dimensions, strict=True) if exponent]
-    return " * ".join(base if exponent == 1 else f"{base}**{exponent:g}" for base, exponent in powers)
-
-
-def unit(name: str) -> tuple[float, Dimensions] | None:
-    """Return how many of the base units a unit is, and its dimensions; None where it is none."""
-    if name in SHORT:
-        return unit(SHORT[name])
-    name = SPELLED.get(name, name)
-    for prefix, scale in PREFIXES.items():
-        rest = name[len(prefix) :]
-        rest = SPELLED.get(rest, rest)
-        if name.startswith(prefix) and rest in WHOLE and rest != "kgram":
-            factor, dimensions = WHOLE[rest]
-            return scale * factor, dimensions
-    return None
-
-
-def _read(text: str) -> tuple[float, Dimensions]:
-    said = f"{quoted(text)}: expected a number times units, such as '20*ms'; write it so"
-    fits = len(text) <= LONGEST and CHARACTERS.fullmatch(text) is not None
-    require(fits, said, EquationError)
-    try:
-        number, dimensions = _value(ast.parse(text.strip(), mode="eval").body, said)
-    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError, ZeroDivisionError) as cause:
-        raise cause if isinstance(cause, EquationError) else EquationError(said) from cause
-    require(math.isfinite(number), said, EquationError)
-    return number, dimensions
-
-
-def _value(node: ast.expr, said: str) -> tuple[float, Dimensions]:
-    match node:
-        case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
-            return float(number), NONE
+def of_tree(tree: ast.expr, names: Mapping[str, Measure]) -> Measure:
+    """Return the quantity of an expression of numbers, names, ``+ - * /`` and ``**``; raise EquationError for anything else."""
+    match tree:
+        case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
+            return Measure(float(value))
         case ast.Name(id=name):
-            found = unit(name)
-            if found is None:
-                raise EquationError(f"unit {quoted(name)} is not one of those known here: {said}")
-            return found
+            if name in names:
+                return names[name]
+            raise EquationError(f"name {quoted(name)} is no unit: expected one such as mV, ms, nS or pA; correct it")
         case ast.UnaryOp(op=ast.USub(), operand=operand):
-            number, dimensions = _value(operand, said)
-            return -number, dimensions
+            inner = of_tree(operand, names)
+            return Measure(-inner.value, inner.dimensions)
         case ast.BinOp(left=left, op=ast.Pow(), right=right):
-            number, dimensions = _value(left, said)
-            exponent, none = _value(right, said)
-            require(not any(none) and exponent.is_integer() and abs(exponent) <= HIGHEST, said, EquationError)
-            return number**exponent, tuple(one * int(exponent) for one in dimensions)
-        case ast.BinOp(left=left, op=ast.Mult() | ast.Div() as op, right=right):
-            (a, first), (b, second) = _value(left, said), _value(right, said)
-            sign = 1 if isinstance(op, ast.Mult) else -1
-            return a * b if sign > 0 else a / b, tuple(one + sign * other for one, other in zip(first, second, strict=True))
-    raise EquationError(said)
+            base, power = of_tree(left, names), of_tree(right, names)
+            if power.dimensions != NONE:
+                raise EquationError("an exponent has a unit: expected a number; change it")
+            return Measure(base.value**power.value, tuple(power.value * k for k in base.dimensions))
+        case ast.BinOp(left=left, op=op, right=right):
+            one, other = of_tree(left, names), of_tree(right, names)
+            match op:
+                case ast.Mult():
+                    return Measure(one.value * other.value, _added(one, other, 1))
+                case ast.Div():
+                    return Measure(one.value / other.value, _added(one, other, -1))
+                case ast.Add() | ast.Sub():
+                    if one.dimensions != other.dimensions:
+                        raise EquationError("units do not match: expected the same on both sides of + and -; change it")
+                    sign = 1 if isinstance(op, ast.Add) else -1
+                    return Measure(one.value + sign * other.value, one.dimensions)
+    said = f"{quoted(ast.unparse(tree))} has no place in a quantity"
+    raise EquationError(f"{said}: expected numbers, units and + - * / **; change it")
+
+
+def _added(one: Measure, other: Measure, sign: int) -> Dimensions:
+    return tuple(a + sign * b for a, b in zip(one.dimensions, other.dimensions, strict=True))
+
+
+def written(one: Measure) -> str:
+    """Return text that ``measure`` reads as this quantity."""
+    powers = [f"{name}**{one.dimensions[at]:g}" for name, at in BASE.items() if one.dimensions[at]]
+    return "*".join([repr(one.value), *powers])
+
+
+def seconds(value: Any, label: str) -> float:
+    """Return a time in seconds: a number of seconds, text such as ``0.1*ms``, or a quantity of Brian2's.
+
+    Raises InputError, with ``label`` first, where it is no positive time.
+    """
+    found = measure(value, label)
+    if found.dimensions not in (NONE, SECOND.dimensions):
+        raise InputError(f"{label} {quoted(value)}: no time: expected seconds, or text such as '0.1*ms'; change it")
+    if not found.value > 0:
+        raise InputError(f"{label} {quoted(value)}: expected a positive time such as '0.1*ms'; change it")
+    return found.value

@@ -14,7 +14,7 @@ from neurosim.backends import Backend
 from neurosim.capture import Recorded
 from neurosim.catalogue import Stated
 from neurosim.equations import DEFAULT_MODULATORS, PlasticityEquation, Quantity, Scope, names_in, parse, quantity, separate
-from neurosim.equations.units import TIME, time_of
+from neurosim.equations.quantities import TIME
 from neurosim.errors import EquationError, NotCapturableError, quoted, require
 from neurosim.plasticity.products import Compiled, Program, Values, compile_term, mean_bias_change, mean_change
 from neurosim.plasticity.state import Given, Shapes, Start, StateEquation, States
@@ -192,7 +192,7 @@ class PlasticityRule(Rule):
     def times(self) -> dict[str, Quantity]:
         """The constants and start values with a time in their unit, by name."""
         given = self.constants | {state.name: state.start for state in self.states}
-        return {name: value for name, value in given.items() if isinstance(value, Quantity) and time_of(value.dimensions)}
+        return {name: value for name, value in given.items() if isinstance(value, Quantity) and value.time}
 
     def in_ticks(self, dt: float | None, owner: str = "") -> PlasticityRule:
         """Return the rule as it is in a sweep, with time counted in ticks of ``dt`` seconds; itself where it has no times in it.
@@ -302,17 +302,7 @@ class PlasticityRule(Rule):
 
 def _measured(name: str, value: Any) -> Any:
     """Return a constant as a quantity where it has a unit; what it is otherwise, the parser checks."""
-    if isinstance(value, str):
-        try:
-            float(value)
-        except ValueError:
-            pass
-        else:
-            return value
-    try:
-        found = quantity(value)
-    except EquationError as cause:
-        raise EquationError(f"constant {quoted(name)[1:-1]} = {cause}") from cause
+    found = quantity(value, f"constant {quoted(name)[1:-1]} =")
     return value if found is None else found
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from neurosim.catalogue import Stated
 from neurosim.equations import Quantity, quantity
-from neurosim.equations.units import TIME
+from neurosim.equations.quantities import TIME
 from neurosim.errors import InputError, quoted, require
 
 
@@ -50,10 +50,7 @@ class TsodyksMarkram(Stated):
 
 def _time(name: str, value: Any) -> Quantity:
     said = f"short-term plasticity: {name} {quoted(value)}: expected a time such as '800*ms'; give one"
-    try:
-        found = quantity(value)
-    except InputError as cause:
-        raise InputError(said) from cause
+    found = quantity(value, f"short-term plasticity: {name}")
     if found is None or found.dimensions != TIME or found.value <= 0:
         raise InputError(said)
     return found

@@ -15,7 +15,8 @@ from sympy.printing.str import StrPrinter
 from neurosim import reprs
 from neurosim.equations import FUNCTIONS, Quantity, parse, quantity
 from neurosim.equations.dimensions import UnknownUnitError, dimensions_of
-from neurosim.equations.units import NONE, TIME, WHOLE, Dimensions, unit, unit_text
+from neurosim.equations.quantities import TIME, unit_text
+from neurosim.equations.units import NONE, UNITS, Dimensions, measure
 from neurosim.errors import EquationError, quoted, require
 from neurosim.plasticity.rule import PlasticityRule, Rule
 from neurosim.plasticity.short_term import TsodyksMarkram
@@ -30,8 +31,9 @@ RESERVED = {  # what Brian2's languages have a meaning for
     "register", "template", "typedef", "virtual", "volatile", "lambda",
 }  # fmt: skip
 UNIT = re.compile(  # of Brian2's, which has more of them than ``equations.units``
-    rf"\w{{0,2}}({'|'.join(WHOLE)}|metre|meter|ampere|mol|becquerel|gray|gramme|henry|katal|litre|liter|lumen|lux|newton|pascal"
-    r"|radian|sievert|steradian|tesla|weber|celsius|kilogram)[23]?|k?g|cm[23]|mm[23]?|um[23]?|[munp][VASF]|[kM]?Hz"
+    r"\w{0,2}(metre|meter|gramm?e?|second|amp|ampere|kelvin|mole?|candle|volt|ohm|siemens|farad|coulomb|hertz|watt|joule|molar|becquerel"
+    r"|gray|henry|katal|litre|liter|lumen|lux|newton|pascal|radian|sievert|steradian|tesla|weber|celsius|kilogram)[23]?"
+    r"|k?g|[cmu]m[23]?|[munp][VASF]|m?M|[mu]s|[kM]?Hz"
 )
 
 
@@ -364,15 +366,13 @@ def _all(part: _Part) -> list[sympy.Expr]:
 
 
 def _bound(value: Any) -> float | Quantity:
-    found = quantity(value)
+    found = quantity(value, "bound of w")
     return float(value) if found is None else found
 
 
 def _unit_of(units: Mapping[str, str], name: str) -> Dimensions:
     """Return the dimensions of a variable by the text of its unit."""
-    text = units.get(name, "1")
-    found = quantity(text if text == "1" else f"1*({text})")
-    return NONE if found is None else found.dimensions
+    return measure(units.get(name, 1.0), f"unit of {name}").dimensions
 
 
 def _free(wish: str, taken: Collection[str]) -> str:
@@ -380,7 +380,7 @@ def _free(wish: str, taken: Collection[str]) -> str:
     plain = re.sub(r"\W", "x", wish, flags=re.ASCII).strip("_").lstrip("0123456789") or "x"
     plain = f"x{plain}" if plain.startswith("xi_") else plain
     names = itertools.chain([plain], (f"{plain}_{k}" for k in itertools.count(1)))
-    return next(name for name in names if name not in {*taken, *RESERVED} and not UNIT.fullmatch(name) and not unit(name))
+    return next(name for name in names if name not in {*taken, *RESERVED} and not UNIT.fullmatch(name) and name not in UNITS)
 
 
 def _lines(*parts: str) -> str:

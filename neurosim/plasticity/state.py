@@ -165,10 +165,7 @@ def _pair(side: str, name: str, value: Any) -> tuple[str, float | Quantity]:
     form = f"expected an equation, or an equation and a finite start value, such as ('d{name}/dt = ...', 0.5)"
     said = f"rule {side} state {quoted(name)}: {quoted(value)}: {form}; change it"
     require(isinstance(value, tuple | list) and len(value) == 2 and isinstance(value[0], str), said, EquationError)
-    try:
-        start = quantity(value[1])
-    except EquationError as cause:
-        raise EquationError(f"{said}: {cause}") from cause
+    start = quantity(value[1], f"rule {side} state {quoted(name)}: start")
     require(start is not None or is_number(value[1]), said, EquationError)
     return value[0], float(value[1]) if start is None else start
 
