@@ -16,7 +16,7 @@ from neurosim.connectivity import Connectivity, connectivity, initialiser
 from neurosim.errors import InputError, ShapeError, quoted, require
 from neurosim.network.population import LONGEST_NAME, Population
 from neurosim.neurons import DRIVE
-from neurosim.plasticity import Proposal, Rule, Shapes, Start, Synapses, Update, chain, error_driven
+from neurosim.plasticity import PlasticityRule, Proposal, Rule, Shapes, Start, Synapses, Update, chain, error_driven
 
 MOST_BYTES = 2**62  # of weights: what can be counted
 USUAL = "PlasticityRule('dw = eta * error_post * rate_pre', bias='db = eta * error_post', eta=1.0)"  # repr of error_driven()
@@ -79,6 +79,7 @@ class Projection:
         self.parameters: dict[str, Any] = {}  # w (shaped by the connectivity) and b (*post)
         self.state: dict[str, Any] = {}  # what the rule remembers
         self.starts: dict[str, Start] = {}  # and of each sample within a trial, as every trial begins
+        self.dt: float | None = None  # seconds of a tick, where the network says it
         self.rule = rule
 
     def __repr__(self) -> str:
@@ -102,15 +103,21 @@ class Projection:
             said = f"projection {quoted(self.name)}: rule {quoted(rule.describe())} solves for the weights of a drive"
             raise InputError(f"{said}: into {quoted(self.into)}: expected into = 'drive'; give another rule")
         self._rule: Rule | None = rule
+        self._applied: Rule | None = rule  # with time in ticks, once it is known how long one is
         if self.parameters:
             self._start()
 
-    def build(self, backend: Backend, pre: Population, post: Population, seed: int, prefix: str, dtype: Any) -> None:
+    def build(
+        self, backend: Backend, pre: Population, post: Population, seed: int, prefix: str, dtype: Any, dt: float | None = None
+    ) -> None:
         """Draw the weights from a generator that only the seed and the projection's name, or its ``stream``, decide.
 
-        Raises ShapeError where the shapes do not fit, InputError where there are too many weights or they would be infinite.
+        dt : seconds of a tick, into which the times of the rule are turned
+
+        Raises ShapeError where the shapes do not fit, InputError where there are too many weights or they would be infinite, or the
+        rule has times and there is no dt.
         """
-        self.backend = backend
+        self.backend, self.dt = backend, dt
         self.pre_shape, self.post_shape = pre.shape, post.shape
         try:
             shape = self.connectivity.weight_shape(pre.shape, post.shape)
@@ -132,7 +139,9 @@ class Projection:
     def _start(self) -> None:
         """Let the rule begin with nothing remembered."""
         shapes = Shapes(tuple(self.w.shape), self.pre_shape, self.post_shape)
-        starts = {} if self.rule is None else self.rule.initial_state(shapes)
+        rule = self._rule
+        self._applied = rule.in_ticks(self.dt, f"projection {quoted(self.name)}") if isinstance(rule, PlasticityRule) else rule
+        starts = {} if self._applied is None else self._applied.initial_state(shapes)
         for name, start in starts.items():
             what = f"projection {quoted(self.name)}: start of the rule's state {quoted(name)}: {quoted(start)}"
             require(isinstance(start, Start), f"{what}: expected a Start; give one such as Start(shapes.pre)")
@@ -176,7 +185,7 @@ class Projection:
 
         Raises ShapeError where the rule returns a state of each sample in another shape.
         """
-        assert self.rule is not None
+        assert self._applied is not None
         beside = next(iter(post.values()))
         begun = {
             name: self.backend.full((len(beside), *start.shape), self.w.dtype, start.value, beside)
@@ -185,7 +194,7 @@ class Projection:
         }
         state = {**self.state, **begun, **before}
         synapses = Synapses(self.backend, self.connectivity, self.w, self.parameters.get("b"), state, modulators)
-        proposal = self.rule.delta(pre, post, synapses)
+        proposal = self._applied.delta(pre, post, synapses)
         for name in self.starts:
             shape = getattr(proposal.state.get(name), "shape", None)
             said = f"projection {quoted(self.name)}: state {quoted(name)} of each sample: the rule returns shape {shape}"
