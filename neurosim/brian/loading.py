@@ -17,16 +17,19 @@ class BrianNetwork:
         self.name, self.circuit = name, circuit
         self._program = CircuitProgram(circuit)
 
-    def run(self, duration: Any, *, batch: int = 1, seed: int = 0, initial: Mapping[str, Any] | None = None) -> Simulated:
+    def run(
+        self, duration: Any, *, batch: int = 1, seed: int = 0, initial: Mapping[str, Any] | None = None, backend: str = "numpy"
+    ) -> Simulated:
         """Run ``batch`` independent trials, each from the state that the network had when it was loaded.
 
         duration : seconds, or a Brian2 quantity
         seed : decides the random numbers of all trials; they are not those of Brian2
         initial : ``group.variable`` -> its values when the trials begin, (batch, n) or what broadcasts to it, in SI units
+        backend : ``numpy`` runs a trial on each core, ``cupy`` all trials at once on a GPU
 
-        Raises InputError, see ``neurosim.simulation.simulate``.
+        Raises InputError and BackendError, see ``neurosim.simulation.simulate``.
         """
-        return simulate(self._program, float(duration), batch=batch, seed=seed, initial=initial)
+        return simulate(self._program, float(duration), batch=batch, seed=seed, initial=initial, backend=backend)
 
     def schedule(self) -> str:
         """Return what happens in each tick, one action a line, in Brian2's order."""

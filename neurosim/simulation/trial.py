@@ -22,6 +22,7 @@ class CircuitProgram:
     """The machine code of a circuit, and what all its trials read.
 
     slots : what the entries of a trial's table point to, by name; streams : (action, elements) of each stream of random words
+    on_device : what a GPU runs and reads in its place, by the names of the arrays of which each trial has its own
     """
 
     def __init__(self, circuit: Circuit) -> None:
@@ -36,6 +37,7 @@ class CircuitProgram:
         self.shared = {name: values for name, values in circuit.arrays.items() if name not in changing}
         for action in circuit.actions:
             self.shared |= tables_of(action)
+        self.on_device: dict[Any, Any] = {}
 
     def __repr__(self) -> str:
         return f"<CircuitProgram of {self.circuit!r}>"
