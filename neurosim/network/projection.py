@@ -16,7 +16,7 @@ from neurosim.backends.base import generator
 from neurosim.backends.limits import free_memory
 from neurosim.connectivity import Connectivity, Pattern, connectivity, initialiser
 from neurosim.errors import InputError, ShapeError, quoted, require
-from neurosim.network.delays import ticks_of
+from neurosim.network.delays import is_time, ticks_of
 from neurosim.network.population import LONGEST_NAME, Population
 from neurosim.neurons import DRIVE
 from neurosim.plasticity import Proposal, Rule, Shapes, Start, Synapses, Update, chain, error_driven
@@ -65,8 +65,8 @@ class Projection:
         self.timing = delay
         self.delay = 0  # ticks; of synapses with delays of their own, the longest
         self.delays: np.ndarray | None = None  # (synapses,), ticks, where they have
-        if isinstance(delay, int | np.integer | float):
-            self.set_tick(None)
+        if not is_time(delay):
+            self.set_tick(None)  # a number of ticks that is none is reported here
         text = isinstance(into, str)
         require(text, f"projection {quoted(self.name)}: into {quoted(into)}: expected an input's name; give one such as 'drive'")
         self.into = into
@@ -163,6 +163,11 @@ class Projection:
         wiring = self.connectivity
         return len(wiring.pre) if isinstance(wiring, Pattern) else math.prod(map(int, self.weight_shape))
 
+    @property
+    def parameter_count(self) -> int:
+        """How many numbers are learned: the weights of its synapses, and the bias."""
+        return self.synapse_count + (math.prod(self.post_shape) if self.bias else 0)
+
     def _start(self) -> None:
         """Let the rule begin with nothing remembered."""
         shapes = Shapes(tuple(self.weight_shape), self.pre_shape, self.post_shape)
@@ -244,6 +249,11 @@ class Projection:
             self._spread()
         assert self._state is not None
         return self._state
+
+    @property
+    def pristine(self) -> bool:
+        """Whether nobody has asked for the parameters yet, so that a bias is what it begins with."""
+        return self._made is None
 
     @property
     def mask(self) -> Any:
