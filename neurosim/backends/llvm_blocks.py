@@ -64,7 +64,7 @@ class BlockWriter:
         self.now: dict[str, Value] = {}
         self.kinds = {name: _kind(host.arrays[place.array]) for name, place in block.places.items()}
         self.kinds |= {one.target: one.kind for one in (*block.once, *block.each) if one.local}
-        self.at: dict[str, Value] = {}
+        self.at: dict[str, Value] = {"shared": LONG(0)}
         for one in block.once:
             if one.local and names(one.value) <= self.known.keys():
                 self.known[one.target] = self._folded(one.value)

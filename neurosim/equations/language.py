@@ -125,7 +125,8 @@ def _checked(name: str, value: object, target: str, scope: Scope) -> float:
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
-        hint = "; leave out the quotes" if isinstance(value, str) else f"; give one such as {_shown(name)} = 0.1"
+        quotes = "; leave out the quotes, or give it a unit as in '20*ms'"
+        hint = quotes if isinstance(value, str) else f"; give one such as {_shown(name)} = 0.1"
         raise EquationError(f"constant {_shown(name)} = {quoted(value)}: expected a finite number{hint}")
     return number
 

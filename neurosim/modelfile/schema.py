@@ -97,7 +97,7 @@ def make_rule(value: Any, imports: Imports = NO_IMPORTS) -> Rule | None:
     return made
 
 
-States = dict[str, str | tuple[str, float]]  # name -> equation, or [equation, start value]
+States = dict[str, str | tuple[str, float | str]]  # name -> equation, or [equation, start value]
 
 
 def _equation(
@@ -110,7 +110,7 @@ def _equation(
     per_sample: tuple[str, ...] = (),
     modulators: tuple[str, ...] = ("reward",),
     method: str = "separable",
-    **constants: float,
+    **constants: float | str,
 ) -> PlasticityRule:
     options: dict[str, Any] = {"pre": pre, "post": post, "synapse": synapse, "per_sample": per_sample, **constants}
     return PlasticityRule(equation, bias=bias, modulators=modulators, method=method, **options)

@@ -19,7 +19,7 @@ from neurosim.errors import InputError, ShapeError, quoted, require
 from neurosim.network.delays import is_time, ticks_of
 from neurosim.network.population import LONGEST_NAME, Population
 from neurosim.neurons import DRIVE
-from neurosim.plasticity import Proposal, Rule, Shapes, Start, Synapses, Update, chain, error_driven
+from neurosim.plasticity import PlasticityRule, Proposal, Rule, Shapes, Start, Synapses, Update, chain, error_driven
 
 MOST_BYTES = 2**62  # of weights: what can be counted
 USUAL = "PlasticityRule('dw = eta * error_post * rate_pre', bias='db = eta * error_post', eta=1.0)"  # repr of error_driven()
@@ -83,6 +83,7 @@ class Projection:
         self._made: dict[str, Any] | None = {}  # w (shaped by the connectivity) and b (*post); None until they are asked for
         self._state: dict[str, Any] | None = {}  # what the rule remembers
         self.starts: dict[str, Start] = {}  # and of each sample within a trial, as every trial begins
+        self.dt: float | None = None  # seconds of a tick, where the network says it
         self.rule = rule
 
     def __repr__(self) -> str:
@@ -110,23 +111,33 @@ class Projection:
         solved = rule is not None and rule.solves and isinstance(self.connectivity, Pattern)
         require(not solved, f"{said}, of all pairs of neurons: expected all_to_all synapses; use them, or another rule")
         self._rule: Rule | None = rule
+        self._applied: Rule | None = rule  # with time in ticks, once it is known how long one is
         if self._made is None or self._made:  # it is built
             self._start()
 
     def set_tick(self, dt: float | None) -> None:
-        """Work out the delay in ticks of ``dt`` seconds; None is a network without time.  Raises InputError (see ``delays``)."""
+        """Say how long a tick is, in seconds: the delay becomes ticks.  None is a network without time.
+
+        Raises InputError for a delay that is none (see ``delays``).
+        """
+        self.dt = dt
         found = ticks_of(f"projection {quoted(self.name)}", self.timing, dt)
         self.delays = found if found.ndim else None
         self.delay = int(found.max())
 
-    def build(self, backend: Backend, pre: Population, post: Population, seed: int, prefix: str, dtype: Any) -> None:
+    def build(
+        self, backend: Backend, pre: Population, post: Population, seed: int, prefix: str, dtype: Any, dt: float | None = None
+    ) -> None:
         """Draw synapses and weights from generators that only the seed and the projection's name, or its ``stream``, decide.
 
         Weights of a Pattern are spread over a matrix when they are first asked for: ``Network.run`` needs none.
 
-        Raises ShapeError where the shapes do not fit, InputError where there are too many weights or they would be infinite.
+        dt : seconds of a tick, into which the times of the rule are turned
+
+        Raises ShapeError where the shapes do not fit, InputError where there are too many weights or they would be infinite, or the
+        rule has times and there is no dt.
         """
-        self.backend, self.dtype = backend, np.dtype(dtype)
+        self.backend, self.dtype, self.dt = backend, np.dtype(dtype), dt
         self.pre_shape, self.post_shape = pre.shape, post.shape
         where = f"projection {quoted(self.name)}"
         try:
@@ -171,7 +182,9 @@ class Projection:
     def _start(self) -> None:
         """Let the rule begin with nothing remembered."""
         shapes = Shapes(tuple(self.weight_shape), self.pre_shape, self.post_shape)
-        starts = {} if self.rule is None else self.rule.initial_state(shapes)
+        rule = self._rule
+        self._applied = rule.in_ticks(self.dt, f"projection {quoted(self.name)}") if isinstance(rule, PlasticityRule) else rule
+        starts = {} if self._applied is None else self._applied.initial_state(shapes)
         for name, start in starts.items():
             what = f"projection {quoted(self.name)}: start of the rule's state {quoted(name)}: {quoted(start)}"
             require(isinstance(start, Start), f"{what}: expected a Start; give one such as Start(shapes.pre)")
@@ -303,7 +316,7 @@ class Projection:
 
         Raises ShapeError where the rule returns a state of each sample in another shape.
         """
-        assert self.rule is not None
+        assert self._applied is not None
         beside = next(iter(post.values()))
         begun = {
             name: self.backend.full((len(beside), *start.shape), self.w.dtype, start.value, beside)
@@ -312,7 +325,7 @@ class Projection:
         }
         state = {**self.state, **begun, **before}
         synapses = Synapses(self.backend, self.connectivity, self.w, self.parameters.get("b"), state, modulators)
-        proposal = self.rule.delta(pre, post, synapses)
+        proposal = self._applied.delta(pre, post, synapses)
         if self.mask is not None:
             proposal = replace(proposal, dw=proposal.dw * self.mask)
         for name in self.starts:

@@ -6,11 +6,15 @@ from collections.abc import Callable
 
 from neurosim.catalogue import make
 from neurosim.plasticity import optimisers, transforms
+from neurosim.plasticity.additive_stdp import additive_stdp
 from neurosim.plasticity.bcm import bcm
 from neurosim.plasticity.co_activation import CoActivationMemory
 from neurosim.plasticity.covariance import covariance
+from neurosim.plasticity.distal_reward_stdp import distal_reward_stdp
 from neurosim.plasticity.error_driven import error_driven
 from neurosim.plasticity.hebbian import hebbian
+from neurosim.plasticity.inhibitory_stdp import inhibitory_stdp
+from neurosim.plasticity.multiplicative_stdp import multiplicative_stdp
 from neurosim.plasticity.oja import oja
 from neurosim.plasticity.optimisers import (
     SGD,
@@ -25,16 +29,25 @@ from neurosim.plasticity.optimisers import (
     Update,
     chain,
 )
+from neurosim.plasticity.power_law_stdp import power_law_stdp
+from neurosim.plasticity.reward_stdp import reward_stdp
 from neurosim.plasticity.rule import PlasticityRule, Proposal, Rule, Synapses
+from neurosim.plasticity.short_term import TsodyksMarkram
+from neurosim.plasticity.spike_code import SpikeCode, spike_code
 from neurosim.plasticity.state import Shapes, Start
+from neurosim.plasticity.synaptic_scaling import synaptic_scaling
 from neurosim.plasticity.three_factor import three_factor
 from neurosim.plasticity.transforms import Bounds, Clip, Decay, Milestones, NormaliseIncoming, OneSign, Sparsity, StepDecay
+from neurosim.plasticity.triplet_stdp import triplet_stdp
+from neurosim.plasticity.voltage_stdp import voltage_stdp
 
 __all__ = [
-    "SGD", "Adam", "Bounds", "CentredRMSProp", "Chain", "Clip", "CoActivationMemory", "Constraint", "Decay", "Milestones",
-    "Momentum", "Nesterov", "NormaliseIncoming", "OneSign", "PlasticityRule", "Proposal", "RMSProp", "Rule", "Shapes", "Sparsity",
-    "Start", "StepDecay", "Synapses", "Time", "Update", "bcm", "chain", "covariance", "error_driven", "hebbian", "oja", "rules",
-    "three_factor", "update", "updates",
+    "Adam", "Bounds", "CentredRMSProp", "Chain", "Clip", "CoActivationMemory", "Constraint", "Decay", "Milestones",
+    "Momentum", "Nesterov", "NormaliseIncoming", "OneSign", "PlasticityRule", "Proposal", "RMSProp", "Rule", "SGD",
+    "Shapes", "Sparsity", "SpikeCode", "Start", "StepDecay", "Synapses", "Time", "TsodyksMarkram", "Update",
+    "additive_stdp", "bcm", "chain", "covariance", "distal_reward_stdp", "error_driven", "hebbian", "inhibitory_stdp",
+    "multiplicative_stdp", "oja", "power_law_stdp", "reward_stdp", "rules", "spike_code", "spiking_rules",
+    "synaptic_scaling", "three_factor", "triplet_stdp", "update", "updates", "voltage_stdp",
 ]  # fmt: skip
 
 
@@ -42,6 +55,13 @@ def rules() -> dict[str, Callable[..., Rule]]:
     """Return every named plasticity rule."""
     made = error_driven, hebbian, oja, bcm, covariance, three_factor
     return {make.__name__: make for make in made} | {"co_activation_memory": CoActivationMemory}
+
+
+def spiking_rules() -> dict[str, Callable[..., PlasticityRule]]:
+    """Return every named rule that reads spikes."""
+    pairs = additive_stdp, multiplicative_stdp, power_law_stdp, triplet_stdp, inhibitory_stdp
+    made = *pairs, reward_stdp, distal_reward_stdp, voltage_stdp, synaptic_scaling
+    return {make.__name__: make for make in made}
 
 
 def updates() -> dict[str, type[Update]]:

@@ -13,7 +13,8 @@ from neurosim import reprs
 from neurosim.backends import Backend
 from neurosim.capture import Recorded
 from neurosim.catalogue import Stated
-from neurosim.equations import DEFAULT_MODULATORS, PlasticityEquation, names_in, parse, separate
+from neurosim.equations import DEFAULT_MODULATORS, PlasticityEquation, Quantity, Scope, names_in, parse, quantity, separate
+from neurosim.equations.quantities import TIME
 from neurosim.errors import EquationError, NotCapturableError, quoted, require
 from neurosim.plasticity.products import Compiled, Program, Values, compile_term, mean_bias_change, mean_change
 from neurosim.plasticity.state import Given, Shapes, Start, StateEquation, States
@@ -119,11 +120,12 @@ class PlasticityRule(Rule):
         all-to-all projection
     modulators : names of signals that reach all synapses alike, one value for each sample
     method : ``separable`` (matrix products) or ``explicit`` (synapse by synapse; only for all-to-all projections)
-    constants : values of all other names in the equations; each is a finite number
+    constants : values of all other names in the equations; each is a finite number, or has a unit: ``"20*ms"``, or a quantity of
+        Brian2's.  Start values may have units, too
 
     In each tick, all states take one explicit Euler step of dt = 1 from their old values.  States of each sample use the right
     side of their equation; the others use its mean over the batch.  Then the changes of weight and bias are computed with the new
-    values.
+    values.  Constants with a time in their unit are first turned into ticks (``in_ticks``); in ``spike_code`` they stay times.
 
     Raises
     ------
@@ -145,7 +147,7 @@ class PlasticityRule(Rule):
         per_sample: Sequence[str] = (),
         modulators: Sequence[str] = tuple(DEFAULT_MODULATORS),
         method: str = "separable",
-        **constants: float,
+        **constants: Any,
     ) -> None:
         require(
             isinstance(method, str) and method in ("separable", "explicit"),
@@ -158,6 +160,8 @@ class PlasticityRule(Rule):
         options: dict[str, Any] = {"pre": pre, "post": post, "synapse": synapse, "per_sample": per_sample, **constants}
         self._rebuilt = functools.partial(type(self), bias=bias, modulators=modulators, method=method, **options)
         states = States.of({"pre": pre, "post": post, "synapse": synapse}, modulators, per_sample)
+        self.constants = {name: _measured(name, value) for name, value in constants.items()}
+        constants = {name: value.value if isinstance(value, Quantity) else value for name, value in self.constants.items()}
         others = [text for _, _, text, _ in states.given] + ([bias] if bias else [])
         elsewhere = {name for text in others for name in names_in(text)}
         # a constant in none of the equations goes to the first, whose parser reports it
@@ -166,6 +170,7 @@ class PlasticityRule(Rule):
         for_bias = {name: constants[name] for name in constants.keys() & (names_in(bias) if bias else set())}
         self.bias_equation = parse(bias, for_bias, states.scope("bias")) if bias else None
         self._check_targets()
+        self._states = states
         self.states = states.equations(constants, method == "separable")
         self.method = method
         self.terms = separate(self.equation) if method == "separable" else ()
@@ -178,6 +183,43 @@ class PlasticityRule(Rule):
         self.scale_matters = _balances(self.equation)
         self._programs: dict[str, Program] = {}
         self._announced = False
+
+    def scope(self, side: str | None = None) -> Scope:
+        """Return what the rule's equation may read, or that of a state of ``side``."""
+        return self._states.scope(side)
+
+    @property
+    def times(self) -> dict[str, Quantity]:
+        """The constants and start values with a time in their unit, by name."""
+        given = self.constants | {state.name: state.start for state in self.states}
+        return {name: value for name, value in given.items() if isinstance(value, Quantity) and value.time}
+
+    def in_ticks(self, dt: float | None, owner: str = "") -> PlasticityRule:
+        """Return the rule as it is in a sweep, with time counted in ticks of ``dt`` seconds; itself where it has no times in it.
+
+        A constant of 20 ms becomes 200 ticks of 0.1 ms, a rate of 5 Hz becomes 0.0005 a tick.
+
+        Raises InputError, naming ``owner``, where there is no dt, or a time is shorter than it.
+        """
+        times = self.times
+        if not times:
+            return self
+        name, first = next(iter(times.items()))
+        said = f"{owner or 'rule'}: {name} = {first!r} of rule {quoted(self.equation.text)}"
+        require(dt is not None, f"{said}: expected to know how long a tick is; give Network(..., dt='0.1*ms')")
+        assert dt is not None
+        for name, value in times.items():
+            fits = value.dimensions != TIME or value.in_ticks(dt) >= 1
+            said = f"{owner or 'rule'}: {name} = {value!r} of rule {quoted(self.equation.text)} is shorter than a tick of {dt:g} s"
+            require(fits, f"{said}: expected a time of one tick or more; give a smaller dt, or a longer {name}")
+        options = {name: value.in_ticks(dt) if isinstance(value, Quantity) else value for name, value in self.constants.items()}
+        for side in ("pre", "post", "synapse"):
+            states = {name: (text, start) for of, name, text, start in self._states.given if of == side}
+            options[side] = {
+                name: (text, start.in_ticks(dt) if isinstance(start, Quantity) else start)
+                for name, (text, start) in states.items()
+            }  # fmt: skip
+        return self._rebuilt(self.equation.text, **options)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copy and pickle a rule as its text: what is compiled from it has no pickled form."""
@@ -215,12 +257,17 @@ class PlasticityRule(Rule):
         """Return the equations as functions of variables; compiled once, since sympy is slow to ask anything of in a step."""
         xp = synapses.backend.xp
         if xp.__name__ not in self._programs:
+            self._check_ticks()
             self._programs[xp.__name__] = Program(
                 Compiled.of(self.equation, self.terms, xp),
                 [compile_term(term, xp) for term in self.bias_terms],
                 {state.name: Compiled.of(state.equation, state.terms, xp) for state in self.states},
             )
         return self._programs[xp.__name__]
+
+    def _check_ticks(self) -> None:
+        said = f"rule {quoted(self.equation.text)} has times in it, {', '.join(self.times)}"
+        require(not self.times, f"{said}: expected them in ticks; take rule.in_ticks(dt)")
 
     def _advanced(self, state: StateEquation, program: Program, values: Values) -> Any:
         """Return a state's next value: one explicit Euler step of dt = 1, of each sample or by the batch's mean."""
@@ -251,6 +298,12 @@ class PlasticityRule(Rule):
             size = 3 * synapses.w.nbytes / 2**20  # the sum, the sample's values, one intermediate
             log.warning("rule %r, synapse by synapse: about %.1f MiB and %d passes a batch", self.describe(), size, values.batch)
         return total / total.dtype.type(values.batch)
+
+
+def _measured(name: str, value: Any) -> Any:
+    """Return a constant as a quantity where it has a unit; what it is otherwise, the parser checks."""
+    found = quantity(value, f"constant {quoted(name)[1:-1]} =")
+    return value if found is None else found
 
 
 def _balances(equation: PlasticityEquation) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from neurosim.equations import PlasticityEquation, Scope, Term, name_error, names_in, parse, separate
+from neurosim.equations import PlasticityEquation, Quantity, Scope, Term, name_error, names_in, parse, quantity, separate
 from neurosim.errors import EquationError, quoted, require
 from neurosim.plasticity.optimisers import is_number
 
@@ -20,7 +20,7 @@ FORMS = {
     "synapse": "{'eligibility': 'deligibility/dt = rate_pre * rate_post - eligibility / tau'}",
 }
 
-Given = Mapping[str, str | tuple[str, float]]  # state's name -> its equation, or its equation and its start value
+Given = Mapping[str, str | tuple[str, Any]]  # state's name -> its equation, or its equation and its start value
 
 
 class Shapes(NamedTuple):
@@ -48,13 +48,14 @@ class StateEquation:
 
     name : as other equations write it: ``theta_post``, ``trace_pre``, ``eligibility``
     side : ``pre``, ``post`` or ``synapse``
+    start : a number, or a quantity such as ``-70*mV``
     per_sample : whether each sample has its own; ``dt`` is then one tick
     terms : of a synapse's state, its equation as matrix products; empty where it is evaluated synapse by synapse
     """
 
     name: str
     side: str
-    start: float
+    start: float | Quantity
     per_sample: bool
     equation: PlasticityEquation
     terms: tuple[Term, ...]
@@ -68,7 +69,12 @@ class StateEquation:
         """Return what it starts as; raise InputError where the synapses are not all to all and it is a trace."""
         label = f"rule state {quoted(self.name)} of each sample and synapse, with weights of shape {shapes.w}"
         require(not self.is_trace or len(shapes.w) == 2, f"{label}: expected all_to_all synapses; make the projection all_to_all")
-        return Start(shapes.w if self.side == "synapse" else getattr(shapes, self.side), self.start, self.per_sample)
+        return Start(shapes.w if self.side == "synapse" else getattr(shapes, self.side), self.number, self.per_sample)
+
+    @property
+    def number(self) -> float:
+        """What it starts as, in SI units."""
+        return self.start.value if isinstance(self.start, Quantity) else float(self.start)
 
     @property
     def reads_samples(self) -> bool:
@@ -79,7 +85,8 @@ class StateEquation:
 
     def describe(self) -> str:
         """Return its equation as text, with what the text does not tell."""
-        start = f", from {self.start:g}" if self.start else ""
+        shown = self.start.text if isinstance(self.start, Quantity) else f"{self.start:g}"
+        start = f", from {shown}" if self.number else ""
         return f"{self.equation.text} ({self.side}{', per sample' if self.per_sample else ''}{start})"
 
 
@@ -91,7 +98,7 @@ class States:
     per_sample : those of which each sample has its own, as equations write them
     """
 
-    given: tuple[tuple[str, str, str, float], ...]
+    given: tuple[tuple[str, str, str, float | Quantity], ...]
     modulators: frozenset[str]
     per_sample: frozenset[str]
 
@@ -129,21 +136,21 @@ class States:
         return tuple(self._parsed(*one, constants, separable) for one in self.given)
 
     def _parsed(
-        self, side: str, name: str, text: str, start: float, constants: Mapping[str, float], separable: bool
+        self, side: str, name: str, text: str, start: float | Quantity, constants: Mapping[str, float], separable: bool
     ) -> StateEquation:
         equation = parse(text, {key: constants[key] for key in constants.keys() & names_in(text)}, self.scope(side))
         fits = equation.target == name and equation.in_time
         require(fits, f"rule {side} state {quoted(name)}: {quoted(text)}: expected 'd{name}/dt = ...'; write it so", EquationError)
         full, own = _full(side, name), _full(side, name) in self.per_sample
         terms = separate(equation) if side == "synapse" and not own and separable else ()
-        return StateEquation(full, side, float(start), own, equation, terms)
+        return StateEquation(full, side, start, own, equation, terms)
 
 
 def _full(side: str, name: str) -> str:
     return name if side == "synapse" else f"{name}_{side}"
 
 
-def _checked(side: str, states: Given | None) -> Iterator[tuple[str, str, str, float]]:
+def _checked(side: str, states: Given | None) -> Iterator[tuple[str, str, str, float | Quantity]]:
     """Yield (side, name, text, start) of every state given for one side."""
     form = f"expected equations by name, such as {FORMS[side]}"
     fits = states is None or isinstance(states, Mapping)
@@ -154,11 +161,13 @@ def _checked(side: str, states: Given | None) -> Iterator[tuple[str, str, str, f
         yield side, name, text, start
 
 
-def _pair(side: str, name: str, value: Any) -> tuple[str, float]:
-    fits = isinstance(value, tuple | list) and len(value) == 2 and isinstance(value[0], str) and is_number(value[1])
+def _pair(side: str, name: str, value: Any) -> tuple[str, float | Quantity]:
     form = f"expected an equation, or an equation and a finite start value, such as ('d{name}/dt = ...', 0.5)"
-    require(fits, f"rule {side} state {quoted(name)}: {quoted(value)}: {form}; change it", EquationError)
-    return value[0], value[1]
+    said = f"rule {side} state {quoted(name)}: {quoted(value)}: {form}; change it"
+    require(isinstance(value, tuple | list) and len(value) == 2 and isinstance(value[0], str), said, EquationError)
+    start = quantity(value[1], f"rule {side} state {quoted(name)}: start")
+    require(start is not None or is_number(value[1]), said, EquationError)
+    return value[0], float(value[1]) if start is None else start
 
 
 def _check_per_sample(names: Any, known: Sequence[str]) -> None:

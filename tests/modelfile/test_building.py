@@ -102,7 +102,7 @@ def test_a_layer_takes_states_of_each_sample():
         ('rule = { name = "three_factor", per_sample = 1 }', "per_sample 1: expected true or false"),
         ('rule = { equation = "dw = m_post", post = { m = "dm = 1" } }', "expected 'dm/dt = ...'"),
         ('rule = { equation = "dw = m_post", post = { m = ["dm/dt = 1"] } }', "rule 'equation': post"),
-        ('rule = { equation = "dw = m_post", post = { m = ["dm/dt = 1", "0"] } }', "rule 'equation': post"),
+        ('rule = { equation = "dw = m_post", post = { m = ["dm/dt = 1", "0"] } }', "rule post state 'm': ['dm/dt = 1', '0']"),
         ('rule = { equation = "dw = m_post", post = "dm/dt = 1" }', "rule 'equation': post 'dm/dt = 1': expected a table"),
         ('optimiser = [{ name = "one_sgn" }]', "did you mean 'one_sign'"),
         ('optimiser = [{ name = "normalise_incoming", to = 1, of = "max" }]', "of 'max' is not 'sum' or 'norm'"),
