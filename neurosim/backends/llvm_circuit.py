@@ -15,9 +15,15 @@ from neurosim.circuit import Action, Circuit, Deliver, Record, Replay, Reset, Th
 from neurosim.circuit.tables import tables_of
 from neurosim.errors import InputError
 
-ROWS = 256  # recordings of one monitor that a call may write
+ROWS = 256  # recordings of one monitor that a call may write, at most
+HELD = 1 << 19  # numbers of one variable that these may be, where one recording has not more
 CHUNK = 64  # neurons that are looked at together: where none of them spikes, none is looked at alone
 DECLARED = ('@"llvm.sqrt.f64"', '@"llvm.fabs.f64"', '@"llvm.pow.f64"')  # in ``machine_code``
+
+
+def rows_of(monitor: Record) -> int:
+    """Return how many recordings of a monitor a call may write."""
+    return max(1, min(ROWS, HELD // max(1, len(monitor.elements))))
 
 
 class CircuitText:
@@ -173,7 +179,7 @@ class _Action:
         assert isinstance(action, Record)
         scope = BlockWriter(self, action.block)
         with build.if_then(build.icmp_signed("==", build.srem(self.tick, LONG(action.every)), LONG(0))):
-            row = build.srem(build.sdiv(self.tick, LONG(action.every)), LONG(ROWS))
+            row = build.srem(build.sdiv(self.tick, LONG(action.every)), LONG(rows_of(action)))
             start = build.mul(row, LONG(len(action.elements)))
             with build.loop(LONG(0), LONG(len(action.elements))) as k:
                 element = build.integer(self.pointer[f"elements {action.name}"], k)
@@ -234,8 +240,8 @@ class _Action:
     def _replay(self) -> None:
         action, build = self.action, self.build
         assert isinstance(action, Replay)
-        starts, indices = (self.pointer[f"{what} {action.name}"] for what in ("starts", "indices"))
-        last = LONG(len(action.starts) - 1)
+        starts, indices, ticks = (self.pointer[f"{what} {action.name}"] for what in ("starts", "indices", "ticks"))
+        last = build.integer(ticks, LONG(0))
         there = build.icmp_signed("<", self.tick, last)
         at = build.select(there, self.tick, LONG(0))
         start = build.integer(starts, at)

@@ -57,6 +57,8 @@ class Network:
         self.prefix = prefix
         self.populations = _by_name("population", populations)
         self.projections = _by_name("projection", projections)
+        for p in self.projections.values():
+            p.set_tick(self.dt)
         self.order = self._sorted()
         self.inputs, self.outputs = self._ends("input", incoming=True), self._ends("output", incoming=False)
         self.output = self._asked(output)
@@ -506,7 +508,8 @@ class Network:
     @property
     def parameter_count(self) -> int:
         """How many numbers are learned."""
-        return sum(math.prod(value.shape) for value in self.parameters().values())
+        of_populations = sum(math.prod(value.shape) for p in self.populations.values() for value in p.parameters.values())
+        return of_populations + sum(p.parameter_count for p in self.projections.values())
 
     def summary(self) -> str:
         """Return populations, projections and their rules as text."""

@@ -8,8 +8,12 @@ from typing import Any
 from neurosim.catalogue import concrete, make
 from neurosim.neurons.batch_normalisation import BatchNormalisation
 from neurosim.neurons.equations import Equations
+from neurosim.neurons.given_spikes import GivenSpikes
+from neurosim.neurons.latency_spikes import LatencySpikes
 from neurosim.neurons.leaky import Leaky
 from neurosim.neurons.neurons import DRIVE, Neurons, check_inputs
+from neurosim.neurons.poisson_spikes import PoissonSpikes
+from neurosim.neurons.spike_source import SpikeSource
 from neurosim.neurons.surrogates import Surrogate, surrogate, surrogates
 from neurosim.neurons.transfer import Transfer
 
@@ -17,8 +21,12 @@ __all__ = [
     "DRIVE",
     "BatchNormalisation",
     "Equations",
+    "GivenSpikes",
+    "LatencySpikes",
     "Leaky",
     "Neurons",
+    "PoissonSpikes",
+    "SpikeSource",
     "Surrogate",
     "Transfer",
     "check_inputs",

@@ -102,6 +102,29 @@ class Equations(Neurons):
         """The method of integration: the one asked for, or Brian2's choice."""
         return self._code.method
 
+    def group_options(self) -> dict[str, Any]:
+        """Return what Brian2's NeuronGroup takes for these neurons; its text is what was read, and nothing else."""
+        text = self._text
+        condition, pause = (None if part is None else ast.unparse(part) for part in (text.threshold, text.refractory))
+        reset = "\n".join(f"{name} {operator} {ast.unparse(tree)}" for name, operator, tree in text.reset)
+        return {
+            "model": "\n".join(line.text for line in text.lines),
+            "threshold": condition,
+            "reset": reset or None,
+            "refractory": False if pause is None else pause,
+            "method": self.integrator,
+            "namespace": self.constants,
+        }
+
+    def unit_of(self, variable: str) -> str:
+        """Return the unit of a variable or of the drive, as text; ``1`` where it has none."""
+        return next(line.unit for line in self._text.lines if line.name == variable)
+
+    @property
+    def starts(self) -> dict[str, float]:
+        """What each variable is when a trial begins, by name, in SI units."""
+        return dict(self._starts)
+
     def options(self) -> dict[str, Any]:
         """Return the options that make these neurons again; quantities as text."""
         found = super().options()

@@ -1,7 +1,8 @@
 """Runs circuits: independent trials at once, many ticks in one call of machine code."""
 
+from neurosim.simulation.in_time import InTime
 from neurosim.simulation.results import Simulated, SpikeTrains, States
 from neurosim.simulation.runner import simulate
 from neurosim.simulation.trial import CircuitProgram
 
-__all__ = ["CircuitProgram", "Simulated", "SpikeTrains", "States", "simulate"]
+__all__ = ["CircuitProgram", "InTime", "Simulated", "SpikeTrains", "States", "simulate"]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -58,11 +59,13 @@ class Simulated:
 
     spikes : group -> its spikes; states : monitor -> what it recorded
     final : ``group.variable`` -> its values after the last tick, (batch, n), SI units
+    left : what each trial left, for a run that goes on from here; empty where nothing can
     """
 
     spikes: Mapping[str, SpikeTrains]
     states: Mapping[str, States]
     final: Mapping[str, np.ndarray]
+    left: Sequence[Any] = ()
 
     def __repr__(self) -> str:
         lines = [f"  spikes[{name!r}]: {len(trains):,} spikes" for name, trains in self.spikes.items()]

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from neurosim.backends import philox
-from neurosim.backends.llvm_circuit import ROWS, CircuitText
+from neurosim.backends.llvm_circuit import CircuitText, rows_of
 from neurosim.backends.machine_code import compiled
 from neurosim.circuit import Circuit, Record
 from neurosim.circuit.tables import tables_of
 
 ROOM = 1 << 16  # spikes of a group that a call may give out, at least
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 SLICE = 1000  # ticks of one call, so that a run can be interrupted
+
+
+class Left(NamedTuple):
+    """What a trial left.  tick : how far it came; state : ``group.variable`` -> its values; rings : spikes on their way"""
+
+    tick: int
+    state: Mapping[str, np.ndarray]
+    rings: Mapping[str, np.ndarray]
 
 
 class CircuitProgram:
@@ -47,19 +57,35 @@ class Trial:
     """One trial: its own state, spikes on their way, and random numbers.
 
     number : which, of all trials; start : ``group.variable`` -> its values when the trial begins, where not the circuit's
+    tables : those of the program's tables that are the trial's own, by name
+    before : what another trial left, which this one goes on from
     """
 
-    def __init__(self, program: CircuitProgram, seed: int, number: int, start: Mapping[str, np.ndarray]) -> None:
+    def __init__(
+        self,
+        program: CircuitProgram,
+        seed: int,
+        number: int,
+        start: Mapping[str, np.ndarray],
+        tables: Mapping[str, np.ndarray] = NOTHING,
+        before: Left | None = None,
+    ) -> None:
         self.program, self.number, self.tick = program, number, 0
         circuit = program.circuit
+        if before is not None:
+            self.tick, start = before.tick, {**before.state, **start}
         self.state = {name: np.array(start.get(name, circuit.arrays[name])) for name in {*circuit.changing(), *start}}
         self.room = max([ROOM, *(4 * group.size for group in circuit.groups.values())])
         self.buffers = self._buffers(seed)
+        if before is not None:
+            self.buffers |= {name: ring.copy() for name, ring in before.rings.items()}
+        self.tables = tables
+        self.spike_count = 0  # so far
         self.spikes: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {name: [] for name in circuit.groups}
         self.recorded: dict[tuple[str, str], list[np.ndarray]] = {}
-        known = program.shared | self.state | self.buffers
+        known = {**program.shared, **tables, **self.state, **self.buffers}
         self.table = np.array([known[name].ctypes.data for name in program.slots], np.uint64)
-        self.most = min([SLICE, *(ROWS * monitor.every for monitor in program.monitors)])
+        self.most = min([SLICE, *(rows_of(monitor) * monitor.every for monitor in program.monitors)])
 
     def _buffers(self, seed: int) -> dict[str, np.ndarray]:
         """Return what a trial needs beside its state: spikes on their way and given out, random words, recordings."""
@@ -72,13 +98,17 @@ class Trial:
             found[f"words {k}"] = np.empty(4 * -(-elements // 4), np.uint32)
             found[f"keys words {k}"] = np.array(philox.key_of(seed, f"trial{self.number}/{action}/{k}"), np.uint32)
         for monitor in self.program.monitors:
-            found |= {f"record {name} {monitor.name}": np.empty((ROWS, len(monitor.elements))) for name in monitor.variables}
+            found |= {f"record {name} {monitor.name}": np.empty((rows_of(monitor), len(monitor.elements))) for name in monitor.variables}
         return found
 
     @property
     def nbytes(self) -> int:
-        """The bytes of its state and buffers; spikes and recordings that were given out are not counted."""
-        return sum(array.nbytes for array in (*self.state.values(), *self.buffers.values()))
+        """The bytes of its state, tables and buffers; spikes and recordings that were given out are not counted."""
+        return sum(array.nbytes for array in (*self.state.values(), *self.tables.values(), *self.buffers.values()))
+
+    def left(self) -> Left:
+        """Return what another trial can go on from."""
+        return Left(self.tick, self.state, {name: ring for name, ring in self.buffers.items() if name.startswith("ring ")})
 
     def run(self, ticks: int) -> None:
         """Run at most ``ticks`` more ticks, as many as one call may; ``tick`` says how far it came."""
@@ -88,10 +118,11 @@ class Trial:
             first, after = -(-self.tick // monitor.every), -(-(self.tick + done) // monitor.every)
             for name in monitor.variables:
                 rows = self.buffers[f"record {name} {monitor.name}"]
-                self.recorded.setdefault((monitor.name, name), []).append(rows[np.arange(first, after) % ROWS])
+                self.recorded.setdefault((monitor.name, name), []).append(rows[np.arange(first, after) % len(rows)])
         self.tick += done
         for name, found in self.spikes.items():
             count: Any = self.buffers[f"out count {name}"]
             ticks_of, index = (self.buffers[f"out {what} {name}"][: count[0]].copy() for what in ("tick", "index"))
             found.append((ticks_of, index))
+            self.spike_count += len(index)
             count[0] = 0

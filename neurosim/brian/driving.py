@@ -1,0 +1,206 @@
+"""What the input populations of a network do in each trial of a run: spikes, rates of Poisson spikes, currents."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from neurosim.errors import InputError, ShapeError, UnknownNameError, quoted, require
+from neurosim.neurons import DRIVE, GivenSpikes, LatencySpikes, PoissonSpikes, SpikeSource, Transfer
+from neurosim.simulation import InTime
+
+if TYPE_CHECKING:
+    from neurosim.network import Network, Population
+
+Train = tuple[np.ndarray, np.ndarray]  # the neuron and the tick of each spike
+NONE = np.zeros(0, np.int64)
+
+
+@dataclass
+class Driven:
+    """What comes into a network from outside.
+
+    batch : trials
+    rates : population of Poisson spikes -> Hz, (batch, n), or in time
+    trains : population of given spikes -> those of each trial
+    currents : receiver -> name of a current -> its values, (batch, n), or in time; they are added to the drive
+    """
+
+    batch: int
+    rates: dict[str, np.ndarray | InTime] = field(default_factory=dict)
+    trains: dict[str, list[Train]] = field(default_factory=dict)
+    currents: dict[str, dict[str, np.ndarray | InTime]] = field(default_factory=dict)
+
+    @property
+    def signature(self) -> tuple[Any, ...]:
+        """What of it the code of a run depends on."""
+        flat = {("rates", name): value for name, value in self.rates.items()}
+        flat |= {(name, current): value for name, of in self.currents.items() for current, value in of.items()}
+        return tuple((key, (value.values.shape[1], value.dt) if isinstance(value, InTime) else None) for key, value in flat.items())
+
+
+def drive_inputs(network: Network, inputs: Any, batch: int | None, first: int = 0) -> Driven:
+    """Return what the inputs of ``Network.run`` come to.
+
+    batch : trials; None goes by the inputs
+    first : the tick in which the run begins
+
+    Raises
+    ------
+    InputError
+        An input of what is no input population, of another shape or number of trials, out of its range, or missing.
+    """
+    given = _by_name(network, inputs)
+    found = {}
+    for name in network.inputs:
+        population = network.populations[name]
+        if name in given and not isinstance(population.neurons, GivenSpikes):
+            found[name] = _values(population, given[name])
+    trains = {name: value for name, value in given.items() if name not in found}
+    counts = {name: len(_array(values)) for name, values in found.items() if values is not None}
+    counts |= {name: len(value) for name, value in trains.items() if isinstance(value, list)}
+    trials = _batch(batch, counts)
+    driven = Driven(trials)
+    for name in network.inputs:
+        population = network.populations[name]
+        if isinstance(population.neurons, GivenSpikes):
+            driven.trains[name] = _trains(population, trains.get(name), trials, network.dt, first)
+        elif isinstance(population.neurons, PoissonSpikes):
+            driven.rates[name] = _rates(population, found.get(name), trials, network.dt)
+        elif isinstance(population.neurons, LatencySpikes):
+            driven.trains[name] = _latencies(population, found.get(name), trials, first)
+        elif isinstance(population.neurons, Transfer):
+            _add_currents(driven, network, population, found.get(name), trials)
+    _add_biases(driven, network, trials)
+    return driven
+
+
+def _by_name(network: Network, inputs: Any) -> dict[str, Any]:
+    """Return population -> input."""
+    if inputs is None:
+        return {}
+    if not isinstance(inputs, Mapping):
+        said = f"inputs of populations {', '.join(network.inputs)}: expected a dictionary, population -> its input"
+        require(len(network.inputs) == 1, f"{said}; give one such as {{{network.inputs[0]!r}: x}}")
+        return {network.inputs[0]: inputs}
+    for name in inputs:
+        if name not in network.inputs:
+            raise UnknownNameError("inputs: input population", name, network.inputs)
+    return dict(inputs)
+
+
+def _values(population: Population, value: Any) -> np.ndarray | InTime:
+    """Return an input as (1 or batch, n), or in time, (1 or batch, steps, n)."""
+    where, shape = f"input of population {population.name!r}", population.shape
+    timed = isinstance(value, InTime)
+    try:
+        array = np.asarray(value.values if timed else value, float)
+    except (TypeError, ValueError) as cause:
+        raise InputError(f"{where} {quoted(value)}: expected numbers; give an array") from cause
+    own = array.ndim - len(shape) - timed  # whether each trial has its own
+    fits = own in (0, 1) and array.shape[array.ndim - len(shape) :] == shape
+    before = "(batch, steps, " if timed else "(batch, "
+    expected = f"{before}{', '.join(map(str, shape))}), or the same without batch"
+    require(fits, f"{where}: shape {array.shape}: expected {expected}; reshape it", ShapeError)
+    require(bool(np.isfinite(array).all()), f"{where}: it is not finite everywhere: expected finite numbers; correct it")
+    flat = array.reshape(*([] if own else [1]), *array.shape[: array.ndim - len(shape)], math.prod(shape))
+    return InTime(flat, value.dt) if timed else flat
+
+
+def _array(values: np.ndarray | InTime) -> np.ndarray:
+    return values.values if isinstance(values, InTime) else values
+
+
+def _batch(batch: int | None, counts: Mapping[str, int]) -> int:
+    """Return how many trials there are."""
+    if batch is not None:
+        whole = isinstance(batch, int | np.integer) and not isinstance(batch, bool) and batch >= 1
+        require(whole, f"batch {quoted(batch)}: expected 1 or more trials; give a positive whole number")
+    trials = max(counts.values(), default=1) if batch is None else int(batch)
+    for name, count in counts.items():
+        said = f"input of population {name!r}: of {count} trials"
+        require(count in (1, trials), f"{said}: expected {trials}, or one for all; give as many")
+    return trials
+
+
+def _spread(values: np.ndarray | InTime, trials: int) -> np.ndarray | InTime:
+    """Return values of each trial, (batch, ...)."""
+    array = _array(values)
+    whole = np.broadcast_to(array, (trials, *array.shape[1:]))
+    return InTime(whole, values.dt) if isinstance(values, InTime) else whole
+
+
+def _rates(population: Population, values: Any, trials: int, dt: float) -> np.ndarray | InTime:
+    neurons: Any = population.neurons
+    spread = _spread(np.ones((1, population.size)) if values is None else values, trials)
+    array = _array(spread)
+    said = f"input of population {population.name!r}: {array.min():g} to {array.max():g} times {neurons.hertz:g} Hz"
+    fits = bool(array.min() >= 0) and bool(array.max() * neurons.hertz * dt <= 1)
+    require(fits, f"{said}: expected rates of 0 or more, and at most one spike in a tick of {dt:g} s; scale it")
+    return InTime(array * neurons.hertz, spread.dt) if isinstance(spread, InTime) else array * neurons.hertz
+
+
+def _trains(population: Population, given: Any, trials: int, dt: float, first: int) -> list[Train]:
+    """Return the spikes of each trial, in ticks from the beginning of all runs."""
+    if given is None:
+        return [(NONE, NONE)] * trials
+    each = given if isinstance(given, list) else [given] * trials
+    require(len(each) in (1, trials), f"input of population {population.name!r}: of {len(each)} trials: expected {trials}; give as many")
+    found = []
+    for number, one in enumerate(each if len(each) == trials else each * trials):
+        where = f"input of population {population.name!r}, trial {number}"
+        pair = isinstance(one, tuple) and len(one) == 2
+        require(pair, f"{where}: {quoted(one)}: expected the pair (index, time), of one entry a spike; give it")
+        index, time = np.asarray(one[0]), np.asarray(one[1], float)
+        whole = index.ndim == 1 and index.shape == time.shape and (index.dtype.kind in "iu" or not len(index))
+        require(whole, f"{where}: expected as many whole numbers of neurons as times; correct it")
+        there = not len(index) or (0 <= index.min() and index.max() < population.size)
+        require(there, f"{where}: expected neurons from 0 to {population.size - 1}; correct it")
+        fits = bool(np.isfinite(time).all() and (time >= 0).all())
+        require(fits, f"{where}: expected times of 0 or more, in seconds; correct it")
+        found.append((index.astype(np.int64), np.floor(time / dt + 1e-3).astype(np.int64) + first))
+    return found
+
+
+def _latencies(population: Population, values: Any, trials: int, first: int) -> list[Train]:
+    neurons: Any = population.neurons
+    constant = isinstance(values, np.ndarray) and bool(values.min() >= 0 and values.max() <= 1)
+    said = f"input of population {population.name!r}, neurons {neurons.name!r}"
+    require(constant, f"{said}: expected one number from 0 to 1 for each neuron; give such an array")
+    found = []
+    for x in _array(_spread(values, trials)):
+        index = np.flatnonzero(x > 0)
+        found.append((index, neurons.latency(x[index]).astype(np.int64) + first))
+    return found
+
+
+def _add_currents(driven: Driven, network: Network, population: Population, values: Any, trials: int) -> None:
+    """Add what a population of rate neurons sends: its values, through the weights, are currents."""
+    where = f"population {population.name!r}"
+    require(values is not None, f"input of {where}: it is missing: expected (batch, {population.size}); give inputs")
+    rate = population.neurons.rate(network.backend, _array(_spread(values, trials)), None, population.name)  # type: ignore[attr-defined]
+    for p in network.outgoing(population.name):
+        said = f"projection {p.name!r} from rate neurons into {quoted(p.into)}"
+        require(p.into == DRIVE, f"{said}: expected into = 'drive' in a run; change it, or give spikes")
+        require(p.delay == 0, f"{said}: a delay of {p.delay} ticks: expected none in a run; leave it out")
+        pre, post = p.synapses()
+        through = sparse.csr_array((p.weights(), (pre, post)), shape=(population.size, network.populations[p.post].size))
+        current = (rate.reshape(-1, population.size) @ through).reshape(*rate.shape[:-1], -1)
+        driven.currents.setdefault(p.post, {})[p.name] = InTime(current, values.dt) if isinstance(values, InTime) else current
+
+
+def _add_biases(driven: Driven, network: Network, trials: int) -> None:
+    """Add biases as currents; of other inputs than the drive there are none."""
+    for p in network.projections.values():
+        untouched = p.pristine and not (isinstance(p.initial, str) and p.initial == "lecun")  # it begins with 0
+        b = None if not p.bias or untouched else np.asarray(network.backend.to_host(p.parameters["b"]), float).reshape(-1)
+        if b is None or not b.any():
+            continue
+        said = f"projection {p.name!r}: a bias on {quoted(p.into)}"
+        require(p.into == DRIVE, f"{said}: expected one on the drive, or none, in a run; give bias=False")
+        driven.currents.setdefault(p.post, {})[f"{p.name}_bias"] = np.broadcast_to(b, (trials, len(b)))

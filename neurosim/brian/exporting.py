@@ -1,0 +1,263 @@
+"""A network of neurosim's own as an ordinary network of Brian2."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neurosim.brian.driving import Driven, drive_inputs
+from neurosim.equations.neuron_code import as_quantity, brian2
+from neurosim.errors import InputError, UnknownNameError, quoted, require
+from neurosim.neurons import DRIVE, Equations, PoissonSpikes, SpikeSource
+from neurosim.simulation import InTime
+
+if TYPE_CHECKING:
+    from neurosim.network import Network, Population, Projection
+
+SPIKES, STATES = "{}_spikes", "{}_states"  # names of monitors
+ARRIVING = "drive_arriving"  # what spikes add to the drive where currents do, too
+
+
+def export(
+    network: Network,
+    inputs: Any = None,
+    *,
+    initial: Mapping[str, Any] | None = None,
+    record: Any = None,
+    every: Any = None,
+) -> Any:
+    """Return a network of spiking populations as an ordinary ``Network`` of Brian2, with its own copy of all values.
+
+    inputs, initial : as ``Network.run`` is given them, of one trial
+    record, every : as of ``Network.run``; for each population and projection recorded there is a StateMonitor
+
+    NeuronGroups, PoissonGroups and SpikeGeneratorGroups have the names of their populations, Synapses those of their projections.
+    A synapse's weight is ``w``, in the unit of the variable that it adds into.  The SpikeMonitor of a population is called
+    ``<population>_spikes``, a StateMonitor ``<population>_states`` or ``<projection>_states``.
+
+    Raises
+    ------
+    InputError
+        A network without dt; rate neurons that are no input; a rule that cannot be a part of a run; inputs that are none.
+    """
+    driven = drive_inputs(network, inputs, 1)
+    return exported(network, driven, starts_of(network, initial, 1), recorded_of(network, record), every)
+
+
+def exported(
+    network: Network, driven: Driven, starts: Mapping[str, np.ndarray], recorded: Mapping[str, dict[str, Any]], every: Any
+) -> Any:
+    """Return the network of Brian2 with the inputs and start values of the first trial.
+
+    recorded : owner -> variable -> which of it
+    """
+    check_runs(network)
+    return _Export(network, driven, starts, recorded, every).net()
+
+
+def check_runs(network: Network) -> None:
+    """Raise InputError, naming the part, where a network has one that cannot be in a run."""
+    require(network.dt is not None, "network: it has no dt: expected the time of a tick in a run; give Network(..., dt='0.1*ms')")
+    spiking = False
+    for name, population in network.populations.items():
+        neurons, source = population.neurons, name in network.inputs
+        spiking |= neurons.emits == "spike"
+        said = f"population {name!r}, of neurons {neurons.name!r}"
+        expected = "expected equations with a threshold in a run (rate neurons only as an input)"
+        require(isinstance(neurons, Equations) or source, f"{said}: {expected}; use Network.sweep, or other neurons")
+        for what in ("noise", "dropout", "normalisation"):
+            require(not getattr(population, what), f"{said}: {what} has no place in a run: expected none; leave it out")
+    require(spiking, "network: none of its populations spikes: expected one that does in a run; use Network.sweep for rate neurons")
+    for p in network.projections.values():
+        neurons = network.populations[p.post].neurons
+        said = f"projection {p.name!r} into population {p.post!r}, which follows its input"
+        require(not isinstance(neurons, SpikeSource), f"{said}: expected neurons with equations; change them")
+
+
+def starts_of(network: Network, initial: Mapping[str, Any] | None, batch: int) -> dict[str, np.ndarray]:
+    """Return start values that were given: ``population.variable`` -> (batch or 1, n), in SI units."""
+    found = {}
+    for name, value in (initial or {}).items():
+        owner, _, variable = name.partition(".")
+        population = network.populations.get(owner)
+        known = [f"{one}.{state}" for one, part in network.populations.items() if isinstance(part.neurons, Equations)
+                 for state in part.neurons.states]  # fmt: skip
+        if population is None or name not in known:
+            raise UnknownNameError("initial", name, known)
+        try:
+            array = np.asarray(value, float)
+            flat = array.reshape(*array.shape[: array.ndim - len(population.shape)], -1) if array.ndim > 1 else array
+            found[name] = np.broadcast_to(flat, (len(flat) if flat.ndim > 1 else 1, population.size))
+        except (TypeError, ValueError) as cause:
+            shape = getattr(value, "shape", np.shape(value))
+            said = f"initial {name!r}: shape {shape}: expected (batch, {population.size})"
+            raise InputError(f"{said}; give a number, or one for each trial and neuron") from cause
+        said = f"initial {name!r}: of {len(found[name])} trials: expected {batch}"
+        require(len(found[name]) in (1, batch), f"{said}, or one for all; give as many")
+    return found
+
+
+def recorded_of(network: Network, record: Any) -> dict[str, dict[str, Any]]:
+    """Return what ``record`` asks for: owner -> variable -> which of it."""
+    asked = dict.fromkeys([record] if isinstance(record, str) else record or [], True)
+    asked |= record if isinstance(record, Mapping) else {}
+    known = {f"{name}.{variable}" for name, part in network.populations.items() if isinstance(part.neurons, Equations)
+             for variable in part.neurons.states}  # fmt: skip
+    known |= {f"{p.name}.w" for p in network.projections.values() if network.populations[p.pre].neurons.emits == "spike"}
+    found: dict[str, dict[str, Any]] = {}
+    for name, which in asked.items():
+        if name not in known:
+            raise UnknownNameError("record", name, known, "Network.summary()")
+        owner, _, variable = name.partition(".")
+        found.setdefault(owner, {})[variable] = which
+    return found
+
+
+class _Export:
+    """Makes the objects of one network of Brian2."""
+
+    def __init__(
+        self, network: Network, driven: Driven, starts: Mapping[str, np.ndarray], recorded: Mapping[str, dict[str, Any]], every: Any
+    ) -> None:
+        self.b2, self.network, self.driven, self.starts, self.recorded = brian2(), network, driven, starts, recorded
+        assert network.dt is not None
+        self.dt: float = network.dt
+        self.every = None if every is None else float(every) * self.b2.second
+        self.clock = self.b2.Clock(self.dt * self.b2.second)
+        self.groups: dict[str, Any] = {}
+        self.adds_into: dict[str, str] = {}  # population -> what spikes that go into its drive add into
+
+    def net(self) -> Any:
+        for name, population in self.network.populations.items():
+            made = self._group(population)
+            if made is not None:
+                self.groups[name] = made
+        made = [*self.groups.values(), *self._synapses(), *self._monitors()]
+        return self.b2.Network(*made)
+
+    # ------------------------------------------------------------------ populations
+
+    def _group(self, population: Population) -> Any:
+        """Return what a population is in Brian2; None where it only sends currents."""
+        name, neurons, b2 = population.name, population.neurons, self.b2
+        if isinstance(neurons, Equations):
+            return self._neurons(population, neurons)
+        if isinstance(neurons, PoissonSpikes):
+            rates = self.driven.rates[name]
+            if isinstance(rates, InTime):
+                call, namespace = self._timed(f"{name}_rates", rates, b2.Hz)
+                return b2.PoissonGroup(population.size, call, clock=self.clock, name=name, namespace=namespace)
+            return b2.PoissonGroup(population.size, rates[0] * b2.Hz, clock=self.clock, name=name)
+        if isinstance(neurons, SpikeSource):
+            index, tick = self.driven.trains[name][0]
+            return b2.SpikeGeneratorGroup(population.size, index, tick * self.dt * b2.second, clock=self.clock, name=name)
+        return None
+
+    def _timed(self, name: str, values: InTime, unit: Any) -> tuple[str, dict[str, Any]]:
+        """Return the text of values in time, and the array it names."""
+        return f"{name}(t, i)", {name: self.b2.TimedArray(values.values[0] * unit, dt=values.dt * self.b2.second, name=name)}
+
+    def _neurons(self, population: Population, neurons: Equations) -> Any:
+        options = neurons.group_options()
+        own = options["model"].splitlines()
+        values = self._drive(population, neurons, own, options["namespace"])
+        options["model"] = "\n".join(own)
+        made = self.b2.NeuronGroup(population.size, clock=self.clock, name=population.name, **options)
+        for variable, start in neurons.starts.items():
+            given = self.starts.get(f"{population.name}.{variable}")
+            made.variables[variable].set_value(np.full(population.size, start) if given is None else given[0])
+        for variable, current in values.items():
+            made.variables[variable].set_value(current)
+        if self.adds_into.get(population.name):
+            cleared = f"{self.adds_into[population.name]} = 0*{neurons.unit_of(DRIVE)}"
+            made.run_regularly(cleared, when="after_groups", clock=self.clock, name=f"{population.name}_drive")
+        return made
+
+    def _drive(self, population: Population, neurons: Equations, lines: list[str], namespace: dict[str, Any]) -> dict[str, Any]:
+        """Write the drive of neurons into the lines of their equations, and return the values of its parts.
+
+        The drive is a parameter where only spikes add into it, or only currents that stay as they are; otherwise a sum.
+        """
+        name = population.name
+        spikes = any(p.into == DRIVE and self.network.populations[p.pre].neurons.emits == "spike" for p in self.network.incoming(name))
+        currents = self.driven.currents.get(name, {})
+        if spikes:
+            self.adds_into[name] = ARRIVING if currents else DRIVE
+        if not currents:
+            return {}
+        unit = neurons.unit_of(DRIVE)
+        if not spikes and len(currents) == 1 and not any(isinstance(one, InTime) for one in currents.values()):
+            return {DRIVE: next(iter(currents.values()))[0]}
+        parts, found = [ARRIVING] if spikes else [], {}
+        more = [f"{ARRIVING} : {unit}"] if spikes else []
+        for current, values in currents.items():
+            if isinstance(values, InTime):
+                call, own = self._timed(current, values, self._unit(unit))
+                namespace |= own
+                parts.append(call)
+            else:
+                more.append(f"{current} : {unit}")
+                parts.append(current)
+                found[current] = values[0]
+        at = next(k for k, line in enumerate(lines) if line.split(":")[0].strip() == DRIVE)
+        lines[at : at + 1] = [f"{DRIVE} = {' + '.join(parts)} : {unit}", *more]
+        return found
+
+    def _unit(self, text: str) -> Any:
+        return 1 if text == "1" else self.b2.Quantity(1.0, dim=self.b2.Equations(f"x : {text}")["x"].dim)
+
+    # ------------------------------------------------------------------ projections
+
+    def _synapses(self) -> Iterator[Any]:
+        for p in self.network.projections.values():
+            if p.pre in self.groups:
+                yield self._projection(p)
+
+    def _projection(self, p: Projection) -> Any:
+        neurons: Any = self.network.populations[p.post].neurons
+        into = self.adds_into[p.post] if p.into == DRIVE else p.into
+        code = synapse_code(self.network, p, f"{into}_post")
+        b2, options = self.b2, {}
+        if code.method is not None:
+            options["method"] = code.method
+        made = b2.Synapses(
+            self.groups[p.pre], self.groups[p.post], code.model, on_pre=code.on_pre or None, on_post=code.on_post or None,
+            namespace={name: _plain(value) for name, value in code.constants.items()}, clock=self.clock, name=p.name, **options,
+        )  # fmt: skip
+        pre, post = p.synapses()
+        if len(pre):
+            made.connect(i=pre, j=post)
+        else:
+            made.connect(False)
+        made.variables["w"].set_value(p.weights())
+        for variable, start in code.starts.items():
+            made.variables[variable].set_value(np.full(len(pre), start))
+        if p.delays is not None and code.on_pre:
+            made.pre.delay = p.delays * self.dt * b2.second
+        elif p.delay and code.on_pre:
+            made.pre.delay = p.delay * self.dt * b2.second
+        del neurons
+        return made
+
+    # ------------------------------------------------------------------ monitors
+
+    def _monitors(self) -> Iterator[Any]:
+        b2 = self.b2
+        for name, group in self.groups.items():
+            yield b2.SpikeMonitor(group, name=SPIKES.format(name))
+        for owner, variables in self.recorded.items():
+            which = {str(one): one for one in variables.values()}
+            said = f"record: of {owner!r}, {' and '.join(map(quoted, which))}"
+            require(len(which) == 1, f"{said}: expected the same of all its variables; give one selection")
+            asked, source = next(iter(which.values())), self.groups.get(owner)
+            if source is None:
+                source = next(one for one in self._made if one.name == owner)
+            options = {"clock": self.clock} if self.every is None else {"dt": self.every}
+            yield b2.StateMonitor(source, list(variables), record=asked, name=STATES.format(owner), **options)
+
+
+def _plain(value: Any) -> Any:
+    """Return a constant as Brian2 takes it."""
+    return as_quantity(value) if hasattr(value, "dimensions") else value
