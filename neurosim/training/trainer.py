@@ -9,6 +9,7 @@ import numbers
 import time
 import types
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -519,7 +520,8 @@ class Trainer:
 
     def show(self, x: np.ndarray) -> Sweep:
         """Return the sweep of the last tick of a trial, in evaluation, for samples ``x``, (n, *sample)."""
-        return self.trial.sweeps(self.network, self.network.backend.asarray(x))[-1]
+        (last,) = deque(self.trial.run(self.network, self.network.backend.asarray(x)), maxlen=1)
+        return last
 
     def _evaluation_sweeps(self, split: Split) -> Iterator[tuple[Sweep, np.ndarray]]:
         for start in range(0, len(split.y), EVALUATION_BATCH):
