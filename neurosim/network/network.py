@@ -373,6 +373,8 @@ class Network:
                 population, activity = self.populations[name], sweep[name]
                 total = self._error_from_later(name, (teaching, *taught))
                 error, on_inputs, after = None, {}, on_state.get(name, {})
+                if name == self.output and asked is not None and asked.on_state:
+                    after, asked = add_errors(after, asked.on_state), None
                 if total is None and after:
                     total = self.backend.xp.zeros_like(activity.rate)
                 if total is not None:
@@ -380,8 +382,7 @@ class Network:
                     error, before[name], on_inputs = population.errors_back(on_rate, after, activity)
                 if name == self.output and asked is not None:
                     error = asked.error_on_activation if error is None else error + asked.error_on_activation
-                    given = {key: own + on_inputs[key] if key in on_inputs else own for key, own in asked.inputs.items()}
-                    on_inputs = {**on_inputs, **given}
+                    on_inputs = add_errors(on_inputs, asked.inputs)
                 if error is not None:
                     teaching[name] = population.teach_activation(error, activity, on_inputs)
             sent = {name: Teaching(taught.error, inputs=taught.inputs) for name, taught in teaching.items()}
@@ -524,6 +525,11 @@ class Network:
         lines += [] if self.dt is None else [f"tick  {self.dt * 1e3:g} ms"]
         lines.append(f"parameters  {self.parameter_count:,} {self.dtype}")
         return "\n".join([*lines, "slots  present -> sweep -> teach -> learn -> commit"])
+
+
+def add_errors(errors: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Return both, by name; those of one name added."""
+    return {**errors, **{name: own + errors[name] if name in errors else own for name, own in more.items()}}
 
 
 def _by_name(kind: str, items: Iterable[Any]) -> dict[str, Any]:
