@@ -168,8 +168,8 @@ class Network:
             if p.into not in known:
                 raise UnknownNameError(f"projection {quoted(p.name)} into population {p.post!r}: input", p.into, known)
             reads = p.into != DRIVE or self.populations[p.post].neurons.reads_drive
-            said = f"projection {quoted(p.name)} into population {p.post!r}: its equations do not name the drive"
-            require(reads, f"{said}: expected one of {', '.join(known[1:])}; give into = {known[-1]!r}, or name drive in an equation")
+            said = f"projection {quoted(p.name)} into population {p.post!r}: its equations do not name the drive: expected one of"
+            require(reads, f"{said} {', '.join(known[1:])}; give into = {known[-1]!r}, or name drive in an equation")
 
     def _check_rules(self) -> None:
         for p in self.projections.values():
