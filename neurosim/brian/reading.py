@@ -17,7 +17,6 @@ from brian2.synapses.synapses import SynapticPathway
 
 from neurosim.circuit import (
     Action,
-    Assignment,
     Block,
     Circuit,
     Deliver,

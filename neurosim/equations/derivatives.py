@@ -61,7 +61,7 @@ def derivative(tree: ast.expr, name: str) -> ast.expr | None:
 def _of_base(left: ast.expr, right: ast.expr, slope: ast.expr | None) -> ast.expr | None:
     if slope is None:
         return None
-    if isinstance(right, ast.Constant):
+    if isinstance(right, ast.Constant) and isinstance(right.value, int | float):
         lower = right.value - 1
         power = left if lower == 1 else ONE if lower == 0 else ast.BinOp(left, ast.Pow(), ast.Constant(lower))
         return _product(slope, ast.BinOp(right, ast.Mult(), power))

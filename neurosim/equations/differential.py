@@ -109,7 +109,8 @@ def read(equations: object, threshold: object, reset: object, refractory: object
     _check_names(lines, constants, used)
     found = NeuronText(tuple(lines), condition, changes, pause)
     if not any(line.kind == "differential" for line in lines):
-        raise EquationError("equations: none is a differential equation: expected one such as 'dv/dt = (drive - v) / tau : 1'; add it")
+        such = "'dv/dt = (drive - v) / tau : 1'"
+        raise EquationError(f"equations: none is a differential equation: expected one such as {such}; add it")
     if changes and condition is None:
         raise EquationError("reset: there is no threshold: expected both or none; give one such as threshold='v > 1'")
     for name, _, _ in changes:

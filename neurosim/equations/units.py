@@ -124,7 +124,8 @@ def of_tree(tree: ast.expr, names: Mapping[str, Measure]) -> Measure:
                         raise EquationError("units do not match: expected the same on both sides of + and -; change it")
                     sign = 1 if isinstance(op, ast.Add) else -1
                     return Measure(one.value + sign * other.value, one.dimensions)
-    raise EquationError(f"{quoted(ast.unparse(tree))} has no place in a quantity: expected numbers, units and + - * / **; change it")
+    said = f"{quoted(ast.unparse(tree))} has no place in a quantity"
+    raise EquationError(f"{said}: expected numbers, units and + - * / **; change it")
 
 
 def _added(one: Measure, other: Measure, sign: int) -> Dimensions:

@@ -257,6 +257,12 @@ class Input(Section):
     dropout: float = 0.0
 
 
+def _check_one_kind(table: Any) -> Any:
+    both = {"neurons", "transfer"} <= table.model_fields_set
+    require(not both, "neurons and transfer: expected only one of the two; leave one out")
+    return table
+
+
 class _Neurons(Section):
     neurons: NeuronsField | None = None  # of any kind; a transfer is short for those without a state
     transfer: TransferField = _transfer("linear")
@@ -264,12 +270,7 @@ class _Neurons(Section):
     dropout: float = 0.0
     noise: float = 0.0
 
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> Self:
-        both = {"neurons", "transfer"} <= self.model_fields_set
-        require(not both, "neurons and transfer: expected only one of the two; leave one out")
-        return self
+    _one_kind = model_validator(mode="after")(_check_one_kind)
 
 
 class _Synapses(Section):
@@ -288,8 +289,11 @@ class Layer(_Neurons, _Synapses):
 class Output(_Synapses):
     """[network.output]: the last population of the chain, and the projection into it."""
 
+    neurons: NeuronsField | None = None  # such as a leaky readout
     transfer: TransferField | None = None  # what the task reads out with: softmax for classes, linear for real targets
     normalisation: NormalisationField = None
+
+    _one_kind = model_validator(mode="after")(_check_one_kind)
 
 
 class PopulationTable(_Neurons):
@@ -319,10 +323,12 @@ class NetworkTable(Section):
     """[network]: a chain, given by its ``hidden`` sizes, or a graph, given by its populations and projections.
 
     seed : of the initial weights; by default that of the run
+    dt : how long a tick is, for neurons that are equations in time: text such as ``1*ms``, or seconds
     output : for a chain, the table of its last population; for a graph, the name of the population that does the task
     """
 
     dtype: str = "float32"
+    dt: str | float | None = None
     seed: int | None = Field(default=None, ge=0)
     hidden: list[int] | None = None
     input: Input = Input()

@@ -32,7 +32,7 @@ class Equations(Neurons):
     equations : one a line: ``dv/dt = formula : unit (unless refractory)``, ``I = formula : unit``, ``drive : unit``
     threshold : the condition for a spike, such as ``v > v_thresh``; reset : assignments, such as ``v = v_reset; w += b``
     refractory : how long a neuron that spiked cannot spike again, such as ``2*ms``, or a condition under which it still cannot
-    method : the integrator, one of ``exact``, ``exponential_euler``, ``euler``, ``rk2``, ``rk4``, ``heun``; by default Brian2's choice
+    method : the integrator, ``exact``, ``exponential_euler``, ``euler``, ``rk2``, ``rk4`` or ``heun``; by default Brian2 chooses
     start : variable -> its value when a trial begins: a number, a quantity, or text that may name constants; 0 by default
     surrogate : the slope of a spike for errors, a name or a Surrogate
     through_spike : variables of which an error goes back through the spike that changed them, too, such as an adaptation
@@ -146,7 +146,8 @@ class Equations(Neurons):
         lines = {line.name: line for line in self.text.lines}
         away = substituted(lines, ast.BinOp(high, ast.Sub(), low))
         code = Straight("threshold", (("distance", away),), {})
-        known = {**self._known(np.float64), **{name: np.float64(value) for name, value in self._starts.items()}, DRIVE: np.float64(0)}
+        known = self._known(np.float64) | {name: np.float64(value) for name, value in self._starts.items()}
+        known[DRIVE] = np.float64(0)
         with np.errstate(all="ignore"):
             size = abs(float(code.run(known, np.float64)["distance"]))
         return code, size if 0 < size < np.inf else 1.0
@@ -221,7 +222,7 @@ class Equations(Neurons):
 
     def _known(self, number: Any) -> dict[str, Any]:
         """Return the numbers that are the same for all neurons, as numbers of an array's type."""
-        plain = {name: one.value for name, one in (UNITS | self._measures).items()} | NUMBERS
+        plain = {name: one.value for name, one in {**UNITS, **self._measures}.items()} | NUMBERS
         found = self._numbers if self._numbers else plain
         return {name: value if isinstance(value, np.bool_) else number(value) for name, value in found.items()}
 

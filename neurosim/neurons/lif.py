@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from neurosim.neurons.equations import Equations, as_time
 from neurosim.neurons.surrogates import Surrogate
 
@@ -34,7 +36,8 @@ class LIF(Equations):
         current = "drive" if tau_syn is None else "I"
         lines = [f"dv/dt = ({current} - v) / tau : 1"]
         lines += [] if tau_syn is None else ["dI/dt = (drive - I) / tau_syn : 1"]
-        times = {"tau": tau} if tau_syn is None else {"tau": tau, "tau_syn": tau_syn}
+        times: dict[str, str | float] = {"tau": tau} if tau_syn is None else {"tau": tau, "tau_syn": tau_syn}
+        constants: dict[str, Any] = {name: as_time(value, f"neurons {self.name!r}: {name}") for name, value in times.items()}
         super().__init__(
             "\n".join(lines),
             threshold="v > 1",
@@ -42,5 +45,5 @@ class LIF(Equations):
             refractory=refractory,
             method="exact",
             surrogate=surrogate,
-            **{name: as_time(value, f"neurons {self.name!r}: {name}") for name, value in times.items()},
+            **constants,
         )

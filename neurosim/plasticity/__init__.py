@@ -10,6 +10,7 @@ from neurosim.plasticity.bcm import bcm
 from neurosim.plasticity.co_activation import CoActivationMemory
 from neurosim.plasticity.covariance import covariance
 from neurosim.plasticity.error_driven import error_driven
+from neurosim.plasticity.error_driven_trace import error_driven_trace
 from neurosim.plasticity.hebbian import hebbian
 from neurosim.plasticity.oja import oja
 from neurosim.plasticity.optimisers import (
@@ -33,14 +34,15 @@ from neurosim.plasticity.transforms import Bounds, Clip, Decay, Milestones, Norm
 __all__ = [
     "SGD", "Adam", "Bounds", "CentredRMSProp", "Chain", "Clip", "CoActivationMemory", "Constraint", "Decay", "Milestones",
     "Momentum", "Nesterov", "NormaliseIncoming", "OneSign", "PlasticityRule", "Proposal", "RMSProp", "Rule", "Shapes", "Sparsity",
-    "Start", "StepDecay", "Synapses", "Time", "Update", "bcm", "chain", "covariance", "error_driven", "hebbian", "oja", "rules",
+    "Start", "StepDecay", "Synapses", "Time", "Update", "bcm", "chain", "covariance", "error_driven",
+    "error_driven_trace", "hebbian", "oja", "rules",
     "three_factor", "update", "updates",
 ]  # fmt: skip
 
 
 def rules() -> dict[str, Callable[..., Rule]]:
     """Return every named plasticity rule."""
-    made = error_driven, hebbian, oja, bcm, covariance, three_factor
+    made = error_driven, error_driven_trace, hebbian, oja, bcm, covariance, three_factor
     return {make.__name__: make for make in made} | {"co_activation_memory": CoActivationMemory}
 
 
