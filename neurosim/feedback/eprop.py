@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from neurosim.backends import Draws
+from neurosim.capture import scan
 from neurosim.errors import quoted, require
 from neurosim.feedback.pathway import Claims, Deltas
 from neurosim.feedback.synapses import ErrorFeedback, draw_weights
 from neurosim.network import Sweep, Teaching
+from neurosim.network.network import add_errors
 
 FEEDBACK = ("symmetric", "random", "adaptive")
 
@@ -27,13 +29,11 @@ class EProp(ErrorFeedback):
     paper filters the traces: here the error goes back through it.
 
     feedback : what the signal comes through.  ``symmetric``: the transposed forward weights; between populations without a delay
-        they carry it on.  ``random``: fixed synapses from the readout to every population.  ``adaptive``: these learn by the
-        same product of activity and error as the readout's own synapses (Kolen and Pollack; give both the same weight decay)
+        they carry it on.  ``random``: fixed synapses from the output to every population.  ``adaptive``: these learn by the
+        same product of activity and error as the output's own synapses (Kolen and Pollack; give both the same weight decay)
     scale : a factor of the random feedback weights, which are drawn as Glorot's
     rate_target, rate_cost : the loss also holds rate_cost / 2 * sum_j (f_j - rate_target)**2, with f_j the spikes of neuron j in a
         tick, averaged over the trial and the batch, for all spiking populations; no target: it does not
-
-    The readout is the output or, where a population without spikes leads to the output by one fixed projection, that population.
 
     Raises
     ------
@@ -77,25 +77,12 @@ class EProp(ErrorFeedback):
         )
 
     def build(self, seed: int) -> None:
-        self.exact = self._list_readouts()  # the error goes back through these by their own weights
-        self.readout = self.exact[-1]
         if self.feedback == "symmetric":
             return
         for name in self.network.hidden:
-            if name not in self.exact:
-                shape = (self.network.populations[name].size, self.network.populations[self.readout].size)
-                self.add_feedback(name, self.readout, name, draw_weights(seed, f"feedback/{name}", "glorot", shape, shape[0]))
-
-    def _list_readouts(self) -> list[str]:
-        """Return the populations from the output down to the readout."""
-        network, found = self.network, [self.network.output]
-        while True:
-            links = network.incoming(found[-1])
-            if len(links) != 1 or links[0].rule is not None or links[0].delay or links[0].pre in network.inputs:
-                return found
-            if network.populations[links[0].pre].neurons.emits == "spike":
-                return found
-            found.append(links[0].pre)
+            shape = (self.network.populations[name].size, self.network.populations[self.network.output].size)
+            weights = draw_weights(seed, f"feedback/{name}", "glorot", shape, shape[0])
+            self.add_feedback(name, self.network.output, name, weights)
 
     # ------------------------------------------------------------------ learning signals, and how far they go back
 
@@ -103,53 +90,66 @@ class EProp(ErrorFeedback):
         return self.teach_trial([sweep], [target], draws)[0]
 
     def teach_trial(self, sweeps: Sequence[Sweep], targets: Sequence[Any], draws: Draws) -> list[dict[str, Teaching]]:
-        network, regular = self.network, self.find_rate_errors(sweeps, targets)
-        teaching: list[dict[str, Teaching]] = [{} for _ in sweeps]
-        on_state: dict[str, dict[str, Any]] = {}  # what later ticks send back to the neurons' own states
-        for tick in reversed(range(len(sweeps))):
+        network, on_rates = self.network, self.find_rate_errors(sweeps, targets)
+
+        def back(later: Mapping[str, Any], sweep: Sweep, target: Any) -> tuple[dict[str, Any], dict[str, Teaching]]:
+            """Return what a tick sends back to the neurons' states before it, and its teaching; ``later`` : what it is sent."""
+            teaching: dict[str, Teaching] = {}
+            before: dict[str, Any] = {}
             for name in reversed(network.order):
                 if name in network.inputs:
                     continue
-                if name == network.output and targets[tick] is not None:
-                    teaching[tick][name] = self.output_teaching(sweeps[tick], targets[tick])
-                    continue
-                population, activity, later = network.populations[name], sweeps[tick][name], on_state.get(name, {})
-                signal = self.find_signal(name, tick, teaching[tick])
-                if name in regular:
-                    signal = regular[name] if signal is None else signal + regular[name]
-                if signal is None and later:
+                population, activity, on_state = network.populations[name], sweep[name], later.get(name, {})
+                signal = self.find_signal(name, sweep, teaching)
+                if name in on_rates:
+                    signal = on_rates[name] if signal is None else signal + on_rates[name]
+                if name == network.output and target is not None:
+                    asked = self.output_teaching(sweep, target)
+                    if not asked.on_state:
+                        teaching[name] = asked
+                        continue
+                    on_state = add_errors(on_state, asked.on_state)
+                if signal is None and on_state:
                     signal = network.backend.xp.zeros_like(activity.rate)
                 if signal is not None:
                     on_rate = population.error_on_rate(signal, activity)
-                    error, on_state[name], on_inputs = population.errors_back(on_rate, later, activity)
-                    teaching[tick][name] = population.teach_activation(error, activity, on_inputs)
-        return teaching
+                    error, before[name], on_inputs = population.errors_back(on_rate, on_state, activity)
+                    teaching[name] = population.teach_activation(error, activity, on_inputs)
+            return before, teaching
 
-    def find_signal(self, population: str, tick: int, teaching: Mapping[str, Teaching]) -> Any:
+        _, taught = scan(back, {}, sweeps, targets, backwards=True)
+        return taught  # type: ignore[no-any-return]
+
+    def find_signal(self, population: str, sweep: Sweep, teaching: Mapping[str, Teaching]) -> Any:
         """Return the learning signal of a population in a tick, (batch, *shape), or None: the error on what it sends.
 
         teaching : of this tick, of the populations above
         """
-        if self.feedback == "symmetric" or population in self.exact:
+        if self.feedback == "symmetric":
             return self.network.error_from_above(population, teaching)
-        if self.readout not in teaching or population not in self.networks:
+        if self.network.output not in teaching or population not in self.networks:
             return None
-        return self.carry(population, teaching[self.readout].error)
+        return self.carry(population, teaching[self.network.output].error)
 
     def find_rate_errors(self, sweeps: Sequence[Sweep], targets: Sequence[Any]) -> dict[str, Any]:
         """Return for each spiking population what its rate adds to its learning signal in every tick, (batch, *shape)."""
-        if self.rate_target is None:
+        network = self.network
+        spiking = [name for name in network.order if network.populations[name].neurons.emits == "spike"]
+        spiking = [name for name in spiking if name not in network.inputs]
+        if self.rate_target is None or not spiking:
             return {}
+
+        def count(so_far: Mapping[str, Any], sweep: Sweep) -> tuple[dict[str, Any]]:
+            return ({name: so_far[name] + sweep.rate[name] for name in spiking},)
+
+        (counts,) = scan(count, {name: network.backend.xp.zeros_like(sweeps[0].rate[name]) for name in spiking}, sweeps)
+        # a step divides by the ticks in which the output is asked, over which this loss is no mean
+        share = self.rate_cost * sum(target is not None for target in targets) / len(sweeps)
         found = {}
-        asked = sum(target is not None for target in targets)  # a step divides by it, and this loss is not a mean over these ticks
-        for name in self.network.order:
-            if name not in self.network.inputs and self.network.populations[name].neurons.emits == "spike":
-                number, spikes = sweeps[0].rate[name].dtype.type, sweeps[0].rate[name]
-                for sweep in sweeps[1:]:
-                    spikes = spikes + sweep.rate[name]
-                away = number(self.rate_target) - spikes.mean(axis=0) * number(1 / len(sweeps))
-                per_tick = away * number(self.rate_cost * asked / len(sweeps))
-                found[name] = per_tick + self.network.backend.xp.zeros_like(spikes)
+        for name, spikes in counts.items():
+            number = spikes.dtype.type
+            away = number(self.rate_target) - spikes.mean(axis=0) * number(1 / len(sweeps))
+            found[name] = number(share) * away + network.backend.xp.zeros_like(spikes)
         return found
 
     # ------------------------------------------------------------------ feedback that learns
@@ -157,5 +157,5 @@ class EProp(ErrorFeedback):
     def adapt_to_proposals(
         self, sweep: Sweep, target: Any, teaching: Mapping[str, Teaching], proposals: Mapping[str, Any], draws: Draws
     ) -> Deltas:
-        """Return what ``adapt`` does, in every tick in which the readout has an error: its leak brings one from later ticks."""
-        return self.adapt(sweep, target, teaching, draws) if target is not None or self.readout in teaching else {}
+        """Return what ``adapt`` does, in every tick in which the output has an error: its leak brings one from later ticks."""
+        return self.adapt(sweep, target, teaching, draws) if target is not None or self.network.output in teaching else {}

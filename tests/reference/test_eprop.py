@@ -16,7 +16,7 @@ from neurosim.network import Network, Population, Projection
 from neurosim.neurons import Leaky
 from neurosim.neurons.adaptive_lif import AdaptiveLIF
 from neurosim.neurons.lif import LIF
-from neurosim.neurons.linear import Linear
+from neurosim.neurons.softmax import Softmax
 from neurosim.training.trial import add_changes, teach_ticks
 
 TICKS, ASKED, BATCH, INPUTS, CLASSES, TAU_OUT = 14, 5, 6, 5, 3, 4.0
@@ -29,18 +29,16 @@ ALPHA, RHO = np.exp(-1 / 5), np.exp(-1 / 30)
 
 
 def make_network():
-    """Return x -> (lif, alif) -> leaky readout -> softmax, both populations joined to both with a delay of one tick."""
+    """Return x -> (lif, alif) -> leaky softmax, both populations joined to both with a delay of one tick."""
     populations = [
         Population("x", INPUTS),
         Population("lif", SIZES["lif"], neurons=LIF(tau="5*ms", refractory="2*ms", surrogate="triangle")),
         Population("alif", SIZES["alif"], neurons=AdaptiveLIF(tau="5*ms", tau_a=TAU_A, beta=BETA)),
-        Population("readout", CLASSES, neurons=Leaky(tau=TAU_OUT, transfer=Linear())),
-        Population("output", CLASSES, transfer="softmax"),
+        Population("output", CLASSES, neurons=Leaky(tau=TAU_OUT, transfer=Softmax())),
     ]
     links = [Projection("x", name, bias=False) for name in SIZES]
     links += [Projection(a, b, delay=1, name=f"{a}_{b}", bias=False) for a, b in PAIRS]
-    links += [Projection(name, "readout", bias=False) for name in SIZES]
-    links.append(Projection("readout", "output", connectivity="one_to_one", initial=1.0, bias=False, rule=None))
+    links += [Projection(name, "output", bias=False) for name in SIZES]
     network = Network(populations, links, dtype="float64", seed=2, dt="1*ms")
     for name, p in network.projections.items():
         p.w[...] *= 12 if p.pre == "x" else 8 if name in [f"{a}_{b}" for a, b in PAIRS] else 1
@@ -79,7 +77,7 @@ def written_out(w, *, sent=lambda z: z, broadcast=None, nudges=None, keep=None):
             keep.setdefault("spikes", []).append({name: getval(value) for name, value in own.items()})
         drive = 0
         for name in SIZES:
-            weights = w[f"{name}__readout.w"]
+            weights = w[f"{name}__output.w"]
             if broadcast is None:
                 drive = drive + z[name] @ weights
             else:  # the weights learn from the spikes; the spikes, through others
@@ -92,7 +90,7 @@ def written_out(w, *, sent=lambda z: z, broadcast=None, nudges=None, keep=None):
 
 
 def weights_of(network):
-    return {name: value.copy() for name, value in network.parameters().items() if name != "readout__output.w"}
+    return {name: value.copy() for name, value in network.parameters().items()}
 
 
 def sweeps_of(network):
@@ -149,17 +147,17 @@ def test_with_feedback_weights_of_its_own_too(feedback):
     network = make_network()
     scheme = joined(network, feedback=feedback)
     changes, _ = change_of(network, scheme)
-    own = {name: scheme.networks[name].projections[f"readout__{name}"].w.T for name in SIZES}
+    own = {name: scheme.networks[name].projections[f"output__{name}"].w.T for name in SIZES}
     assert_equal(changes, grad(lambda w: written_out(w, sent=getval, broadcast=own))(weights_of(network)))
 
 
 class FullSignal(EProp):
     """E-prop whose learning signal is given: the whole derivative of the loss."""
 
-    def find_signal(self, population, tick, teaching):
+    def find_signal(self, population, sweep, teaching):
         if population not in SIZES:
-            return super().find_signal(population, tick, teaching)
-        return -BATCH * ASKED * self.full[population][tick]
+            return super().find_signal(population, sweep, teaching)
+        return -BATCH * ASKED * self.full[population].pop()
 
 
 def full_signals(network):
@@ -173,7 +171,7 @@ def test_traces_and_the_full_learning_signal_are_the_gradient():
     network = make_network()
     scheme = FullSignal(feedback="symmetric")
     scheme.attach(network, CLASSES, seed=3)
-    scheme.full = full_signals(network)
+    scheme.full = {name: list(signal) for name, signal in full_signals(network).items()}  # taken from the last tick on
     changes, _ = change_of(network, scheme)
     gradients = grad(written_out)(weights_of(network))
     assert_equal(changes, gradients)
@@ -215,7 +213,7 @@ def test_traces_that_go_forward_give_the_same(name):
     sent = {f"x__{name}.w": [X[:, tick] for tick in range(TICKS)]}
     sent |= {f"{pre}_{name}.w": [sweep.arrived[f"{pre}_{name}"] for sweep in sweeps] for pre in SIZES}
     full, gradients = full_signals(network)[name], grad(written_out)(weights_of(network))
-    weights = network.projections[f"{name}__readout"].w
+    weights = network.projections[f"{name}__output"].w
     for parameter, arriving in sent.items():
         e = traces(sweeps, name, arriving)
         by_trace = sum(np.einsum("bj,bij->ij", full[tick], e[tick]) for tick in range(TICKS))
