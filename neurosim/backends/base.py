@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import copy
 import functools
 import hashlib
 import math
@@ -16,7 +17,7 @@ import numpy as np
 from neurosim import reprs
 from neurosim.backends import philox
 from neurosim.backends.windows import Pair, counted
-from neurosim.capture import Graph, Leaf, Recorded, run_kernel
+from neurosim.capture import Graph, Leaf, Recorded, Turn, run_kernel
 from neurosim.capture.graph import FLOATS
 from neurosim.capture.recorded import node_of
 from neurosim.errors import NotCapturableError, quoted, require
@@ -56,9 +57,10 @@ def reason_of(cause: Exception) -> str:
 
 
 class Draws(abc.ABC):
-    """The random numbers of one training step, addressed by the name of what needs them (see ``capture.philox``)."""
+    """The random numbers of one tick of a training step, addressed by the name of what needs them (see ``backends.philox``)."""
 
     step: int
+    tick: int | Turn = 0
 
     def __repr__(self) -> str:
         own = {"seed": self.seed} if hasattr(self, "seed") else {}
@@ -68,24 +70,16 @@ class Draws(abc.ABC):
     def uniform(self, stream: str, shape: tuple[int, ...], dtype: Any, *, part: int = 0) -> Array:
         """Uniform numbers in [0, 1) of ``shape``; a stream has as many independent ``part`` s as asked for."""
 
-    def at(self, tick: int) -> Draws:
+    def at(self, tick: int | Turn) -> Draws:
         """Return those of one tick of the step; the first tick's are the step's own."""
-        return TickDraws(self, tick) if tick else self
+        other = copy.copy(self)
+        other.tick = tick
+        return other
 
     def normal(self, stream: str, shape: tuple[int, ...], dtype: Any) -> Array:
         """Standard normal numbers of ``shape`` (Box and Muller 1958; the sine half is not used)."""
         radius = np.sqrt(-2 * np.log(1 - self.uniform(stream, shape, dtype)))
         return radius * np.cos(2 * math.pi * self.uniform(stream, shape, dtype, part=1))
-
-
-class TickDraws(Draws):
-    """The random numbers of a later tick: streams of their own."""
-
-    def __init__(self, draws: Draws, tick: int) -> None:
-        self.step, self._draws, self._tick = draws.step, draws, tick
-
-    def uniform(self, stream: str, shape: tuple[int, ...], dtype: Any, *, part: int = 0) -> Array:
-        return self._draws.uniform(f"{stream}/tick{self._tick}", shape, dtype, part=part)
 
 
 class HostDraws(Draws):
@@ -95,12 +89,9 @@ class HostDraws(Draws):
         self.backend, self.seed, self.step = backend, seed, step
 
     def uniform(self, stream: str, shape: tuple[int, ...], dtype: Any, *, part: int = 0) -> Array:
-        words = philox.words(philox.key_of(self.seed, stream), part, self.step, math.prod(shape))
+        assert isinstance(self.tick, int)
+        words = philox.words(philox.key_of(self.seed, stream), part, self.step, math.prod(shape), self.tick)
         return self.backend.asarray(philox.unit(words, np.dtype(dtype)).reshape(shape))
-
-    def at(self, tick: int) -> Draws:
-        """Return those of one tick of the step; the first tick's are the step's own."""
-        return TickDraws(self, tick) if tick else self
 
     def normal(self, stream: str, shape: tuple[int, ...], dtype: Any) -> Array:
         return self.backend.asarray(super().normal(stream, shape, dtype))
@@ -113,7 +104,7 @@ class RecordedDraws(Draws):
         self.graph, self.seed, self.step = graph, seed, 0
 
     def uniform(self, stream: str, shape: tuple[int, ...], dtype: Any, *, part: int = 0) -> Array:
-        return Recorded(self.graph, self.graph.unit(philox.key_of(self.seed, stream), part, shape, dtype))
+        return Recorded(self.graph, self.graph.unit(philox.key_of(self.seed, stream), part, shape, dtype, self.tick))
 
 
 class Program(abc.ABC):

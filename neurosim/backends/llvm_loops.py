@@ -28,7 +28,7 @@ COMPARE = {
     "greater": "ogt", "greater_equal": "oge", "less": "olt", "less_equal": "ole", "equal": "oeq", "not_equal": "une",
 }  # fmt: skip
 LOGICAL = {"logical_and": "and", "logical_or": "or", "logical_not": "xor"}
-OTHERS = {"negative", "sqrt", "absolute", "maximum", "minimum", "sign", "where", "cast", "unit", "full", "sum", "max", "assign"}
+OTHERS = {"negative", "sqrt", "absolute", "maximum", "minimum", "sign", "where", "cast", "unit", "full", "sum", "max", "assign", "entry", "put"}
 FUSED = frozenset(ARITHMETIC) | frozenset(COMPARE) | frozenset(LOGICAL) | OTHERS
 ON_NUMBERS = frozenset({"power"})  # libm's: for single numbers only
 TYPES = {np.dtype(np.float32): "float", np.dtype(np.float64): "double", np.dtype(bool): "i1", np.dtype(np.uint32): "i32"}
@@ -153,12 +153,24 @@ class _Kernel:
                 "column": (self.out.row, "%i"),
                 "one": (self.out.entry, "0"),
             }[lies]
+        self.apart |= lies in ("row", "column")
+        return self._loaded(lines, node, self._pointer(node), index)
+
+    def _loaded(self, lines: list[str], node: Node, start: str, index: str) -> str:
+        """Return the name of an element of ``node``'s type, loaded from its place after ``start``."""
         kind = TYPES[self._dtype(node)]
         memory = "i8" if kind == "i1" else kind
-        self.apart |= lies in ("row", "column")
-        pointer = self.out.value(lines, f"getelementptr {memory}, ptr {self._pointer(node)}, i64 {index}")
+        pointer = self.out.value(lines, f"getelementptr {memory}, ptr {start}, i64 {index}")
         loaded = self.out.value(lines, f"load {memory}, ptr {pointer}")
         return self.out.value(lines, f"trunc i8 {loaded} to i1") if kind == "i1" else loaded
+
+    def _from(self, node: Node, turn: Node, first: int, by: int) -> str:
+        """Return a pointer to element ``first + by * turn`` of an array; the number of the turn lies in memory."""
+        add = functools.partial(self.out.value, self.out.entry)
+        number = add(f"load i64, ptr {self._pointer(turn)}")
+        start = add(f"add i64 {add(f'mul i64 {number}, {by}')}, {first}")
+        kind = TYPES[self._dtype(node)]
+        return add(f"getelementptr {'i8' if kind == 'i1' else kind}, ptr {self._pointer(node)}, i64 {start}")
 
     def _nested(self, strides: tuple[int, ...]) -> tuple[list[str], str]:
         """Return where an element of an array with ``strides`` is loaded, once a row or at each column, and its index."""
@@ -226,7 +238,7 @@ class _Kernel:
             return
         value = self._computed(node)
         self.names["element", node] = value
-        if node.op == "assign" or self.where(node) is not None:
+        if node.op in ("assign", "put") or self.where(node) is not None:
             self._store(node, value)
 
     def _computed(self, node: Node) -> str:
@@ -236,8 +248,10 @@ class _Kernel:
             return self._number(node.detail, dtype)
         if op == "unit":
             return self._unit(node)
-        if op in ("cast", "assign"):
+        if op in ("cast", "assign", "put"):
             return self._operand(node.inputs[0], dtype)
+        if op == "entry":
+            return self._loaded(self.out.body, node, f"{self._from(node.inputs[0], node.inputs[1], *node.detail)}", "%k")
         if op in COMPARE:
             common = np.result_type(*(n.detail if n.dtype is None else n.dtype for n in node.inputs))
             a, b = (self._operand(value, common) for value in node.inputs)
@@ -282,7 +296,8 @@ class _Kernel:
         kind = TYPES[self._dtype(node)]
         if kind == "i1":
             value, kind = self.out.value(self.out.stores, f"zext i1 {value} to i8"), "i8"
-        pointer = self.out.value(self.out.stores, f"getelementptr {kind}, ptr {self._pointer(node)}, i64 %k")
+        start = self._from(node.inputs[1], node.inputs[2], 0, node.size) if node.op == "put" else self._pointer(node)
+        pointer = self.out.value(self.out.stores, f"getelementptr {kind}, ptr {start}, i64 %k")
         self.out.stores.append(f"store {kind} {value}, ptr {pointer}")
 
     # ------------------------------------------------------------------ totals
@@ -372,7 +387,7 @@ def random_words() -> str:
     """Return the text of the kernel that fills memory with Philox4x32-10 (see ``capture.philox``), a block an iteration."""
     out = _Writer()
     value = functools.partial(out.value, out.body)
-    c = [value("trunc i64 %j to i32"), "%part", "%step", "0"]
+    c = [value("trunc i64 %j to i32"), "%part", "%step", "%tick"]
     k: list[str] = ["%key0", "%key1"]
     for _ in range(philox.ROUNDS):
         halves = []
@@ -389,7 +404,7 @@ def random_words() -> str:
         start = value(f"mul i64 %blocks, {number}")
         pointer = value(f"getelementptr i32, ptr %out, i64 {value(f'add i64 %j, {start}')}")
         out.body.append(f"store i32 {word}, ptr {pointer}")
-    head = "define void @NAME(ptr noalias %out, i64 %blocks, i32 %key0, i32 %key1, i32 %part, i32 %step) {"
+    head = "define void @NAME(ptr noalias %out, i64 %blocks, i32 %key0, i32 %key1, i32 %part, i32 %step, i32 %tick) {"
     loop = ["entry:", "br label %body", "body:", "%j = phi i64 [0, %entry], [%j2, %body]"]
     tail = ["%j2 = add nuw nsw i64 %j, 1", "%all = icmp eq i64 %j2, %blocks", "br i1 %all, label %exit, label %body"]
     return "\n".join([head, *loop, *out.body, *tail, "exit:", "ret void", "}"])
@@ -498,9 +513,14 @@ def slider(back: bool, dtype: np.dtype[Any], images: Shape, windows: Shape, stri
     return lambda values, out: function(values.ctypes.data, out.ctypes.data, rows)
 
 
-def random_filler(out: np.ndarray, key: tuple[int, int, int], step: ctypes.c_uint32) -> tuple[Any, tuple[Any, ...]]:
-    """Return the compiled generator as a function and its arguments; ``step`` is read anew at each call."""
+def random_filler(
+    out: np.ndarray, key: tuple[int, ...], step: ctypes.c_uint32, tick: ctypes.c_uint32
+) -> tuple[Any, tuple[Any, ...]]:
+    """Return the compiled generator as a function and its arguments; ``step`` and ``tick`` are read anew at each call.
+
+    key : its two words, and the part
+    """
     text = random_words()
-    prototype = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, *[ctypes.c_uint32] * 4)
+    prototype = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, *[ctypes.c_uint32] * 5)
     blocks = ctypes.c_int64(-(-out.size // 4))
-    return prototype(compiled([text])[text]), (ctypes.c_void_p(out.ctypes.data), blocks, *map(ctypes.c_uint32, key), step)
+    return prototype(compiled([text])[text]), (ctypes.c_void_p(out.ctypes.data), blocks, *map(ctypes.c_uint32, key), step, tick)

@@ -16,16 +16,17 @@ from threadpoolctl import ThreadpoolController
 
 from neurosim.backends import limits, llvm_loops
 from neurosim.backends.base import Array, Backend, Program
-from neurosim.capture import Body, Graph, Item, Node, Plan, Recorded, check_order, planned, scheduled
+from neurosim.capture import Graph, Item, Node, Plan, Recorded, check_order, planned, scheduled
 from neurosim.capture.graph import Shape
 
-OUT_OF_PLACE = frozenset({"matmul", "join", "copy", "slice", "bits", "call", "watch", "repeat"})
+OUT_OF_PLACE = frozenset({"matmul", "join", "copy", "slice", "part", "bits", "call", "watch", "repeat"})
 
 CHOLESKY = {
     np.dtype(np.float32): (lapack.spotrf, lapack.spotri), np.dtype(np.float64): (lapack.dpotrf, lapack.dpotri),
 }  # fmt: skip
 
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
+Bounds = tuple[tuple[int, int, int], ...]  # (start, count, step) of each axis
 
 
 class NumpyBackend(Backend):
@@ -144,6 +145,7 @@ class NumpyProgram(Program):
         self.inputs = {node.detail: np.zeros(node.shape, node.dtype) for node in given}
         self.nbytes = self.plan.nbytes + sum(array.nbytes for array in self.inputs.values())
         self.step = ctypes.c_uint32()
+        self.turns: dict[Node, np.ndarray] = {}  # the number of the turn of each loop that asks for it
         self.data: Mapping[str, np.ndarray] = {}
         self.rows = np.zeros(0, np.intp)
         self.position = 0
@@ -185,6 +187,8 @@ class NumpyProgram(Program):
     def _memory(self, place: Any) -> np.ndarray:
         if isinstance(place, int):
             return self.buffers[place]
+        if place.op == "turn":
+            return self.turns.setdefault(place, np.zeros((), np.int64))
         found: np.ndarray = place.detail if place.op == "leaf" else self.inputs[place.detail]
         return found
 
@@ -214,7 +218,9 @@ class NumpyProgram(Program):
             return [(_check, (self._array(node.inputs[0]), node.detail))]
         out = self._array(node)
         if node.op == "bits":
-            return [llvm_loops.random_filler(out, node.detail, self.step)]
+            return [self._bits(node, out)]
+        if node.op == "part":
+            return [(_take_part, (out, *map(self._array, node.inputs), *node.detail))]
         inputs = [self._array(value) for value in node.inputs]
         if node.op == "join":
             ends = np.cumsum([part.shape[node.detail] for part in inputs])
@@ -233,10 +239,27 @@ class NumpyProgram(Program):
 
     def _repeat(self, item: Item) -> list[Call]:
         """Return the calls that bring what is carried to its place, and the one that takes all turns."""
-        body: Body = item.nodes[0].detail
-        starts = [self._array(node) for node in item.nodes[0].inputs[: len(body.carried)]]
-        begin = [(np.copyto, (self._array(node), start)) for node, start in zip(body.carried, starts, strict=True)]
-        return [*begin, (_take_turns, (body.times, [call for inner in item.body for call in self._call(inner)]))]
+        body = item.turns
+        assert body is not None
+        starts = dict(zip(item.nodes[0].detail.carried, item.nodes[0].inputs, strict=False))
+        begin = [(np.copyto, (self._array(node), self._array(starts[node]))) for node in body.carried]
+        turn = np.zeros((), np.int64) if body.turn is None else self._memory(body.turn)
+        return [*begin, (_take_turns, (body.times, turn, [call for inner in item.body for call in self._call(inner)]))]
+
+    def _bits(self, node: Node, out: np.ndarray) -> Call:
+        """Return the call that fills ``out`` with a tick's random bits; in a loop the tick goes on with its turns."""
+        *key, first, by = node.detail
+        tick = ctypes.c_uint32(first)
+        function, arguments = llvm_loops.random_filler(out, tuple(key), self.step, tick)
+        if not node.inputs:
+            return function, arguments
+        turn = self._memory(node.inputs[0])
+
+        def fill() -> None:
+            tick.value = first + by * int(turn)
+            function(*arguments)
+
+        return fill, ()
 
 
 def kernels(items: list[Item]) -> list[tuple[Item, Shape]]:
@@ -244,10 +267,18 @@ def kernels(items: list[Item]) -> list[tuple[Item, Shape]]:
     return [found for item in items for found in (kernels(item.body) if item.space is None else [(item, item.space)])]
 
 
-def _take_turns(times: int, calls: list[Call]) -> None:
-    for _ in range(times):
+def _take_turns(times: int, turn: np.ndarray, calls: list[Call]) -> None:
+    for number in range(times):
+        turn[()] = number
         for function, arguments in calls:
             function(*arguments)
+
+
+def _take_part(out: np.ndarray, value: np.ndarray, turn: np.ndarray, bounds: Bounds, axis: int, by: int) -> None:
+    """Copy what lies at ``bounds``, in each turn ``by`` further along ``axis``, into ``out``."""
+    first, count, step = bounds[axis]
+    moved = (*bounds[:axis], (first + by * int(turn), count, step), *bounds[axis + 1 :])
+    np.copyto(out, value[tuple(_slice(*one) for one in moved)])
 
 
 def _slice(start: int, count: int, step: int) -> slice:

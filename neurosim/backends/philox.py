@@ -1,7 +1,7 @@
 """Random numbers that every backend draws alike: Philox4x32-10, a function of a counter and a key.
 
-A draw of 4 n words takes n blocks: word k n + i is word k of the block with counter (i, part, step, 0), so that neighbours are
-written together; the key is a digest of seed and stream name.  Any draw can be had again from (seed, stream, step) alone: nothing
+A draw of 4 n words takes n blocks: word k n + i is word k of the block with counter (i, part, step, tick), so that neighbours are
+written together; the key is a digest of seed and stream name.  Any draw can be had again from (seed, stream, step, tick) alone: nothing
 has to be stored for a run to resume, streams never meet, and adding a population does not shift the numbers of the others.
 
 Source: Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3"; tested against its published vectors.
@@ -37,11 +37,11 @@ def blocks(counter: np.ndarray, key: tuple[int, int]) -> np.ndarray:
     return c.astype(np.uint32)
 
 
-def words(key: tuple[int, int], part: int, step: int, count: int) -> np.ndarray:
+def words(key: tuple[int, int], part: int, step: int, count: int, tick: int = 0) -> np.ndarray:
     """Return the ``count`` words of one draw, uint32."""
     n = -(-count // 4)
     counter = np.zeros((4, n), np.uint32)
-    counter[0], counter[1], counter[2] = np.arange(n), part, step
+    counter[0], counter[1], counter[2], counter[3] = np.arange(n), part, step, tick
     return blocks(counter, key).reshape(-1)[:count]
 
 

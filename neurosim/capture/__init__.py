@@ -1,15 +1,16 @@
 """A training step written down once as a graph of array operations, then planned, fused and replayed without allocating."""
 
 from neurosim.capture.exchange import recording
-from neurosim.capture.graph import Body, Graph, Node, writeable
+from neurosim.capture.graph import Body, Graph, Node, Turn, writeable
 from neurosim.capture.plan import Plan, planned
 from neurosim.capture.randomness import Randomness
 from neurosim.capture.reach import Reach
 from neurosim.capture.recorded import Leaf, Recorded, run_kernel
 from neurosim.capture.repetition import repeat
+from neurosim.capture.scanning import scan
 from neurosim.capture.schedule import Item, check_order, scheduled
 
 __all__ = [
-    "Body", "Graph", "Item", "Leaf", "Node", "Plan", "Randomness", "Reach", "Recorded", "check_order", "planned", "recording",
-    "repeat", "run_kernel", "scheduled", "writeable",
+    "Body", "Graph", "Item", "Leaf", "Node", "Plan", "Randomness", "Reach", "Recorded", "Turn", "check_order", "planned",
+    "recording", "repeat", "run_kernel", "scan", "scheduled", "writeable",
 ]  # fmt: skip

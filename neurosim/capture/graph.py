@@ -5,11 +5,12 @@ Equal operations on equal inputs are one node, so that nothing is computed twice
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 import operator
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ COMPARISONS = frozenset({"greater", "greater_equal", "less", "less_equal", "equa
 LOGICAL = frozenset({"logical_and", "logical_or", "logical_not"})
 BITWISE = {"bitwise_and": "logical_and", "bitwise_or": "logical_or", "invert": "logical_not"}  # of truth values: the same
 VIEWS = frozenset({"reshape", "transpose"})
-GIVEN = frozenset({"leaf", "input", "constant", "carried"})
+GIVEN = frozenset({"leaf", "input", "constant", "carried", "turn"})
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
@@ -32,8 +33,9 @@ class Node:
     """One value.
 
     op : ``leaf`` (an array that lives on between steps), ``input``, ``constant``, ``full``, ``bits``, ``matmul``, ``sum``, ``max``,
-        ``reshape``, ``transpose``, ``slice``, ``copy``, ``join``, ``call``, ``assign``, ``repeat`` with its ``repeated`` values, or
-        the name of an elementwise NumPy function
+        ``reshape``, ``transpose``, ``slice``, ``copy``, ``join``, ``call``, ``assign``, or the name of an elementwise NumPy function;
+        ``repeat`` with its ``repeated`` and ``stacked`` values; within what is repeated also ``turn`` (its number), ``entry`` and
+        ``part`` (what a turn reads of a larger array) and ``put`` (what it writes into one)
     dtype : None for a Python number, which takes the type of what it meets
     detail : what the op needs beside its inputs: the array, the number, the axes, ...
     """
@@ -67,12 +69,42 @@ class Body:
     """What a ``repeat`` does: ``assigns`` write into ``carried`` what the next of its ``times`` turns starts from.
 
     given : the values from outside that a turn reads
+    puts : each writes what a turn makes into its own entry of a stack, (times, *shape)
+    watched : (what it is, its values) of each turn
+    turn : the number of the turn, from 0; None where no turn asks for it
     """
 
     times: int
     carried: tuple[Node, ...]
     assigns: tuple[Node, ...]
     given: frozenset[Node]
+    puts: tuple[Node, ...] = ()
+    watched: tuple[tuple[str, Node], ...] = ()
+    turn: Node | None = None
+
+    def live(self, read: Collection[Node]) -> Body:
+        """Return what of it is needed by those ``read`` of its values, ``repeated`` and ``stacked``, and by what it watches."""
+        puts = tuple(put for put in self.puts if any(node.op == "stacked" and node.detail == put.detail for node in read))
+        by_place = {node.inputs[1]: node for node in self.assigns}
+        wanted = {self.carried[node.detail] for node in read if node.op == "repeated"}
+        pending = [*puts, *(value for _, value in self.watched)]
+        seen: set[Node] = set()
+        while True:
+            wanted |= {node for node in reached(pending, self.given) if node in self._places}
+            if not wanted - seen:
+                break
+            pending = [by_place[place] for place in wanted - seen if place in by_place]
+            seen |= wanted
+        return replace(
+            self,
+            carried=tuple(place for place in self.carried if place in wanted),
+            assigns=tuple(node for node in self.assigns if node.inputs[1] in wanted),
+            puts=puts,
+        )
+
+    @functools.cached_property
+    def _places(self) -> frozenset[Node]:
+        return frozenset(self.carried)
 
 
 class Graph:
@@ -83,10 +115,15 @@ class Graph:
     refused : why what was asked for has no place in a graph; whoever asked may have gone on another way, which is not the step's
     body : the number of the repeated body that is being recorded; 0 outside of all
     bodies : how many there have been
+    loops : whether ``scan`` may make loops; otherwise it writes every turn out
+    touched : while a body is recorded that may write into arrays from outside: those it wrote into, and what they were
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, loops: bool = True) -> None:
+        self.loops = loops
         self.body = self.bodies = 0
+        self.touched: dict[int, tuple[Any, Node]] | None = None
+        self._summed = False
         self._known: dict[Any, Node] = {}
         self.refused: list[str] = []
         self.assigned: dict[Node, Node] = {}
@@ -131,9 +168,10 @@ class Graph:
         """Return an array whose elements are all ``value``."""
         return self.node("full", (), shape, dtype, float(value))
 
-    def unit(self, key: tuple[int, int], part: int, shape: Shape, dtype: Any) -> Node:
-        """Return this step's uniform numbers in [0, 1) of the stream ``key`` (see ``capture.philox``)."""
-        bits = self.node("bits", (), (math.prod(shape),), np.uint32, (*key, part))
+    def unit(self, key: tuple[int, int], part: int, shape: Shape, dtype: Any, tick: int | Turn = 0) -> Node:
+        """Return this step's uniform numbers in [0, 1) of the stream ``key`` in a tick (see ``backends.philox``)."""
+        first, by, turn = (tick.first, tick.by, (tick.node,)) if isinstance(tick, Turn) else (tick, 0, ())
+        bits = self.node("bits", turn, (math.prod(shape),), np.uint32, (*key, part, first, by))
         return self.node("unit", (self.reshape(bits, shape),), shape, dtype)
 
     # ------------------------------------------------------------------ what is computed
@@ -249,6 +287,8 @@ class Graph:
             shape = tuple(value.size // max(rest, 1) if n == -1 else n for n in shape)
         if math.prod(shape) != value.size:
             raise self.refusal(f"reshape of {value.shape} to {shape}: expected as many elements")
+        if value.op == "entry":
+            return self.node("entry", value.inputs, shape, value.dtype, value.detail)
         origin = value.inputs[0] if value.op == "reshape" else self._contiguous(value)
         return origin if shape == origin.shape else self.node("reshape", (origin,), shape, value.dtype)
 
@@ -305,15 +345,28 @@ class Graph:
         shape, dtype = (*before, sum(part.shape[axis] for part in parts), *after), np.result_type(*(part.dtype for part in parts))
         return self.node("join", (self._contiguous(self.cast(part, dtype)) for part in parts), shape, dtype, axis)
 
-    def repeat(self, times: int, starts: Sequence[Node], carried: Sequence[Node], results: Sequence[Node]) -> list[Node]:
-        """Return what ``starts`` become after ``times`` turns, of which each makes ``results`` of ``carried``."""
-        again = frozenset(carried)
-        turning: set[Node] = set()  # what a turn computes anew; the rest is computed once, before
-        results = [self._contiguous(value) for value in results]
-        nodes = reached(results)
-        for node in nodes:
-            if node in again or any(value in turning for value in node.inputs):
-                turning.add(node)
+    def repeat(
+        self,
+        times: int,
+        starts: Sequence[Node],
+        carried: Sequence[Node],
+        results: Sequence[Node],
+        *,
+        outputs: Sequence[Node] = (),
+        watched: Iterable[tuple[str, Node]] = (),
+        turn: Node | None = None,
+    ) -> tuple[list[Node], list[Node]]:
+        """Return what ``starts`` become after ``times`` turns, of which each makes ``results`` of ``carried``, and the stacks.
+
+        outputs : what each turn makes besides; a stack, (times, *shape), holds each turn's.  Of what is the same in all turns it is
+            the value itself
+        watched : what must be finite in each turn
+        turn : the node that stands for the number of the turn
+        """
+        again = frozenset(carried) | ({turn} if turn is not None else frozenset())
+        results, outputs = ([self._contiguous(value) for value in values] for values in (results, outputs))
+        watched = list(watched)
+        turning = depending([*results, *outputs, *(value for _, value in watched)], again)  # the rest is computed once, before
         made = turning - again
         # one that is moved from place to place is read before its place is written
         ends = [self.node("copy", (value,), value.shape, value.dtype) if value.base in again else value for value in results]
@@ -321,13 +374,40 @@ class Graph:
         kept = [(end, place) for end, place in zip(ends, carried, strict=True) if end is not place]
         assigns = tuple(self.node("assign", pair, pair[1].shape, pair[1].dtype) for pair in kept)
         made |= {end for end, _ in kept if end.op == "copy"}
+        puts = tuple(self._put(times, value, turn, k) for k, value in enumerate(outputs) if turn is not None and value in turning)
         given = {value for node in made for value in node.inputs} | {value for value in results if value not in turning}
         given = {node for node in given - made - again if node.op != "constant"}
         full = {node for node in given if node.op == "full"}  # cheaper written in each loop than kept
-        body = Body(times, tuple(carried), assigns, frozenset(given - full))
+        self.watched += [pair for pair in watched if pair[1] not in turning]
+        within = tuple(pair for pair in watched if pair[1] in turning)
+        body = Body(times, tuple(carried), assigns, frozenset(given - full), puts, within, turn)
         order = sorted(body.given, key=lambda node: node.number)
         turns = self.node("repeat", (*(self._contiguous(node) for node in starts), *order), (), None, body)
-        return [self.node("repeated", (turns,), node.shape, node.dtype, k) for k, node in enumerate(carried)]
+        stacks = {put.detail: self.node("stacked", (turns,), put.inputs[1].shape, put.dtype, put.detail) for put in puts}
+        ends = [self.node("repeated", (turns,), node.shape, node.dtype, k) for k, node in enumerate(carried)]
+        return ends, [stacks.get(k, value) for k, value in enumerate(outputs)]
+
+    def _put(self, times: int, value: Node, turn: Node, k: int) -> Node:
+        """Return what writes a turn's ``value`` into its entry of stack ``k``."""
+        stack = self.node("carried", (), (times, *value.shape), value.dtype, (turn.detail, "stack", k))
+        return self.node("put", (value, stack, turn), value.shape, value.dtype, k)
+
+    def turn(self, number: int) -> Node:
+        """Return what stands for the number of the turn in the repeated body ``number``."""
+        return self.node("turn", (), (), np.int64, number)
+
+    def entry(self, value: Node, first: int, by: int, shape: Shape, turn: Node) -> Node:
+        """Return neighbours in memory, as many as ``shape`` has: in turn k from element ``first + by * k`` of ``value`` on."""
+        return self.node("entry", (self._contiguous(value), turn), shape, value.dtype, (first, by))
+
+    def moving(self, value: Node, bounds: Sequence[tuple[int, int, int]], axis: int, by: int, turn: Node) -> Node:
+        """Return what ``slice`` would, but that it starts ``by`` further along ``axis`` at each turn."""
+        shape = tuple(count for _, count, _ in bounds)
+        whole = all((first, count, step) == (0, n, 1) for (first, count, step), n in zip(bounds[axis + 1 :], value.shape[axis + 1 :], strict=True))
+        if whole and bounds[axis][2] == 1 and all(n == 1 for n in value.shape[:axis]):
+            size = math.prod(value.shape[axis + 1 :])
+            return self.entry(value, bounds[axis][0] * size, by * size, shape, turn)
+        return self.node("part", (self._contiguous(value), turn), shape, value.dtype, (tuple(bounds), axis, by))
 
     def call(self, name: str, inputs: Sequence[Node], shape: Shape, dtype: Any, *constants: float) -> Node:
         """Return what the backend's own routine ``name`` makes of ``inputs``."""
@@ -347,13 +427,18 @@ class Graph:
 
     def roots(self) -> tuple[list[Node], list[Node]]:
         """Return what is watched and what is assigned, each a node."""
-        watches = [self.node("watch", (value,), (), value.dtype, label) for label, value in self.watched]
+        watches = self.watches(self.watched)
         assigns = [self.node("assign", (value, leaf), leaf.shape, leaf.dtype) for leaf, value in self.assigned.items()]
         return watches, assigns
 
     def watch_sums(self) -> None:
         """Watch sums instead of the values themselves: one number tells."""
-        self.watched = [(label, self.reduce("sum", value, None, False)) for label, value in self.watched]
+        self._summed = True
+
+    def watches(self, watched: Iterable[tuple[str, Node]]) -> list[Node]:
+        """Return what looks whether what is watched is finite, each a node."""
+        pairs = [(label, self.reduce("sum", value, None, False) if self._summed else value) for label, value in watched]
+        return [self.node("watch", (value,), (), value.dtype, label) for label, value in pairs]
 
     def needed(self) -> list[Node]:
         """Return every node that a root needs, in the order in which they were written down; not what is repeated."""
@@ -364,14 +449,15 @@ class Graph:
         """Return every node that a root needs, those of repeated bodies too, and how often a step computes it."""
         watches, assigns = self.roots()
         found: list[tuple[Node, int]] = []
-        pending = [(node, 1) for node in reached([*watches, *assigns])]
+        pending = [(reached([*watches, *assigns]), 1)]
         while pending:
-            node, times = pending.pop()
-            found.append((node, times))
-            if node.op == "repeat":
-                body = node.detail
-                inside = (value for value in reached(body.assigns, body.given) if value not in body.given)
-                pending += [(value, times * body.times) for value in inside]
+            nodes, times = pending.pop()
+            found += [(node, times) for node in nodes]
+            for node in nodes:
+                if node.op == "repeat":
+                    body = node.detail.live([value for value in nodes if value.inputs[:1] == (node,)])
+                    roots = [*body.puts, *body.assigns, *(value for _, value in body.watched)]
+                    pending.append(([value for value in reached(roots, body.given) if value not in body.given], times * body.times))
         return sorted(found, key=lambda pair: pair[0].number)
 
     # ------------------------------------------------------------------ is it sound, is it the same
@@ -380,7 +466,7 @@ class Graph:
         """Raise NotCapturableError where something was refused, or arrays that a step writes to lie in each other's memory."""
         if self.refused:
             raise NotCapturableError(self.refused[0])
-        if any(node.op == "carried" for node in self.needed()):
+        if any(node.op in ("carried", "turn") for node in self.needed()):
             raise self.refusal("a value of a repeated body is used outside of it: carry it, and use what repeat returns")
         for leaf in self.assigned:
             if not writeable(leaf.detail):
@@ -404,13 +490,27 @@ class Graph:
         for node in dict.fromkeys(node for node, _ in self.counted()):  # inputs come before what needs them
             detail = node.detail
             if node.op == "repeat":
-                detail = (detail.times, [marks[value] for value in detail.assigns])
+                made = [*detail.assigns, *detail.puts]
+                watched = [(label, marks[value]) for label, value in detail.watched]
+                detail = (detail.times, [marks[value] for value in made if value in marks], watched)
             if node.op == "leaf":
                 detail = id(detail) if id(detail) in known else _digest(np.ascontiguousarray(read(detail)).tobytes())
             own = repr((node.op, node.shape, node.dtype, detail)).encode()
             marks[node] = _digest(own + b"".join(marks[value] for value in node.inputs))
         watches, assigns = self.roots()
         return [marks[node] for node in watches] + sorted(marks[node] for node in assigns)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A whole number that goes on from turn to turn of a loop: ``first + by * turn``.
+
+    node : what stands for the number of the turn
+    """
+
+    node: Node
+    first: int
+    by: int
 
 
 def reached(roots: Iterable[Node], given: Collection[Node] = ()) -> list[Node]:
@@ -423,6 +523,15 @@ def reached(roots: Iterable[Node], given: Collection[Node] = ()) -> list[Node]:
             found.add(node)
             pending += () if node in given else node.inputs
     return sorted(found, key=lambda node: node.number)
+
+
+def depending(roots: Iterable[Node], on: Collection[Node]) -> set[Node]:
+    """Return what ``roots`` are made of that is made of one of ``on``, these included."""
+    found: set[Node] = set()
+    for node in reached(roots):
+        if node in on or any(value in found for value in node.inputs):
+            found.add(node)
+    return found
 
 
 def _is_turned(node: Node) -> bool:

@@ -27,7 +27,7 @@ class Plan:
     def where(self, node: Node) -> Any:
         """Return what stands for a value's memory: a leaf or input itself, a buffer's number, or None."""
         base = node.base
-        if base.op in ("leaf", "input"):
+        if base.op in ("leaf", "input", "turn"):
             return base
         place = self.place.get(base)
         return self.place[place] if isinstance(place, Node) and place.op == "carried" else place
@@ -103,7 +103,8 @@ def nest_of(nodes: Sequence[Node], space: Shape) -> Nest | None:
     shapes: list[Shape] = []
     simple = True
     for node in nodes:
-        loaded = [value.shape for value in node.inputs if value.base not in made or value.shape != value.base.shape]
+        read = () if node.op == "entry" else node.inputs[:1] if node.op == "put" else node.inputs
+        loaded = [value.shape for value in read if value.base not in made or value.shape != value.base.shape]
         if node.op in ("sum", "max"):
             simple &= node.detail in ((0,), whole[1:], whole)
             loaded.append(node.shape)
@@ -142,6 +143,8 @@ def _place_values(plan: Plan, items: list[Item], free: list[int], in_place: Call
                 plan.place[node] = node.inputs[1]
                 if item.space is not None and node.inputs[0] in item.made:
                     plan.place.setdefault(node.inputs[0], node.inputs[1])
+            if node.op == "put":
+                plan.place[node] = node.inputs[1]
         if item.op == "repeat":
             _place_repeated(plan, item, outside, free, in_place)
         for node in item.nodes:
@@ -152,16 +155,21 @@ def _place_values(plan: Plan, items: list[Item], free: list[int], in_place: Call
 
 def _place_repeated(plan: Plan, item: Item, outside: set[Node], free: list[int], in_place: Callable[[Item], bool]) -> None:
     """Let what is carried lie where its last value is read, and let a turn use whatever buffers are free before it and after it."""
-    turns, *values = item.nodes
-    read = {value.detail: value for value in values if value in outside}
+    assert item.turns is not None
+    _, *values = item.nodes
+    read = {value.detail: value for value in values if value in outside and value.op == "repeated"}
+    stacks = {value.detail: value for value in values if value.op == "stacked"}
     unread = []
-    for k, carried in enumerate(turns.detail.carried):
-        number = _buffer(plan, carried, item, [], free, False)
-        plan.place[carried] = number
-        if k in read:
-            plan.place[read[k]] = number
-        else:
-            unread.append(number)
+    for k, carried in enumerate(item.nodes[0].detail.carried):
+        if carried in item.turns.carried:
+            number = _buffer(plan, carried, item, [], free, False)
+            plan.place[carried] = number
+            if k in read:
+                plan.place[read[k]] = number
+            else:
+                unread.append(number)
+    for put in item.turns.puts:
+        plan.place[put.inputs[1]] = plan.place[stacks[put.detail]] = _buffer(plan, put.inputs[1], item, [], free, False)
     _place_values(plan, item.body, free, in_place)
     free += unread
 

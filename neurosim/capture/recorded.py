@@ -58,6 +58,10 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         view._body = FIXED
         return view
 
+    def rewrite(self, node: Node) -> None:
+        """Let an array that shows no other's memory hold the values of ``node``, whoever made it."""
+        self._node = node
+
     @property
     def memory(self) -> Recorded:
         """The array whose memory it shows."""
@@ -75,7 +79,10 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
     def _write(self, node: Node) -> None:
         if self._base is None:
             if self._body != self.graph.body:
-                raise self.graph.refusal("a repeated body writes into an array from outside: carry it, and return what it becomes")
+                if self.graph.touched is None or self._body == FIXED:
+                    reason = "a repeated body writes into an array from outside: carry it, and return what it becomes"
+                    raise self.graph.refusal(reason)
+                self.graph.touched.setdefault(id(self), (self, self._node))
             self._node = node
         else:
             self._base._write(self._back(node))

@@ -53,19 +53,19 @@ def _recorded(graph: Graph, times: int, body: Body, carried: tuple[Any, ...]) ->
     starts = [node_of(graph, value) for value in carried]
     if any(node.op == "constant" for node in starts):
         raise graph.refusal("a repeated body carries a number from turn to turn: carry an array")
-    outside, number = graph.body, graph.bodies + 1
+    outside, touched, number = graph.body, graph.touched, graph.bodies + 1
     places = [graph.node("carried", (), node.shape, node.dtype, (number, k)) for k, node in enumerate(starts)]
     try:
         once, again = (_results(graph, number, body, places) for _ in range(2))
     finally:
-        graph.body = outside
+        graph.body, graph.touched = outside, touched
     if once != again:
         raise graph.refusal("a repeated body is another one each time it is run: what changes from turn to turn has to be carried")
     for k, (start, (result, _)) in enumerate(zip(starts, once, strict=True)):
         if (start.shape, start.dtype) != (result.shape, result.dtype):
             was, became = f"{start.shape} {start.dtype}", f"{result.shape} {result.dtype}"
             raise graph.refusal(f"value {k} of a repeated body is {was} and becomes {became}: expected the same from turn to turn")
-    ends = [Recorded(graph, node) for node in graph.repeat(times, starts, places, [node for node, _ in once])]
+    ends = [Recorded(graph, node) for node in graph.repeat(times, starts, places, [node for node, _ in once])[0]]
     shared = "writing into what a repeated body returned by two names, or as it was: write into a copy"  # in array code one array
     return tuple(end if fresh else end.fixed(shared) for end, (_, fresh) in zip(ends, once, strict=True))
 
@@ -73,6 +73,7 @@ def _recorded(graph: Graph, times: int, body: Body, carried: tuple[Any, ...]) ->
 def _results(graph: Graph, number: int, body: Body, places: list[Node]) -> list[tuple[Node, bool]]:
     """Return what one turn makes of ``places``, and of each value whether its memory is new and no other value's."""
     graph.body = graph.bodies = number  # bodies within this one get the same numbers each time
+    graph.touched = None
     changed = "a repeated body writes into an array it is given: return a new one"
     results = _turned(body, tuple(Recorded(graph, place).fixed(changed) for place in places))
     memories = [id(value.memory) if isinstance(value, Recorded) else None for value in results]

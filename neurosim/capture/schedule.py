@@ -15,6 +15,7 @@ from neurosim.errors import NotCapturableError
 
 REACH = 64  # how many items apart two operations may stand and still be merged
 MOST_READ = 256  # arrays that one kernel reads: a GPU's arguments end at 4,096 bytes, those of machine code at 1,024
+WRITES = frozenset({"assign", "put"})  # into their second input
 SMALL = 4096  # elements; below, merging pays even where nothing is shared, because a call costs more than the loop
 
 
@@ -24,11 +25,13 @@ class Item:
 
     space : the shape of the loop; None for whatever is no kernel
     body : what a ``repeat`` does at each turn, in order
+    turns : of a ``repeat``, what of it is needed
     """
 
     nodes: list[Node]
     space: Shape | None
     body: list[Item] = field(default_factory=list)
+    turns: Body | None = None
     made: set[Node] = field(default_factory=set)
     reads: set[Node] = field(default_factory=set)  # values made by others, views resolved
     writes: set[Node] = field(default_factory=set)  # leaves
@@ -36,9 +39,9 @@ class Item:
     def __post_init__(self) -> None:
         self.made = set(self.nodes)
         for node in self.nodes:
-            read = node.inputs[:1] if node.op == "assign" else node.inputs
+            read = node.inputs[:1] if node.op in WRITES else node.inputs
             self.reads |= {value.base for value in read} - self.made
-            self.writes |= {node.inputs[1]} if node.op == "assign" else set()
+            self.writes |= {node.inputs[1]} if node.op in WRITES else set()
 
     @property
     def op(self) -> str:
@@ -49,25 +52,29 @@ class Item:
         """Return whether this item has to come after ``other``, which stands before it."""
         if self.reads & other.made or self.writes & (other.reads | other.writes):
             return True
-        return bool(self.writes) and other.op == "watch"  # nothing changes before all is seen to be finite
+        # nothing that lives on changes before all is seen to be finite
+        return other.op == "watch" and any(place.op == "leaf" for place in self.writes)
 
 
 def scheduled(graph: Graph, fused: Callable[[Node], bool]) -> list[Item]:
     """Return the items of a graph in order; ``fused`` says which operations may share a kernel."""
     watches, assigns = graph.roots()
-    return _scheduled([*watches], [*assigns], frozenset(), fused)
+    return _scheduled(graph, [*watches], [*assigns], frozenset(), fused)
 
 
-def _scheduled(watches: list[Node], assigns: list[Node], given: frozenset[Node], fused: Callable[[Node], bool]) -> list[Item]:
+def _scheduled(
+    graph: Graph, watches: list[Node], assigns: list[Node], given: frozenset[Node], fused: Callable[[Node], bool]
+) -> list[Item]:
     """Return the items that make ``watches`` and ``assigns`` from what is ``given``, and from what needs nothing."""
     order = _ordered(watches, assigns, given, fused)
     items = []
     for node in order:
         if node.op == "repeat":
-            values = [value for value in order if value.op == "repeated" and value.inputs[0] is node]
-            body: Body = node.detail
-            items.append(Item([node, *values], None, _scheduled([], list(body.assigns), body.given, fused)))
-        elif node.op != "repeated":
+            values = [value for value in order if value.op in ("repeated", "stacked") and value.inputs[0] is node]
+            body: Body = node.detail.live(values)
+            does = _scheduled(graph, graph.watches(body.watched), [*body.puts, *body.assigns], body.given, fused)
+            items.append(Item([node, *values], None, does, body))
+        elif node.op not in ("repeated", "stacked"):
             items.append(Item([node], _space(node) if fused(node) else None))
     while True:  # two kernels that had nothing in common may each have grown toward the other
         merged: list[Item] = []
@@ -91,10 +98,10 @@ def _ordered(watches: list[Node], assigns: list[Node], given: frozenset[Node], f
     """
     readers: dict[Node, list[Node]] = {}
     for node in reached([*watches, *assigns], given):
-        for value in node.inputs[:1] if node.op == "assign" else node.inputs:
+        for value in node.inputs[:1] if node.op in WRITES else node.inputs:
             if node.op not in VIEWS:
                 readers.setdefault(value.base, []).append(node)
-    leaves = [node.inputs[1] for node in assigns]
+    leaves = [node.inputs[1] for node in assigns if node.op == "assign"]
     products = [r for leaf in leaves for r in readers.get(leaf, []) if not fused(r)]
     done: set[Node] = set()
     order: list[Node] = []
@@ -112,6 +119,8 @@ def _ordered(watches: list[Node], assigns: list[Node], given: frozenset[Node], f
 
 
 def _needs(node: Node, readers: dict[Node, list[Node]]) -> Sequence[Node]:
+    if node.op == "put":
+        return node.inputs[:1]
     if node.op != "assign":
         return node.inputs
     value, leaf = node.inputs

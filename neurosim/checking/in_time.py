@@ -15,6 +15,7 @@ from neurosim.checking.result import Measured, list_first
 from neurosim.errors import InputError
 from neurosim.feedback import FeedbackPathway
 from neurosim.network import Network, Population, Projection, Sweep
+from neurosim.neurons import Leaky
 from neurosim.plasticity import error_driven
 from neurosim.training.trial import teach_ticks
 
@@ -32,6 +33,17 @@ def make_recurrent() -> Network:
     ways += [("hidden1", "hidden1", "loop", 1), ("hidden2", "hidden1", "back", 2), ("x", "output", "skip", 1)]
     rule = error_driven()  # one for all, as in ``make_chain``
     links = [Projection(pre, post, name=name, delay=delay, rule=rule) for pre, post, name, delay in ways]
+    return Network(populations, links, dtype="float64", seed=2)
+
+
+def make_leaky() -> Network:
+    """Return ``make_recurrent()`` with hidden populations that are leaky: their own state goes from tick to tick."""
+    network = make_recurrent()
+    populations = [
+        Population(name, one.shape, neurons=Leaky(tau=2.0) if name in network.hidden else one.neurons)
+        for name, one in network.populations.items()
+    ]
+    links = [Projection(p.pre, p.post, name=p.name, delay=p.delay, rule=p.rule) for p in network.projections.values()]
     return Network(populations, links, dtype="float64", seed=2)
 
 
@@ -73,13 +85,22 @@ class TrialBench:
         return sweeps, [noise.permuted(t, axis=1) if k == tick else t for k, t in enumerate(self.targets)]
 
 
-def choose_network(make: Make) -> Callable[[], Network]:
-    """Return what makes the recurrent network or, where the scheme refuses it, the chain."""
-    try:
-        TrialBench(make, make_recurrent())
-    except InputError:
-        return make_chain
-    return make_recurrent
+def choose_networks(make: Make) -> list[Callable[[], Network]]:
+    """Return what makes those of the recurrent networks that the scheme takes or, where it refuses both, the chain."""
+    taken = []
+    for network in (make_recurrent, make_leaky):
+        try:
+            TrialBench(make, network())
+        except InputError:
+            continue
+        taken.append(network)
+    return taken or [make_chain]
+
+
+def list_all_crossings(make: Make, perturbed: Sequence[int]) -> list[tuple[int, int, str]]:
+    """Return the crossings on every network that the scheme takes (see ``list_crossings``), each once."""
+    found = [crossing for network in choose_networks(make) for crossing in list_crossings(make, network, perturbed)]
+    return list(dict.fromkeys(found))
 
 
 def list_crossings(make: Make, make_network: Callable[[], Network], perturbed: Sequence[int]) -> Iterator[tuple[int, int, str]]:
@@ -96,7 +117,7 @@ def list_crossings(make: Make, make_network: Callable[[], Network], perturbed: S
 
 def history(make: Make) -> Measured:
     """Which of ``trace`` and ``full`` a scheme needs that is handed whole trials is not seen: it is believed."""
-    crossings = list_crossings(make, choose_network(make), range(TICKS - 1))
+    crossings = list_all_crossings(make, range(TICKS - 1))
     through = _in_words([crossing for crossing in crossings if crossing[0] < crossing[1]])
     if not through:
         return Measured("none")
@@ -106,7 +127,7 @@ def history(make: Make) -> Measured:
 
 
 def future(make: Make) -> Measured:
-    crossings = list_crossings(make, choose_network(make), range(1, TICKS))
+    crossings = list_all_crossings(make, range(1, TICKS))
     through = _in_words([crossing for crossing in crossings if crossing[0] > crossing[1]])
     return Measured(bool(through), through)
 

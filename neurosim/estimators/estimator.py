@@ -125,7 +125,7 @@ class NetworkEstimator(BaseEstimator):
         x, trainer = validate_data(self, x, dtype=PRECISIONS, reset=False), self.trainer_
         to_host = self.network_.backend.to_host
         parts = [as_float32(x[start : start + EVALUATION_BATCH]) for start in range(0, len(x), EVALUATION_BATCH)]
-        return np.concatenate([to_host(trainer.pathway.scores(trainer.show(part))) for part in parts])
+        return np.concatenate([to_host(trainer.scores(part)) for part in parts])
 
 
 def _training_data(x: NDArray[Any], y: NDArray[Any], classes: int) -> DataSet:

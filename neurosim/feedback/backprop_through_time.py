@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from neurosim.backends import Draws
+from neurosim.capture import scan
 from neurosim.errors import quoted, require
 from neurosim.feedback.pathway import Claims, FeedbackPathway
 from neurosim.network import Sweep, Teaching
@@ -41,5 +42,8 @@ class BackpropThroughTime(FeedbackPathway):
         return self.teach_trial([sweep], [target], draws)[0]
 
     def teach_trial(self, sweeps: Sequence[Sweep], targets: Sequence[Any], draws: Draws) -> list[dict[str, Teaching]]:
-        asked = [None if target is None else self.output_teaching(s, target) for s, target in zip(sweeps, targets, strict=True)]
+        def ask(_: None, sweep: Sweep, target: Any) -> tuple[None, Teaching | None]:
+            return None, None if target is None else self.output_teaching(sweep, target)
+
+        _, asked = scan(ask, None, sweeps, targets)
         return self.network.errors_back_in_time(sweeps, asked, self.horizon)

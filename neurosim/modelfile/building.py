@@ -73,6 +73,7 @@ def build_network(
         backend=backend,
         dt=table.dt,
         output=table.output if isinstance(table.output, str) else None,
+        dt=table.dt,
     )
 
 
@@ -95,7 +96,8 @@ def written_out(table: NetworkTable, readout: str = Classification.readout) -> t
         made = {"neurons": layer.neurons, "transfer": layer.transfer, "normalisation": layer.normalisation}
         populations.append(own.model_copy(update=made))
     own = PopulationTable(name="output")
-    populations.append(own.model_copy(update={"transfer": last.transfer or transfer(readout), "normalisation": last.normalisation}))
+    read = {"neurons": last.neurons, "transfer": last.transfer or transfer(readout), "normalisation": last.normalisation}
+    populations.append(own.model_copy(update=read))
     ends = zip(["x", *hidden], [*hidden, "output"], [layer] * len(hidden) + [last], strict=True)
     return populations, [_synapses(pre, post, common) for pre, post, common in ends]
 

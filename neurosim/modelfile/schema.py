@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidat
 
 from neurosim.catalogue import NO_IMPORTS, Imports, is_outside
 from neurosim.connectivity import Connectivity, connectivities
-from neurosim.datasets import DataSet
+from neurosim.datasets import GENERATED, DataSet
 from neurosim.encoders import Constant, Encoder, encoders
 from neurosim.errors import UnknownNameError, quoted, require
 from neurosim.feedback import FeedbackPathway, pathways
@@ -226,7 +226,7 @@ class Data(Section):
     """[data].
 
     name : the name or path of a data set, or ``module:function``, a function that returns one
-    options : the arguments of this function
+    options : the arguments of this function, or of a data set that is drawn (``evidence_accumulation``)
     validation : the share of the training images that is held out, from the end
     arrays : true if the data are arrays that were given in Python; then no file holds them
     test : if ``name`` is the path of a file without splits: the share of the samples in the test split (0.2 by default)
@@ -246,20 +246,21 @@ class Data(Section):
 
     @model_validator(mode="after")
     def _outside(self, info: ValidationInfo) -> Self:
-        outside = is_outside(self.name) and not self.arrays
-        require(outside or not self.options, f"options of data set {quoted(self.name)}: expected none; leave them out")
+        outside, drawn = is_outside(self.name) and not self.arrays, self.name in GENERATED and not self.arrays
+        require(outside or drawn or not self.options, f"options of data set {quoted(self.name)}: expected none; leave them out")
         if outside:
             imports_of(info).find("data set", self.name)  # a module that was not named is an error before anything is made
-            self._make = functools.partial(construct, "data set", {}, self.name, self.options, DataSet, imports_of(info))
+        if outside or drawn:
+            self._make = functools.partial(construct, "data set", GENERATED, self.name, self.options, DataSet, imports_of(info))
         return self
 
     @property
     def is_made(self) -> bool:
-        """Whether the data are a user's function's, or arrays: nothing is known of them before they are there."""
+        """Whether the data are a function's, or arrays: nothing is known of them before they are there."""
         return self.arrays or self._make is not None
 
     def made(self) -> DataSet | None:
-        """Return what a user's function makes; None for a data set that is read."""
+        """Return what a function makes; None for a data set that is read."""
         return None if self._make is None else self._make()
 
 
@@ -270,6 +271,12 @@ class Input(Section):
     dropout: float = 0.0
 
 
+def _check_one_kind(table: Any) -> Any:
+    both = {"neurons", "transfer"} <= table.model_fields_set
+    require(not both, "neurons and transfer: expected only one of the two; leave one out")
+    return table
+
+
 class _Neurons(Section):
     neurons: NeuronsField | None = None  # of any kind; a transfer is short for those without a state
     transfer: TransferField = _transfer("linear")
@@ -277,12 +284,7 @@ class _Neurons(Section):
     dropout: float = 0.0
     noise: float = 0.0
 
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> Self:
-        both = {"neurons", "transfer"} <= self.model_fields_set
-        require(not both, "neurons and transfer: expected only one of the two; leave one out")
-        return self
+    _one_kind = model_validator(mode="after")(_check_one_kind)
 
 
 class _Synapses(Section):
@@ -301,8 +303,11 @@ class Layer(_Neurons, _Synapses):
 class Output(_Synapses):
     """[network.output]: the last population of the chain, and the projection into it."""
 
+    neurons: NeuronsField | None = None  # such as a leaky readout
     transfer: TransferField | None = None  # what the task reads out with: softmax for classes, linear for real targets
     normalisation: NormalisationField = None
+
+    _one_kind = model_validator(mode="after")(_check_one_kind)
 
 
 class PopulationTable(_Neurons):
@@ -333,6 +338,7 @@ class NetworkTable(Section):
 
     dt : how long a tick is, where neurons are equations in time: text such as "0.1*ms", or seconds
     seed : of the initial weights; by default that of the run
+    dt : how long a tick is, for neurons that are equations in time: text such as ``1*ms``, or seconds
     output : for a chain, the table of its last population; for a graph, the name of the population that does the task
     """
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from neurosim import reprs
 from neurosim.backends import Backend, Draws, NumpyBackend, as_seed
+from neurosim.capture import scan
 from neurosim.equations.units import seconds
 from neurosim.errors import EquationError, InputError, ShapeError, UnknownNameError, quoted, require
 from neurosim.network.population import Population
@@ -362,37 +363,46 @@ class Network:
         sweeps : tick by tick; at_output : the output's own teaching at each, None where nothing is asked of it
         horizon : ticks in one segment, at whose ends no error goes back (default: none are cut)
         """
-        teaching: list[dict[str, Teaching]] = [{} for _ in sweeps]
-        on_state: dict[str, dict[str, Any]] = {}
-        for tick in reversed(range(len(sweeps))):
-            if horizon is not None and (tick + 1) % horizon == 0:
-                on_state = {}
+        farthest = max(self.delays.values(), default=0)
+
+        def back(later: tuple[Any, Any], sweep: Sweep, asked: Teaching | None, cut: bool) -> tuple[Any, dict[str, Teaching]]:
+            taught, on_state = ((), {}) if cut else later  # of the ticks after, the next one first; what that sends back
+            teaching: dict[str, Teaching] = {}
+            before: dict[str, dict[str, Any]] = {}
             for name in reversed(self.order):
                 if name in self.inputs:
                     continue
-                population, activity, asked = self.populations[name], sweeps[tick][name], at_output[tick]
-                total = self._error_from_later(name, tick, teaching, horizon)
-                error, on_inputs, later = None, {}, on_state.get(name, {})
-                if total is None and later:
+                population, activity = self.populations[name], sweep[name]
+                total = self._error_from_later(name, (teaching, *taught))
+                error, on_inputs, after = None, {}, on_state.get(name, {})
+                if name == self.output and asked is not None and asked.on_state:
+                    after, asked = add_errors(after, asked.on_state), None
+                if total is None and after:
                     total = self.backend.xp.zeros_like(activity.rate)
                 if total is not None:
                     on_rate = population.error_on_rate(total, activity)
-                    error, on_state[name], on_inputs = population.errors_back(on_rate, later, activity)
+                    error, before[name], on_inputs = population.errors_back(on_rate, after, activity)
                 if name == self.output and asked is not None:
                     error = asked.error_on_activation if error is None else error + asked.error_on_activation
-                    given = {key: own + on_inputs[key] if key in on_inputs else own for key, own in asked.inputs.items()}
-                    on_inputs = {**on_inputs, **given}
+                    on_inputs = add_errors(on_inputs, asked.inputs)
                 if error is not None:
-                    teaching[tick][name] = population.teach_activation(error, activity, on_inputs)
-        return teaching
+                    teaching[name] = population.teach_activation(error, activity, on_inputs)
+            sent = {name: Teaching(taught.error, inputs=taught.inputs) for name, taught in teaching.items()}
+            return ((sent, *taught)[:farthest], before), teaching
 
-    def _error_from_later(self, population: str, tick: int, teaching: Sequence[dict[str, Teaching]], horizon: int | None) -> Any:
-        """Return the error on what ``population`` transmitted in a tick, from all it reached then and later; None where none."""
+        cuts = [horizon is not None and (tick + 1) % horizon == 0 for tick in range(len(sweeps))]
+        _, teaching = scan(back, ((), {}), sweeps, at_output, cuts, backwards=True)
+        return teaching  # type: ignore[no-any-return]
+
+    def _error_from_later(self, population: str, teaching: Sequence[Mapping[str, Teaching]]) -> Any:
+        """Return the error on what ``population`` transmitted in a tick, from all it reached then and later; None where none.
+
+        teaching : of the tick and of those after it, as far as errors come from
+        """
         total: Any = None
         for p in self.outgoing(population):
-            at = tick + p.delay
-            cut = at >= len(teaching) or (horizon is not None and at // horizon != tick // horizon)
-            error = None if cut or p.post not in teaching[at] else teaching[at][p.post].error_on(p.into)
+            there = p.delay < len(teaching) and p.post in teaching[p.delay]
+            error = teaching[p.delay][p.post].error_on(p.into) if there else None
             if error is not None:
                 part = p.back(error)
                 total = part if total is None else total + part
@@ -518,6 +528,11 @@ class Network:
         lines += [] if self.dt is None else [f"tick  {self.dt * 1e3:g} ms"]
         lines.append(f"parameters  {self.parameter_count:,} {self.dtype}")
         return "\n".join([*lines, "slots  present -> sweep -> teach -> learn -> commit"])
+
+
+def add_errors(errors: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Return both, by name; those of one name added."""
+    return {**errors, **{name: own + errors[name] if name in errors else own for name, own in more.items()}}
 
 
 def _by_name(kind: str, items: Iterable[Any]) -> dict[str, Any]:

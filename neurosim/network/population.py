@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -179,6 +180,13 @@ class Population:
         """Return the error on the activation: the error on the rate times the neurons' own slope, within this tick."""
         return self.errors_back(error_on_rate, {}, activity)[0]
 
+    def error_on_argument(self, error_on_rate: Any, activity: Activity) -> Any:
+        """Return the error on what the rate is a function of: the error on the rate times that curve's slope, within this tick."""
+        made = self.neurons
+        if made.curve is None or made.argument == "activation":
+            return self.error_on_activation(error_on_rate, activity)
+        return made.curve.through_slope(self.backend, error_on_rate, activity.value(made.argument), activity.rate)
+
     def errors_back(
         self, error_on_rate: Any, error_on_state: Mapping[str, Any], activity: Activity
     ) -> tuple[Any, dict[str, Any], dict[str, Any]]:
@@ -210,6 +218,14 @@ class Population:
                 error = error * self.parameters["gain"]
             error = self.normalisation.error_through(error, activity.normalised, activity.inverse_std, activity.training)
         return Teaching(error, error_on_activation, activity, inputs=on_inputs or {})
+
+    def teach_argument(self, error: Any, activity: Activity) -> Teaching:
+        """Return the teaching signal of an error on what the rate is a function of (``Neurons.argument``), (batch, *shape)."""
+        if self.neurons.argument == "activation":
+            return self.teach_activation(error, activity)
+        on_state = {self.neurons.argument: error}
+        on_activation, _, on_inputs = self.errors_back(self.backend.xp.zeros_like(error), on_state, activity)
+        return replace(self.teach_activation(on_activation, activity, on_inputs), on_state=on_state)
 
     def delta(self, teaching: Teaching) -> dict[str, Any]:
         """Return the proposed changes of gain and shift, (*shape) each, averaged over the batch."""

@@ -137,6 +137,8 @@ class Teaching:
     activity : the activity the error refers to, where that is not the sweep's (relaxed codes, synthetic inputs)
     rate : a rate that the outgoing synapses should learn from instead of the transmitted one, (batch, *shape), or None
     inputs : where the inputs beside the drive should go, by name; the synapses that add into one that is not there stay as they are
+    on_state : where states should be at the end of the tick, by name, if the other errors were found from those: what goes back in
+        time starts there
     """
 
     error: Any = None
@@ -144,6 +146,7 @@ class Teaching:
     activity: Activity | None = None
     rate: Any = None
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    on_state: Mapping[str, Any] = field(default_factory=dict)
 
     __repr__ = reprs.fields
 

@@ -12,7 +12,7 @@ class AdaptiveLIF(Equations):
     tau : of the membrane; tau_a : of the adaptation; text such as ``20*ms``, or seconds
     beta : by how much a spike raises the threshold, by default 1.7 tau / tau_a, as in the paper
     refractory : a time such as ``2*ms`` in which there is no spike, while v moves on; None: spikes in any tick
-    surrogate : the slope of a spike for errors
+    surrogate : the slope of a spike for errors, which go back through the spikes that raised the threshold as well
 
     Bellec et al. (2020). A solution to the learning dilemma for recurrent networks of spiking neurons. Nature Communications 11,
     3625, equations 5 to 8; there the drive is not multiplied by 1 - exp(-dt / tau), which a scale of the weights makes up for.
@@ -37,6 +37,7 @@ class AdaptiveLIF(Equations):
             refractory=refractory,
             method="exact",
             surrogate=surrogate,
+            through_spike=["a"],
             tau=as_time(tau, f"{label}: tau"),
             tau_a=as_time(tau_a, f"{label}: tau_a"),
             beta=beta,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,7 @@ class Equations(Neurons):
     method : the integrator, ``exact``, ``exponential_euler``, ``euler``, ``rk2``, ``rk4`` or ``heun``; by default Brian2 chooses
     start : variable -> its value when a trial begins: a number, a quantity, or text that may name constants; 0 by default
     surrogate : the slope of a spike for errors, a name or a Surrogate
+    through_spike : variables of which an error goes back through the spike that changed them, too, such as an adaptation
     constants : by keyword: a number, a quantity of Brian2's, or text such as ``-65*mV``
 
     ``drive`` in the equations is the summed input of the tick, without a unit or in the one that ``drive : unit`` says.
@@ -43,7 +44,7 @@ class Equations(Neurons):
     neither moves nor takes input while its neuron is refractory.  The network says how long a tick is: ``Network(..., dt="1*ms")``.
 
     Errors go back through the equations by their own derivatives, and through a spike by the surrogate's slope; a reset is taken
-    as it was, whatever an error says of the spike.
+    as it was, whatever an error says of the spike, but for variables in ``through_spike``.
 
     Raises
     ------
@@ -66,6 +67,7 @@ class Equations(Neurons):
         method: str | None = None,
         start: Mapping[str, Any] | None = None,
         surrogate: str | Surrogate = "fast_sigmoid",
+        through_spike: Sequence[str] = (),
         **constants: Any,
     ) -> None:
         self._label = f"neurons {self.name!r}"
@@ -84,6 +86,7 @@ class Equations(Neurons):
             raise EquationError(f"{self._label}: {cause}") from cause
         self._numbers: dict[str, Any] = {}
         self.states = self._text.states
+        self.through_spike = self._check_through_spike(through_spike)
         self.inputs = (DRIVE, *self.states)  # type: ignore[misc]
         self.reads_drive = self._text.has_drive  # type: ignore[misc]
         self._starts = self._numbers_at_start()
@@ -140,6 +143,15 @@ class Equations(Neurons):
         said = f"refractory {quoted(self.refractory)}"
         require(found.dimensions == SECOND.dimensions, f"{said}: no time: expected one such as '2*ms', or a condition; change it")
         require(found.value >= 0, f"{said}: negative: expected a time such as '2*ms'; change it")
+
+    def _check_through_spike(self, names: Sequence[str]) -> tuple[str, ...]:
+        listed = isinstance(names, list | tuple)
+        require(listed, f"{self._label}: through_spike {quoted(names)}: expected a list of variables; give one such as ['a']")
+        changed = [] if self._code.reset is None else [name for name in self.states if name in self._code.reset.after]
+        for name in names:
+            if name not in changed:
+                raise UnknownNameError(f"{self._label}: through_spike: variable that a spike changes", name, changed or ["(none)"])
+        return tuple(names)
 
     def _numbers_at_start(self) -> dict[str, float]:
         """Return each variable's value when a trial begins, in SI units."""
@@ -282,7 +294,11 @@ class Equations(Neurons):
         if self._code.reset is not None:
             through = {name: np.where(tick.spike, error, number(0)) for name, error in later.items() if name in tick.reset}
             errors = self._add(errors, self._code.reset.errors_back(tick.ended, through, number))
-        by_spike = {"distance": error_on_rate * self._slope(tick)}
+        on_spike = error_on_rate
+        for name in self.through_spike:
+            if name in later:
+                on_spike = on_spike + later[name] * (tick.reset[name] - tick.moved[name])
+        by_spike = {"distance": on_spike * self._slope(tick)}
         errors = self._add(errors, self._distance.errors_back(tick.here, by_spike, number))
         found = self._code.update.errors_back(tick.values, errors, number)
         nothing = backend.xp.zeros_like(error_on_rate)

@@ -26,6 +26,7 @@ class Leaky(Neurons):
 
     name = "leaky"
     variables = {**RATE_VARIABLES, "potential": "of the membrane, u"}
+    argument = "potential"
 
     def __init__(self, *, tau: float = 10.0, transfer: Transfer | None = None) -> None:
         number = isinstance(tau, int | float) and not isinstance(tau, bool) and 1 <= tau < 1e6
@@ -35,6 +36,10 @@ class Leaky(Neurons):
         usable = isinstance(self.transfer, Transfer) and not self.transfer.stochastic and not self.transfer.straight_through
         said = f"neurons 'leaky': transfer {quoted(getattr(self.transfer, 'name', self.transfer))}"
         require(usable, f"{said}: expected a Transfer with a slope of its own; use Tanh()")
+
+    @property
+    def curve(self) -> Transfer:
+        return self.transfer
 
     def state(self) -> dict[str, float]:
         return {"potential": 0.0}

@@ -31,6 +31,7 @@ class Neurons(Stated, abc.ABC):
     reads_drive : whether the drive does anything to them
     stochastic : whether what they send is drawn
     straight_through : whether an error passes as through another curve than the rate's own, which has no slope of use
+    argument : what the rate is a function of, within a tick: the activation, or a state as it is at the tick's end
     """
 
     name: ClassVar[str]
@@ -41,6 +42,12 @@ class Neurons(Stated, abc.ABC):
     straight_through: ClassVar[bool] = False
     adds_into_states: ClassVar[bool] = False
     reads_drive: ClassVar[bool] = True
+    argument: ClassVar[str] = "activation"
+
+    @property
+    def curve(self) -> Any:
+        """The transfer that makes the rate of the argument; None where the rate is no function of one variable."""
+        return None
 
     def at(self, dt: float | None, owner: str) -> Neurons:
         """Return the neurons as they are where a tick lasts ``dt`` seconds (None: nobody said); by default the same.

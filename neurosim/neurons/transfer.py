@@ -16,6 +16,10 @@ class Transfer(Neurons):
     It knows nothing of normalisation, dropout or learning.
     """
 
+    @property
+    def curve(self) -> Transfer:
+        return self
+
     @abc.abstractmethod
     def rate(self, backend: Backend, activation: Any, draws: Draws | None, stream: str) -> Any:
         """Return the rate, (batch, *shape), of ``activation``, (batch, *shape); a stochastic one draws from ``stream``."""

@@ -12,6 +12,7 @@ from neurosim.plasticity.co_activation import CoActivationMemory
 from neurosim.plasticity.covariance import covariance
 from neurosim.plasticity.distal_reward_stdp import distal_reward_stdp
 from neurosim.plasticity.error_driven import error_driven
+from neurosim.plasticity.error_driven_trace import error_driven_trace
 from neurosim.plasticity.hebbian import hebbian
 from neurosim.plasticity.inhibitory_stdp import inhibitory_stdp
 from neurosim.plasticity.multiplicative_stdp import multiplicative_stdp
@@ -45,15 +46,15 @@ __all__ = [
     "Adam", "Bounds", "CentredRMSProp", "Chain", "Clip", "CoActivationMemory", "Constraint", "Decay", "Milestones",
     "Momentum", "Nesterov", "NormaliseIncoming", "OneSign", "PlasticityRule", "Proposal", "RMSProp", "Rule", "SGD",
     "Shapes", "Sparsity", "SpikeCode", "Start", "StepDecay", "Synapses", "Time", "TsodyksMarkram", "Update",
-    "additive_stdp", "bcm", "chain", "covariance", "distal_reward_stdp", "error_driven", "hebbian", "inhibitory_stdp",
-    "multiplicative_stdp", "oja", "power_law_stdp", "reward_stdp", "rules", "spike_code", "spiking_rules",
-    "synaptic_scaling", "three_factor", "triplet_stdp", "update", "updates", "voltage_stdp",
+    "additive_stdp", "bcm", "chain", "covariance", "distal_reward_stdp", "error_driven", "error_driven_trace", "hebbian",
+    "inhibitory_stdp", "multiplicative_stdp", "oja", "power_law_stdp", "reward_stdp", "rules", "spike_code",
+    "spiking_rules", "synaptic_scaling", "three_factor", "triplet_stdp", "update", "updates", "voltage_stdp",
 ]  # fmt: skip
 
 
 def rules() -> dict[str, Callable[..., Rule]]:
     """Return every named plasticity rule."""
-    made = error_driven, hebbian, oja, bcm, covariance, three_factor
+    made = error_driven, error_driven_trace, hebbian, oja, bcm, covariance, three_factor
     return {make.__name__: make for make in made} | {"co_activation_memory": CoActivationMemory}
 
 

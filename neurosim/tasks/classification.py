@@ -34,10 +34,12 @@ class Classification(Task):
         return one_hot(y, self.size)
 
     def check(self, owner: str, output: Population) -> None:
+        curve = getattr(output.neurons.curve, "name", None)
+        found = f"transfer {output.neurons.name!r}" if curve == output.neurons.name else f"neurons {output.neurons.name!r}"
         require(
-            output.neurons.name == "softmax" and output.normalisation is None,
-            f"{owner}: output population {output.name!r} has transfer {output.neurons.name!r}"
-            f"{' with normalisation' if output.normalisation else ''}: expected a plain 'softmax'; change the model",
+            curve == "softmax" and output.normalisation is None,
+            f"{owner}: output population {output.name!r} has {found}{' with normalisation' if output.normalisation else ''}: "
+            "expected a plain 'softmax', or 'leaky' neurons with it; change the model",
         )
         require(
             output.size == self.size,

@@ -34,9 +34,9 @@ class Regression(Task):
         return np.ascontiguousarray(y.reshape(len(y), -1), dtype=np.float32)
 
     def check(self, owner: str, output: Population) -> None:
-        curve = output.neurons
+        made, curve = output.neurons, output.neurons.curve or output.neurons
         usable = not curve.state() and not curve.stochastic and not curve.straight_through and curve.name != "softmax"
-        found = f"{owner}: output population {output.name!r} has transfer {curve.name!r}"
+        found = f"{owner}: output population {output.name!r} has transfer {made.name!r}"
         require(usable, f"{found}: expected one that reaches every target, with a slope of its own; use 'linear'")
         require(
             output.size == self.size,
@@ -45,7 +45,7 @@ class Regression(Task):
         )
 
     def error(self, population: Population, activity: Activity, outcome: Any) -> Any:
-        return population.error_on_activation(outcome.reshape(activity.rate.shape) - activity.rate, activity)
+        return population.error_on_argument(outcome.reshape(activity.rate.shape) - activity.rate, activity)
 
     def answer(self, scores: NDArray[Any], sizes: Sizes) -> NDArray[Any]:
         """Return the real targets, (n, *target_shape)."""

@@ -102,11 +102,11 @@ class Task(Stated, abc.ABC):
 
     @abc.abstractmethod
     def error(self, population: Population, activity: Activity, outcome: Any) -> Any:
-        """Return the error on the argument of the population's transfer, (batch, *shape): minus the gradient of a sample's loss."""
+        """Return the error on the argument of the population's curve, (batch, *shape): minus the gradient of a sample's loss."""
 
     def teach(self, population: Population, activity: Activity, outcome: Any) -> Teaching:
         """Return the teaching signal of the population that does this task."""
-        return population.teach_activation(self.error(population, activity, outcome), activity)
+        return population.teach_argument(self.error(population, activity, outcome), activity)
 
     # ------------------------------------------------------------------ evaluate
 

@@ -61,15 +61,24 @@ class StepSource:
 
         Raises NotCapturableError where the step cannot be replayed; everything is then as it was.
         """
+        if self.trial.clock.ticks > 1:
+            try:
+                return self._recorded_twice(time, loops=True)
+            except NotCapturableError:
+                pass  # a tick that is no turn of a loop; or it cannot be replayed at all, as the other way will tell
+        return self._recorded_twice(time, loops=False)
+
+    def _recorded_twice(self, time: Time, loops: bool) -> tuple[Graph, Reach]:
+        """Return the same, with the ticks of a trial as ``loops`` or written out."""
         before = self.reach()
         randomness = Randomness(before.values())
         try:
-            first = self._recorded(time)
+            first = self._recorded(time, loops)
             settled = self.reach()
             with _later(settled.outsiders):
-                second = self._recorded(time)
+                second = self._recorded(time, loops)
             change, drawn = settled.difference(), randomness.drawn_from()
-            if drawn is not None and self._draws_each_time(time):
+            if drawn is not None and self._draws_each_time(time, loops):
                 raise NotCapturableError(f"it draws random numbers from {drawn}: draw them from the step's draws")
             if change is not None:
                 raise NotCapturableError(f"it changes {change} while it runs: keep what a step counts in an array, count += 1")
@@ -84,17 +93,17 @@ class StepSource:
             raise NotCapturableError(reason_of(cause)) from cause
         return second, settled
 
-    def _draws_each_time(self, time: Time) -> bool:
+    def _draws_each_time(self, time: Time, loops: bool) -> bool:
         """Return whether it is the step that draws random numbers; other threads of the process may have, meanwhile."""
         for _ in range(CHANCES):
             randomness = Randomness(self.reach().values())
-            self._recorded(time)
+            self._recorded(time, loops)
             if randomness.drawn_from() is None:
                 return False
         return True
 
-    def _recorded(self, time: Time) -> Graph:
-        graph, network, pathway = Graph(), self.network, self.pathway
+    def _recorded(self, time: Time, loops: bool) -> Graph:
+        graph, network, pathway = Graph(loops=loops), self.network, self.pathway
         holders = [network, pathway, *self.commits]
         with network.backend.recording(), recording(graph, holders, network.backend.array, self.outside):
             x = Recorded(graph, graph.input("x", (self.batch, *self.sample), network.dtype))

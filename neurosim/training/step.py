@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import weakref
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from neurosim import reprs
 from neurosim.backends import Backend, Draws
-from neurosim.capture import writeable
+from neurosim.capture import scan, writeable
 from neurosim.errors import DivergedError, quoted, require
 from neurosim.feedback import FeedbackPathway, Phase, Proposals
-from neurosim.network import Network, Projection, Sweep
+from neurosim.network import Network, Projection, Sweep, Teaching
 from neurosim.neurons import DRIVE
 from neurosim.plasticity import Chain, Rule, Time, Update, chain
-from neurosim.training.trial import Trial, add_changes, modulators_of, teach_ticks
+from neurosim.training.trial import Tick, Trial, add_changes, modulators_of
 
 log = logging.getLogger(__name__)
 
 STATIC = Trial()
 
 _warned_of: weakref.WeakSet[Rule] = weakref.WeakSet()
+
+
+class Learned(NamedTuple):
+    """What the ticks of a trial have proposed so far, by name.
+
+    deltas : the changes of the network's parameters, summed; own : of the pathway's; states : what its rules remember
+    """
+
+    deltas: Mapping[str, Any]
+    states: Mapping[str, Any]
+    own: Mapping[str, Any]
 
 
 class Commit:
@@ -147,7 +159,7 @@ def step(
     """Run one batch through the five slots; ``commit(deltas, states, own_deltas)`` applies what was proposed."""
     if trial.clock.ticks > 1:
         return _trial_step(network, pathway, phase, x, target, draws, commit, trial)
-    x = trial.encode(x, 0, draws)
+    x = trial.encode(next(trial.ticks(x)), draws)
     # present: x, (batch, *input shape), and target, (batch, task.size), are the caller's
     sweep = network.sweep(x, training=pathway.training_sweep, draws=draws)  # sweep: forward never learns
     check_finite(network, sweep, draws.step)
@@ -172,29 +184,48 @@ def _trial_step(
     Their change is what the ticks propose, summed, over the number of ticks in which the output is asked: minus the gradient of the
     mean loss over those, where rules follow errors.  What rules remember goes on from tick to tick; of each sample it ends here.
     """
-    sweeps = trial.sweeps(network, x, training=pathway.training_sweep, draws=draws)
-    for sweep in sweeps:
+
+    def present(state: Any, tick: Tick) -> tuple[Any, Sweep, Any]:
+        own = draws.at(tick.number)
+        sweep = network.sweep(trial.encode(tick, own), state, training=pathway.training_sweep, draws=own)
         check_finite(network, sweep, draws.step)
-    outcomes = trial.outcomes(pathway, sweeps, target, draws)
-    teaching = teach_ticks(pathway, sweeps, outcomes, draws) if phase.forward else [{} for _ in sweeps]
-    deltas: dict[str, Any] = {}
-    states: dict[str, Any] = {}
-    own: dict[str, Any] = {}
-    for tick, (sweep, outcome) in enumerate(zip(sweeps, outcomes, strict=True)):
-        proposed: dict[str, Any] = {}
+        outcome = pathway.task.outcome(network.backend, sweep[network.output], target, own) if tick.asked else None
+        return sweep.state, sweep, outcome
+
+    def learn(learned: Learned, tick: Tick, sweep: Sweep, outcome: Any, teaching: Mapping[str, Teaching]) -> tuple[Learned]:
+        deltas, states, own, proposed = *learned, {}
         if phase.forward:
-            proposed, after = network.propose(sweep, teaching[tick], modulators_of(pathway.task, outcome), states)
-            deltas, states = add_changes(deltas, proposed), states | after
+            proposed, after = network.propose(sweep, teaching, modulators_of(pathway.task, outcome), states)
+            deltas, states = add_changes(deltas, proposed), {**states, **after}
         if phase.feedback:
-            changes = pathway.adapt_to_proposals(sweep, outcome, teaching[tick], Proposals(proposed), draws.at(tick))
+            changes = pathway.adapt_to_proposals(sweep, outcome, teaching, Proposals(proposed), draws.at(tick.number))
             own = add_changes(own, changes)
+        return (Learned(deltas, states, own),)
+
+    def teach_and_learn(carried: tuple[Any, Learned], tick: Tick) -> tuple[tuple[Any, Learned], Sweep, Any]:
+        state, sweep, outcome = present(carried[0], tick)
+        answered = phase.forward and outcome is not None
+        teaching = pathway.teach(sweep, outcome, draws.at(tick.number)) if answered else {}
+        return (state, *learn(carried[1], tick, sweep, outcome, teaching)), sweep, outcome
+
+    if pathway.answers == "trial" and phase.forward:
+        _, sweeps, outcomes = scan(present, None, trial.ticks(x))
+        teaching = pathway.teach_trial(sweeps, outcomes, draws)
+        (learned,) = scan(learn, Learned({}, {}, {}), trial.ticks(x), sweeps, outcomes, teaching)
+    else:
+        (_, learned), sweeps, outcomes = scan(teach_and_learn, (None, Learned({}, {}, {})), trial.ticks(x))
     share = 1 / trial.clock.asked
-    commit({name: change * change.dtype.type(share) for name, change in deltas.items()}, network.pick_lasting(states),
-           {name: change * change.dtype.type(share) for name, change in own.items()})  # fmt: skip
-    for sweep, outcome in zip(sweeps, outcomes, strict=True):
-        network.remember(sweep)
-        if outcome is not None:
-            pathway.remember(sweep)
+    commit({name: change * change.dtype.type(share) for name, change in learned.deltas.items()},
+           network.pick_lasting(learned.states),
+           {name: change * change.dtype.type(share) for name, change in learned.own.items()})  # fmt: skip
+    scan(functools.partial(_remember, network, pathway), None, sweeps, outcomes)
+
+
+def _remember(network: Network, pathway: FeedbackPathway, _: None, sweep: Sweep, outcome: Any) -> tuple[None]:
+    network.remember(sweep)
+    if outcome is not None:
+        pathway.remember(sweep)
+    return (None,)
 
 
 def check_finite(network: Network, sweep: Sweep, at: int) -> None:

@@ -9,6 +9,7 @@ import numbers
 import time
 import types
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -469,7 +470,7 @@ class Trainer:
         for start in range(0, len(values), EVALUATION_BATCH):
             part = as_images(values[start : start + EVALUATION_BATCH], self.sample, "given to predict")
             check_finite("samples given to predict", "sample", part, start)
-            answers.append(self.task.answer(host(self.pathway.scores(self.show(part))), sizes))
+            answers.append(self.task.answer(host(self.scores(part)), sizes))
         return np.concatenate(answers)
 
     def score(self, data: DataSet | Split) -> float:
@@ -499,34 +500,59 @@ class Trainer:
     def evaluate(self, split: Split) -> Evaluation:
         """Return loss and error over a whole split, in evaluation mode; raise DivergedError where activity is not finite.
 
-        Sums stay on the device until the last batch, and come back together.
+        Of a trial of several ticks, the loss is the mean over the ticks in which the output is asked, and the answer is that of their
+        mean scores.  Sums stay on the device until the last batch, and come back together.
         """
         backend = self.network.backend
         inputs = list_inputs(self.network)
         sums = backend.zeros((2 + len(inputs),), np.float64)
         loss, missed, *totals = sums[:, None]  # views, added to in place
-        for sweep, targets in self._evaluation_sweeps(split):
-            target = backend.asarray(targets, self.network.dtype)
-            loss += self.pathway.loss(sweep, target) * len(targets)
-            missed += self.task.missed(self.pathway.scores(sweep), target)
-            for (population, name), total in zip(inputs.values(), totals, strict=True):
-                total += sweep[population].value(name).sum()
+        for part in _parts(split):
+            target, scores = backend.asarray(self.targets(part), self.network.dtype), None
+            for sweep in self._answers(part.x):
+                loss += self.pathway.loss(sweep, target) * (len(part) / self.trial.clock.asked)
+                scores = self.pathway.scores(sweep) if scores is None else scores + self.pathway.scores(sweep)
+                for (population, name), total in zip(inputs.values(), totals, strict=True):
+                    total += sweep[population].value(name).sum()
+            missed += self.task.missed(self._mean(scores), target)
         found = backend.to_host(sums).tolist()
         for what, value in zip(inputs, found[2:], strict=True):
             if not np.isfinite(value):
                 raise diverged(FloatingPointError(what, value, None), self.steps)
         return Evaluation(found[0] / len(split.y), 100 * found[1] / self.task.most(self.targets(split)))
 
+    def scores(self, x: np.ndarray) -> Any:
+        """Return the network's answer to samples ``x``, (n, *sample), in evaluation: (n, task.size), on the backend.
+
+        It is the mean of the answers in the ticks in which the output is asked.
+        """
+        first, *others = (self.pathway.scores(sweep) for sweep in self._answers(x))
+        return self._mean(sum(others, start=first))
+
+    def _mean(self, total: Any) -> Any:
+        """Return the mean over the ticks in which the output is asked, of which ``total`` is the sum."""
+        asked = self.trial.clock.asked
+        return total if asked == 1 else total / total.dtype.type(asked)
+
+    def _answers(self, x: np.ndarray) -> Iterator[Sweep]:
+        """Yield the sweeps of a trial, in evaluation, in which the output is asked."""
+        sweeps = self._sweeps(x)
+        return (sweep for tick, sweep in enumerate(sweeps) if self.trial.clock.asks(tick))
+
     def show(self, x: np.ndarray) -> Sweep:
         """Return the sweep of the last tick of a trial, in evaluation, for samples ``x``, (n, *sample)."""
+        (last,) = deque(self._sweeps(x), maxlen=1)
+        return last
+
+    def _sweeps(self, x: np.ndarray) -> Iterator[Sweep]:
+        """Yield the sweep of each tick of a trial, in evaluation; an encoder draws the same each time."""
         backend = self.network.backend
-        draws = backend.draws(self.seed, 0) if self.trial.encoder.stochastic else None  # the same each time
-        return self.trial.sweeps(self.network, backend.asarray(x), draws=draws)[-1]
+        draws = backend.draws(self.seed, 0) if self.trial.encoder.stochastic else None
+        return self.trial.run(self.network, backend.asarray(x), draws=draws)
 
     def _evaluation_sweeps(self, split: Split) -> Iterator[tuple[Sweep, np.ndarray]]:
-        for start in range(0, len(split.y), EVALUATION_BATCH):
-            part = Split(split.x[start : start + EVALUATION_BATCH], split.y[start : start + EVALUATION_BATCH])
-            yield self.show(part.x), self.targets(part)
+        for part in _parts(split):
+            yield from ((sweep, self.targets(part)) for sweep in self._answers(part.x))
 
     # ------------------------------------------------------------------ state
 
@@ -572,6 +598,12 @@ class Trainer:
         for name in POSITION:  # a file of before has no phase and position: it goes on between epochs
             setattr(self, name, int(state.get(f"position|{name}", 0)))
         self._forget()  # programs know the optimisers' arrays as they were
+
+
+def _parts(split: Split) -> Iterator[Split]:
+    """Yield a split in parts that are evaluated at once."""
+    for start in range(0, len(split.y), EVALUATION_BATCH):
+        yield Split(split.x[start : start + EVALUATION_BATCH], split.y[start : start + EVALUATION_BATCH])
 
 
 def _first(train: Split) -> Split:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from neurosim.backends import Draws
 from neurosim.encoders import Constant, Encoder
@@ -12,6 +12,17 @@ from neurosim.errors import InputError
 from neurosim.feedback import FeedbackPathway
 from neurosim.network import Clock, Network, Sweep, Teaching
 from neurosim.tasks import Task
+
+
+class Tick(NamedTuple):
+    """One tick of a trial: its number, whether the output is asked in it, and its input, (batch, *shape).
+
+    x : of an encoder that draws, still the samples, (batch, *sample)
+    """
+
+    number: int
+    asked: bool
+    x: Any
 
 
 @dataclass(frozen=True)
@@ -30,23 +41,30 @@ class Trial:
             inputs = " and ".join(map(repr, network.inputs))
             raise InputError(f"input population {inputs} has shape {network.input_shape}: {given}")
 
-    def encode(self, x: Any, tick: int, draws: Draws | None) -> Any:
-        """Return the input of a tick, (batch, *shape), for samples ``x``, (batch, *sample); ``draws`` are the tick's."""
-        if not self.encoder.stochastic:
-            return self.encoder.encode(x, tick)
-        return self.encoder.encode(x, tick, draws)  # type: ignore[call-arg] # of those that draw
+    def ticks(self, x: Any) -> Iterator[Tick]:
+        """Yield the ticks of a trial of samples ``x``, (batch, *sample)."""
+        for tick in range(self.clock.ticks):
+            yield Tick(tick, self.clock.asks(tick), x if self.encoder.stochastic else self.encoder.encode(x, tick))
 
-    def sweeps(self, network: Network, x: Any, *, training: bool = False, draws: Draws | None = None) -> list[Sweep]:
-        """Return the sweep of each tick for samples ``x``, (batch, *sample).
+    def encode(self, tick: Tick, draws: Draws | None) -> Any:
+        """Return the input of a tick, (batch, *shape); an encoder that draws does it now, from the tick's ``draws``."""
+        return self.encoder.encode(tick.x, tick.number, draws) if self.encoder.stochastic else tick.x  # type: ignore[call-arg]
+
+    def run(self, network: Network, x: Any, *, training: bool = False, draws: Draws | None = None) -> Iterator[Sweep]:
+        """Yield the sweep of each tick for samples ``x``, (batch, *sample).
 
         draws : of the step; outside of training only an encoder draws
         """
-        sweeps: list[Sweep] = []
-        for tick in range(self.clock.ticks):
-            state = sweeps[-1].state if sweeps else None
-            own = None if draws is None else draws.at(tick)
-            sweeps.append(network.sweep(self.encode(x, tick, own), state, training=training, draws=own))
-        return sweeps
+        state = None
+        for tick in self.ticks(x):
+            own = None if draws is None else draws.at(tick.number)
+            sweep = network.sweep(self.encode(tick, own), state, training=training, draws=own)
+            state = sweep.state
+            yield sweep
+
+    def sweeps(self, network: Network, x: Any, *, training: bool = False, draws: Draws | None = None) -> list[Sweep]:
+        """Return the sweep of each tick for samples ``x``, (batch, *sample)."""
+        return list(self.run(network, x, training=training, draws=draws))
 
     def outcomes(self, pathway: FeedbackPathway, sweeps: Sequence[Sweep], target: Any, draws: Draws) -> list[Any]:
         """Return what the pathway is given in each tick: what its task makes of ``target``; None where the output is not asked."""

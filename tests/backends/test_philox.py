@@ -30,12 +30,12 @@ def test_the_published_vectors(counter, key, words):
 WORD = st.integers(0, 2**32 - 1)
 
 
-@given(key=st.tuples(WORD, WORD), part=WORD, step=WORD, count=st.integers(1, 300))
-def test_the_compiled_generator_is_the_same_function(key, part, step, count):
+@given(key=st.tuples(WORD, WORD), part=WORD, step=WORD, tick=WORD, count=st.integers(1, 300))
+def test_the_compiled_generator_is_the_same_function(key, part, step, tick, count):
     out = np.zeros(-(-count // 4) * 4, np.uint32)
-    function, arguments = llvm_loops.random_filler(out[:count], (*key, part), ctypes.c_uint32(step))
+    function, arguments = llvm_loops.random_filler(out[:count], (*key, part), ctypes.c_uint32(step), ctypes.c_uint32(tick))
     function(*arguments)
-    np.testing.assert_array_equal(out[:count], philox.words(key, part, step, count))
+    np.testing.assert_array_equal(out[:count], philox.words(key, part, step, count, tick))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

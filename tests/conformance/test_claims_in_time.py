@@ -8,7 +8,7 @@ import pytest
 
 from neurosim.checking.bench import make_chain
 from neurosim.checking.checking import measure
-from neurosim.checking.in_time import TICKS, choose_network, list_crossings, make_recurrent
+from neurosim.checking.in_time import TICKS, choose_networks, list_crossings, make_leaky, make_recurrent
 from neurosim.checking.subject import list_subjects
 from neurosim.feedback import Claims, FeedbackPathway, pathways
 from neurosim.feedback.backprop_through_time import BackpropThroughTime
@@ -126,7 +126,7 @@ def measured(scheme, name):
 )
 def test_a_strangers_other_ticks_are_found(scheme, history, future):
     assert (measured(scheme, "history"), measured(scheme, "future")) == (history, future)
-    assert choose_network(scheme) is (make_chain if scheme is ChainsOnly else make_recurrent)
+    assert choose_networks(scheme) == ([make_chain] if scheme is ChainsOnly else [make_recurrent, make_leaky])
 
 
 def test_a_wrong_claim_of_ticks_is_told_in_one_line():
