@@ -15,9 +15,15 @@ from neurosim.circuit import Action, Circuit, Deliver, Record, Replay, Reset, Th
 from neurosim.circuit.tables import tables_of
 from neurosim.errors import InputError
 
-ROWS = 256  # recordings of one monitor that a call may write
+ROWS = 256  # recordings of one monitor that a call may write, at most
+ROOM = 2**23  # bytes of them
 CHUNK = 64  # neurons that are looked at together: where none of them spikes, none is looked at alone
 DECLARED = ('@"llvm.sqrt.f64"', '@"llvm.fabs.f64"', '@"llvm.pow.f64"')  # in ``machine_code``
+
+
+def rows_of(monitor: Record) -> int:
+    """Return how many recordings of a monitor one call may write."""
+    return max(1, min(ROWS, ROOM // max(8 * len(monitor.elements) * len(monitor.variables), 1)))
 
 
 class CircuitText:
@@ -173,7 +179,7 @@ class _Action:
         assert isinstance(action, Record)
         scope = BlockWriter(self, action.block)
         with build.if_then(build.icmp_signed("==", build.srem(self.tick, LONG(action.every)), LONG(0))):
-            row = build.srem(build.sdiv(self.tick, LONG(action.every)), LONG(ROWS))
+            row = build.srem(build.sdiv(self.tick, LONG(action.every)), LONG(rows_of(action)))
             start = build.mul(row, LONG(len(action.elements)))
             with build.loop(LONG(0), LONG(len(action.elements))) as k:
                 element = build.integer(self.pointer[f"elements {action.name}"], k)

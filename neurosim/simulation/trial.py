@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from neurosim.backends import philox
-from neurosim.backends.llvm_circuit import ROWS, CircuitText
+from neurosim.backends.llvm_circuit import CircuitText, rows_of
 from neurosim.backends.machine_code import compiled
 from neurosim.circuit import Circuit, Record
 from neurosim.circuit.tables import tables_of
@@ -22,13 +22,14 @@ class CircuitProgram:
     """The machine code of a circuit, and what all its trials read.
 
     slots : what the entries of a trial's table point to, by name; streams : (action, elements) of each stream of random words
+    text : of the machine code, before it was compiled
     """
 
     def __init__(self, circuit: Circuit) -> None:
         self.circuit = circuit
         written = CircuitText(circuit)
         self.slots, self.streams = written.slots, written.streams
-        text = written.text()
+        self.text = text = written.text()
         prototype = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
         self.function = prototype(compiled([text])[text])
         self.monitors = [action for action in circuit.actions if isinstance(action, Record)]
@@ -57,7 +58,7 @@ class Trial:
         self.recorded: dict[tuple[str, str], list[np.ndarray]] = {}
         known = program.shared | self.state | self.buffers
         self.table = np.array([known[name].ctypes.data for name in program.slots], np.uint64)
-        self.most = min([SLICE, *(ROWS * monitor.every for monitor in program.monitors)])
+        self.most = min([SLICE, *(rows_of(monitor) * monitor.every for monitor in program.monitors)])
 
     def _buffers(self, seed: int) -> dict[str, np.ndarray]:
         """Return what a trial needs beside its state: spikes on their way and given out, random words, recordings."""
@@ -70,8 +71,47 @@ class Trial:
             found[f"words {k}"] = np.empty(4 * -(-elements // 4), np.uint32)
             found[f"keys words {k}"] = np.array(philox.key_of(seed, f"trial{self.number}/{action}/{k}"), np.uint32)
         for monitor in self.program.monitors:
-            found |= {f"record {name} {monitor.name}": np.empty((ROWS, len(monitor.elements))) for name in monitor.variables}
+            shape = rows_of(monitor), len(monitor.elements)
+            found |= {f"record {name} {monitor.name}": np.empty(shape) for name in monitor.variables}
         return found
+
+    def kept(self) -> dict[str, np.ndarray]:
+        """Return what decides all that is to come, beside the tick: ``state|name`` and ``travelling|group`` -> its array."""
+        rings = {f"travelling|{name}": self.buffers[f"ring {name}"] for name in self.program.circuit.groups}
+        return {f"state|{name}": values for name, values in self.state.items()} | rings
+
+    def restore(self, tick: int, kept: Mapping[str, np.ndarray]) -> None:
+        """Go on from a tick with what ``kept`` returned then."""
+        for name, values in self.kept().items():
+            values[...] = kept[name]
+        self.tick = tick
+
+    @property
+    def held(self) -> int:
+        """The bytes of spikes and recordings that were given out and not taken yet."""
+        parts = [part for found in self.spikes.values() for part in found]
+        rows = [part for found in self.recorded.values() for part in found]
+        return sum(ticks.nbytes + index.nbytes for ticks, index in parts) + sum(part.nbytes for part in rows)
+
+    def take(self, before: int) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], dict[tuple[str, str], np.ndarray]]:
+        """Hand over what was before a tick, and keep the rest.
+
+        Returns group -> (tick, index) of its spikes, (spikes,) each; and (monitor, variable) -> (rows, elements)
+        """
+        spikes, rows = {}, {}
+        for name, found in self.spikes.items():
+            ticks, index = (np.concatenate([np.zeros(0, np.int32), *(part[k] for part in found)]) for k in range(2))
+            cut = int(np.searchsorted(ticks, before))
+            spikes[name] = ticks[:cut], index[:cut]
+            self.spikes[name] = [(ticks[cut:].copy(), index[cut:].copy())]
+        for monitor in self.program.monitors:
+            for variable in monitor.variables:
+                key = monitor.name, variable
+                found = np.concatenate([np.empty((0, len(monitor.elements))), *self.recorded.get(key, [])])
+                there = -(-self.tick // monitor.every) - len(found)  # the number of the first row that is held
+                cut = max(-(-before // monitor.every) - there, 0)
+                rows[key], self.recorded[key] = found[:cut], [found[cut:].copy()]
+        return spikes, rows
 
     @property
     def nbytes(self) -> int:
@@ -86,7 +126,7 @@ class Trial:
             first, after = -(-self.tick // monitor.every), -(-(self.tick + done) // monitor.every)
             for name in monitor.variables:
                 rows = self.buffers[f"record {name} {monitor.name}"]
-                self.recorded.setdefault((monitor.name, name), []).append(rows[np.arange(first, after) % ROWS])
+                self.recorded.setdefault((monitor.name, name), []).append(rows[np.arange(first, after) % len(rows)])
         self.tick += done
         for name, found in self.spikes.items():
             count: Any = self.buffers[f"out count {name}"]

@@ -1,0 +1,158 @@
+"""A simulation into a run file: in segments, between which the file is handed what there is, so that memory stays bounded.
+
+A segment ends where some trial holds its share of SEGMENT bytes, or after about a second.  What comes out does not depend on where
+segments end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neurosim.circuit.tables import tables_of
+from neurosim.errors import RunFileError, quoted, require
+from neurosim.runfile import Run, RunFile
+from neurosim.simulation.results import KeptSpikes, KeptStates, Simulated
+from neurosim.simulation.runner import advance, make_trials, ticks_of
+from neurosim.simulation.simulation_file import BUFFER, Monitor, SimulationFile, layout, series
+from neurosim.simulation.trial import SLICE, CircuitProgram, Trial
+
+SEGMENT = 16 << 20  # bytes of spikes and recordings that all trials together hold
+QUICK, LONG = 0.25, 1.0  # seconds: a segment that takes less is followed by a longer one, and one that takes more by a shorter one
+SIMULATOR = "neurosim"
+
+
+def simulate_into(
+    path: str | os.PathLike[str],
+    program: CircuitProgram,
+    duration: float,
+    *,
+    batch: int = 1,
+    seed: int = 0,
+    initial: Mapping[str, np.ndarray] | None = None,
+    notes: Mapping[str, Any] | None = None,
+    model: str = "",
+    overwrite: bool = False,
+    resume: bool = False,
+) -> Simulated:
+    """Run ``batch`` independent trials of a circuit's program into a run file; what is returned reads from that.
+
+    duration, batch, seed, initial : see ``simulate``
+    notes : other attributes of the file, such as ``model_name``; model : a model file's text
+    overwrite : whether ``path`` may exist; resume : whether to go on with the run that it holds, from its last checkpoint
+
+    Memory does not grow with the duration: beside the trials' state, at most SEGMENT bytes are held and BUFFER bytes wait for the
+    disk.  A process that is killed leaves what was flushed, every second or so, and can be resumed.
+
+    Raises
+    ------
+    InputError
+        As ``simulate`` does.
+    RunFileError
+        ``path`` exists (without ``overwrite``) or cannot be written; or holds no run of the same network, trials, seed and
+        duration that could be resumed.
+    """
+    ticks, circuit = ticks_of(program, duration), program.circuit
+    trials = make_trials(program, batch, seed, initial, (SEGMENT + BUFFER) // batch, "run fewer trials at a time")
+    monitors = [Monitor.of(one) for one in program.monitors]
+    groups = {name: group.size for name, group in circuit.groups.items()}
+    state = {key: (values.shape, values.dtype) for key, values in _stacked(trials).items()}
+    started = _digest(program, trials)
+    if resume:
+        _check_same(Path(path), {"seed": seed, "trials": batch, "duration": duration, "dt": circuit.dt, "network_digest": started})
+        own = RunFile.resume(Path(path), series=series(groups, monitors, batch), checkpoint=layout(state))
+        file = SimulationFile(own, groups, monitors, batch, circuit.dt)
+    else:
+        told: dict[str, Any] = {"batch": batch, "dt": circuit.dt, "duration": duration, "seed": seed, "simulator": SIMULATOR}
+        noted = {**(notes or {}), "network_digest": started}
+        file = SimulationFile.create(
+            path, groups, monitors, **told, notes=noted, model=model, state=state, overwrite=overwrite
+        )
+    with file:
+        if resume:
+            _restore(trials, file.file.last_checkpoint())
+        _run(file, trials, ticks)
+    final = {name: np.stack([trial.state[name] for trial in trials]) for name in trials[0].state}
+    where = Path(path)
+    return Simulated(KeptSpikes(where, tuple(groups), circuit.dt), KeptStates(where, monitors), final, where)
+
+
+def _run(file: SimulationFile, trials: Sequence[Trial], ticks: int) -> None:
+    done = given = min(trial.tick for trial in trials)
+    length = SLICE
+    while done < ticks:
+        started, target = time.monotonic(), min(done + length, ticks)
+        advance(trials, target, SEGMENT / len(trials))
+        done = min(trial.tick for trial in trials)  # some may have come further than one that stopped with its share
+        _hand_over(file, trials, given, done)
+        given, spent = done, time.monotonic() - started
+        length = 2 * length if spent < QUICK and done == target else max(length // 2, 1) if spent > LONG else length
+        if done < ticks and file.wants_checkpoint() and all(trial.tick == done for trial in trials):
+            file.checkpoint(done, _stacked(trials))
+    file.checkpoint(done, _stacked(trials))
+
+
+def _hand_over(file: SimulationFile, trials: Sequence[Trial], given: int, done: int) -> None:
+    """Give the file what was from tick ``given`` until before tick ``done``."""
+    parts = [(trial.number, *trial.take(done)) for trial in trials]
+    spikes = {}
+    for name in file.groups:
+        columns = [(*own[name], np.full(len(own[name][0]), number, np.int32)) for number, own, _ in parts]
+        tick, index, trial = (np.concatenate([column[k] for column in columns]) for k in range(3))
+        spikes[name] = tick, index, trial
+    rows = {key: np.stack([own[key] for *_, own in parts], axis=1) for key in parts[0][2]}
+    file.take(spikes, rows, {name: -(-given // monitor.every) for name, monitor in file.monitors.items()})
+
+
+# ---------------------------------------------------------------------- going on
+
+
+def _stacked(trials: Sequence[Trial]) -> dict[str, np.ndarray]:
+    kept = [trial.kept() for trial in trials]
+    return {key: np.stack([own[key] for own in kept]) for key in kept[0]} | {"clock|tick": np.asarray(trials[0].tick, np.int64)}
+
+
+def _restore(trials: Sequence[Trial], state: Mapping[str, np.ndarray]) -> None:
+    """Put the trials where the last checkpoint was; where there is none, they begin anew."""
+    if state:
+        tick = int(state["clock|tick"])
+        for number, trial in enumerate(trials):
+            trial.restore(tick, {key: values[number] for key, values in state.items() if key in trial.kept()})
+
+
+def _digest(program: CircuitProgram, trials: Sequence[Trial]) -> str:
+    """Return a fingerprint of what decides a run: the network, its numbers, what is recorded, and how the trials begin."""
+    found = hashlib.blake2b(program.text.encode(), digest_size=16)
+    arrays = dict(program.circuit.arrays)
+    for k, action in enumerate(program.circuit.actions):
+        arrays |= {f"{k} {name}": values for name, values in tables_of(action).items()}
+    for k, monitor in enumerate(program.monitors):
+        arrays[f"monitor {k}"] = monitor.elements
+    for name, values in sorted(arrays.items()):
+        found.update(f"{name}{values.dtype.str}{values.shape}".encode() + np.ascontiguousarray(values).tobytes())
+    for trial in trials:
+        for _, values in sorted(trial.kept().items()):
+            found.update(values.tobytes())
+    return found.hexdigest()
+
+
+def _check_same(path: Path, expected: Mapping[str, Any]) -> None:
+    """Raise RunFileError where a run file holds no run that can go on with these."""
+    with Run(path) as known:
+        simulator = str(known.attributes.get("simulator", ""))
+        require(bool(simulator), f"run file {path}: holds a training, and no simulation; resume it as it was started", RunFileError)
+        told = f"run file {path}: simulated by {quoted(simulator)}, which leaves no state to go on from; run it again"
+        require(simulator == SIMULATOR, told, RunFileError)
+        require(known.status != "complete", f"run file {path}: it is complete: there is nothing left to simulate", RunFileError)
+        for name, value in expected.items():
+            found, what = known.attributes.get(name), name.replace("_", " ")
+            both = f"{what} was {quoted(found)} and is {quoted(value)} now"
+            if name == "network_digest":
+                both = "the network, what is recorded, or the initial values are others than it began with"
+            require(found == value, f"run file {path}: {both}: expected the same; make the network as it was", RunFileError)
