@@ -116,6 +116,10 @@ class CupyBackend(Backend):
         given = (self.cupy.ascontiguousarray(value), out, np.int64(1), np.int64(out.size))
         kernel((-(-out.size // cuda_loops.THREADS),), (cuda_loops.THREADS,), given)
 
+    def strict_kernel(self, source: str) -> Any:
+        """Return a kernel whose operations are done as they are written, none fused with another."""
+        return raw_kernel(self.cupy, source, "--fmad=false")
+
     def describe(self) -> str:
         return f"GPU {self.device}"
 
@@ -133,9 +137,9 @@ def _identity(cupy: Any, n: int, dtype: np.dtype[Any]) -> Array:
 
 
 @functools.cache
-def raw_kernel(cupy: Any, source: str) -> Any:
+def raw_kernel(cupy: Any, source: str, *options: str) -> Any:
     """Return the compiled kernel of ``source``; CuPy keeps it on disk between runs."""
-    return cupy.RawKernel(source.replace("NAME", "neurosim_kernel"), "neurosim_kernel", options=("--std=c++17",))
+    return cupy.RawKernel(source.replace("NAME", "neurosim_kernel"), "neurosim_kernel", options=("--std=c++17", *options))
 
 
 class CupyProgram(Program):

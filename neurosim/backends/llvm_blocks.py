@@ -1,6 +1,7 @@
-"""A circuit's blocks as LLVM's intermediate code: assignments and expressions of one element.
+"""A circuit's blocks as instructions: assignments and expressions of one element.
 
-Operations are done as they are written, in float64, none fused or in another order; functions are those of the C library.
+Operations are done as they are written, in float64, none fused or in another order; functions are those of the C library.  The
+builder writes them as LLVM's intermediate code, or as CUDA's C++ (``cuda_builder``).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from neurosim.backends.llvm_builder import BOOL, BYTE, DOUBLE, INT, LONG, STORED, Builder, Value
+from neurosim.backends.llvm_builder import BOOL, BYTE, DOUBLE, INT, LONG, STORED, Value
 from neurosim.circuit import Assignment, Block
 from neurosim.circuit.expressions import COMPARISONS, LIBRARY, RANDOM, calls, cannot, evaluate, is_pure, names
 from neurosim.errors import InputError, quoted
@@ -26,13 +27,14 @@ class Host(Protocol):
     """The function that a block is written into.
 
     name : of the action; arrays : of the circuit; pointer : array -> the argument that points to it
+    build : a ``llvm_builder.Builder``, or a ``cuda_builder.Builder``
     tick, time : the tick, and its time in seconds; dt : seconds of a tick
     """
 
     name: str
     arrays: Mapping[str, np.ndarray]
     pointer: dict[str, Value]
-    build: Builder
+    build: Any
     tick: Value
     time: Value
     dt: float
@@ -243,20 +245,8 @@ class BlockWriter:
 
     def _binomial(self, name: str, unit: Value) -> Value:
         """Return the number of an element: how many values of the cumulative distribution are not above ``unit``."""
-        build, table = self.build, self.host.pointer[f"binomial {name} {self.host.name}"]
-        header, body, after = (build.function.append_basic_block(part) for part in ("count", "more", "counted"))
-        entry = build.block
-        build.branch(header)
-        build.position_at_end(header)
-        count = build.phi(LONG)
-        count.add_incoming(LONG(0), entry)
-        beyond = build.fcmp_ordered("<=", build.load(build.element(table, count, DOUBLE), typ=DOUBLE), unit)
-        build.cbranch(beyond, body, after)
-        build.position_at_end(body)
-        count.add_incoming(build.add(count, LONG(1)), body)
-        build.branch(header)
-        build.position_at_end(after)
-        return build.sitofp(count, DOUBLE)
+        count = self.build.count_up_to(self.host.pointer[f"binomial {name} {self.host.name}"], unit)
+        return self.build.sitofp(count, DOUBLE)
 
     def _exprel(self, x: Value) -> Value:
         """Return (exp(x) - 1) / x."""

@@ -44,3 +44,19 @@ class Builder(ir.IRBuilder):
     def integer(self, pointer: Value, index: Value) -> Value:
         """Return element ``index`` of an int32 array, as a long."""
         return self.sext(self.load(self.element(pointer, index, INT), typ=INT), LONG)
+
+    def count_up_to(self, table: Value, limit: Value) -> Value:
+        """Return how many doubles of a table are not above ``limit``, from its start to the first that is; its last one is."""
+        header, body, after = (self.function.append_basic_block(part) for part in ("count", "more", "counted"))
+        entry = self.block
+        self.branch(header)
+        self.position_at_end(header)
+        count = self.phi(LONG)
+        count.add_incoming(LONG(0), entry)
+        beyond = self.fcmp_ordered("<=", self.load(self.element(table, count, DOUBLE), typ=DOUBLE), limit)
+        self.cbranch(beyond, body, after)
+        self.position_at_end(body)
+        count.add_incoming(self.add(count, LONG(1)), body)
+        self.branch(header)
+        self.position_at_end(after)
+        return count

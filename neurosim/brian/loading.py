@@ -28,6 +28,7 @@ class BrianNetwork:
         batch: int = 1,
         seed: int = 0,
         initial: Mapping[str, Any] | None = None,
+        backend: str = "numpy",
         record: Iterable[str] = (),
         file: str | os.PathLike[str] | None = None,
         **options: Any,
@@ -37,14 +38,15 @@ class BrianNetwork:
         duration : seconds, or a Brian2 quantity
         seed : decides the random numbers of all trials; they are not those of Brian2
         initial : ``group.variable`` -> its values when the trials begin, (batch, n) or what broadcasts to it, in SI units
+        backend : ``numpy`` runs a trial on each core, ``cupy`` all trials at once on a GPU
         record : what is recorded beside the network's own monitors, such as ``"cells.v[0:5] every 1 ms"``, at the start of a tick
         file : a run file, into which spikes and recordings go as they come, so that memory does not grow with the duration (None:
             they are in memory); options, with a file : ``overwrite``, ``resume``, ``notes``, ``model``
 
-        Raises InputError and RunFileError, see ``neurosim.simulation.simulate`` and ``simulate_into``.
+        Raises InputError, BackendError and RunFileError, see ``neurosim.simulation.simulate`` and ``simulate_into``.
         """
         program = self._recording(tuple(record))
-        given: dict[str, Any] = {"batch": batch, "seed": seed, "initial": initial}
+        given: dict[str, Any] = {"batch": batch, "seed": seed, "initial": initial, "backend": backend}
         if file is None:
             require(not options, f"run: {', '.join(options)}: expected only with file=...; leave it out, or give a file")
             return simulate(program, float(duration), **given)

@@ -7,11 +7,20 @@ import sys
 from neurosim.catalogue import concrete, make
 from neurosim.connectivity.connectivity import Connectivity
 from neurosim.connectivity.dense import Dense
+from neurosim.connectivity.fixed_in_degree import FixedInDegree
+from neurosim.connectivity.fixed_out_degree import FixedOutDegree
+from neurosim.connectivity.fixed_probability import FixedProbability
+from neurosim.connectivity.from_lists import FromLists
+from neurosim.connectivity.from_matrix import FromMatrix
 from neurosim.connectivity.initialisers import INITIALISERS, Initialiser
 from neurosim.connectivity.one_to_one import OneToOne
+from neurosim.connectivity.pattern import Pattern
 from neurosim.errors import UnknownNameError
 
-__all__ = ["INITIALISERS", "Connectivity", "Dense", "Initialiser", "OneToOne", "connectivities", "connectivity", "initialiser"]
+__all__ = [
+    "INITIALISERS", "Connectivity", "Dense", "FixedInDegree", "FixedOutDegree", "FixedProbability", "FromLists", "FromMatrix",
+    "Initialiser", "OneToOne", "Pattern", "connectivities", "connectivity", "initialiser",
+]  # fmt: skip
 
 
 def connectivities() -> dict[str, type[Connectivity]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import abc
 from typing import Any, ClassVar
 
+import numpy as np
+
 from neurosim.backends import Backend
 from neurosim.catalogue import Stated
 
@@ -12,9 +14,13 @@ Shape = tuple[int, ...]
 
 
 class Connectivity(Stated, abc.ABC):
-    """A pattern of synapses between a population of shape ``pre`` and one of shape ``post``."""
+    """Which synapses join a population of shape ``pre`` to one of shape ``post``.
+
+    matrix : whether the weights are a matrix, (n_pre, n_post)
+    """
 
     name: ClassVar[str]
+    matrix: ClassVar[bool] = False
 
     @abc.abstractmethod
     def weight_shape(self, pre: Shape, post: Shape) -> Shape:
@@ -23,6 +29,21 @@ class Connectivity(Stated, abc.ABC):
     @abc.abstractmethod
     def fan_in(self, pre: Shape) -> int:
         """Return how many synapses end on one postsynaptic neuron."""
+
+    @abc.abstractmethod
+    def synapses(self, pre: Shape, post: Shape, draw: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Return the neurons before and after each synapse, (synapses,) each, counted in C order; random ones from ``draw``.
+
+        No two synapses join the same neurons.  Raises ShapeError where the two populations cannot be joined so.
+        """
+
+    def drawn(self, pre: Shape, post: Shape, draw: np.random.Generator) -> Connectivity:
+        """Return the connectivity with its synapses drawn, for one projection (by default nothing is to be drawn)."""
+        return self
+
+    def reversed(self) -> Connectivity:
+        """Return the connectivity of the same synapses the other way round (by default the same)."""
+        return self
 
     @abc.abstractmethod
     def drive(self, backend: Backend, rate: Any, w: Any, post: Shape) -> Any:

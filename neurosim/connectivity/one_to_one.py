@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
+
+import numpy as np
 
 from neurosim.backends import Backend
 from neurosim.connectivity.connectivity import Connectivity, Shape
@@ -21,6 +24,10 @@ class OneToOne(Connectivity):
 
     def fan_in(self, pre: Shape) -> int:
         return 1
+
+    def synapses(self, pre: Shape, post: Shape, draw: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        each = np.arange(math.prod(self.weight_shape(pre, post)), dtype=np.int32)
+        return each, each.copy()
 
     def drive(self, backend: Backend, rate: Any, w: Any, post: Shape) -> Any:
         return rate * w

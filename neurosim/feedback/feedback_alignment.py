@@ -53,7 +53,7 @@ class FeedbackAlignment(ErrorFeedback):
         for links in self.links.values():
             for p in links:
                 weights = draw_weights(seed, f"feedback/{p.name}", "glorot", p.w.shape, p.connectivity.fan_in(p.pre_shape))
-                self.add_feedback(p.name, p.post, p.pre, weights, p.connectivity.name)
+                self.add_feedback(p.name, p.post, p.pre, weights, p.connectivity.reversed())
 
     def _crossed(self) -> dict[str, list[Projection]]:
         """Return the projections that an error comes back along, by the population it comes to, from the output down."""

@@ -17,7 +17,7 @@ import numpy as np
 from neurosim.backends import Draws
 from neurosim.backends.base import generator
 from neurosim.catalogue import make
-from neurosim.connectivity import initialiser
+from neurosim.connectivity import Connectivity, initialiser
 from neurosim.errors import quoted, require
 from neurosim.feedback.pathway import Deltas, FeedbackPathway
 from neurosim.network import Activity, Network, Population, Projection, Sweep, Teaching
@@ -51,14 +51,17 @@ class ErrorFeedback(FeedbackPathway, abc.ABC):
             return ()
         return ("activity", "labels") if rule.pre or "error" in rule.post or rule.modulators else ("activity",)
 
-    def add_feedback(self, key: str, sender: str, receiver: str, weights: np.ndarray, connectivity: str = "all_to_all") -> None:
+    def add_feedback(
+        self, key: str, sender: str, receiver: str, weights: np.ndarray, wiring: str | Connectivity = "all_to_all"
+    ) -> None:
         """Join ``receiver`` to the error of ``sender``, both populations of the network, by synapses named ``key``.
 
         weights : as of a projection from receiver to sender, before ``scale``; all to all: (n_receiver, n_sender)
+        wiring : the connectivity from sender to receiver
         """
         above, below = self.network.populations[sender], self.network.populations[receiver]
         ends = Population(sender, above.shape), Population(receiver, below.shape, neurons=below.neurons)
-        options: dict[str, Any] = {"connectivity": connectivity, "rule": self.rule}
+        options: dict[str, Any] = {"wiring": wiring, "rule": self.rule}
         self.networks[key] = feedback(self.network, *ends, self.scale * weights, f"feedback/{key}/", **options)
         if self.rule is not None:
             plain = not self.rule.solves and not self.networks[key].memory() and not synapses(self.networks[key]).starts
@@ -91,7 +94,7 @@ class ErrorFeedback(FeedbackPathway, abc.ABC):
         for key, link in self.networks.items():
             earlier, now = f"pathway|feedback/{key}.w", f"pathway|{link.prefix}{synapses(link).name}.w"
             if earlier in state and now not in state:
-                renewed[now] = reverse(state[earlier], synapses(link).connectivity.name)
+                renewed[now] = reverse(state[earlier], synapses(link).connectivity)
         return renewed
 
 
@@ -105,23 +108,25 @@ def feedback(
     weights: np.ndarray,
     prefix: str,
     *,
-    connectivity: str = "all_to_all",
+    wiring: str | Connectivity = "all_to_all",
     rule: Rule | None = None,
 ) -> Network:
     """Return sender -> receiver, on ``network``'s backend and in its dtype.
 
     weights : as of a projection from receiver to sender; all to all: (n_receiver, n_sender)
     """
-    projection = Projection(sender.name, receiver.name, connectivity=connectivity, initial="zeros", bias=False, rule=rule)
+    projection = Projection(sender.name, receiver.name, connectivity=wiring, initial="zeros", bias=False, rule=rule)
     options: dict[str, Any] = {"dtype": str(network.dtype), "backend": network.backend, "prefix": prefix}
     made = Network([sender, receiver], [projection], **options)
-    projection.w[...] = network.backend.asarray(np.ascontiguousarray(reverse(weights, connectivity), network.dtype))
+    projection.w[...] = network.backend.asarray(np.ascontiguousarray(reverse(weights, projection.connectivity), network.dtype))
+    if projection.mask is not None:
+        projection.w[...] *= projection.mask
     return made
 
 
-def reverse(weights: np.ndarray, connectivity: str) -> np.ndarray:
+def reverse(weights: np.ndarray, wiring: Connectivity) -> np.ndarray:
     """Return the weights of the projection that joins the same neurons the other way round."""
-    return weights.T if connectivity == "all_to_all" else weights
+    return weights.T if wiring.matrix else weights
 
 
 def draw_weights(seed: int, stream: str, initial: str, shape: tuple[int, ...], fan_in: int) -> np.ndarray:

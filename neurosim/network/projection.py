@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,15 +13,16 @@ import numpy as np
 from neurosim import reprs
 from neurosim.backends import Backend
 from neurosim.backends.base import generator
-from neurosim.connectivity import Connectivity, connectivity, initialiser
+from neurosim.backends.limits import free_memory
+from neurosim.connectivity import Connectivity, Pattern, connectivity, initialiser
 from neurosim.errors import InputError, ShapeError, quoted, require
+from neurosim.network.delays import ticks_of
 from neurosim.network.population import LONGEST_NAME, Population
 from neurosim.neurons import DRIVE
 from neurosim.plasticity import Proposal, Rule, Shapes, Start, Synapses, Update, chain, error_driven
 
 MOST_BYTES = 2**62  # of weights: what can be counted
 USUAL = "PlasticityRule('dw = eta * error_post * rate_pre', bias='db = eta * error_post', eta=1.0)"  # repr of error_driven()
-LONGEST_DELAY = 1000  # ticks; each is an array of rates to keep
 
 
 class Projection:
@@ -28,10 +30,12 @@ class Projection:
 
     pre, post : names of populations
     name : ``pre__post`` by default; projections that join the same two populations need names of their own
-    delay : for how many ticks a rate travels; every cycle of projections needs a delay
+    delay : how long a spike or a rate travels: a number of ticks; a time, as text (``1.5*ms``) or a quantity of Brian2, in networks
+        that have a dt; or an array of either, one for each synapse, for ``Network.run``.  Every cycle of projections needs a delay
     into : the input of the postsynaptic neurons that it adds into: ``drive``, or another one (see ``Neurons.inputs``)
-    connectivity : ``all_to_all``, ``one_to_one``, or a Connectivity
-    initial : ``glorot``, ``lecun`` (draws the bias too), ``orthogonal``, ``zeros``, or a number for all weights
+    connectivity : ``all_to_all``, ``one_to_one``, or a Connectivity such as ``FixedProbability(0.02)``
+    initial : ``glorot``, ``lecun`` (draws the bias too), ``orthogonal``, ``zeros``, a number for all weights, or an array of them,
+        shaped as the weights, or (synapses,).  Weights are in the SI unit of what they add into
     bias : whether the postsynaptic neurons have a bias
     rule : a plasticity rule; ``None`` keeps the weights fixed.  If it is replaced later, the new rule starts with fresh state
     optimiser : for this projection's weights and bias, instead of the trainer's
@@ -44,10 +48,10 @@ class Projection:
         post: str,
         *,
         name: str | None = None,
-        delay: int = 0,
+        delay: Any = 0,
         into: str = DRIVE,
         connectivity: str | Connectivity = "all_to_all",
-        initial: str | float = "glorot",
+        initial: Any = "glorot",
         bias: bool = True,
         rule: Rule | None | str = "error_driven",
         optimiser: Update | None = None,
@@ -58,16 +62,16 @@ class Projection:
         self.name = f"{pre}__{post}" if name is None else name
         fits = name is None or (isinstance(name, str) and name.isidentifier() and len(name) <= LONGEST_NAME)
         require(fits, f"projection {quoted(name)}: expected a name like 'skip', of at most {LONGEST_NAME} characters; change it")
-        whole = isinstance(delay, int | np.integer) and not isinstance(delay, bool) and 0 <= delay <= LONGEST_DELAY
-        require(whole, f"projection {quoted(self.name)}: delay {quoted(delay)}: expected 0 to {LONGEST_DELAY:,} ticks; give 1")
-        self.delay = int(delay)
+        self.timing = delay
+        self.delay = 0  # ticks; of synapses with delays of their own, the longest
+        self.delays: np.ndarray | None = None  # (synapses,), ticks, where they have
+        if isinstance(delay, int | np.integer | float):
+            self.set_tick(None)
         text = isinstance(into, str)
         require(text, f"projection {quoted(self.name)}: into {quoted(into)}: expected an input's name; give one such as 'drive'")
         self.into = into
         self.connectivity: Connectivity = _connectivity(connectivity)
-        self.initial = initial
-        if isinstance(initial, str):
-            initialiser(initial)  # an unknown name is reported here, not when the network is built
+        self.initial = self._checked(initial)
         self.bias = bias
         self.stream = stream
         if isinstance(rule, str):
@@ -76,16 +80,17 @@ class Projection:
             rule = error_driven()
         self.optimiser = None if optimiser is None else chain(optimiser)
         self.joined = False  # whether it is part of a network
-        self.parameters: dict[str, Any] = {}  # w (shaped by the connectivity) and b (*post)
-        self.state: dict[str, Any] = {}  # what the rule remembers
+        self._made: dict[str, Any] | None = {}  # w (shaped by the connectivity) and b (*post); None until they are asked for
+        self._state: dict[str, Any] | None = {}  # what the rule remembers
         self.starts: dict[str, Start] = {}  # and of each sample within a trial, as every trial begins
         self.rule = rule
 
     def __repr__(self) -> str:
         options: dict[str, Any] = {} if self.name == f"{self.pre}__{self.post}" else {"name": self.name}
-        options |= {"delay": self.delay} if self.delay else {}
+        options |= {"delay": self.timing} if isinstance(self.timing, str) or np.any(self.timing) else {}
         options |= {"into": self.into} if self.into != DRIVE else {}
-        options |= {"connectivity": self.connectivity.name} if self.connectivity.name != "all_to_all" else {}
+        wiring = self.connectivity if self.connectivity.options() else self.connectivity.name
+        options |= {"connectivity": wiring} if wiring != "all_to_all" else {}
         options |= {} if self.bias else {"bias": False}
         options |= {} if repr(self.rule) == USUAL else {"rule": self.rule}
         options |= {} if self.optimiser is None else {"optimiser": self.optimiser.alone}
@@ -101,53 +106,165 @@ class Projection:
         if self.into != DRIVE and rule is not None and rule.solves:
             said = f"projection {quoted(self.name)}: rule {quoted(rule.describe())} solves for the weights of a drive"
             raise InputError(f"{said}: into {quoted(self.into)}: expected into = 'drive'; give another rule")
+        said = f"projection {quoted(self.name)}: rule {quoted(rule.describe() if rule else None)} solves for weights"
+        solved = rule is not None and rule.solves and isinstance(self.connectivity, Pattern)
+        require(not solved, f"{said}, of all pairs of neurons: expected all_to_all synapses; use them, or another rule")
         self._rule: Rule | None = rule
-        if self.parameters:
+        if self._made is None or self._made:  # it is built
             self._start()
 
+    def set_tick(self, dt: float | None) -> None:
+        """Work out the delay in ticks of ``dt`` seconds; None is a network without time.  Raises InputError (see ``delays``)."""
+        found = ticks_of(f"projection {quoted(self.name)}", self.timing, dt)
+        self.delays = found if found.ndim else None
+        self.delay = int(found.max())
+
     def build(self, backend: Backend, pre: Population, post: Population, seed: int, prefix: str, dtype: Any) -> None:
-        """Draw the weights from a generator that only the seed and the projection's name, or its ``stream``, decide.
+        """Draw synapses and weights from generators that only the seed and the projection's name, or its ``stream``, decide.
+
+        Weights of a Pattern are spread over a matrix when they are first asked for: ``Network.run`` needs none.
 
         Raises ShapeError where the shapes do not fit, InputError where there are too many weights or they would be infinite.
         """
-        self.backend = backend
+        self.backend, self.dtype = backend, np.dtype(dtype)
         self.pre_shape, self.post_shape = pre.shape, post.shape
+        where = f"projection {quoted(self.name)}"
         try:
             shape = self.connectivity.weight_shape(pre.shape, post.shape)
-        except ShapeError as cause:
-            raise ShapeError(f"projection {quoted(self.name)}: {cause}") from cause
-        countable = math.prod(map(int, shape)) <= MOST_BYTES // np.dtype(dtype).itemsize
-        require(countable, f"projection {quoted(self.name)}: weights of shape {shape}: too many to count; make one end smaller")
-        fits = isinstance(self.initial, str) or abs(self.initial) <= float(np.finfo(dtype).max)
-        what = f"projection {quoted(self.name)}: initial {quoted(self.initial)}"
-        require(fits, f"{what}: expected a finite number of {np.dtype(dtype)}; give one such as 0.1")
-        draw = generator(seed, self.stream or f"weights/{prefix}{self.name}")
-        fan_in = self.connectivity.fan_in(pre.shape)
-        self.parameters = {"w": backend.initial(lambda: self._drawn(draw, shape, fan_in), shape, dtype)}
-        if self.bias:
-            bound = 1 / np.sqrt(fan_in) if self.initial == "lecun" else 0.0
-            self.parameters["b"] = backend.initial(lambda: draw.uniform(-bound, bound, post.shape), post.shape, dtype)
+            self.connectivity = self.connectivity.drawn(pre.shape, post.shape, generator(seed, f"synapses/{prefix}{self.name}"))
+        except InputError as cause:
+            raise type(cause)(f"{where}: {cause}") from cause
+        self.weight_shape = shape
+        countable = math.prod(map(int, shape)) <= MOST_BYTES // self.dtype.itemsize
+        require(countable, f"{where}: weights of shape {shape}: too many to count; make one end smaller")
+        self._check_arrays()
+        self._draw = functools.partial(generator, seed, self.stream or f"weights/{prefix}{self.name}")
+        pattern = isinstance(self.connectivity, Pattern)
+        self._made = None if pattern else self._parameters()
         self._start()
+
+    def _check_arrays(self) -> None:
+        """Raise InputError where what was given for each synapse is not of their number, or no finite number."""
+        where, largest = f"projection {quoted(self.name)}", float(np.finfo(self.dtype).max)
+        if not isinstance(self.initial, str):
+            what = f"{where}: initial {quoted(self.initial)}"
+            finite = bool((np.abs(self.initial) <= largest).all())
+            require(finite, f"{what}: expected a finite number of {self.dtype}; give one such as 0.1")
+            shape, shapes = np.shape(self.initial), [self.weight_shape, (self.synapse_count,)]
+            expected = f"expected a number, or shape {' or '.join(map(str, dict.fromkeys(shapes)))}"
+            require(shape in [(), *shapes], f"{what}: shape {shape}: {expected}; reshape it", ShapeError)
+        if self.delays is not None:
+            said = f"{where}: {len(self.delays):,} delays and {self.synapse_count:,} synapses"
+            require(len(self.delays) == self.synapse_count, f"{said}: expected one for each; correct delay", ShapeError)
+
+    @property
+    def synapse_count(self) -> int:
+        """How many synapses there are; asked once the projection is built."""
+        wiring = self.connectivity
+        return len(wiring.pre) if isinstance(wiring, Pattern) else math.prod(map(int, self.weight_shape))
 
     def _start(self) -> None:
         """Let the rule begin with nothing remembered."""
-        shapes = Shapes(tuple(self.w.shape), self.pre_shape, self.post_shape)
+        shapes = Shapes(tuple(self.weight_shape), self.pre_shape, self.post_shape)
         starts = {} if self.rule is None else self.rule.initial_state(shapes)
         for name, start in starts.items():
             what = f"projection {quoted(self.name)}: start of the rule's state {quoted(name)}: {quoted(start)}"
             require(isinstance(start, Start), f"{what}: expected a Start; give one such as Start(shapes.pre)")
-        make, dtype = self.backend.initial, self.w.dtype
         self.starts = {name: start for name, start in starts.items() if start.per_sample}
-        self.state = {
-            name: make(functools.partial(np.full, start.shape, start.value), start.shape, dtype)
-            for name, start in starts.items()
-            if not start.per_sample
+        self._lasting = {name: start for name, start in starts.items() if not start.per_sample}
+        self._state = None if self._made is None else self._memory()
+
+    def _memory(self) -> dict[str, Any]:
+        make = self.backend.initial
+        return {
+            name: make(functools.partial(np.full, start.shape, start.value), start.shape, self.dtype)
+            for name, start in self._lasting.items()
         }
 
+    def _parameters(self) -> dict[str, Any]:
+        """Return the weights, shaped by the connectivity, and the bias."""
+        draw, shape = self._draw(), self.weight_shape
+        fan_in = self.connectivity.fan_in(self.pre_shape)
+        made = {"w": self.backend.initial(lambda: self._drawn(draw, shape, fan_in), shape, self.dtype)}
+        if self.bias:
+            lecun = isinstance(self.initial, str) and self.initial == "lecun"
+            bound = 1 / np.sqrt(fan_in) if lecun else 0.0
+            b = self.backend.initial(lambda: draw.uniform(-bound, bound, self.post_shape), self.post_shape, self.dtype)
+            made["b"] = b
+        return made
+
     def _drawn(self, draw: np.random.Generator, shape: tuple[int, ...], fan_in: int) -> np.ndarray:
+        """Return the weights in their shape, on the host."""
+        wiring = self.connectivity
+        if not isinstance(wiring, Pattern):
+            return self._values(draw, shape, fan_in).reshape(shape)
+        spread = np.zeros(shape)
+        spread[wiring.pre, wiring.post] = self._listed(draw, shape, fan_in)
+        return spread
+
+    def _values(self, draw: np.random.Generator, shape: tuple[int, ...], fan_in: int) -> np.ndarray:
         if isinstance(self.initial, str):
             return initialiser(self.initial)(draw, shape, fan_in)
-        return np.full(shape, float(self.initial))
+        return np.broadcast_to(np.asarray(self.initial, float), np.shape(self.initial) or shape)
+
+    def _listed(self, draw: np.random.Generator, shape: tuple[int, ...], fan_in: int) -> np.ndarray:
+        """Return the weights of a Pattern's synapses, (synapses,)."""
+        if not isinstance(self.initial, str) and np.ndim(self.initial) < 2:
+            return np.broadcast_to(np.asarray(self.initial, float), (self.synapse_count,))
+        return self._values(draw, shape, fan_in)[self.connectivity.pre, self.connectivity.post]
+
+    def _spread(self) -> dict[str, Any]:
+        """Make a Pattern's matrices: weights and mask, and what the rule remembers."""
+        assert isinstance(self.connectivity, Pattern)
+        n_pre, n_post = self.weight_shape
+        lasting = sum(math.prod(start.shape) for start in self._lasting.values())
+        needed, free = (3 * n_pre * n_post + lasting) * self.dtype.itemsize, free_memory().bytes
+        said = f"projection {quoted(self.name)}: in a sweep its {self.synapse_count:,} synapses"
+        said += f" are matrices of {n_pre:,} x {n_post:,}"
+        room = f"{needed / 2**20:,.0f} MiB, and {free / 2**20:,.0f} MiB are free"
+        require(needed <= free, f"{said}: {room}; use Network.run, which needs no matrices, or fewer neurons")
+        self.connectivity.spread(self.backend, self.weight_shape, self.dtype)
+        self._made = self._parameters()
+        self._state = self._memory()
+        return self._made
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The weights w, shaped by the connectivity, and the bias b, (*post); empty before the network is built."""
+        return self._spread() if self._made is None else self._made
+
+    @parameters.setter
+    def parameters(self, values: dict[str, Any]) -> None:
+        self._made = values
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What the rule remembers."""
+        if self._state is None:
+            self._spread()
+        assert self._state is not None
+        return self._state
+
+    @property
+    def mask(self) -> Any:
+        """(n_pre, n_post), 1 where there is a synapse; None where all weights of the shape are synapses."""
+        return self.connectivity.mask if isinstance(self.connectivity, Pattern) else None
+
+    def synapses(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the neurons before and after each synapse, (synapses,) each, counted in C order."""
+        wiring = self.connectivity
+        if isinstance(wiring, Pattern):
+            return wiring.pre, wiring.post
+        return wiring.synapses(self.pre_shape, self.post_shape, self._draw())  # nothing is to be drawn
+
+    def weights(self) -> np.ndarray:
+        """Return the weights, (synapses,) in float64, in the order of ``synapses``."""
+        wiring = self.connectivity
+        if self._made is None:
+            fan_in = wiring.fan_in(self.pre_shape)
+            return self._listed(self._draw(), self.weight_shape, fan_in).astype(self.dtype).astype(float)
+        w = np.asarray(self.backend.to_host(self.w), float)
+        return w[self.synapses()] if isinstance(wiring, Pattern) else w.reshape(-1)
 
     @property
     def w(self) -> Any:
@@ -186,11 +303,18 @@ class Projection:
         state = {**self.state, **begun, **before}
         synapses = Synapses(self.backend, self.connectivity, self.w, self.parameters.get("b"), state, modulators)
         proposal = self.rule.delta(pre, post, synapses)
+        if self.mask is not None:
+            proposal = replace(proposal, dw=proposal.dw * self.mask)
         for name in self.starts:
             shape = getattr(proposal.state.get(name), "shape", None)
             said = f"projection {quoted(self.name)}: state {quoted(name)} of each sample: the rule returns shape {shape}"
             require(shape == state[name].shape, f"{said}: expected {state[name].shape}; return it for every sample", ShapeError)
         return proposal
+
+    def _told_delay(self) -> str:
+        if self.delays is None:
+            return str(self.delay)
+        return f"{self.delays.min()} to {self.delay}"
 
     def describe(self) -> str:
         """Return the projection as one line of text."""
@@ -199,9 +323,22 @@ class Projection:
             rule += f", by {' then '.join(link.name for link in self.optimiser.links)}"
         name = "" if self.name == f"{self.pre}__{self.post}" else f"{self.name}: "
         extras = [", bias"] if self.bias else []
-        extras += [f", delay {self.delay}"] if self.delay else []
+        extras += [f", delay {self._told_delay()}"] if self.delay else []
         extras += [f", into {self.into}"] if self.into != DRIVE else []
         return f"{name}{self.pre} -> {self.post} {self.connectivity.name}{''.join(extras)}: {rule}"
+
+    def _checked(self, initial: Any) -> Any:
+        """Return what weights begin with; quantities lose their unit, which is SI's."""
+        if isinstance(initial, str):
+            initialiser(initial)  # an unknown name is reported here, not when the network is built
+            return initial
+        if isinstance(initial, int | float):
+            return initial
+        try:
+            return np.array(initial, float)
+        except (TypeError, ValueError) as cause:
+            said = f"projection {quoted(self.name)}: initial {quoted(initial)}"
+            raise InputError(f"{said}: expected a name, a number or an array of numbers; give one such as 0.1") from cause
 
 
 _connectivity = connectivity  # the constructor's argument of the same name hides it there

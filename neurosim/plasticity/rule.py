@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 class Wiring(Protocol):
     """What a rule needs of a connectivity."""
 
-    name: ClassVar[str]
+    matrix: ClassVar[bool]
 
     def correlate(self, backend: Backend, pre: Any, post: Any) -> Any:
         """Return for every synapse the sum over the batch of its ``pre``, (batch, *pre), times its ``post``, (batch, *post)."""
@@ -53,7 +53,7 @@ class Synapses:
     @property
     def all_to_all(self) -> bool:
         """Whether the weights are a matrix, (n_pre, n_post)."""
-        return self.connectivity.name == "all_to_all"
+        return self.connectivity.matrix
 
 
 @dataclass(frozen=True)

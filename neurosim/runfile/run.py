@@ -105,7 +105,7 @@ class Run:
 
     @property
     def is_simulation(self) -> bool:
-        """Whether this is a network that ran in time, without a training: ``dt``, ``duration`` (seconds) and ``trials`` are told."""
+        """Whether a network ran in time, without a training: ``dt`` and ``duration``, seconds, and ``trials`` are told."""
         return tables.TIMED in self.attributes
 
     @cached_property
@@ -156,10 +156,11 @@ class Run:
     def recordings(self) -> Mapping[str, xarray.DataArray]:
         """Every recorded variable by name: ``hidden1.rate``, ``x__hidden1.w``, ``inverse/hidden2__hidden1.w``.
 
-        Values are read when they are asked for (dask arrays).  Of a simulation, the dimensions are ``time`` (seconds; ``step`` is the
-        tick), ``trial``, and ``neuron`` or ``synapse`` (with ``pre`` and ``post``).  Elsewhere the first one is ``recording``, with
-        coordinates ``epoch`` and ``step``; a population's variables go on with ``sample`` (coordinates: the sample's number in its split, and its ``label``)
-        and its own dimensions, a projection's with ``pre`` and ``post``.  Units and description are among the ``attrs``.
+        Values are read when they are asked for (dask arrays).  The first dimension is ``recording``, with coordinates ``epoch`` and
+        ``step``; a population's variables go on with ``sample`` (coordinates: the sample's number in its split, and its
+        ``label``) and its own dimensions, a projection's with ``pre`` and ``post``.  Those of a simulation have ``time`` (seconds; coordinate:
+        ``step``, the tick), ``trial``, and ``neuron`` or ``synapse`` (coordinates: ``pre`` and ``post``).  Units and description are
+        among the ``attrs``.
         """
         with self._damage_told():
             found = {}

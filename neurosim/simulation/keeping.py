@@ -9,23 +9,27 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from neurosim.backends import select
 from neurosim.circuit.tables import tables_of
 from neurosim.errors import RunFileError, quoted, require
 from neurosim.runfile import Run, RunFile
+from neurosim.simulation.device import DeviceTrials
+from neurosim.simulation.host import HostTrials
 from neurosim.simulation.results import KeptSpikes, KeptStates, Simulated
-from neurosim.simulation.runner import advance, make_trials, ticks_of
+from neurosim.simulation.runner import make_trials, ticks_of
 from neurosim.simulation.simulation_file import BUFFER, Monitor, SimulationFile, layout, series
-from neurosim.simulation.trial import SLICE, CircuitProgram, Trial
+from neurosim.simulation.trial import SLICE, CircuitProgram
 
 SEGMENT = 16 << 20  # bytes of spikes and recordings that all trials together hold
 QUICK, LONG = 0.25, 1.0  # seconds: a segment that takes less is followed by a longer one, and one that takes more by a shorter one
 SIMULATOR = "neurosim"
+CLOCK = "clock|tick"
 
 
 def simulate_into(
@@ -36,6 +40,7 @@ def simulate_into(
     batch: int = 1,
     seed: int = 0,
     initial: Mapping[str, np.ndarray] | None = None,
+    backend: str = "numpy",
     notes: Mapping[str, Any] | None = None,
     model: str = "",
     overwrite: bool = False,
@@ -43,7 +48,7 @@ def simulate_into(
 ) -> Simulated:
     """Run ``batch`` independent trials of a circuit's program into a run file; what is returned reads from that.
 
-    duration, batch, seed, initial : see ``simulate``
+    duration, batch, seed, initial, backend : see ``simulate``
     notes : other attributes of the file, such as ``model_name``; model : a model file's text
     overwrite : whether ``path`` may exist; resume : whether to go on with the run that it holds, from its last checkpoint
 
@@ -59,86 +64,70 @@ def simulate_into(
         duration that could be resumed.
     """
     ticks, circuit = ticks_of(program, duration), program.circuit
-    trials = make_trials(program, batch, seed, initial, (SEGMENT + BUFFER) // batch, "run fewer trials at a time")
+    trials = make_trials(program, batch, seed, initial, backend, SEGMENT + BUFFER, "or in several files")
     monitors = [Monitor.of(one) for one in program.monitors]
     groups = {name: group.size for name, group in circuit.groups.items()}
-    state = {key: (values.shape, values.dtype) for key, values in _stacked(trials).items()}
-    started = _digest(program, trials)
+    state = _state(trials)
+    started = _digest(program, state)
+    shapes = {key: (values.shape, values.dtype) for key, values in state.items()}
     if resume:
         _check_same(Path(path), {"seed": seed, "trials": batch, "duration": duration, "dt": circuit.dt, "network_digest": started})
-        own = RunFile.resume(Path(path), series=series(groups, monitors, batch), checkpoint=layout(state))
+        own = RunFile.resume(Path(path), series=series(groups, monitors, batch), checkpoint=layout(shapes))
         file = SimulationFile(own, groups, monitors, batch, circuit.dt)
     else:
         told: dict[str, Any] = {"batch": batch, "dt": circuit.dt, "duration": duration, "seed": seed, "simulator": SIMULATOR}
-        noted = {**(notes or {}), "network_digest": started}
+        chosen = select(backend)
+        noted = {"backend": chosen.name, "device": chosen.describe(), **(notes or {}), "network_digest": started}
         file = SimulationFile.create(
-            path, groups, monitors, **told, notes=noted, model=model, state=state, overwrite=overwrite
+            path, groups, monitors, **told, notes=noted, model=model, state=shapes, overwrite=overwrite
         )
     with file:
         if resume:
             _restore(trials, file.file.last_checkpoint())
         _run(file, trials, ticks)
-    final = {name: np.stack([trial.state[name] for trial in trials]) for name in trials[0].state}
     where = Path(path)
-    return Simulated(KeptSpikes(where, tuple(groups), circuit.dt), KeptStates(where, monitors), final, where)
+    return Simulated(KeptSpikes(where, tuple(groups), circuit.dt), KeptStates(where, monitors), trials.final(), where)
 
 
-def _run(file: SimulationFile, trials: Sequence[Trial], ticks: int) -> None:
-    done = given = min(trial.tick for trial in trials)
-    length = SLICE
+def _run(file: SimulationFile, trials: HostTrials | DeviceTrials, ticks: int) -> None:
+    done, length = trials.tick, SLICE
     while done < ticks:
         started, target = time.monotonic(), min(done + length, ticks)
-        advance(trials, target, SEGMENT / len(trials))
-        done = min(trial.tick for trial in trials)  # some may have come further than one that stopped with its share
-        _hand_over(file, trials, given, done)
-        given, spent = done, time.monotonic() - started
+        trials.run(target, SEGMENT)
+        file.take(*trials.take(), {name: -(-done // monitor.every) for name, monitor in file.monitors.items()})
+        done, spent = trials.tick, time.monotonic() - started
         length = 2 * length if spent < QUICK and done == target else max(length // 2, 1) if spent > LONG else length
-        if done < ticks and file.wants_checkpoint() and all(trial.tick == done for trial in trials):
-            file.checkpoint(done, _stacked(trials))
-    file.checkpoint(done, _stacked(trials))
-
-
-def _hand_over(file: SimulationFile, trials: Sequence[Trial], given: int, done: int) -> None:
-    """Give the file what was from tick ``given`` until before tick ``done``."""
-    parts = [(trial.number, *trial.take(done)) for trial in trials]
-    spikes = {}
-    for name in file.groups:
-        columns = [(*own[name], np.full(len(own[name][0]), number, np.int32)) for number, own, _ in parts]
-        tick, index, trial = (np.concatenate([column[k] for column in columns]) for k in range(3))
-        spikes[name] = tick, index, trial
-    rows = {key: np.stack([own[key] for *_, own in parts], axis=1) for key in parts[0][2]}
-    file.take(spikes, rows, {name: -(-given // monitor.every) for name, monitor in file.monitors.items()})
+        if done < ticks and file.wants_checkpoint() and trials.is_together:
+            file.checkpoint(done, _state(trials))
+    file.checkpoint(done, _state(trials))
 
 
 # ---------------------------------------------------------------------- going on
 
 
-def _stacked(trials: Sequence[Trial]) -> dict[str, np.ndarray]:
-    kept = [trial.kept() for trial in trials]
-    return {key: np.stack([own[key] for own in kept]) for key in kept[0]} | {"clock|tick": np.asarray(trials[0].tick, np.int64)}
+def _state(trials: HostTrials | DeviceTrials) -> dict[str, np.ndarray]:
+    """Return what a checkpoint holds."""
+    return {**trials.kept(), CLOCK: np.asarray(trials.tick, np.int64)}
 
 
-def _restore(trials: Sequence[Trial], state: Mapping[str, np.ndarray]) -> None:
+def _restore(trials: HostTrials | DeviceTrials, state: Mapping[str, np.ndarray]) -> None:
     """Put the trials where the last checkpoint was; where there is none, they begin anew."""
     if state:
-        tick = int(state["clock|tick"])
-        for number, trial in enumerate(trials):
-            trial.restore(tick, {key: values[number] for key, values in state.items() if key in trial.kept()})
+        kept = {key: values for key, values in state.items() if key.startswith(("state|", "travelling|"))}
+        trials.restore(int(state[CLOCK]), kept)
 
 
-def _digest(program: CircuitProgram, trials: Sequence[Trial]) -> str:
+def _digest(program: CircuitProgram, state: Mapping[str, np.ndarray]) -> str:
     """Return a fingerprint of what decides a run: the network, its numbers, what is recorded, and how the trials begin."""
     found = hashlib.blake2b(program.text.encode(), digest_size=16)
-    arrays = dict(program.circuit.arrays)
+    arrays = {**program.circuit.arrays, **state}
     for k, action in enumerate(program.circuit.actions):
         arrays |= {f"{k} {name}": values for name, values in tables_of(action).items()}
     for k, monitor in enumerate(program.monitors):
         arrays[f"monitor {k}"] = monitor.elements
     for name, values in sorted(arrays.items()):
-        found.update(f"{name}{values.dtype.str}{values.shape}".encode() + np.ascontiguousarray(values).tobytes())
-    for trial in trials:
-        for _, values in sorted(trial.kept().items()):
-            found.update(values.tobytes())
+        found.update(f"{name}{values.dtype.str}{values.shape}".encode())
+        found.update(np.ascontiguousarray(values).data)
     return found.hexdigest()
 
 

@@ -26,7 +26,7 @@ SHARE = 0.01  # of the time that a run has taken: it is flushed no more often
 CHECKPOINTS = 20  # times as long as writing one takes, at least, a run goes on before the next checkpoint
 ROWS = 4096  # recordings that come between two flushes, at most: that many small ones share a chunk
 
-Spikes = Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
+Spikes = Mapping[str, tuple[np.ndarray, ...]]
 Rows = Mapping[tuple[str, str], np.ndarray]
 
 

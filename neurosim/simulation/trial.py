@@ -23,6 +23,7 @@ class CircuitProgram:
 
     slots : what the entries of a trial's table point to, by name; streams : (action, elements) of each stream of random words
     text : of the machine code, before it was compiled
+    on_device : what a GPU runs and reads in its place, by the names of the arrays of which each trial has its own
     """
 
     def __init__(self, circuit: Circuit) -> None:
@@ -30,6 +31,7 @@ class CircuitProgram:
         written = CircuitText(circuit)
         self.slots, self.streams = written.slots, written.streams
         self.text = text = written.text()
+        self.on_device: dict[Any, Any] = {}
         prototype = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
         self.function = prototype(compiled([text])[text])
         self.monitors = [action for action in circuit.actions if isinstance(action, Record)]

@@ -67,13 +67,20 @@ class Commit:
             weight += change
             if works:
                 links.constrain(self.backend, weight, memory)
+                self._keep_pattern(name, weight)
+
+    def _keep_pattern(self, parameter: str, weight: Any) -> None:
+        """Set to 0 what a constraint made of weights without a synapse; no rule's change is ever there."""
+        projection = self._projection(parameter)
+        if projection is not None and projection.mask is not None and parameter.endswith(".w"):
+            weight *= projection.mask
 
     def chain_of(self, parameter: str, solved: bool = False) -> Chain:
         """Return the optimiser of ``parameter``, as it works on it."""
         projection = self._projection(parameter)
         own = None if projection is None else projection.optimiser
         links = (self.chain if own is None else chain(own)).on(parameter, solved)
-        if projection is not None and projection.connectivity.name != "all_to_all":
+        if projection is not None and not projection.connectivity.matrix:
             for _, link in links.working:
                 said = f"projection {projection.name!r}: transform {link.name!r} needs all_to_all synapses"
                 require(not link.all_to_all_only, f"{said}; give the projection an optimiser of its own without it")

@@ -1,11 +1,14 @@
 """A stand-in for CuPy where there is no GPU: its kernels compiled as C++ and run by one thread a block, its arrays NumPy's.
 
+A circuit's kernel, in which the threads of a block work together, is run by ``threads``.
+
 It writes down what a step must not do while it is captured: ask for memory, wait for the device, bring numbers from the host.
 """
 
 import contextlib
 import ctypes
 import hashlib
+import importlib.util
 import shutil
 import subprocess
 import sys
@@ -15,6 +18,10 @@ from pathlib import Path
 import numpy as np
 
 from neurosim.backends import cupy_backend
+
+spec = importlib.util.spec_from_file_location("threads", Path(__file__).with_name("threads.py"))
+threads = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(threads)
 
 PRELUDE = """
 #include <cmath>
@@ -258,7 +265,8 @@ class Cupy(types.ModuleType):
         self.linalg = np.linalg
 
     def RawKernel(self, source, name, options=()):
-        kernel = Kernel(source, name, options, self.folder)
+        strict = "--fmad=false" in options
+        kernel = threads.BlockKernel(source, name, self.folder) if strict else Kernel(source, name, options, self.folder)
         return lambda grid, block, arguments: self.launch(kernel, (grid, block, arguments))
 
     def launch(self, function, arguments):

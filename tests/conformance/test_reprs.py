@@ -33,7 +33,7 @@ from neurosim.circuit import (
 from neurosim.circuit import (
     Update as CircuitUpdate,
 )
-from neurosim.connectivity import Dense, OneToOne
+from neurosim.connectivity import Dense, FixedInDegree, FixedOutDegree, FixedProbability, FromLists, FromMatrix, OneToOne
 from neurosim.encoders import Constant, Encoder, Sequence
 from neurosim.equations import parse, separate
 from neurosim.errors import InputError
@@ -134,6 +134,7 @@ def small_objects():
     yield from map(made, [*neurons_by_name().values(), *updates().values(), *rules().values()])
     yield from (chain(Adam(0.1)), chain(SGD(0.1), made(updates()["one_sign"])))
     yield from (Clock(3), Constant(), Sequence(axis=1), BatchNormalisation(), Dense(), OneToOne(), Claims("none", False, False))
+    yield from (FixedInDegree(3), FixedOutDegree(3), FixedProbability(0.1), FromLists([0], [0]), FromMatrix([[1]]))
     yield from (NumpyBackend(), DraftBackend(), HostDraws(NumpyBackend(), 1, 2), HostDraws(NumpyBackend(), 1, 2).at(3))
     graph = Graph()
     yield from (graph, RecordedDraws(graph, 1), Recorded(graph, graph.input("x", (2, 3), np.float32)))
