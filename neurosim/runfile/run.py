@@ -157,9 +157,9 @@ class Run:
         """Every recorded variable by name: ``hidden1.rate``, ``x__hidden1.w``, ``inverse/hidden2__hidden1.w``.
 
         Values are read when they are asked for (dask arrays).  The first dimension is ``recording``, with coordinates ``epoch`` and
-        ``step``; a population's variables go on with ``sample`` (coordinates: the sample's number in its split, and its
-        ``label``) and its own dimensions, a projection's with ``pre`` and ``post``.  Those of a simulation have ``time`` (seconds; coordinate:
-        ``step``, the tick), ``trial``, and ``neuron`` or ``synapse`` (coordinates: ``pre`` and ``post``).  Units and description are
+        ``step``; a population's variables go on with ``sample`` (coordinates: the sample's number in its split, and its ``label``)
+        and its own dimensions, a projection's with ``pre`` and ``post``.  Those of a simulation have ``time`` (seconds; coordinate:
+        ``step``, the tick), ``trial``, and ``neuron`` or ``synapse`` (coordinates: ``pre``, ``post``).  Units and description are
         among the ``attrs``.
         """
         with self._damage_told():
