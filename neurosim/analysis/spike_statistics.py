@@ -1,7 +1,7 @@
 """Statistics of spike trains: rates, irregularity, variability of counts, synchrony.  No matrix of windows and neurons is made.
 
-Sources: Fano factor and CV as in Gerstner, Kistler, Naud, Paninski (2014), *Neuronal Dynamics*, section 7.3; synchrony ``chi`` as in
-Golomb and Rinzel (1994), Physica D 72, eq. 2.
+Sources: Fano factor and CV as in Gerstner, Kistler, Naud, Paninski (2014), *Neuronal Dynamics*, section 7.3; synchrony ``chi`` as
+in Golomb and Rinzel (1994), Physica D 72.
 """
 
 from __future__ import annotations
@@ -175,7 +175,8 @@ def correlation(trains: Trains, window: float = TOGETHER) -> float:
 class _Counts:
     """The spikes of one trial, counted in windows.
 
-    mean, squares : (neurons,), of a neuron's counts and of their squares over all windows; place, index : (spikes,); windows : how many
+    mean, squares : (neurons,), of a neuron's counts and of their squares over all windows
+    place, index : (spikes,), window and neuron of each; windows : how many
     """
 
     mean: np.ndarray

@@ -16,14 +16,14 @@ from neurosim.circuit.tables import tables_of
 from neurosim.errors import InputError
 
 ROWS = 256  # recordings of one monitor that a call may write, at most
-ROOM = 2**23  # bytes of them
+HELD = 1 << 19  # numbers of one variable that these may be, where one recording has not more
 CHUNK = 64  # neurons that are looked at together: where none of them spikes, none is looked at alone
 DECLARED = ('@"llvm.sqrt.f64"', '@"llvm.fabs.f64"', '@"llvm.pow.f64"')  # in ``machine_code``
 
 
 def rows_of(monitor: Record) -> int:
-    """Return how many recordings of a monitor one call may write."""
-    return max(1, min(ROWS, ROOM // max(8 * len(monitor.elements) * len(monitor.variables), 1)))
+    """Return how many recordings of a monitor a call may write."""
+    return max(1, min(ROWS, HELD // max(1, len(monitor.elements))))
 
 
 class CircuitText:
@@ -240,8 +240,8 @@ class _Action:
     def _replay(self) -> None:
         action, build = self.action, self.build
         assert isinstance(action, Replay)
-        starts, indices = (self.pointer[f"{what} {action.name}"] for what in ("starts", "indices"))
-        last = LONG(len(action.starts) - 1)
+        starts, indices, ticks = (self.pointer[f"{what} {action.name}"] for what in ("starts", "indices", "ticks"))
+        last = build.integer(ticks, LONG(0))
         there = build.icmp_signed("<", self.tick, last)
         at = build.select(there, self.tick, LONG(0))
         start = build.integer(starts, at)

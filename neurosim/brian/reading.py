@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -19,7 +18,6 @@ from brian2.units.fundamentalunits import get_unit
 
 from neurosim.circuit import (
     Action,
-    Assignment,
     Block,
     Circuit,
     Deliver,
@@ -33,10 +31,10 @@ from neurosim.circuit import (
     Timed,
     Update,
 )
+from neurosim.equations.statements import KINDS, assignments
 from neurosim.errors import InputError, quoted, require
 
 INDICES = {"_idx": "element", "_presynaptic_idx": "pre", "_postsynaptic_idx": "post", "0": "shared"}  # as Brian2 calls them
-KINDS = {"b": "bool", "f": "float", "i": "int", "u": "int"}
 DTYPES = {"bool": np.bool_, "float": np.float64, "int": np.int32}
 CLOCK = ("t", "dt", "t_in_timesteps")  # the circuit's own
 SILENT = (brian2.NeuronGroup, brian2.PoissonGroup, brian2.Synapses, brian2.SpikeMonitor)  # of themselves, they do nothing in a tick
@@ -201,7 +199,7 @@ class _Reader:
             said = f"{self.where}: {one.name!r}: {type(variable).__name__} {name!r} cannot be taken"
             require(known_kind or name in CLOCK, f"{said}; leave it out")
         timed = {name: _timed(value, self.dt) for name, value in variables.items() if isinstance(value, brian2.TimedArray)}
-        return Block(constants, places, _assignments(once, guards), _assignments(each, guards), binomial or {}, timed)
+        return Block(constants, places, assignments(once, guards), assignments(each, guards), binomial or {}, timed)
 
     def _index(self, one: Any, name: str, variable: Any, index: str) -> str:
         index = "0" if variable.scalar else index
@@ -243,30 +241,3 @@ def _lag(sources: np.ndarray, chosen: np.ndarray, ticks: int, neurons: int) -> L
     order = chosen[np.argsort(sources[chosen], kind="stable")]
     starts = np.searchsorted(sources[order], np.arange(neurons + 1))
     return Lag(ticks, starts.astype(np.int32), order.astype(np.int32))
-
-
-def _assignments(statements: Any, guards: Mapping[str, str]) -> tuple[Assignment, ...]:
-    return tuple(
-        Assignment(
-            target=one.var,
-            operator="=" if one.op == ":=" else one.op,
-            value=_tree(one),
-            local=one.op == ":=",
-            kind=KINDS[np.dtype(one.dtype).kind],
-            guard=guards.get(one.var),
-        )
-        for one in statements
-    )
-
-
-def _tree(statement: Any) -> ast.expr:
-    """Return a statement's expression; where it depends on one truth value, the two that Brian2's NumPy target chooses between."""
-
-    def parsed(text: str) -> ast.expr:
-        return ast.parse(text, mode="eval").body
-
-    names: Any = statement.used_boolean_variables or ()
-    if len(names) != 1 or np.dtype(statement.dtype).kind != "f" or statement.complexity_std <= sum(statement.complexities.values()):
-        return parsed(statement.expr)
-    either = {bool(given[0][1]): parsed(text) for given, text in statement.boolean_simplified_expressions.items()}
-    return ast.IfExp(ast.Name(names[0]), either[True], either[False])

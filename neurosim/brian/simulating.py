@@ -23,6 +23,7 @@ from neurosim.simulation.results import KeptSpikes, KeptStates
 
 TARGETS = {"brian2": "numpy", "brian2-cython": "cython", "brian2-cpp": "cpp_standalone"}  # simulator -> Brian2's name of it
 MOST = 2**32  # of Brian2's seeds
+FIXED = ("i", "j", "t", "dt", "N", "t_in_timesteps")  # what needs no recording
 
 
 def simulate_in_brian(
@@ -73,7 +74,7 @@ def simulate_in_brian(
         names = [(one.name, name) for one, state in zip(monitors, net.states, strict=True) for name in state.record_variables]
         rows = {key: np.stack(values, axis=1) for key, values in zip(names, zip(*kept, strict=True), strict=True)}
         file.take({}, rows, {one.name: 0 for one in monitors})
-    return Simulated(KeptSpikes(Path(path), tuple(sizes), net.dt), KeptStates(Path(path), monitors), {}, Path(path))
+    return Simulated(KeptSpikes(Path(path), tuple(sizes), net.dt), KeptStates(Path(path), monitors), {}, (), Path(path))
 
 
 class _Watched:
@@ -94,8 +95,8 @@ class _Watched:
         known: dict[str, tuple[Any, str]] = {}
         for one in self.net.objects:
             if isinstance(one, brian2.NeuronGroup | brian2.Synapses):
-                own = [name for name, found in one.variables.items() if getattr(found, "array", False) and not name.startswith("_")]
-                known |= {f"{one.name}.{name}": (one, name) for name in own if name not in ("i", "j", "t", "dt", "N", "t_in_timesteps")}
+                own = [name for name, found in one.variables.items() if getattr(found, "array", False)]
+                known |= {f"{one.name}.{name}": (one, name) for name in own if name not in FIXED and not name.startswith("_")}
         for request in requests:
             names = fnmatch.filter(sorted(known), request.variable)
             if not names:

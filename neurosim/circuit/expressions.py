@@ -6,6 +6,7 @@ Everything here is done in the order in which it is written, so that equal circu
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -29,10 +30,20 @@ LIBRARY = {  # as NumPy calls them, and as the C library does
     "tan": "tan", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh", "arcsin": "asin", "arccos": "acos", "arctan": "atan",
     "floor": "floor", "ceil": "ceil", "abs": "fabs",
 }  # fmt: skip
+
+
+def _exprel(value: Any) -> Any:
+    """(exp(x) - 1) / x, and 1 at 0; of what is no array of NumPy's, written with functions that it knows."""
+    if isinstance(value, np.ndarray | np.generic | float):
+        return special.exprel(value)
+    at_zero = value == 0
+    return np.where(at_zero, value.dtype.type(1), np.expm1(value) / np.where(at_zero, value.dtype.type(1), value))
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{name: getattr(np, name) for name in LIBRARY},
     "sign": np.sign,
-    "exprel": special.exprel,
+    "exprel": _exprel,
     "clip": lambda value, low, high: np.minimum(np.maximum(value, low), high),
     "timestep": lambda time, dt: np.trunc((time + 1e-3 * dt) / dt),
 }
@@ -55,23 +66,27 @@ def is_pure(node: ast.expr) -> bool:
     return set(calls(node)) <= {*FUNCTIONS, "int"}
 
 
-def evaluate(node: ast.expr, values: Mapping[str, Any], where: str) -> Any:
+def evaluate(node: ast.expr, values: Mapping[str, Any], where: str, number: Any = np.float64) -> Any:
     """Return the value of an expression of known ``values``, as NumPy works it out, in the order in which it is written.
+
+    values : numbers, or arrays of any kind that know NumPy's functions, element by element
+    number : the type of the numbers that it holds
 
     Raises InputError, naming ``where``, for an expression that is none of these.
     """
     def of(part: ast.expr) -> Any:
-        return evaluate(part, values, where)
+        return evaluate(part, values, where, number)
 
     match node:
         case ast.Constant(value=bool() as value):
             return np.bool_(value)
         case ast.Constant(value=int() | float() as value):
-            return np.float64(value)
+            return number(value)
         case ast.Name(id=name):
             return values[name]
         case ast.BinOp(left=left, op=ast.Pow(), right=ast.Constant(value=2)):
-            return of(left) * of(left)
+            base = of(left)
+            return base * base
         case ast.BinOp(left=left, op=op, right=right) if type(op) in OPERATIONS:
             return OPERATIONS[type(op)](of(left), of(right))
         case ast.UnaryOp(op=ast.USub(), operand=operand):
@@ -79,14 +94,17 @@ def evaluate(node: ast.expr, values: Mapping[str, Any], where: str) -> Any:
         case ast.UnaryOp(op=ast.UAdd(), operand=operand):
             return of(operand)
         case ast.UnaryOp(op=ast.Not(), operand=operand):
-            return np.bool_(not of(operand))
+            return np.logical_not(of(operand))
         case ast.BoolOp(op=op, values=parts):
-            found = [bool(of(part)) for part in parts]
-            return np.bool_(all(found) if isinstance(op, ast.And) else any(found))
+            join = np.logical_and if isinstance(op, ast.And) else np.logical_or
+            return functools.reduce(join, map(of, parts))
         case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in COMPARISONS:
             return COMPARED[COMPARISONS[type(op)]](of(left), of(right))
+        case ast.IfExp(test=test, body=body, orelse=orelse):
+            return np.where(of(test), of(body), of(orelse))
         case ast.Call(func=ast.Name(id="int"), args=[argument]):
-            return np.float64(np.trunc(of(argument) * 1.0))
+            value = of(argument)
+            return value.astype(number) if value.dtype == np.dtype(bool) else np.trunc(value)
         case ast.Call(func=ast.Name(id=name), args=arguments) if name in FUNCTIONS:
             return FUNCTIONS[name](*map(of, arguments))
     raise cannot(where, node, "it has no place in an equation")

@@ -18,7 +18,7 @@ def tables_of(action: Action) -> dict[str, np.ndarray]:
     if isinstance(action, Record):
         found["elements"] = action.elements
     if isinstance(action, Replay):
-        found |= {"starts": action.starts, "indices": action.indices}
+        found |= replayed(action.starts, action.indices)
     else:
         found |= {f"binomial {name}": cumulative(*of) for name, of in action.block.binomial.items()}
         found |= {f"timed {name}": np.asarray(of.values, np.float64) for name, of in action.block.timed.items()}
@@ -26,6 +26,11 @@ def tables_of(action: Action) -> dict[str, np.ndarray]:
         for k, lag in enumerate(action.lags):
             found |= {f"starts {k}": lag.starts, f"synapses {k}": lag.synapses}
     return {f"{name} {action.name}": np.ascontiguousarray(values) for name, values in found.items()}
+
+
+def replayed(starts: np.ndarray, indices: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the tables of spikes to replay.  starts : (ticks + 1,), where each tick's begin; indices : (spikes,)"""
+    return {"starts": starts, "indices": indices, "ticks": np.array([len(starts) - 1], np.int32)}
 
 
 def cumulative(n: int, p: float) -> np.ndarray:

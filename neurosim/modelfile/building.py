@@ -71,6 +71,7 @@ def build_network(
         seed=seed if table.seed is None else table.seed,
         dtype=table.dtype,
         backend=backend,
+        dt=table.dt,
         output=table.output if isinstance(table.output, str) else None,
     )
 

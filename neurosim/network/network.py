@@ -11,6 +11,7 @@ import numpy as np
 
 from neurosim import reprs
 from neurosim.backends import Backend, Draws, NumpyBackend, as_seed
+from neurosim.equations.units import seconds
 from neurosim.errors import EquationError, InputError, ShapeError, UnknownNameError, quoted, require
 from neurosim.network.population import Population
 from neurosim.network.projection import Projection
@@ -26,6 +27,7 @@ class Network:
     output : the name of the population that does the task; needed if several populations have no projection to others
     seed : with the name of each projection, it decides that projection's initial weights
     dtype : ``float32`` or ``float64``
+    dt : how long a tick is, where neurons are equations in time: seconds, text such as ``0.1*ms``, or a quantity of Brian2's
     prefix : put before every name in ``parameters``; networks that belong to a pathway have one
 
     Raises
@@ -45,11 +47,13 @@ class Network:
         backend: Backend | None = None,
         prefix: str = "",
         output: str | None = None,
+        dt: Any = None,
     ) -> None:
         require(dtype in ("float32", "float64"), f"network: dtype {quoted(dtype)}: expected 'float32' or 'float64'; pick one")
         self.backend = backend or NumpyBackend()
         self.seed = as_seed(seed)
         self.dtype = np.dtype(dtype)
+        self.dt = None if dt is None else seconds(dt, "network: dt")
         self.prefix = prefix
         self.populations = _by_name("population", populations)
         self.projections = _by_name("projection", projections)
@@ -59,7 +63,7 @@ class Network:
         self.delays = self._longest_delays()
         self._check_rules()
         for population in self.populations.values():
-            population.build(self.backend, self.dtype)
+            population.build(self.backend, self.dtype, self.dt)
         self._check_inputs()
         for p in self.projections.values():
             p.build(self.backend, self.populations[p.pre], self.populations[p.post], self.seed, prefix, self.dtype)
@@ -162,6 +166,9 @@ class Network:
             known = self.populations[p.post].neurons.inputs
             if p.into not in known:
                 raise UnknownNameError(f"projection {quoted(p.name)} into population {p.post!r}: input", p.into, known)
+            reads = p.into != DRIVE or self.populations[p.post].neurons.reads_drive
+            said = f"projection {quoted(p.name)} into population {p.post!r}: its equations do not name the drive: expected one of"
+            require(reads, f"{said} {', '.join(known[1:])}; give into = {known[-1]!r}, or name drive in an equation")
 
     def _check_rules(self) -> None:
         for p in self.projections.values():
@@ -169,7 +176,7 @@ class Network:
                 continue
             remembered = {state.name for state in p.rule.states} if isinstance(p.rule, PlasticityRule) else set()
             pre, post = self.populations[p.pre].neurons, self.populations[p.post].neurons
-            sent = set(pre.variables) if not p.delay else {pre.emits}  # what travels
+            sent = set(pre.variables) if not p.delay else {"rate", pre.emits}  # what travels
             for side, wanted, known in (("pre", p.rule.pre, sent), ("post", p.rule.post, {*post.variables, "error"})):
                 for name in sorted(wanted - known):
                     where = f"projection {quoted(p.name)}"
@@ -467,12 +474,12 @@ class Network:
         return self.backend.zeros((batch,), self.dtype) + value.astype(self.dtype)
 
     def _pre(self, projection: Projection, sweep: Sweep, teaching: Mapping[str, Teaching]) -> dict[str, Any]:
-        activity = sweep[projection.pre]
+        activity, emits = sweep[projection.pre], self.populations[projection.pre].neurons.emits
         clamped = teaching[projection.pre].rate if projection.pre in teaching else None
         if projection.delay:
-            return {"rate": sweep.arrived[projection.name]}
+            return dict.fromkeys(("rate", emits), sweep.arrived[projection.name])
         values = {name: activity.value(name) for name in self.populations[projection.pre].neurons.variables}
-        return values | {"rate": activity.transmitted if clamped is None else clamped}
+        return values | dict.fromkeys(("rate", emits), activity.transmitted if clamped is None else clamped)
 
     def _post(self, projection: Projection, sweep: Sweep, taught: Teaching) -> dict[str, Any]:
         activity = taught.activity or sweep[projection.post]
@@ -505,6 +512,7 @@ class Network:
         """Return populations, projections and their rules as text."""
         lines = ["populations", *(f"  {self.populations[name].describe()}" for name in self.order)]
         lines += ["projections", *(f"  {p.describe()}" for p in self.projections.values())]
+        lines += [] if self.dt is None else [f"tick  {self.dt * 1e3:g} ms"]
         lines.append(f"parameters  {self.parameter_count:,} {self.dtype}")
         return "\n".join([*lines, "slots  present -> sweep -> teach -> learn -> commit"])
 

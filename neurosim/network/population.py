@@ -100,12 +100,15 @@ class Population:
     def transfer(self, curve: Transfer) -> None:
         self.neurons = curve
 
-    def build(self, backend: Backend, dtype: Any) -> None:
+    def build(self, backend: Backend, dtype: Any, dt: float | None = None) -> None:
         """Make the population's own parameters: gain 1, shift 0, running mean 0 and variance 1.
+
+        dt : how long a tick is, in seconds; None where the network does not say
 
         Raises InputError where its noise is no finite number of ``dtype``, or its neurons' inputs are not what they have to be.
         """
         check_inputs(f"population {self.name!r}", self.neurons)
+        self.neurons = self.neurons.at(dt, f"population {self.name!r}")
         self.backend = backend
         fits = self.noise <= float(np.finfo(dtype).max)
         require(fits, f"population {self.name!r}: noise {self.noise} is infinite in {np.dtype(dtype)}; give one such as 0.3")
@@ -134,7 +137,9 @@ class Population:
         inputs : what arrives beside the drive, by name, (batch, *shape) each; 0 where it is not there
         """
         given = inputs or {}
-        others = {name: given[name] if name in given else self.backend.xp.zeros_like(drive) for name in self.neurons.inputs[1:]}
+        others = dict(given)
+        if not self.neurons.adds_into_states:  # where nothing arrives in a state, nothing is added
+            others = {name: given[name] if name in given else self.backend.xp.zeros_like(drive) for name in self.neurons.inputs[1:]}
         if state is None:
             state = {name: self.backend.xp.full_like(drive, start) for name, start in self.neurons.state().items()}
         if training and self.noise and draws is not None:
@@ -148,10 +153,11 @@ class Population:
             if self.parameters:
                 activation = normalised * self.parameters["gain"] + self.parameters["shift"]
             fields = {"mean": mean, "variance": variance, "inverse_std": inverse_std}
-        rate, after = self.neurons.advance(self.backend, activation, state, draws if training else None, self.name, **others)
+        found = self.neurons.advance(self.backend, activation, state, draws if training else None, self.name, **others)
+        rate, after, passing = found if len(found) == 3 else (*found, {})
         mask = self._mask(rate, draws) if training else None
         transmitted = rate if mask is None else rate * mask
-        fields |= {"training": training, "state": after, "inputs": others}
+        fields |= {"training": training, "state": after, "inputs": others, "before": state, "passing": passing}
         return Activity(drive, normalised, activation, rate, transmitted, mask, **fields)
 
     def _moments(self, drive: Any, training: bool) -> tuple[Any, Any]:

@@ -25,6 +25,8 @@ class Activity:
     training : whether these were the batch's own statistics
     state : variables that outlive the tick, by name, as they are at its end
     inputs : summed synaptic input into what neurons have beside the drive, by name; 0 where no projection arrives
+    before : variables that outlive the tick, by name, as they were at its beginning
+    passing : variables that end with the tick, by name
     """
 
     drive: Any
@@ -39,14 +41,22 @@ class Activity:
     training: bool = False
     state: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    before: Mapping[str, Any] = field(default_factory=dict)
+    passing: Mapping[str, Any] = field(default_factory=dict)
 
     __repr__ = reprs.fields
 
+    @property
+    def spike(self) -> Any:
+        """What spiking neurons emit: 1 in a tick with a spike, 0 otherwise."""
+        return self.rate
+
     def value(self, variable: str) -> Any:
         """Return a variable of the population by name, (batch, *shape)."""
-        if variable in self.inputs:
-            return self.inputs[variable]
-        return self.state[variable] if variable in self.state else getattr(self, variable)
+        for known in (self.state, self.inputs, self.passing):
+            if variable in known:
+                return known[variable]
+        return getattr(self, variable)
 
 
 @dataclass(frozen=True)

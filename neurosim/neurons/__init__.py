@@ -7,19 +7,25 @@ from typing import Any
 
 from neurosim.catalogue import concrete, make
 from neurosim.neurons.batch_normalisation import BatchNormalisation
+from neurosim.neurons.equations import Equations
 from neurosim.neurons.leaky import Leaky
 from neurosim.neurons.neurons import DRIVE, Neurons, check_inputs
+from neurosim.neurons.surrogates import Surrogate, surrogate, surrogates
 from neurosim.neurons.transfer import Transfer
 
 __all__ = [
     "DRIVE",
     "BatchNormalisation",
+    "Equations",
     "Leaky",
     "Neurons",
+    "Surrogate",
     "Transfer",
     "check_inputs",
     "neurons",
     "neurons_by_name",
+    "surrogate",
+    "surrogates",
     "transfer",
     "transfers",
 ]

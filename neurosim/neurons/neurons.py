@@ -23,10 +23,12 @@ TAKEN = frozenset({"activation", "normalised", "rate", "error"})  # of every pop
 class Neurons(Stated, abc.ABC):
     """What the neurons of a population have, how they advance by one tick, and how an error passes back through that.
 
-    emits : what they send: ``rate``
+    emits : what they send: ``rate`` or ``spike``, which is the rate, 0 or 1
     inputs : what projections may add into, the drive first.  The drive alone is given noise and normalised; of each other input
         the neurons are handed the sum of what the projections into it bring
     variables : name -> description of all that rules may read and recorders write; inputs are among them
+    adds_into_states : whether inputs are states, to which what arrives is added
+    reads_drive : whether the drive does anything to them
     stochastic : whether what they send is drawn
     straight_through : whether an error passes as through another curve than the rate's own, which has no slope of use
     """
@@ -37,6 +39,15 @@ class Neurons(Stated, abc.ABC):
     variables: ClassVar[Mapping[str, str]] = RATE_VARIABLES
     stochastic: ClassVar[bool] = False
     straight_through: ClassVar[bool] = False
+    adds_into_states: ClassVar[bool] = False
+    reads_drive: ClassVar[bool] = True
+
+    def at(self, dt: float | None, owner: str) -> Neurons:
+        """Return the neurons as they are where a tick lasts ``dt`` seconds (None: nobody said); by default the same.
+
+        owner : whose neurons they are, for messages.  Raises InputError where they need another dt.
+        """
+        return self
 
     def state(self) -> dict[str, float]:
         """Return the variables that outlive a tick, of each sample, with the value each trial starts from (default: none)."""
@@ -45,11 +56,13 @@ class Neurons(Stated, abc.ABC):
     @abc.abstractmethod
     def advance(
         self, backend: Backend, activation: Any, state: Mapping[str, Any], draws: Draws | None, stream: str
-    ) -> tuple[Any, dict[str, Any]]:
+    ) -> tuple[Any, dict[str, Any]] | tuple[Any, dict[str, Any], dict[str, Any]]:
         """Return the rate and the next state, (batch, *shape) each, for an input ``activation`` of the same shape; pure.
 
         Neurons with more inputs than the drive take each of them by its name, as a keyword: ``advance(..., stream, *, gain)``,
         (batch, *shape), zeros where no projection arrives.
+
+        Neurons with variables that end with the tick return a third value: these, by name, (batch, *shape) each.
 
         draws : for stochastic neurons, from ``stream``; None in evaluation
         """
@@ -78,7 +91,8 @@ def check_inputs(owner: str, made: Neurons) -> None:
         return
     for name in inputs[1:]:
         said = f"{what}: input {quoted(name)}"
-        free = name.isidentifier() and name not in TAKEN and name not in made.state()
+        state = made.adds_into_states or name not in made.state()
+        free = name.isidentifier() and name not in TAKEN and state
         require(free, f"{said}: expected a name such as 'gain' that no state and nothing else of a population has; rename it")
         listed = name in made.variables
         require(listed, f"{said} is none of their variables ({', '.join(made.variables)}): expected all inputs there; add it")

@@ -84,8 +84,13 @@ class DeviceTrials:
         """Whether no trial has come further than another, which is so between two calls of ``run``."""
         return True
 
-    def run(self, ticks: int, most: float = np.inf) -> None:
-        """Run all trials to tick ``ticks``.  most : bytes of spikes and recordings; where so many are held, they stop before"""
+    def run(self, ticks: int, most: float = np.inf, room: float = np.inf) -> None:
+        """Run all trials to tick ``ticks``.
+
+        most : bytes of spikes and recordings; where so many are held, they stop before
+
+        Raises InputError where spikes and recordings take more than ``room`` bytes.
+        """
         while self.tick < ticks and self._held() < most:
             end = min(ticks, (self.tick // self.most + 1) * self.most)
             least = self.tick
@@ -95,6 +100,8 @@ class DeviceTrials:
                 least = int(self.fetch("tick").min())
                 self._take_spikes()
             self._take_recordings(end)
+            full = f"run: by tick {end:,} of {ticks:,} the spikes take more than the {room / 2**20:,.0f} MiB that are free"
+            require(self._held() <= room, f"{full}: expected fewer; run into a file, or fewer trials at a time")
             self.tick = end
 
     def _take_spikes(self) -> None:
@@ -135,16 +142,19 @@ class DeviceTrials:
         """Return ``group.variable`` -> its values now, (batch, n)."""
         return {name: self.fetch(name) for name in self.state}
 
+    def left(self) -> list[Any]:
+        """Return what each trial left, for one that goes on from here: nothing can on a GPU."""
+        return []
+
     def kept(self) -> dict[str, np.ndarray]:
         """Return what decides all that is to come, beside the tick: ``group|name`` -> (batch, ...)."""
-        rings = {f"travelling|{name}": self.fetch(f"ring {name}") for name in self.program.circuit.groups}
+        rings = {f"rings|ring {name}": self.fetch(f"ring {name}") for name in self.program.circuit.groups}
         return {f"state|{name}": values for name, values in self.final().items()} | rings
 
     def restore(self, tick: int, kept: Mapping[str, np.ndarray]) -> None:
         """Go on from a tick with what ``kept`` returned then."""
         for key, values in kept.items():
-            kind, _, name = key.partition("|")
-            self._send(name if kind == "state" else f"ring {name}", values)
+            self._send(key.partition("|")[2], values)
         self._send("tick", np.full((self.batch, 1), tick, np.int64))
         self.tick = tick
 

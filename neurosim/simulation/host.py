@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from neurosim.backends import limits
 from neurosim.circuit import Record
+from neurosim.errors import InputError
 from neurosim.simulation.results import SpikeTrains, States
-from neurosim.simulation.trial import CircuitProgram, Trial
+from neurosim.simulation.trial import Left, Trial
+
+SPIKE = 24  # bytes: while it is kept, and once more where all are put together
 
 
 class HostTrials:
-    """All trials of a run.
+    """All trials of a run, which begin at one tick."""
 
-    starts : ``group.variable`` -> its values when the trials begin, (batch, n)
-    """
-
-    def __init__(self, program: CircuitProgram, seed: int, batch: int, starts: Mapping[str, np.ndarray]) -> None:
-        self.program = program
-        own = [{name: values[number] for name, values in starts.items()} for number in range(batch)]
-        self.trials = [Trial(program, seed, number, start) for number, start in enumerate(own)]
+    def __init__(self, trials: Sequence[Trial]) -> None:
+        self.trials, self.program, self.begin = trials, trials[0].program, trials[0].tick
 
     def __repr__(self) -> str:
         return f"<{len(self.trials)} trials at tick {self.tick}>"
@@ -38,16 +36,22 @@ class HostTrials:
         """Whether none has come further than another."""
         return all(trial.tick == self.tick for trial in self.trials)
 
-    def run(self, ticks: int, most: float = np.inf) -> None:
+    def run(self, ticks: int, most: float = np.inf, room: float = np.inf) -> None:
         """Run each trial until so many ticks are done; the machine code lets others run beside it.
 
         most : bytes of spikes and recordings; a trial that holds its share of them stops before
+
+        Raises InputError where the spikes of all take more than ``room`` bytes.
         """
         stopped, share = threading.Event(), most / len(self.trials)
 
         def to_the_end(trial: Trial) -> None:
             while trial.tick < ticks and trial.held < share and not stopped.is_set():
                 trial.run(ticks - trial.tick)
+                if sum(one.spike_count for one in self.trials) * SPIKE > room:
+                    said = f"run: by tick {trial.tick:,} of {ticks:,} the spikes take {room / 2**20:,.0f} MiB, all that are free"
+                    advice = "run into a file, fewer trials at a time, for a shorter time, or at lower rates"
+                    raise InputError(f"{said}: expected fewer; {advice}")
 
         with ThreadPoolExecutor(min(len(self.trials), limits.processors())) as pool:
             try:
@@ -77,14 +81,15 @@ class HostTrials:
         return SpikeTrains(index, tick, trial, self.program.circuit.dt)
 
     def states(self, monitor: Record) -> States:
-        """Return what a monitor recorded."""
+        """Return what a monitor recorded from the first tick on."""
         empty = np.empty((0, len(monitor.elements)))
         found = {
             name: np.stack([np.concatenate([empty, *trial.recorded.get((monitor.name, name), [])]) for trial in self.trials])
             for name in monitor.variables
         }
         times = max((values.shape[1] for values in found.values()), default=0)
-        return States(np.arange(times) * monitor.every * self.program.circuit.dt, monitor.elements, found)
+        first = -(-self.begin // monitor.every)
+        return States(np.arange(first, first + times) * monitor.every * self.program.circuit.dt, monitor.elements, found)
 
     def final(self) -> dict[str, np.ndarray]:
         """Return ``group.variable`` -> its values now, (batch, n)."""
@@ -92,12 +97,23 @@ class HostTrials:
 
     # ------------------------------------------------------------------ going on
 
+    def left(self) -> list[Left]:
+        """Return what each trial left, for one that goes on from here."""
+        return [trial.left() for trial in self.trials]
+
     def kept(self) -> dict[str, np.ndarray]:
-        """Return what decides all that is to come, beside the tick: ``group|name`` -> (batch, ...).  All must be together."""
-        kept = [trial.kept() for trial in self.trials]
+        """Return what decides all that is to come, beside the tick: ``kind|name`` -> (batch, ...).  All must be together."""
+        kept = [_named(left) for left in self.left()]
         return {key: np.stack([own[key] for own in kept]) for key in kept[0]}
 
     def restore(self, tick: int, kept: Mapping[str, np.ndarray]) -> None:
         """Go on from a tick with what ``kept`` returned then."""
         for number, trial in enumerate(self.trials):
-            trial.restore(tick, {key: values[number] for key, values in kept.items()})
+            for key, values in _named(trial.left()).items():
+                values[...] = kept[key][number]
+            trial.tick = tick
+
+
+def _named(left: Left) -> dict[str, np.ndarray]:
+    """Return the arrays of what a trial left, by ``kind|name``."""
+    return {f"{kind}|{name}": values for kind in ("state", "rings") for name, values in getattr(left, kind).items()}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,9 @@ from neurosim.runfile import Run, RunFile
 from neurosim.simulation.device import DeviceTrials
 from neurosim.simulation.host import HostTrials
 from neurosim.simulation.results import KeptSpikes, KeptStates, Simulated
-from neurosim.simulation.runner import make_trials, ticks_of
+from neurosim.simulation.runner import Train, make_trials, ticks_of
 from neurosim.simulation.simulation_file import BUFFER, Monitor, SimulationFile, layout, series
-from neurosim.simulation.trial import SLICE, CircuitProgram
+from neurosim.simulation.trial import NOTHING, SLICE, CircuitProgram
 
 SEGMENT = 16 << 20  # bytes of spikes and recordings that all trials together hold
 QUICK, LONG = 0.25, 1.0  # seconds: a segment that takes less is followed by a longer one, and one that takes more by a shorter one
@@ -41,6 +41,8 @@ def simulate_into(
     seed: int = 0,
     initial: Mapping[str, np.ndarray] | None = None,
     backend: str = "numpy",
+    trains: Mapping[str, Sequence[Train]] = NOTHING,
+    timed: Mapping[str, np.ndarray] = NOTHING,
     notes: Mapping[str, Any] | None = None,
     model: str = "",
     overwrite: bool = False,
@@ -48,7 +50,7 @@ def simulate_into(
 ) -> Simulated:
     """Run ``batch`` independent trials of a circuit's program into a run file; what is returned reads from that.
 
-    duration, batch, seed, initial, backend : see ``simulate``
+    duration, batch, seed, initial, backend, trains, timed : see ``simulate``
     notes : other attributes of the file, such as ``model_name``; model : a model file's text
     overwrite : whether ``path`` may exist; resume : whether to go on with the run that it holds, from its last checkpoint
 
@@ -64,11 +66,12 @@ def simulate_into(
         duration that could be resumed.
     """
     ticks, circuit = ticks_of(program, duration), program.circuit
-    trials = make_trials(program, batch, seed, initial, backend, SEGMENT + BUFFER, "or in several files")
+    given: dict[str, Any] = {"initial": initial, "backend": backend, "trains": trains, "timed": timed}
+    trials, _ = make_trials(program, batch, SEGMENT + BUFFER, "or record less", seed=seed, **given)
     monitors = [Monitor.of(one) for one in program.monitors]
     groups = {name: group.size for name, group in circuit.groups.items()}
     state = _state(trials)
-    started = _digest(program, state)
+    started = _digest(program, {**state, **_inputs(trains, timed)})
     shapes = {key: (values.shape, values.dtype) for key, values in state.items()}
     if resume:
         _check_same(Path(path), {"seed": seed, "trials": batch, "duration": duration, "dt": circuit.dt, "network_digest": started})
@@ -86,7 +89,8 @@ def simulate_into(
             _restore(trials, file.file.last_checkpoint())
         _run(file, trials, ticks)
     where = Path(path)
-    return Simulated(KeptSpikes(where, tuple(groups), circuit.dt), KeptStates(where, monitors), trials.final(), where)
+    spikes, states = KeptSpikes(where, tuple(groups), circuit.dt), KeptStates(where, monitors)
+    return Simulated(spikes, states, trials.final(), trials.left(), where)
 
 
 def _run(file: SimulationFile, trials: HostTrials | DeviceTrials, ticks: int) -> None:
@@ -113,8 +117,15 @@ def _state(trials: HostTrials | DeviceTrials) -> dict[str, np.ndarray]:
 def _restore(trials: HostTrials | DeviceTrials, state: Mapping[str, np.ndarray]) -> None:
     """Put the trials where the last checkpoint was; where there is none, they begin anew."""
     if state:
-        kept = {key: values for key, values in state.items() if key.startswith(("state|", "travelling|"))}
-        trials.restore(int(state[CLOCK]), kept)
+        trials.restore(int(state[CLOCK]), {key: values for key, values in state.items() if key.startswith(("state|", "rings|"))})
+
+
+def _inputs(trains: Mapping[str, Sequence[Train]], timed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return what the trials are given in time, by name."""
+    spikes = [(f"trains {group} {number}", train) for group, given in trains.items() for number, train in enumerate(given)]
+    return {name: np.stack([np.asarray(part, np.int64) for part in train]) for name, train in spikes} | {
+        f"timed {name}": np.asarray(values) for name, values in timed.items()
+    }
 
 
 def _digest(program: CircuitProgram, state: Mapping[str, np.ndarray]) -> str:

@@ -63,11 +63,13 @@ class Simulated:
     spikes : group -> its spikes; states : monitor -> what it recorded
     final : ``group.variable`` -> its values after the last tick, (batch, n), SI units
     path : of the run file from which spikes and states are read when they are asked for; None where they are in memory
+    left : what each trial left, for a run that goes on from here; empty where nothing can
     """
 
     spikes: Mapping[str, SpikeTrains]
     states: Mapping[str, States]
     final: Mapping[str, np.ndarray]
+    left: Sequence[Any] = ()
     path: Path | None = None
 
     def __repr__(self) -> str:

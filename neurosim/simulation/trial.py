@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,14 +16,22 @@ from neurosim.circuit import Circuit, Record
 from neurosim.circuit.tables import tables_of
 
 ROOM = 1 << 16  # spikes of a group that a call may give out, at least
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 SLICE = 1000  # ticks of one call, so that a run can be interrupted
+
+
+class Left(NamedTuple):
+    """What a trial left.  tick : how far it came; state : ``group.variable`` -> its values; rings : spikes on their way"""
+
+    tick: int
+    state: Mapping[str, np.ndarray]
+    rings: Mapping[str, np.ndarray]
 
 
 class CircuitProgram:
     """The machine code of a circuit, and what all its trials read.
 
     slots : what the entries of a trial's table point to, by name; streams : (action, elements) of each stream of random words
-    text : of the machine code, before it was compiled
     on_device : what a GPU runs and reads in its place, by the names of the arrays of which each trial has its own
     """
 
@@ -31,7 +40,6 @@ class CircuitProgram:
         written = CircuitText(circuit)
         self.slots, self.streams = written.slots, written.streams
         self.text = text = written.text()
-        self.on_device: dict[Any, Any] = {}
         prototype = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
         self.function = prototype(compiled([text])[text])
         self.monitors = [action for action in circuit.actions if isinstance(action, Record)]
@@ -39,6 +47,7 @@ class CircuitProgram:
         self.shared = {name: values for name, values in circuit.arrays.items() if name not in changing}
         for action in circuit.actions:
             self.shared |= tables_of(action)
+        self.on_device: dict[Any, Any] = {}
 
     def __repr__(self) -> str:
         return f"<CircuitProgram of {self.circuit!r}>"
@@ -48,17 +57,33 @@ class Trial:
     """One trial: its own state, spikes on their way, and random numbers.
 
     number : which, of all trials; start : ``group.variable`` -> its values when the trial begins, where not the circuit's
+    tables : those of the program's tables that are the trial's own, by name
+    before : what another trial left, which this one goes on from
     """
 
-    def __init__(self, program: CircuitProgram, seed: int, number: int, start: Mapping[str, np.ndarray]) -> None:
+    def __init__(
+        self,
+        program: CircuitProgram,
+        seed: int,
+        number: int,
+        start: Mapping[str, np.ndarray],
+        tables: Mapping[str, np.ndarray] = NOTHING,
+        before: Left | None = None,
+    ) -> None:
         self.program, self.number, self.tick = program, number, 0
         circuit = program.circuit
+        if before is not None:
+            self.tick, start = before.tick, {**before.state, **start}
         self.state = {name: np.array(start.get(name, circuit.arrays[name])) for name in {*circuit.changing(), *start}}
         self.room = max([ROOM, *(4 * group.size for group in circuit.groups.values())])
         self.buffers = self._buffers(seed)
+        if before is not None:
+            self.buffers |= {name: ring.copy() for name, ring in before.rings.items()}
+        self.tables = tables
+        self.spike_count = 0  # so far
         self.spikes: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {name: [] for name in circuit.groups}
         self.recorded: dict[tuple[str, str], list[np.ndarray]] = {}
-        known = program.shared | self.state | self.buffers
+        known = {**program.shared, **tables, **self.state, **self.buffers}
         self.table = np.array([known[name].ctypes.data for name in program.slots], np.uint64)
         self.most = min([SLICE, *(rows_of(monitor) * monitor.every for monitor in program.monitors)])
 
@@ -76,17 +101,6 @@ class Trial:
             shape = rows_of(monitor), len(monitor.elements)
             found |= {f"record {name} {monitor.name}": np.empty(shape) for name in monitor.variables}
         return found
-
-    def kept(self) -> dict[str, np.ndarray]:
-        """Return what decides all that is to come, beside the tick: ``state|name`` and ``travelling|group`` -> its array."""
-        rings = {f"travelling|{name}": self.buffers[f"ring {name}"] for name in self.program.circuit.groups}
-        return {f"state|{name}": values for name, values in self.state.items()} | rings
-
-    def restore(self, tick: int, kept: Mapping[str, np.ndarray]) -> None:
-        """Go on from a tick with what ``kept`` returned then."""
-        for name, values in self.kept().items():
-            values[...] = kept[name]
-        self.tick = tick
 
     @property
     def held(self) -> int:
@@ -117,8 +131,12 @@ class Trial:
 
     @property
     def nbytes(self) -> int:
-        """The bytes of its state and buffers; spikes and recordings that were given out are not counted."""
-        return sum(array.nbytes for array in (*self.state.values(), *self.buffers.values()))
+        """The bytes of its state, tables and buffers; spikes and recordings that were given out are not counted."""
+        return sum(array.nbytes for array in (*self.state.values(), *self.tables.values(), *self.buffers.values()))
+
+    def left(self) -> Left:
+        """Return what another trial can go on from."""
+        return Left(self.tick, self.state, {name: ring for name, ring in self.buffers.items() if name.startswith("ring ")})
 
     def run(self, ticks: int) -> None:
         """Run at most ``ticks`` more ticks, as many as one call may; ``tick`` says how far it came."""
@@ -134,4 +152,5 @@ class Trial:
             count: Any = self.buffers[f"out count {name}"]
             ticks_of, index = (self.buffers[f"out {what} {name}"][: count[0]].copy() for what in ("tick", "index"))
             found.append((ticks_of, index))
+            self.spike_count += len(index)
             count[0] = 0

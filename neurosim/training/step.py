@@ -147,7 +147,7 @@ def step(
     """Run one batch through the five slots; ``commit(deltas, states, own_deltas)`` applies what was proposed."""
     if trial.clock.ticks > 1:
         return _trial_step(network, pathway, phase, x, target, draws, commit, trial)
-    x = trial.encoder.encode(x, 0)
+    x = trial.encode(x, 0, draws)
     # present: x, (batch, *input shape), and target, (batch, task.size), are the caller's
     sweep = network.sweep(x, training=pathway.training_sweep, draws=draws)  # sweep: forward never learns
     check_finite(network, sweep, draws.step)

@@ -519,7 +519,9 @@ class Trainer:
 
     def show(self, x: np.ndarray) -> Sweep:
         """Return the sweep of the last tick of a trial, in evaluation, for samples ``x``, (n, *sample)."""
-        return self.trial.sweeps(self.network, self.network.backend.asarray(x))[-1]
+        backend = self.network.backend
+        draws = backend.draws(self.seed, 0) if self.trial.encoder.stochastic else None  # the same each time
+        return self.trial.sweeps(self.network, backend.asarray(x), draws=draws)[-1]
 
     def _evaluation_sweeps(self, split: Split) -> Iterator[tuple[Sweep, np.ndarray]]:
         for start in range(0, len(split.y), EVALUATION_BATCH):

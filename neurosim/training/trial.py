@@ -30,13 +30,22 @@ class Trial:
             inputs = " and ".join(map(repr, network.inputs))
             raise InputError(f"input population {inputs} has shape {network.input_shape}: {given}")
 
+    def encode(self, x: Any, tick: int, draws: Draws | None) -> Any:
+        """Return the input of a tick, (batch, *shape), for samples ``x``, (batch, *sample); ``draws`` are the tick's."""
+        if not self.encoder.stochastic:
+            return self.encoder.encode(x, tick)
+        return self.encoder.encode(x, tick, draws)  # type: ignore[call-arg] # of those that draw
+
     def sweeps(self, network: Network, x: Any, *, training: bool = False, draws: Draws | None = None) -> list[Sweep]:
-        """Return the sweep of each tick for samples ``x``, (batch, *sample)."""
+        """Return the sweep of each tick for samples ``x``, (batch, *sample).
+
+        draws : of the step; outside of training only an encoder draws
+        """
         sweeps: list[Sweep] = []
         for tick in range(self.clock.ticks):
             state = sweeps[-1].state if sweeps else None
             own = None if draws is None else draws.at(tick)
-            sweeps.append(network.sweep(self.encoder.encode(x, tick), state, training=training, draws=own))
+            sweeps.append(network.sweep(self.encode(x, tick, own), state, training=training, draws=own))
         return sweeps
 
     def outcomes(self, pathway: FeedbackPathway, sweeps: Sequence[Sweep], target: Any, draws: Draws) -> list[Any]:

@@ -11,7 +11,7 @@ from neurosim.errors import InputError
 
 def trains_of(cells, duration, trials=1):
     """cells : (trial, neuron) -> times"""
-    parts = [(np.asarray(time, float), np.full(len(time), cell), np.full(len(time), trial)) for (trial, cell), time in cells.items()]
+    parts = [(np.asarray(time), np.full(len(time), cell), np.full(len(time), trial)) for (trial, cell), time in cells.items()]
     time, index, trial = (np.concatenate([part[k] for part in parts]) for k in range(3))
     order = np.argsort(time, kind="stable")
     return Trains(time[order], index[order], trial[order], max(cell for _, cell in cells) + 1, trials, duration)
@@ -19,9 +19,8 @@ def trains_of(cells, duration, trials=1):
 
 def poisson(rate, cells, duration, trials=1, seed=0):
     rng = np.random.default_rng(seed)
-    return trains_of(
-        {(t, c): np.sort(rng.random(rng.poisson(rate * duration)) * duration) for t in range(trials) for c in range(cells)}, duration, trials
-    )
+    both = [(trial, cell) for trial in range(trials) for cell in range(cells)]
+    return trains_of({one: np.sort(rng.random(rng.poisson(rate * duration)) * duration) for one in both}, duration, trials)
 
 
 def test_a_poisson_process_has_cv_1_fano_1_and_no_correlation():

@@ -34,7 +34,7 @@ ONLY_IN = {
     "llvmlite": {"backends"},
     "h5py": {"runfile"},
     "isal": {"runfile/packing.py"},
-    "brian2": {"brian"},
+    "brian2": {"brian", "equations/neuron_code.py"},
     "dask": {"runfile/run.py", "workers.py"},  # arrays that are read when they are asked for; workers
     "distributed": {"workers.py"},
     "sklearn": {"datasets", "estimators", "experiments/estimate.py"},
