@@ -17,7 +17,7 @@ from neurosim.backends import philox
 from neurosim.backends.cuda_builder import Builder, Text, text_of
 from neurosim.backends.llvm_blocks import BlockWriter, streams_of
 from neurosim.backends.llvm_builder import DOUBLE, LONG, POINTER
-from neurosim.backends.llvm_circuit import ROWS
+from neurosim.backends.llvm_circuit import rows_of
 from neurosim.circuit import Action, Circuit, Deliver, Record, Replay, Reset, Threshold, Update
 from neurosim.circuit.conflicts import elements_at_once, keeps_to_itself, spikes_at_once, synapses_at_once
 from neurosim.circuit.tables import tables_of
@@ -228,7 +228,7 @@ class _Action:
             self.out = f"out{list(circuit.groups).index(action.group)}"
         if isinstance(action, Record):
             for name in action.variables:
-                kernel.trial.add(f"record {name} {action.name}", np.float64, (ROWS, len(action.elements)))
+                kernel.trial.add(f"record {name} {action.name}", np.float64, (rows_of(action), len(action.elements)))
 
     def called(self, name: str, arguments: int = 1) -> str:
         return LIBRARY.get(name, name)
@@ -289,7 +289,7 @@ class _Action:
         scope = BlockWriter(self, action.block)
         count = len(action.elements)
         with build.within(f"if (tick % {action.every} == 0)"):
-            build.line(f"const whole start = tick / {action.every} % {ROWS} * {count};")
+            build.line(f"const whole start = tick / {action.every} % {rows_of(action)} * {count};")
             with self._each(count) as k:
                 element = build.integer(self.pointer[f"elements {action.name}"], k)
                 found = scope.each(element, *self._sides(element))

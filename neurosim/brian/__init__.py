@@ -2,5 +2,6 @@
 
 from neurosim.brian.loading import BrianNetwork, load
 from neurosim.brian.plastic import plastic_synapses
+from neurosim.brian.simulating import simulate_in_brian
 
-__all__ = ["BrianNetwork", "load", "plastic_synapses"]
+__all__ = ["BrianNetwork", "load", "plastic_synapses", "simulate_in_brian"]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from neurosim.brian.reading import circuit_of
 from neurosim.circuit import Circuit
-from neurosim.simulation import CircuitProgram, Simulated, simulate
+from neurosim.errors import require
+from neurosim.simulation import CircuitProgram, Simulated, simulate, simulate_into
+from neurosim.simulation.requests import recorded
 
 
 class BrianNetwork:
@@ -16,9 +19,19 @@ class BrianNetwork:
     def __init__(self, name: str, circuit: Circuit) -> None:
         self.name, self.circuit = name, circuit
         self._program = CircuitProgram(circuit)
+        self._requests: tuple[str, ...] = ()
 
     def run(
-        self, duration: Any, *, batch: int = 1, seed: int = 0, initial: Mapping[str, Any] | None = None, backend: str = "numpy"
+        self,
+        duration: Any,
+        *,
+        batch: int = 1,
+        seed: int = 0,
+        initial: Mapping[str, Any] | None = None,
+        backend: str = "numpy",
+        record: Iterable[str] = (),
+        file: str | os.PathLike[str] | None = None,
+        **options: Any,
     ) -> Simulated:
         """Run ``batch`` independent trials, each from the state that the network had when it was loaded.
 
@@ -26,10 +39,25 @@ class BrianNetwork:
         seed : decides the random numbers of all trials; they are not those of Brian2
         initial : ``group.variable`` -> its values when the trials begin, (batch, n) or what broadcasts to it, in SI units
         backend : ``numpy`` runs a trial on each core, ``cupy`` all trials at once on a GPU
+        record : what is recorded beside the network's own monitors, such as ``"cells.v[0:5] every 1 ms"``, at the start of a tick
+        file : a run file, into which spikes and recordings go as they come, so that memory does not grow with the duration (None:
+            they are in memory); options, with a file : ``overwrite``, ``resume``, ``notes``, ``model``
 
-        Raises InputError and BackendError, see ``neurosim.simulation.simulate``.
+        Raises InputError, BackendError and RunFileError, see ``neurosim.simulation.simulate`` and ``simulate_into``.
         """
-        return simulate(self._program, float(duration), batch=batch, seed=seed, initial=initial, backend=backend)
+        program = self._recording(tuple(record))
+        given: dict[str, Any] = {"batch": batch, "seed": seed, "initial": initial, "backend": backend}
+        if file is None:
+            require(not options, f"run: {', '.join(options)}: expected only with file=...; leave it out, or give a file")
+            return simulate(program, float(duration), **given)
+        options["notes"] = {"model_name": self.name, **options.get("notes", {})}
+        return simulate_into(file, program, float(duration), **given, **options)
+
+    def _recording(self, requests: tuple[str, ...]) -> CircuitProgram:
+        """Return the program that records what is asked for; the one that ran last is kept."""
+        if requests != self._requests:
+            self._program, self._requests = CircuitProgram(recorded(self.circuit, requests)), requests
+        return self._program
 
     def schedule(self) -> str:
         """Return what happens in each tick, one action a line, in Brian2's order."""

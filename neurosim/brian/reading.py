@@ -14,6 +14,7 @@ from brian2.groups.neurongroup import Resetter, Thresholder
 from brian2.groups.neurongroup import StateUpdater as NeuronUpdater
 from brian2.synapses.synapses import StateUpdater as SynapseUpdater
 from brian2.synapses.synapses import SynapticPathway
+from brian2.units.fundamentalunits import get_unit
 
 from neurosim.circuit import (
     Action,
@@ -55,6 +56,7 @@ class _Reader:
         self.net, self.namespace = net, namespace
         self.where = f"Brian2 network {net.name!r}"
         self.arrays: dict[str, np.ndarray] = {}
+        self.units: dict[str, str] = {}
         self.sizes: dict[str, int] = {}
         self.depths: dict[str, int] = {}
         require(float(net.t_) == 0, f"{self.where}: it has run for {net.t}: expected one at its start; load it before it runs")
@@ -77,7 +79,7 @@ class _Reader:
     def circuit(self) -> Circuit:
         actions = tuple(action for one in self.objects for action in self._actions(one))
         groups = {name: SpikingGroup(name, size, self.depths.get(name, 0) + 1) for name, size in self.sizes.items()}
-        return Circuit(self.dt, self.arrays, groups, actions)
+        return Circuit(self.dt, self.arrays, groups, actions, self.units)
 
     # ------------------------------------------------------------------ actions
 
@@ -142,7 +144,8 @@ class _Reader:
         variables = {name: f"_to_record_{name}" for name in one.record_variables}
         block = self._block(one, "\n".join(f"{local} = {name}" for name, local in variables.items()), group=group)
         elements = np.array(one.record, np.int32) + np.int32(getattr(one.source, "start", 0))
-        return Record(one.name, elements, block, variables, round(every), *_sides(group))
+        units = {name: unit_of(group.variables[name]) for name in variables}
+        return Record(one.name, elements, block, variables, round(every), *_sides(group), units)
 
     def _deliver(self, one: Any) -> Deliver:
         one.update_abstract_code(run_namespace=self.namespace)
@@ -209,7 +212,13 @@ class _Reader:
         name = f"{variable.owner.name}.{variable.name}"
         values = np.atleast_1d(np.asarray(variable.get_value()))
         self.arrays.setdefault(name, np.array(values, DTYPES[KINDS[values.dtype.kind]], order="C"))
+        self.units[name] = unit_of(variable)
         return name
+
+
+def unit_of(variable: Any) -> str:
+    """Return the SI unit of a variable's values, such as ``V``, or ``1``."""
+    return "1" if variable.dim.is_dimensionless else str(get_unit(variable.dim))
 
 
 def _timed(array: Any, dt: float) -> Timed:

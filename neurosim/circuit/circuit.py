@@ -113,6 +113,7 @@ class Record:
     """Write down, every so many ticks, what a block makes of some elements.
 
     elements : (n,), which; variables : name of the variable -> the block's local name that holds it
+    units : name of the variable -> its SI unit, such as ``V``; ``1`` where there is none
     """
 
     name: str
@@ -122,6 +123,7 @@ class Record:
     every: int = 1
     pre: np.ndarray | None = None
     post: np.ndarray | None = None
+    units: Mapping[str, str] = field(default_factory=dict)
 
     __repr__ = reprs.fields
 
@@ -203,13 +205,14 @@ Action = Update | Record | Threshold | Replay | Deliver | Reset
 class Circuit:
     """Arrays, groups, and the actions of a tick in order.
 
-    dt : seconds; arrays : name -> start values, float64, bool or int32
+    dt : seconds; arrays : name -> start values, float64, bool or int32; units : name -> SI unit, ``1`` where there is none
     """
 
     dt: float
     arrays: Mapping[str, np.ndarray]
     groups: Mapping[str, SpikingGroup]
     actions: tuple[Action, ...] = field(default_factory=tuple)
+    units: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         groups = ", ".join(f"{group.name} ({group.size:,} neurons)" for group in self.groups.values())

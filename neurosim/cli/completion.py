@@ -81,6 +81,11 @@ def backend(incomplete: str) -> list[str]:
     return _beginning(incomplete, *backends())
 
 
+def simulator(incomplete: str) -> list[str]:
+    """Return the simulators that begin so."""
+    return _beginning(incomplete, "neurosim", "brian2", "brian2-cython", "brian2-cpp")
+
+
 def export_format(incomplete: str) -> list[str]:
     """Return the formats of exports that begin so."""
     return _beginning(incomplete, "csv", "npz", "nwb", "parquet")

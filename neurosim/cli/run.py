@@ -12,6 +12,7 @@ import typer
 from neurosim.cli import arguments as args
 from neurosim.cli import completion
 from neurosim.cli.helping import Help
+from neurosim.cli.simulating import simulate, simulates
 from neurosim.cli.terminal import say
 from neurosim.errors import require
 
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
     from neurosim.runfile import Run
 
 HELP = Help(
-    "Train one model; write one run file.",
+    "Train one model, or simulate one; write one run file.",
     (
         "neurosim run dtp-mnist --data digits",
         "neurosim run mine.toml --epochs 5 -o mine.h5",
+        "neurosim run spikes.toml --simulator brian2",
         "neurosim run --resume -o mine.h5",
     ),
 )
@@ -53,6 +55,14 @@ Checkpoint = Annotated[
     str | None,
     typer.Option("--checkpoint", metavar="WHEN", help="Write checkpoints, as 'every 500 steps'.", show_default="every 1 epoch"),
 ]
+Simulator = Annotated[
+    str | None,
+    typer.Option(
+        "--simulator", metavar="NAME", autocompletion=completion.simulator,
+        help="What runs a spiking network in time: neurosim, brian2 (its NumPy target), brian2-cython, or brian2-cpp (standalone).",
+        show_default="neurosim",
+    ),
+]  # fmt: skip
 Resume = Annotated[bool, typer.Option("--resume", help="Continue the run file --out where it stopped.")]
 
 
@@ -68,15 +78,16 @@ def run(
     alignment: args.Align = None,
     checkpoint: Checkpoint = None,
     backend: args.Backend = "auto",
+    simulator: Simulator = None,
     imports: args.Import = None,
     resume: Resume = False,
     overwrite: args.Overwrite = False,
     quiet: args.Quiet = False,
     debug: args.Debug = False,
 ) -> None:
-    """Train one model, and write all of it into one run file.
+    """Train one model, or simulate a spiking network, and write all of it into one run file.
 
-    The last line printed is the error on the test set.
+    The last line printed is the error on the test set; of a simulation, how often each population fired.
     """
     from neurosim.catalogue import Imports
     from neurosim.cli.progress import progress_of
@@ -85,6 +96,14 @@ def run(
     from neurosim.modelfile.model_file import ModelFile
 
     require(not (resume and overwrite), "--resume and --overwrite: expected only one of the two; leave one out")
+    if simulates(model, out, resume):
+        others = {"data": data, "data-dir": data_dir, "epochs": epochs, "alignment": alignment, "checkpoint": checkpoint}
+        given: dict[str, Any] = {"seed": seed, "record": record, "simulator": simulator, "backend": backend, "imports": imports}
+        how: dict[str, Any] = {"resume": resume, "overwrite": overwrite, "quiet": quiet, "others": others}
+        simulate(model, out, settings=args.settings(settings, None), **given, **how)
+        return
+    training = f"--simulator {simulator}: {model or out}: a training: expected a model with a [simulation]"
+    require(simulator is None, f"{training}; leave it out")
     chosen = args.settings(settings, data, None if resume else epochs)
     chosen += [f"record.checkpoint={checkpoint}"] if checkpoint is not None else []
     options: dict[str, Any] = {"seed": seed, "backend": backend, "data_dir": data_dir}

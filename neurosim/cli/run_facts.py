@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from neurosim.analysis.spike_statistics import simulated
+from neurosim.cli.simulating import rate_lines
 from neurosim.runfile import Run, extensions
 from neurosim.runfile.opening import plain
 
@@ -19,11 +21,12 @@ def run_facts(path: Path) -> list[str]:
         said = run.attributes
         reason = f": {said['reason']}" if said.get("reason") else ""
         lines = [f"run         {said.get('model_name') or 'made in Python'}, seed {said.get('seed', '?')}, {run.status}{reason}"]
+        lines += _simulation(run) if run.is_simulation else []
         metrics = run.metrics
         if "test" in metrics.index.get_level_values("split"):
             error = metrics.loc["test"]["error"]
             lines.append(f"test        {run.error_name} {error.iloc[-1]:.2f} % after {error.index[-1]} epochs")
-        lines.append(f"checkpoints {_checkpoints(run.checkpoint_steps)}")
+        lines.append(f"checkpoints {_checkpoints(run.checkpoint_steps, 'ticks' if run.is_simulation else 'steps')}")
         lines.append(f"created     {said.get('created', 'not told')}, {_versions(said)}")
         lines += [f"commit      {said['git_commit']}"] if said.get("git_commit") else []
         lines.append(f"backend     {said.get('backend', 'not told')} on {said.get('device', 'not told')}")
@@ -33,11 +36,28 @@ def run_facts(path: Path) -> list[str]:
         return [" ".join(str(plain(line)).splitlines()) for line in lines]  # what texts of JSON hold is a stranger's
 
 
-def _checkpoints(steps: list[int]) -> str:
+def _simulation(run: Run) -> list[str]:
+    """Return what a simulation is, and what it left."""
+    said, reached = run.attributes, simulated(run)
+    trials = said.get("trials", "?")
+    lines = [f"simulation  {said.get('duration', '?')} s by {said.get('simulator')}, {trials} trials, dt {said.get('dt', '?')} s"]
+    lines += [] if run.status == "complete" else [f"            {reached:.6g} s of it are in the file; {_going_on(run)}"]
+    lines += [f"spikes      {line}" for line in rate_lines(run)]
+    return lines + [f"recorded    {name}, {dict(values.sizes)}" for name, values in run.recordings.items()]
+
+
+def _going_on(run: Run) -> str:
+    """Return whether a simulation that is not complete can be gone on with."""
+    if run.attributes.get("simulator") != "neurosim":
+        return "it cannot be resumed: Brian2 leaves no state to go on from"
+    return "neurosim run --resume goes on from the last checkpoint, or from the beginning where there is none"
+
+
+def _checkpoints(steps: list[int], unit: str) -> str:
     if not steps:
         return "none"
     shown = ", ".join(map(str, steps[-FEW:]))
-    return f"after steps {'..., ' if len(steps) > FEW else ''}{shown}"
+    return f"after {unit} {'..., ' if len(steps) > FEW else ''}{shown}"
 
 
 def _versions(said: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ import typer
 from neurosim.cli import arguments as args
 from neurosim.cli import completion
 from neurosim.cli.helping import Help
+from neurosim.cli.simulating import described
 from neurosim.cli.terminal import say
 from neurosim.errors import quoted, require
 
@@ -50,12 +51,17 @@ def show(
     from neurosim.cli.run_facts import run_facts
     from neurosim.experiments.estimate import about, drafted, memory, refuse_unless_free, task_of
     from neurosim.modelfile.model_file import ModelFile
+    from neurosim.modelfile.simulation import SimulationModel, is_simulation
     from neurosim.runfile import is_hdf5
 
     if is_hdf5(Path(model)):
         alone = not (settings or data or recordable)
         require(alone, f"show {quoted(model)}: a run file: expected no other options; leave them out")
         say("\n".join(run_facts(Path(model))))
+        return
+    if is_simulation(model):
+        require(not (data or recordable), f"show {quoted(model)}: a simulation: expected neither --data nor --recordable; leave it out")
+        say("\n".join(described(SimulationModel.load(model, args.settings(settings, None), imports=Imports(imports or ())))))
         return
     found = ModelFile.load(model, args.settings(settings, data), imports=Imports(imports or ()))
     table = found.table

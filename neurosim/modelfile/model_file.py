@@ -44,6 +44,8 @@ class ModelFile:
         imports : the modules that ``module:Class`` in it may be of.  The log says so where one has changed since the contents,
             those of a run file, noted it.
         """
+        what = f"{name}: a model with a simulation, not a training; use neurosim run"
+        require("simulation" not in contents, what)
         table = validated(ModelTable, contents, name, imports)
         return ModelFile(name, with_modules(contents, table.modules, name, imports), table)
 

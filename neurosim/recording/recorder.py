@@ -9,7 +9,6 @@ import functools
 import hashlib
 import logging
 import os
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,6 +30,7 @@ from neurosim.recording.plan import Chosen, RecordingPlan
 from neurosim.recording.variables import signals
 from neurosim.runfile import Background, Run, RunFile, provenance, warn_of_other_arithmetic
 from neurosim.runfile.background import Work
+from neurosim.runfile.ending import to_the_end
 from neurosim.training import Evaluation, Observer, Trainer
 from neurosim.training.alignment import Alignment, alignments
 
@@ -156,39 +156,19 @@ class Recorder(Observer):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Write what waits, say in the file how the run ended, and close it; raise what kept something from being written.
 
-        This goes on to its end on a thread of its own: a signal reaches the main thread only, and is answered afterwards.
+        This goes on to its end whatever signal comes (see ``runfile.ending``).
         """
-        failures: list[BaseException] = []
-        ended = threading.Event()  # a thread whose ``join`` was interrupted is taken for one that has ended (Python 3.11)
-        once = threading.Lock()
-
-        def end() -> None:
-            if once.acquire(blocking=False):
-                self._end(error, failures, ended)
-
-        waited = False
-        while not waited:
-            try:
-                if not once.locked():  # an interrupted ``start`` may or may not have started its thread
-                    threading.Thread(target=end, name="neurosim-ending").start()
-                waited = ended.wait()
-            except KeyboardInterrupt as later:
-                failures.append(later)
+        failures = to_the_end(functools.partial(self._end, error))
         if failures and error is None:
             raise failures[0]
 
-    def _end(self, error: BaseException | None, failures: list[BaseException], ended: threading.Event) -> None:
-        """End the run after ``error``, if any; put into ``failures`` what goes wrong, and say when it is done."""
+    def _end(self, error: BaseException | None) -> None:
+        """End the run after ``error``, if any."""
         try:
-            try:
-                self._say(error)
-            finally:
-                self.background.close()
-                self.file.close()
-        except BaseException as failure:
-            failures.append(failure)
+            self._say(error)
         finally:
-            ended.set()
+            self.background.close()
+            self.file.close()
 
     def _say(self, error: BaseException | None) -> None:
         failure: BaseException | None = None

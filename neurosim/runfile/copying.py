@@ -92,7 +92,7 @@ def _copy_chunks(item: h5py.Dataset, made: h5py.Dataset, *, checked: bool) -> No
 def check_fits(file: h5py.File, path: Path, series: Iterable[Series], layout: Layout | None) -> None:
     """Raise RunFileError unless a copied file holds every dataset that will be written, as it was laid out."""
     for one in series:
-        _check(file, path, one.path, (None, *one.shape), one.dtype, COMPRESSED if one.shape else [h5py.h5z.FILTER_FLETCHER32])
+        _check(file, path, one.path, (None, *one.shape), one.dtype, COMPRESSED if one.packed else [h5py.h5z.FILTER_FLETCHER32])
     for stage, state in (layout.states if layout else {}).items():
         assert layout is not None
         slots = None if layout.keep is None else layout.keep + 1

@@ -70,9 +70,12 @@ class GrowingDataset:
 
     def extend(self, rows: np.ndarray) -> None:
         """Append rows, (n, *shape)."""
-        for row in rows:
-            self.filling[self.filled] = row
-            self.filled += 1
+        taken = 0
+        while taken < len(rows):
+            part = rows[taken : taken + self.rows - self.filled]
+            self.filling[self.filled : self.filled + len(part)] = part
+            self.filled += len(part)
+            taken += len(part)
             if self.filled == self.rows:
                 self.flush()
                 self.start, self.filled, self.written = self.start + self.rows, 0, 0

@@ -30,6 +30,7 @@ TEXTS = {"neurosim_version", "created", "status", "reason", "altered", "backend"
 DESCRIBED = {"units", "description", "dims", "request"}  # attributes of a recorded variable, all of them text
 PROBE = "probe"
 RESPONSES = "responses/"
+ELEMENT = ("neuron", "synapse", "pre", "post")  # what is told of each element that was recorded in time
 PIECE = 2**24  # bytes of a recording that dask reads at once
 SPIKES = {"time", "index", "trial", "step"}
 NEEDED = {"metrics": ("epoch", "step", "loss"), "alignment": ("epoch", "step", "angle", "cosine", "norm_ratio")}
@@ -102,6 +103,11 @@ class Run:
         """``running`` (or killed), ``complete``, ``failed`` or ``interrupted``."""
         return str(self.attributes["status"])
 
+    @property
+    def is_simulation(self) -> bool:
+        """Whether a network ran in time, without a training: ``dt`` and ``duration``, seconds, and ``trials`` are told."""
+        return tables.TIMED in self.attributes
+
     @cached_property
     def model(self) -> str:
         """The model file's text as run, every override applied; "" for a network built in Python."""
@@ -152,7 +158,9 @@ class Run:
 
         Values are read when they are asked for (dask arrays).  The first dimension is ``recording``, with coordinates ``epoch`` and
         ``step``; a population's variables go on with ``sample`` (coordinates: the sample's number in its split, and its ``label``)
-        and its own dimensions, a projection's with ``pre`` and ``post``.  Units and description are among the ``attrs``.
+        and its own dimensions, a projection's with ``pre`` and ``post``.  Those of a simulation have ``time`` (seconds; coordinate:
+        ``step``, the tick), ``trial``, and ``neuron`` or ``synapse`` (coordinates: ``pre``, ``post``).  Units and description are
+        among the ``attrs``.
         """
         with self._damage_told():
             found = {}
@@ -171,7 +179,8 @@ class Run:
     def spikes(self) -> Mapping[str, pandas.DataFrame]:
         """Every spike by population, one row each; empty for rate networks.
 
-        Columns: time (seconds since the run began), index (of the neuron), trial (counted over the run), step.
+        Columns: time (seconds since the run began), index (of the neuron), trial (counted over the run), step (of training; in a
+        simulation the tick).
         ``attrs["neurons"]`` is the population's size.
         """
         import pandas as pd
@@ -236,12 +245,15 @@ class Run:
             told = f"attribute {quoted(key)} is {quoted(value)}: expected text; do not trust it"
             require(is_text, f"run file {self.path}: {quoted(values.name)}: {told}", RunFileError)
         dims = str(attributes.pop("dims", "")).split() or _first_dims(table.path.split("/")[0], values.ndim)
-        coordinates: dict[str, Any] = {key: ("recording", column) for key, column in table.numbers(*tables.CLOCK).items()}
+        clock = ("step", "time") if dims[0] == "time" else tables.CLOCK
+        coordinates: dict[str, Any] = {key: (dims[0], column) for key, column in table.numbers(*clock).items()}
         if "sample" in dims and self.probe:
             coordinates |= {key: ("sample", numbers) for key, numbers in self.probe.items() if key != "target"}
-        numbers = f"{table.path}/{table.variable}.neurons"
-        if numbers in self._file:
-            coordinates[dims[-1]] = (dims[-1], whole(direct(self._file, numbers)))
+        beside = {"neurons": dims[-1]} | ({"trial": "trial", **dict.fromkeys(ELEMENT, dims[-1])} if dims[0] == "time" else {})
+        for name, dim in beside.items():
+            numbers = f"{table.path}/{table.variable}.{name}"
+            if numbers in self._file:
+                coordinates[dim if name == "neurons" else name] = (dim, whole(direct(self._file, numbers)))
         return xr.DataArray(lazy, dims=dims, coords=coordinates, attrs=attributes, name=_name(table))
 
     # ------------------------------------------------------------------ checkpoints

@@ -317,7 +317,7 @@ def _lay_out(
 
 
 def _make_series(file: h5py.File, one: Series) -> None:
-    options: dict[str, Any] = FILTERS if one.shape else {"fletcher32": True}
+    options: dict[str, Any] = FILTERS if one.packed else {"fletcher32": True}
     shapes: dict[str, Any] = {"shape": (0, *one.shape), "maxshape": (None, *one.shape), "chunks": one.chunks}
     dataset = file.create_dataset(one.path, dtype=one.dtype, **shapes, **options)
     dataset.attrs.update(one.attributes)

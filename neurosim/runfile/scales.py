@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import h5py
 
 from neurosim.runfile.guard import SCALED
-from neurosim.runfile.tables import Table, found
+from neurosim.runfile.tables import RECORDINGS, Table, found
 
-INDEX = {"metrics": "epoch", "alignment": "step"}  # what the rows of a table are told apart by
+INDEX = {"metrics": "epoch", "alignment": "step", RECORDINGS: "time"}  # what the rows of a table are told apart by
 
 
 def lay_out(file: h5py.File) -> None:
@@ -20,16 +20,17 @@ def lay_out(file: h5py.File) -> None:
     for table in found(file):
         place = table.path.split("/")[0]
         if table.variable or place in INDEX:
-            _join_rows(table, table.step if table.variable else table.columns[INDEX[place]])
+            clock = "step" if table.variable and place != RECORDINGS else INDEX[place]
+            _join_rows(table, table.columns[clock], "recording" if table.variable and place != RECORDINGS else clock)
             for name, values in table.columns.items():
                 _join_others(file, table, name, values)
 
 
-def _join_rows(table: Table, scale: h5py.Dataset) -> None:
-    """Join the first dimension of all columns to the one that tells rows apart."""
+def _join_rows(table: Table, scale: h5py.Dataset, label: str) -> None:
+    """Join the first dimension of all columns, which is called ``label``, to the one that tells rows apart."""
     scale.make_scale(scale.name.rpartition("/")[2])
     for column in table.columns.values():
-        column.dims[0].label = "recording" if table.variable else scale.name.rpartition("/")[2]
+        column.dims[0].label = label
         if column != scale:
             column.dims[0].attach_scale(scale)
 

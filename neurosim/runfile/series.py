@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 CHUNK = 2**16  # bytes; see docs/recordings.md for what was measured
-SMALL = 64  # rows of numbers in one chunk, which is never compressed
+SMALL = 64  # rows of numbers in one chunk, which is not compressed
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Series:
     dtype : of its values
     attributes : units, description, dims, ...
     rows : how many recordings come between two flushes; chunks are filled between them, so that most are written once
+    long : of a column of numbers that gets very many rows, such as spikes: large chunks, packed
     """
 
     path: str
@@ -29,6 +30,12 @@ class Series:
     dtype: np.dtype[Any]
     attributes: Mapping[str, str] = field(default_factory=dict)
     rows: int = 1
+    long: bool = False
+
+    @property
+    def packed(self) -> bool:
+        """Whether its chunks are compressed."""
+        return bool(self.shape) or self.long
 
     @property
     def nbytes(self) -> int:
@@ -40,7 +47,7 @@ class Series:
         """The shape of a chunk: at most CHUNK bytes, cut along the last axes first, which are neurons, so that the course of
         one neuron over all recordings is read without all the others."""
         if not self.shape:
-            return (SMALL,)
+            return (CHUNK // self.dtype.itemsize,) if self.long else (SMALL,)
         rows = _even(self.rows, max(1, CHUNK // max(self.nbytes, 1)))
         return (rows, *_cut(self.shape, CHUNK // self.dtype.itemsize // rows))
 

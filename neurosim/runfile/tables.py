@@ -1,7 +1,8 @@
 """Datasets that grow together: the columns of a table, one row for each recording.
 
 In a group of ``metrics``, ``alignment`` or ``spikes`` all datasets are one table, with ``step`` among them.  Elsewhere a variable
-is a table of its own: ``rate`` with ``rate.step`` and ``rate.epoch``.
+is a table of its own: ``rate`` with ``rate.step`` and ``rate.epoch``, or, where it was recorded in time, ``v`` with ``v.step``, the
+tick, and ``v.time``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from neurosim.runfile.guard import children, whole
 
 CLOCK = ("step", "epoch")
 WHOLE = ("metrics", "alignment", "spikes")  # where a group is one table
-PLACES = (*WHOLE, "populations", "projections", "pathways", "responses")
+RECORDINGS = "recordings"  # of a simulation, in time
+PLACES = (*WHOLE, "populations", "projections", "pathways", "responses", RECORDINGS)
+TIMED = "simulator"  # an attribute of files whose steps are ticks: a row's is the tick in which it was
 
 
 @dataclass(frozen=True)
@@ -87,8 +90,9 @@ def _within(file: h5py.File, path: str) -> Iterator[Table]:
     if "step" in datasets and path.split("/")[0] in WHOLE:
         yield Table(path, "", datasets)
     for name in datasets:
-        if f"{name}.step" in datasets and f"{name}.epoch" in datasets:
-            clock = {key: datasets[f"{name}.{key}"] for key in ("step", "epoch")}
+        keys = ("step", "time") if path.startswith(RECORDINGS) else ("step", "epoch")
+        if all(f"{name}.{key}" in datasets for key in keys):
+            clock = {key: datasets[f"{name}.{key}"] for key in keys}
             yield Table(path, name, {"values": datasets[name], **clock})
     for name, item in items.items():
         if isinstance(item, h5py.Group):
@@ -102,9 +106,12 @@ def check(file: h5py.File) -> None:
 
 
 def rewind(file: h5py.File, moment: tuple[int, int] | None) -> None:
-    """Drop every row from after ``moment`` (epoch, step), and every half row: a resumed run writes them again.  None: drop all."""
+    """Drop every row from after ``moment`` (epoch, step), and every half row: a resumed run writes them again.  None: drop all.
+
+    In a simulation's file, steps are ticks, and a row's step is the tick in which it was: one less than are done after it.
+    """
     for table in found(file):
-        kept = 0 if moment is None else _until(table, *moment)
+        kept = 0 if moment is None else _until(table, *moment) if TIMED not in file.attrs else _before(table, moment[1])
         for column in table.columns.values():
             column.resize(kept, axis=0)
 
@@ -114,3 +121,8 @@ def _until(table: Table, epoch: int, step: int) -> int:
     steps = table.step[: table.rows]
     epochs = table.columns["epoch"][: table.rows] if "epoch" in table.columns else np.full(len(steps), epoch)
     return int(np.count_nonzero((steps < step) | (steps == step) & (epochs <= epoch)))
+
+
+def _before(table: Table, tick: int) -> int:
+    """Return how many rows were there when so many ticks were done; ticks do not go back."""
+    return int(np.count_nonzero(table.step[: table.rows] < tick))

@@ -9,7 +9,7 @@ import numpy as np
 
 from neurosim.backends import philox
 from neurosim.backends.cuda_circuit import CircuitKernel, Memory
-from neurosim.backends.llvm_circuit import ROWS
+from neurosim.backends.llvm_circuit import rows_of
 from neurosim.circuit import Record
 from neurosim.errors import require
 from neurosim.simulation.results import SpikeTrains, States
@@ -55,7 +55,7 @@ class DeviceTrials:
             self._send(f"keys words {k}", np.array(keys, np.uint32))
         self.spikes: dict[str, list[np.ndarray]] = {name: [] for name in circuit.groups}
         self.recorded: dict[tuple[str, str], list[np.ndarray]] = {}
-        self.most = min([SLICE, *(ROWS * monitor.every for monitor in program.monitors)])
+        self.most = min([SLICE, *(rows_of(monitor) * monitor.every for monitor in program.monitors)])
 
     def _words(self, name: str, count: int | None = None) -> slice:
         """Return where an array of each trial lies, or the first ``count`` elements of it."""
@@ -79,9 +79,19 @@ class DeviceTrials:
         size = int(np.prod(shape)) * place.dtype.itemsize
         return np.ascontiguousarray(rows[:, :size]).view(place.dtype).reshape(self.batch, *shape)
 
-    def run(self, ticks: int) -> None:
-        """Run all trials to tick ``ticks``."""
-        while self.tick < ticks:
+    @property
+    def is_together(self) -> bool:
+        """Whether no trial has come further than another, which is so between two calls of ``run``."""
+        return True
+
+    def run(self, ticks: int, most: float = np.inf, room: float = np.inf) -> None:
+        """Run all trials to tick ``ticks``.
+
+        most : bytes of spikes and recordings; where so many are held, they stop before
+
+        Raises InputError where spikes and recordings take more than ``room`` bytes.
+        """
+        while self.tick < ticks and self._held() < most:
             end = min(ticks, (self.tick // self.most + 1) * self.most)
             least = self.tick
             while least < end:  # a trial stops where there might be no room for its spikes
@@ -90,6 +100,8 @@ class DeviceTrials:
                 least = int(self.fetch("tick").min())
                 self._take_spikes()
             self._take_recordings(end)
+            full = f"run: by tick {end:,} of {ticks:,} the spikes take more than the {room / 2**20:,.0f} MiB that are free"
+            require(self._held() <= room, f"{full}: expected fewer; run into a file, or fewer trials at a time")
             self.tick = end
 
     def _take_spikes(self) -> None:
@@ -103,12 +115,48 @@ class DeviceTrials:
 
     def _take_recordings(self, end: int) -> None:
         for monitor in self.program.monitors:
-            rows = np.arange(-(-self.tick // monitor.every), -(-end // monitor.every)) % ROWS
+            rows = np.arange(-(-self.tick // monitor.every), -(-end // monitor.every)) % rows_of(monitor)
             for name in monitor.variables:
                 held = self.fetch(f"record {name} {monitor.name}")
                 self.recorded.setdefault((monitor.name, name), []).append(held[:, rows])
 
     # ------------------------------------------------------------------ results
+
+    def _held(self) -> int:
+        """The bytes of spikes and recordings that were not handed over."""
+        return sum(part.nbytes for parts in (*self.spikes.values(), *self.recorded.values()) for part in parts)
+
+    def take(self) -> tuple[dict[str, tuple[np.ndarray, ...]], dict[tuple[str, str], np.ndarray]]:
+        """Hand over what was not handed over.
+
+        Returns group -> (tick, index, trial) of its spikes, (spikes,) each, ticks ascending within each trial; and
+        (monitor, variable) -> (rows, batch, elements)
+        """
+        spikes = {name: tuple(np.concatenate([np.zeros((3, 0), np.int32), *parts], axis=1)) for name, parts in self.spikes.items()}
+        recorded = self.recorded.items()
+        rows = {key: np.ascontiguousarray(np.concatenate(parts, axis=1).swapaxes(0, 1)) for key, parts in recorded if parts}
+        self.spikes, self.recorded = {name: [] for name in self.spikes}, {}
+        return spikes, rows
+
+    def final(self) -> dict[str, np.ndarray]:
+        """Return ``group.variable`` -> its values now, (batch, n)."""
+        return {name: self.fetch(name) for name in self.state}
+
+    def left(self) -> list[Any]:
+        """Return what each trial left, for one that goes on from here: nothing can on a GPU."""
+        return []
+
+    def kept(self) -> dict[str, np.ndarray]:
+        """Return what decides all that is to come, beside the tick: ``group|name`` -> (batch, ...)."""
+        rings = {f"rings|ring {name}": self.fetch(f"ring {name}") for name in self.program.circuit.groups}
+        return {f"state|{name}": values for name, values in self.final().items()} | rings
+
+    def restore(self, tick: int, kept: Mapping[str, np.ndarray]) -> None:
+        """Go on from a tick with what ``kept`` returned then."""
+        for key, values in kept.items():
+            self._send(key.partition("|")[2], values)
+        self._send("tick", np.full((self.batch, 1), tick, np.int64))
+        self.tick = tick
 
     def trains(self, name: str) -> SpikeTrains:
         """Return the spikes of a group, in the order of trial, time and neuron."""
@@ -122,7 +170,7 @@ class DeviceTrials:
         parts = {name: [empty, *self.recorded.get((monitor.name, name), [])] for name in monitor.variables}
         found = {name: np.concatenate(part, axis=1) for name, part in parts.items()}
         times = max((values.shape[1] for values in found.values()), default=0)
-        return States(np.arange(times) * (monitor.every * self.program.circuit.dt), monitor.elements, found)
+        return States(np.arange(times) * monitor.every * self.program.circuit.dt, monitor.elements, found)
 
 
 def _on_device(program: CircuitProgram, backend: Any, own: frozenset[str]) -> DeviceProgram:

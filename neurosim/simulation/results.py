@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from neurosim.runfile import Run
 
 
 @dataclass(frozen=True, repr=False)
@@ -59,6 +62,7 @@ class Simulated:
 
     spikes : group -> its spikes; states : monitor -> what it recorded
     final : ``group.variable`` -> its values after the last tick, (batch, n), SI units
+    path : of the run file from which spikes and states are read when they are asked for; None where they are in memory
     left : what each trial left, for a run that goes on from here; empty where nothing can
     """
 
@@ -66,8 +70,60 @@ class Simulated:
     states: Mapping[str, States]
     final: Mapping[str, np.ndarray]
     left: Sequence[Any] = ()
+    path: Path | None = None
 
     def __repr__(self) -> str:
+        if self.path is not None:
+            names = [f"spikes[{name!r}]" for name in self.spikes] + [f"states[{name!r}]" for name in self.states]
+            return f"Simulated, in {self.path}: {', '.join(names) or 'nothing recorded'}"
         lines = [f"  spikes[{name!r}]: {len(trains):,} spikes" for name, trains in self.spikes.items()]
         lines += [f"  states[{name!r}]: {', '.join(states.values)}" for name, states in self.states.items()]
         return "\n".join(["Simulated", *lines])
+
+
+class KeptSpikes(Mapping[str, SpikeTrains]):
+    """Spikes that a run file holds, read when they are asked for.  names : of the groups; dt : seconds of a tick"""
+
+    def __init__(self, path: Path, names: Sequence[str], dt: float) -> None:
+        self.path, self.names, self.dt = path, tuple(names), dt
+
+    def __getitem__(self, name: str) -> SpikeTrains:
+        if name not in self.names:
+            raise KeyError(name)
+        with Run(self.path) as run:
+            found = run.spikes[name].sort_values("trial", kind="stable")
+        index, tick, trial = (found[key].to_numpy() for key in ("index", "step", "trial"))
+        return SpikeTrains(index, tick, trial, self.dt)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __repr__(self) -> str:
+        return f"<spikes of {', '.join(self.names) or 'nothing'} in {self.path}>"
+
+
+class KeptStates(Mapping[str, States]):
+    """Recordings that a run file holds, read when they are asked for.  monitors : what was recorded"""
+
+    def __init__(self, path: Path, monitors: Sequence[Any]) -> None:
+        self.path, self.monitors = path, {one.name: one for one in monitors}
+
+    def __getitem__(self, name: str) -> States:
+        monitor = self.monitors[name]
+        with Run(self.path) as run:
+            found = {variable: run.recordings[f"{monitor.group}.{variable}"] for variable in monitor.units}
+            values = {variable: one.values.swapaxes(0, 1) for variable, one in found.items()}
+            time = next((one["time"].values for one in found.values()), np.zeros(0))
+        return States(time, monitor.elements, values)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.monitors)
+
+    def __len__(self) -> int:
+        return len(self.monitors)
+
+    def __repr__(self) -> str:
+        return f"<recordings {', '.join(self.monitors) or 'of nothing'} in {self.path}>"

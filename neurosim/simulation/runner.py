@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 
 from neurosim.backends import NumpyBackend, limits, select
-from neurosim.backends.base import Backend, as_seed
-from neurosim.circuit import Circuit, Record, Replay
+from neurosim.backends.base import as_seed
+from neurosim.circuit import Circuit, Replay
 from neurosim.circuit.tables import replayed
 from neurosim.errors import InputError, ShapeError, UnknownNameError, quoted, require
 from neurosim.simulation.device import DeviceTrials
-from neurosim.simulation.results import Simulated, SpikeTrains, States
+from neurosim.simulation.host import HostTrials
+from neurosim.simulation.results import Simulated
 from neurosim.simulation.trial import NOTHING, CircuitProgram, Trial
 
 Train = tuple[np.ndarray, np.ndarray]  # the neuron and the tick of each spike
-SPIKE = 24  # bytes: while it is kept, and once more where all are put together
 
 
 def simulate(
@@ -33,14 +32,14 @@ def simulate(
     timed: Mapping[str, np.ndarray] = NOTHING,
     after: Simulated | None = None,
 ) -> Simulated:
-    """Run ``batch`` independent trials of a circuit's program.
+    """Run ``batch`` independent trials of a circuit's program; all that they leave is in memory (see ``simulate_into``).
 
     duration : seconds, to the nearest tick
     seed : decides the random numbers; each trial has its own
     initial : ``group.variable`` -> its values when the trials begin, (batch, n) or what broadcasts to it, SI units
     backend : ``numpy`` runs a trial on each core, ``cupy`` all at once on a GPU, ``auto`` as ``cupy`` where a GPU answers
     trains : group whose spikes are replayed -> the (index, tick) of each trial's, (spikes,) each, in place of the circuit's
-    timed : name of values that change in time -> those of each trial, (batch, steps) or (batch, steps, n), in place of the circuit's
+    timed : name of values that change in time -> those of each trial, (batch, steps) or (batch, steps, n), in place of its own
     after : a run of the same program; the trials go on where its trials ended, and ``initial`` is set then
 
     Raises
@@ -51,54 +50,68 @@ def simulate(
     BackendError
         ``cupy`` was asked for and no CUDA device answers.
     """
+    ticks = ticks_of(program, duration)
+    recordings = sum(8 * len(one.elements) * len(one.variables) * -(-ticks // one.every) for one in program.monitors)
+    given: dict[str, Any] = {"seed": seed, "initial": initial, "backend": backend, "trains": trains, "timed": timed, "after": after}
+    trials, room = make_trials(program, batch, batch * recordings, "or record less, or into a file", **given)
+    trials.run(trials.tick + ticks, room=room)
+    spikes = {name: trials.trains(name) for name in program.circuit.groups}
+    states = {monitor.name: trials.states(monitor) for monitor in program.monitors}
+    return Simulated(spikes, states, trials.final(), trials.left())
+
+
+def ticks_of(program: CircuitProgram, duration: float) -> int:
+    """Return a duration, seconds, as ticks; raise InputError where it is none."""
+    require(0 <= duration < np.inf, f"duration {quoted(duration)}: expected seconds, 0 or more; change it")
+    return round(duration / program.circuit.dt)
+
+
+def make_trials(
+    program: CircuitProgram,
+    batch: int,
+    more: int,
+    advice: str,
+    *,
+    seed: int = 0,
+    initial: Mapping[str, np.ndarray] | None = None,
+    backend: str = "numpy",
+    trains: Mapping[str, Sequence[Train]] = NOTHING,
+    timed: Mapping[str, np.ndarray] = NOTHING,
+    after: Simulated | None = None,
+) -> tuple[HostTrials | DeviceTrials, int]:
+    """Return ``batch`` trials at their beginning, and how many bytes they leave free.
+
+    more : bytes that all need beside their state and buffers; the others : see ``simulate``
+
+    Raises InputError where there is not so much memory, with ``advice``, or as ``simulate`` does; BackendError.
+    """
     whole = isinstance(batch, int | np.integer) and not isinstance(batch, bool) and batch >= 1
     require(whole, f"batch {quoted(batch)}: expected 1 or more trials; give a positive whole number")
-    require(0 <= duration < np.inf, f"duration {quoted(duration)}: expected seconds, 0 or more; change it")
-    circuit, ticks = program.circuit, round(duration / program.circuit.dt)
-    starts = {name: _initial(circuit, name, values, batch) for name, values in (initial or {}).items()}
-    recordings = sum(8 * len(one.elements) * len(one.variables) * -(-ticks // one.every) for one in program.monitors)
-    chosen = select(backend)
-    own = _tables(circuit, batch, trains, timed)
+    starts = {name: _initial(program.circuit, name, values, batch) for name, values in (initial or {}).items()}
+    chosen, number = select(backend), as_seed(seed)
+    own = _tables(program.circuit, batch, trains, timed)
     _check_after(program, after, batch)
     if not isinstance(chosen, NumpyBackend):
         said = "backend 'cupy': trains, timed and after are not there on a GPU: expected none"
         require(not own and after is None, f"{said}; run with backend='numpy'")
-        return _on_device(program, chosen, ticks, as_seed(seed), batch, starts, recordings)
-    number = as_seed(seed)
+        state = {*program.circuit.changing(), *starts}
+        room = _check_memory(batch, batch * sum(program.circuit.arrays[name].nbytes for name in state) + more, advice)
+        return DeviceTrials(program, chosen, number, batch, starts), room
 
     def trial(k: int) -> Trial:
         start = {name: values[k] for name, values in starts.items()}
         return Trial(program, number, k, start, own.get(k, NOTHING), None if after is None else after.left[k])
 
     first = trial(0)
-    room = _check_memory(batch, first.nbytes + recordings)
-    trials = [first, *map(trial, range(1, batch))]
-    begin = first.tick
-    _run(trials, begin + ticks, room)
-    spikes = {name: _spikes(trials, name) for name in circuit.groups}
-    states = {monitor.name: _states(trials, monitor, begin) for monitor in program.monitors}
-    final = {name: np.stack([trial.state[name] for trial in trials]) for name in first.state}
-    return Simulated(spikes, states, final, [trial.left() for trial in trials])
+    room = _check_memory(batch, batch * first.nbytes + more, advice)
+    return HostTrials([first, *map(trial, range(1, batch))]), room
 
 
-def _on_device(
-    program: CircuitProgram, backend: Backend, ticks: int, seed: int, batch: int, starts: Mapping[str, np.ndarray], recordings: int
-) -> Simulated:
-    """Run all trials on a GPU.  recordings : bytes of what one of them records"""
-    state = {*program.circuit.changing(), *starts}
-    _check_memory(batch, recordings + sum(program.circuit.arrays[name].nbytes for name in state))
-    trials = DeviceTrials(program, backend, seed, batch, starts)
-    trials.run(ticks)
-    spikes = {name: trials.trains(name) for name in program.circuit.groups}
-    states = {monitor.name: trials.states(monitor) for monitor in program.monitors}
-    return Simulated(spikes, states, {name: trials.fetch(name) for name in trials.state})
-
-
-def _check_memory(batch: int, each: int) -> int:
-    """Return how many bytes ``batch`` trials of ``each`` bytes leave free; raise InputError where there are not so many."""
-    needed, free = batch * each, limits.free_memory().bytes
+def _check_memory(batch: int, needed: int, advice: str) -> int:
+    """Return how much memory so many bytes leave free; raise InputError where there are not so many."""
+    free = limits.free_memory().bytes
     said = f"batch {batch}: {needed / 2**20:,.0f} MiB of state and recordings, and {free / 2**20:,.0f} MiB are free"
-    require(needed <= free, f"{said}; run fewer trials at a time, or record less")
+    require(needed <= free, f"{said}; run fewer trials at a time, {advice}")
     return free - needed
 
 
@@ -165,43 +178,3 @@ def _initial(circuit: Circuit, name: str, values: np.ndarray, batch: int) -> np.
     except ValueError as cause:
         said = f"initial {name!r}: shape {given.shape}: expected (batch, n), {(batch, *own.shape)}"
         raise InputError(f"{said}; give one value for each trial and neuron") from cause
-
-
-def _run(trials: list[Trial], end: int, room: int) -> None:
-    """Run each trial to the tick ``end``, on as many threads as there are cores; the machine code lets others run beside it.
-
-    Raises InputError where the spikes of all take more than ``room`` bytes.
-    """
-    stopped = threading.Event()
-
-    def to_the_end(trial: Trial) -> None:
-        while trial.tick < end and not stopped.is_set():
-            trial.run(end - trial.tick)
-            if sum(one.spike_count for one in trials) * SPIKE > room:
-                said = f"run: by tick {trial.tick:,} of {end:,} the spikes take more than the {room / 2**20:,.0f} MiB that are free"
-                raise InputError(f"{said}: expected fewer; run fewer trials at a time, for a shorter time, or at lower rates")
-
-    with ThreadPoolExecutor(min(len(trials), limits.processors())) as pool:
-        try:
-            list(pool.map(to_the_end, trials))
-        finally:
-            stopped.set()  # where a Ctrl-C ended the waiting
-
-
-def _spikes(trials: list[Trial], name: str) -> SpikeTrains:
-    none = np.zeros(0, np.int32)
-    parts = [(*part, np.full(len(part[0]), trial.number, np.int32)) for trial in trials for part in trial.spikes[name]]
-    tick, index, trial = (np.concatenate([none, *(part[k] for part in parts)]) for k in range(3))
-    return SpikeTrains(index, tick, trial, trials[0].program.circuit.dt)
-
-
-def _states(trials: list[Trial], monitor: Record, begin: int) -> States:
-    """Return what a monitor recorded from tick ``begin`` on."""
-    empty = np.empty((0, len(monitor.elements)))
-    found = {
-        name: np.stack([np.concatenate([empty, *trial.recorded.get((monitor.name, name), [])]) for trial in trials])
-        for name in monitor.variables
-    }
-    times = max((values.shape[1] for values in found.values()), default=0)
-    first = -(-begin // monitor.every)
-    return States(np.arange(first, first + times) * (monitor.every * trials[0].program.circuit.dt), monitor.elements, found)

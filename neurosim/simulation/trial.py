@@ -39,7 +39,7 @@ class CircuitProgram:
         self.circuit = circuit
         written = CircuitText(circuit)
         self.slots, self.streams = written.slots, written.streams
-        text = written.text()
+        self.text = text = written.text()
         prototype = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
         self.function = prototype(compiled([text])[text])
         self.monitors = [action for action in circuit.actions if isinstance(action, Record)]
@@ -98,8 +98,36 @@ class Trial:
             found[f"words {k}"] = np.empty(4 * -(-elements // 4), np.uint32)
             found[f"keys words {k}"] = np.array(philox.key_of(seed, f"trial{self.number}/{action}/{k}"), np.uint32)
         for monitor in self.program.monitors:
-            found |= {f"record {name} {monitor.name}": np.empty((rows_of(monitor), len(monitor.elements))) for name in monitor.variables}
+            shape = rows_of(monitor), len(monitor.elements)
+            found |= {f"record {name} {monitor.name}": np.empty(shape) for name in monitor.variables}
         return found
+
+    @property
+    def held(self) -> int:
+        """The bytes of spikes and recordings that were given out and not taken yet."""
+        parts = [part for found in self.spikes.values() for part in found]
+        rows = [part for found in self.recorded.values() for part in found]
+        return sum(ticks.nbytes + index.nbytes for ticks, index in parts) + sum(part.nbytes for part in rows)
+
+    def take(self, before: int) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], dict[tuple[str, str], np.ndarray]]:
+        """Hand over what was before a tick, and keep the rest.
+
+        Returns group -> (tick, index) of its spikes, (spikes,) each; and (monitor, variable) -> (rows, elements)
+        """
+        spikes, rows = {}, {}
+        for name, found in self.spikes.items():
+            ticks, index = (np.concatenate([np.zeros(0, np.int32), *(part[k] for part in found)]) for k in range(2))
+            cut = int(np.searchsorted(ticks, before))
+            spikes[name] = ticks[:cut], index[:cut]
+            self.spikes[name] = [(ticks[cut:].copy(), index[cut:].copy())]
+        for monitor in self.program.monitors:
+            for variable in monitor.variables:
+                key = monitor.name, variable
+                found = np.concatenate([np.empty((0, len(monitor.elements))), *self.recorded.get(key, [])])
+                there = -(-self.tick // monitor.every) - len(found)  # the number of the first row that is held
+                cut = max(-(-before // monitor.every) - there, 0)
+                rows[key], self.recorded[key] = found[:cut], [found[cut:].copy()]
+        return spikes, rows
 
     @property
     def nbytes(self) -> int:

@@ -149,7 +149,7 @@ def test_ctrl_c_ends_a_long_run(monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("neurosim.simulation.runner.list", interrupt, raising=False)  # in the waiting for the trials
+    monkeypatch.setattr("neurosim.simulation.host.list", interrupt, raising=False)  # in the waiting for the trials
     with pytest.raises(KeyboardInterrupt):
         simulate(program, 1e7 * DT, batch=4)
     assert time.monotonic() - began < 30 and threading.active_count() < 20
