@@ -1,6 +1,7 @@
 """Brian2 networks, taken over: many trials at once, in machine code, with Brian2's own spikes."""
 
+from neurosim.brian.exporting import export
 from neurosim.brian.loading import BrianNetwork, load
 from neurosim.brian.plastic import plastic_synapses
 
-__all__ = ["BrianNetwork", "load", "plastic_synapses"]
+__all__ = ["BrianNetwork", "export", "load", "plastic_synapses"]

@@ -10,6 +10,7 @@ import numpy as np
 from brian2.codegen.translation import analyse_identifiers, make_statements
 from brian2.core.functions import Function
 from brian2.core.variables import ArrayVariable, AuxiliaryVariable, Constant, Subexpression
+from brian2.groups.group import CodeRunner
 from brian2.groups.neurongroup import Resetter, Thresholder
 from brian2.groups.neurongroup import StateUpdater as NeuronUpdater
 from brian2.synapses.synapses import StateUpdater as SynapseUpdater
@@ -89,6 +90,9 @@ class _Reader:
             one.update_abstract_code(run_namespace=self.namespace)
             if one.abstract_code:
                 yield Update(one.name, len(one.group), self._block(one, one.abstract_code), *_sides(one.group))
+        elif type(one) is CodeRunner:  # what run_regularly makes
+            one.update_abstract_code(run_namespace=self.namespace)
+            yield Update(one.name, len(one.group), self._block(one, one.abstract_code), *_sides(one.group))
         elif isinstance(one, brian2.PoissonInput):
             drawn = {name: (int(one.N), float(one.rate * one.clock.dt)) for name in one.variables}
             yield Update(one.name, len(one.group), self._block(one, one.abstract_code, binomial=drawn))
