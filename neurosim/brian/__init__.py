@@ -1,7 +1,8 @@
 """Brian2 networks, taken over: many trials at once, in machine code, with Brian2's own spikes."""
 
+from neurosim.brian.exporting import export
 from neurosim.brian.loading import BrianNetwork, load
 from neurosim.brian.plastic import plastic_synapses
 from neurosim.brian.simulating import simulate_in_brian
 
-__all__ = ["BrianNetwork", "load", "plastic_synapses", "simulate_in_brian"]
+__all__ = ["BrianNetwork", "export", "load", "plastic_synapses", "simulate_in_brian"]

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from neurosim.errors import InputError, ShapeError, UnknownNameError, quoted, require
-from neurosim.neurons import DRIVE, GivenSpikes, LatencySpikes, PoissonSpikes, SpikeSource, Transfer
+from neurosim.neurons import DRIVE, Equations, GivenSpikes, LatencySpikes, PoissonSpikes, SpikeSource, Transfer
 from neurosim.simulation import InTime
 
 if TYPE_CHECKING:
@@ -74,6 +74,11 @@ def drive_inputs(network: Network, inputs: Any, batch: int | None, first: int = 
             driven.rates[name] = _rates(population, found.get(name), trials, network.dt)
         elif isinstance(population.neurons, LatencySpikes):
             driven.trains[name] = _latencies(population, found.get(name), trials, first)
+        elif isinstance(population.neurons, Equations):
+            if name in found:
+                said = f"input of population {name!r}: its equations do not name the drive"
+                require(population.neurons.reads_drive, f"{said}: expected no input; leave it out, or name drive in an equation")
+                driven.currents.setdefault(name, {})[f"{name}_input"] = _spread(found[name], trials)
         elif isinstance(population.neurons, Transfer):
             _add_currents(driven, network, population, found.get(name), trials)
     _add_biases(driven, network, trials)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neurosim.brian.driving import Driven, drive_inputs
-from neurosim.equations.neuron_code import as_quantity, brian2
+from neurosim.brian.plastic import plastic_synapses
+from neurosim.brian.synapse_code import synapse_code
+from neurosim.equations.neuron_code import brian2
 from neurosim.errors import InputError, UnknownNameError, quoted, require
 from neurosim.neurons import DRIVE, Equations, PoissonSpikes, SpikeSource
 from neurosim.simulation import InTime
@@ -134,8 +136,8 @@ class _Export:
             made = self._group(population)
             if made is not None:
                 self.groups[name] = made
-        made = [*self.groups.values(), *self._synapses(), *self._monitors()]
-        return self.b2.Network(*made)
+        self.synapses = {p.name: self._projection(p) for p in self.network.projections.values() if p.pre in self.groups}
+        return self.b2.Network(*self.groups.values(), *self.synapses.values(), *self._monitors())
 
     # ------------------------------------------------------------------ populations
 
@@ -210,35 +212,14 @@ class _Export:
 
     # ------------------------------------------------------------------ projections
 
-    def _synapses(self) -> Iterator[Any]:
-        for p in self.network.projections.values():
-            if p.pre in self.groups:
-                yield self._projection(p)
-
     def _projection(self, p: Projection) -> Any:
-        neurons: Any = self.network.populations[p.post].neurons
         into = self.adds_into[p.post] if p.into == DRIVE else p.into
         code = synapse_code(self.network, p, f"{into}_post")
-        b2, options = self.b2, {}
-        if code.method is not None:
-            options["method"] = code.method
-        made = b2.Synapses(
-            self.groups[p.pre], self.groups[p.post], code.model, on_pre=code.on_pre or None, on_post=code.on_post or None,
-            namespace={name: _plain(value) for name, value in code.constants.items()}, clock=self.clock, name=p.name, **options,
-        )  # fmt: skip
         pre, post = p.synapses()
-        if len(pre):
-            made.connect(i=pre, j=post)
-        else:
-            made.connect(False)
+        pairs = {"i": pre, "j": post} if len(pre) else {"condition": False}
+        made = plastic_synapses(code, self.groups[p.pre], self.groups[p.post], connect=pairs, clock=self.clock, name=p.name)
         made.variables["w"].set_value(p.weights())
-        for variable, start in code.starts.items():
-            made.variables[variable].set_value(np.full(len(pre), start))
-        if p.delays is not None and code.on_pre:
-            made.pre.delay = p.delays * self.dt * b2.second
-        elif p.delay and code.on_pre:
-            made.pre.delay = p.delay * self.dt * b2.second
-        del neurons
+        made.pre.delay = (p.delay if p.delays is None else p.delays) * self.dt * self.b2.second
         return made
 
     # ------------------------------------------------------------------ monitors
@@ -251,13 +232,6 @@ class _Export:
             which = {str(one): one for one in variables.values()}
             said = f"record: of {owner!r}, {' and '.join(map(quoted, which))}"
             require(len(which) == 1, f"{said}: expected the same of all its variables; give one selection")
-            asked, source = next(iter(which.values())), self.groups.get(owner)
-            if source is None:
-                source = next(one for one in self._made if one.name == owner)
+            asked, source = next(iter(which.values())), {**self.groups, **self.synapses}[owner]
             options = {"clock": self.clock} if self.every is None else {"dt": self.every}
             yield b2.StateMonitor(source, list(variables), record=asked, name=STATES.format(owner), **options)
-
-
-def _plain(value: Any) -> Any:
-    """Return a constant as Brian2 takes it."""
-    return as_quantity(value) if hasattr(value, "dimensions") else value

@@ -10,6 +10,7 @@ import numpy as np
 from brian2.codegen.translation import analyse_identifiers, make_statements
 from brian2.core.functions import Function
 from brian2.core.variables import ArrayVariable, AuxiliaryVariable, Constant, Subexpression
+from brian2.groups.group import CodeRunner
 from brian2.groups.neurongroup import Resetter, Thresholder
 from brian2.groups.neurongroup import StateUpdater as NeuronUpdater
 from brian2.synapses.synapses import StateUpdater as SynapseUpdater
@@ -91,6 +92,9 @@ class _Reader:
             one.update_abstract_code(run_namespace=self.namespace)
             if one.abstract_code:
                 yield Update(one.name, len(one.group), self._block(one, one.abstract_code), *_sides(one.group))
+        elif type(one) is CodeRunner:  # what run_regularly makes
+            one.update_abstract_code(run_namespace=self.namespace)
+            yield Update(one.name, len(one.group), self._block(one, one.abstract_code), *_sides(one.group))
         elif isinstance(one, brian2.PoissonInput):
             drawn = {name: (int(one.N), float(one.rate * one.clock.dt)) for name in one.variables}
             yield Update(one.name, len(one.group), self._block(one, one.abstract_code, binomial=drawn))
@@ -140,7 +144,7 @@ class _Reader:
         every = float(one.clock.dt_) / self.dt
         whole = every > 0.5 and abs(every - round(every)) < 1e-6
         require(whole, f"{self.where}: {one.name!r}: dt {one.clock.dt}: expected a multiple of the network's; change it")
-        group = getattr(one.source, "source", one.source)  # of a part of a group, the group
+        group = one.source.source if isinstance(one.source, brian2.Subgroup) else one.source  # of a part of a group, the group
         variables = {name: f"_to_record_{name}" for name in one.record_variables}
         block = self._block(one, "\n".join(f"{local} = {name}" for name, local in variables.items()), group=group)
         elements = np.array(one.record, np.int32) + np.int32(getattr(one.source, "start", 0))

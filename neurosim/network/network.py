@@ -14,11 +14,13 @@ from neurosim.backends import Backend, Draws, NumpyBackend, as_seed
 from neurosim.capture import scan
 from neurosim.equations.units import seconds
 from neurosim.errors import EquationError, InputError, ShapeError, UnknownNameError, quoted, require
+from neurosim.network.delays import duration as duration_of
 from neurosim.network.population import Population
 from neurosim.network.projection import Projection
 from neurosim.network.sweep import Activity, Sweep, Teaching
 from neurosim.neurons import DRIVE, BatchNormalisation, Transfer
 from neurosim.plasticity import PlasticityRule
+from neurosim.simulation import Simulated
 
 
 class Network:
@@ -56,10 +58,12 @@ class Network:
         self.dtype = np.dtype(dtype)
         self.dt = None if dt is None else seconds(dt, "network: dt")
         self.prefix = prefix
+        self._runner: Any = None
         self.populations = _by_name("population", populations)
         self.projections = _by_name("projection", projections)
         for p in self.projections.values():
             p.set_tick(self.dt)
+        self.run_only = ""  # why it can be in a run, and not in a sweep; empty where it can be in a sweep
         self.order = self._sorted()
         self.inputs, self.outputs = self._ends("input", incoming=True), self._ends("output", incoming=False)
         self.output = self._asked(output)
@@ -69,7 +73,7 @@ class Network:
             population.build(self.backend, self.dtype, self.dt)
         self._check_inputs()
         for p in self.projections.values():
-            p.build(self.backend, self.populations[p.pre], self.populations[p.post], self.seed, prefix, self.dtype)
+            p.build(self.backend, self.populations[p.pre], self.populations[p.post], self.seed, prefix, self.dtype, self.dt)
         for part in (*self.populations.values(), *self.projections.values()):
             part.joined = True  # only now: parts of a network that could not be built are free
 
@@ -120,7 +124,14 @@ class Network:
             return list(graphlib.TopologicalSorter(graph).static_order())
         except graphlib.CycleError as cause:
             where = f"network: the projections form a cycle {cause.args[1]}"
-            raise InputError(f"{where}: expected a delay in every cycle; give one of them delay = 1") from cause
+            self._leave_to_runs(f"{where}: expected a delay in every cycle; give one of them delay = 1", InputError)
+            return list(self.populations)
+
+    def _leave_to_runs(self, reason: str, error: type[InputError]) -> None:
+        """Note why the network cannot be in a sweep; raise ``error`` where none of its populations spikes: there is no run then."""
+        spiking = any(population.neurons.emits == "spike" for population in self.populations.values())
+        require(spiking, reason, error)
+        self.run_only = self.run_only or reason
 
     def _ends(self, kind: str, *, incoming: bool) -> list[str]:
         """Return the populations without projections from others (``incoming``) or to others."""
@@ -130,22 +141,27 @@ class Network:
             busy |= {p.post for p in self.projections.values()}
         ends = [name for name in self.order if name not in busy]
         where = "into it" if incoming else "to another"
-        require(bool(ends), f"network: no {kind}: expected a population with no projection {where}; add one", ShapeError)
+        if not ends:
+            self._leave_to_runs(f"network: no {kind}: expected a population with no projection {where}; add one", ShapeError)
         return ends
 
     def _asked(self, output: str | None) -> str:
         """Return the output that does the task."""
         if output is not None and output not in self.populations:
             raise UnknownNameError("network: output", output, self.populations)
-        ends = [output] if output else self.outputs
-        said = f"network: outputs {ends}: expected one, or the name of the one that does the task; give output={ends[0]!r}"
-        require(len(ends) == 1, said, ShapeError)
+        ends = [output] if output else self.outputs or self.order[-1:]
+        if len(ends) != 1:
+            said = f"network: outputs {ends}: expected one, or the name of the one that does the task"
+            self._leave_to_runs(f"{said}; give output={ends[0]!r}", ShapeError)
         return ends[0]
 
     def _longest_delays(self) -> dict[str, int]:
         """Return for each population whose rates travel for some ticks: for how many, at most."""
         longest: dict[str, int] = {}
         for p in self.projections.values():
+            if p.delays is not None:
+                said = f"projection {quoted(p.name)}: its synapses have delays of their own"
+                self._leave_to_runs(f"{said}: expected one delay for all in a sweep; give a number", InputError)
             if p.delay:
                 longest[p.pre] = max(p.delay, longest.get(p.pre, 0))
         return longest
@@ -243,6 +259,64 @@ class Network:
         )
         return found
 
+    # ------------------------------------------------------------------ runs of spiking networks
+
+    def run(
+        self,
+        duration: Any,
+        inputs: Any = None,
+        *,
+        batch: int | None = None,
+        record: Any = None,
+        every: Any = None,
+        initial: Mapping[str, Any] | None = None,
+        seed: int | None = None,
+        after: Simulated | None = None,
+        keep: int | None = None,
+    ) -> Simulated:
+        """Run trials of a spiking network: event by event, in Brian2's order of a tick, with the plasticity of its rules.
+
+        duration : seconds, text such as ``350*ms``, or a quantity of Brian2
+        inputs : input population -> what it is given; where there is one such population, this alone.  PoissonSpikes, LatencySpikes
+            and rate neurons take numbers, (*shape) or (batch, *shape), or an ``InTime``; GivenSpikes take ``(index, time)``, one
+            entry a spike, or a list of such pairs, one for each trial
+        batch : how many trials; by default as many as the inputs are for
+        record : names, ``population.variable`` or ``projection.w``, or name -> which neurons or synapses; ``every`` so many seconds,
+            by default in each tick
+        initial : ``population.variable`` -> its values when the trials begin, (n,) or (batch, n), SI units
+        seed : of the random numbers; by default the network's
+        after : a run of this network: the trials go on where its trials ended, with their weights
+        keep : a trial whose weights the network takes over at the end; by default it keeps its own
+
+        Returns ``Simulated``: ``.spikes[population]`` with ``.index``, ``.time`` (s), ``.tick`` and ``.trial``, one entry a spike;
+        ``.states[name]``, (batch, times, n); ``.final["projection.w"]``, (batch, synapses), and all other variables.
+
+        Raises
+        ------
+        InputError
+            A network or an input that cannot be in a run, by name, before anything runs; more recordings, trials or spikes than
+            there is memory for.
+        """
+        from neurosim.brian.running import Runner  # the import of Brian2 takes its time
+
+        self._runner = self._runner or Runner()
+        seconds = duration_of(duration, "run: duration")
+        steps = None if every is None else duration_of(every, "run: every")
+        number = self.seed if seed is None else as_seed(seed)
+        found = self._runner.run(self, seconds, inputs, batch, record, steps, initial, number, after)
+        if keep is not None:
+            self._keep(found, keep)
+        return found
+
+    def _keep(self, run: Simulated, trial: int) -> None:
+        """Take over the weights that a trial of a run ended with."""
+        trials = len(run.left)
+        whole = isinstance(trial, int | np.integer) and not isinstance(trial, bool) and 0 <= trial < trials
+        require(whole, f"run: keep {quoted(trial)}: expected the number of a trial, 0 to {trials - 1}; give one")
+        for p in self.projections.values():
+            if f"{p.name}.w" in run.final:
+                p.set_weights(run.final[f"{p.name}.w"][trial])
+
     # ------------------------------------------------------------------ activity
 
     def fresh(self, x: Any) -> dict[str, Any]:
@@ -269,7 +343,10 @@ class Network:
         state : of the sweep before (default: a trial begins)
         training : use the statistics of the batch, and dropout and noise drawn from ``draws``; otherwise use running statistics,
             without dropout and noise
+
+        Raises ShapeError for an input of another shape, InputError where the network can only be in a run (``run_only``).
         """
+        require(not self.run_only, f"{self.run_only}, or use Network.run, which needs none of it")
         shape = self.input_shape
         if tuple(x.shape[1:]) != shape:
             raise ShapeError(f"input of shape {tuple(x.shape)}: expected (batch, {', '.join(map(str, shape))}); reshape the data")

@@ -289,6 +289,16 @@ class Projection:
         w = np.asarray(self.backend.to_host(self.w), float)
         return w[self.synapses()] if isinstance(wiring, Pattern) else w.reshape(-1)
 
+    def set_weights(self, weights: np.ndarray) -> None:
+        """Take weights, (synapses,), in the order of ``synapses``."""
+        values = np.asarray(weights, float)
+        if self._made is None:  # they are spread when a sweep asks for them
+            self.initial = values
+            return
+        spread = np.zeros(self.weight_shape)
+        spread[self.synapses() if self.connectivity.matrix else slice(None)] = values if self.connectivity.matrix else values.reshape(spread.shape)
+        self.w[...] = self.backend.asarray(np.ascontiguousarray(spread, self.dtype))
+
     @property
     def w(self) -> Any:
         """The weights, shaped by the connectivity; all to all: (n_pre, n_post)."""

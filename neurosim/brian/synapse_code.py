@@ -1,0 +1,56 @@
+"""A projection's rule as what Brian2's Synapses do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from neurosim.errors import InputError, quoted, require
+from neurosim.neurons import DRIVE, Equations
+from neurosim.plasticity import SGD, Bounds, SpikeCode, spike_code
+
+if TYPE_CHECKING:
+    from neurosim.network import Network, Projection
+
+
+def rests(p: Projection) -> bool:
+    """Return whether a projection's weights stay as they are in a run: an error of a feedback pathway never comes."""
+    return p.rule is None or "error" in p.rule.post
+
+
+def synapse_code(network: Network, p: Projection, into: str) -> SpikeCode:
+    """Return the code of a projection whose spikes add to ``into``, such as ``I_post``.
+
+    Raises InputError, naming the projection, for a rule that cannot be translated, or an optimiser that has no place in a run.
+    """
+    neurons = network.populations[p.post].neurons
+    assert isinstance(neurons, Equations)
+    units = {"w": neurons.unit_of(p.into)}
+    for side, name in (("pre", p.pre), ("post", p.post)):
+        units |= _units(network.populations[name].neurons, side)
+    rule = None if rests(p) else p.rule
+    try:
+        return spike_code(rule, into=into, units=units, dt=network.dt, bounds=None if rule is None else _bounds(p))
+    except InputError as cause:
+        raise type(cause)(f"projection {p.name!r}: {cause}") from cause
+
+
+def _units(neurons: Any, side: str) -> Mapping[str, str]:
+    if not isinstance(neurons, Equations):
+        return {}
+    return {f"{name}_{side}": neurons.unit_of(name) for name in (*neurons.states, *((DRIVE,) if neurons.reads_drive else ()))}
+
+
+def _bounds(p: Projection) -> tuple[float, float] | None:
+    """Return the bounds that a projection's optimiser keeps its weights in.
+
+    In a run a weight changes by what the rule says, at once: there is no batch, and no update that an optimiser could count.
+    """
+    found = None
+    for _, link in [] if p.optimiser is None else p.optimiser.working:
+        plain = isinstance(link, SGD) and link.learning_rate == 1
+        said = f"projection {p.name!r}: its optimiser has {quoted(link)}"
+        require(plain or isinstance(link, Bounds), f"{said}: expected SGD(1) and Bounds in a run; put a rate into the rule's constants")
+        if isinstance(link, Bounds):
+            found = (link.w_min, link.w_max)
+    return found
