@@ -66,7 +66,7 @@ class Network:
             population.build(self.backend, self.dtype, self.dt)
         self._check_inputs()
         for p in self.projections.values():
-            p.build(self.backend, self.populations[p.pre], self.populations[p.post], self.seed, prefix, self.dtype)
+            p.build(self.backend, self.populations[p.pre], self.populations[p.post], self.seed, prefix, self.dtype, self.dt)
         for part in (*self.populations.values(), *self.projections.values()):
             part.joined = True  # only now: parts of a network that could not be built are free
 

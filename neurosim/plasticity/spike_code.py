@@ -32,8 +32,8 @@ RESERVED = {  # what Brian2's languages have a meaning for
 }  # fmt: skip
 UNIT = re.compile(  # of Brian2's, which has more of them than ``equations.units``
     r"\w{0,2}(metre|meter|gramm?e?|second|amp|ampere|kelvin|mole?|candle|volt|ohm|siemens|farad|coulomb|hertz|watt|joule|molar|becquerel"
-    r"|gray|henry|katal|litre|liter|lumen|lux|newton|pascal|radian|sievert|steradian|tesla|weber|celsius|kilogram)[23]?"
-    r"|k?g|[cmu]m[23]?|[munp][VASF]|m?M|[mu]s|[kM]?Hz"
+    r"|gray|henry|katal|litre|liter|gramme|lumen|lux|newton|pascal|radian|sievert|steradian|tesla|weber|celsius|kilogramm?e?|kilogram)[23]?"
+    r"|k?g|[cmu]m[23]?|[munp][VASF]|[mun]?M|[mu]s|[kM]?Hz"
 )
 
 
