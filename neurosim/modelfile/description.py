@@ -178,6 +178,8 @@ class _Describer:
         where = f"projection {projection.name}"
         self._own(where, projection, Projection)
         connectivity: Any = self.named(f"{where}: connectivity", projection.connectivity, connectivities())
+        if projection.short_term is not None:
+            self.unstated.append(f"{where}: short_term {projection.short_term!r}")
         table: Contents = {"pre": projection.pre, "post": projection.post}
         table |= {"name": projection.name} if projection.name != f"{projection.pre}__{projection.post}" else {}
         table |= {"delay": projection.delay} if projection.delay else {}

@@ -19,7 +19,7 @@ from neurosim.errors import InputError, ShapeError, quoted, require
 from neurosim.network.delays import is_time, ticks_of
 from neurosim.network.population import LONGEST_NAME, Population
 from neurosim.neurons import DRIVE
-from neurosim.plasticity import PlasticityRule, Proposal, Rule, Shapes, Start, Synapses, Update, chain, error_driven
+from neurosim.plasticity import PlasticityRule, Proposal, Rule, Shapes, Start, Synapses, TsodyksMarkram, Update, chain, error_driven
 
 MOST_BYTES = 2**62  # of weights: what can be counted
 USUAL = "PlasticityRule('dw = eta * error_post * rate_pre', bias='db = eta * error_post', eta=1.0)"  # repr of error_driven()
@@ -39,6 +39,7 @@ class Projection:
     bias : whether the postsynaptic neurons have a bias
     rule : a plasticity rule; ``None`` keeps the weights fixed.  If it is replaced later, the new rule starts with fresh state
     optimiser : for this projection's weights and bias, instead of the trainer's
+    short_term : how what a spike transmits depends on the spikes before it, in ``Network.run``; a sweep refuses it
     stream : the name of the random numbers for the initial weights; by default it follows from the names of the populations
     """
 
@@ -55,6 +56,7 @@ class Projection:
         bias: bool = True,
         rule: Rule | None | str = "error_driven",
         optimiser: Update | None = None,
+        short_term: TsodyksMarkram | None = None,
         stream: str | None = None,
     ) -> None:
         self.pre = pre
@@ -79,6 +81,10 @@ class Projection:
             require(rule == "error_driven", f"{said}: expected 'error_driven', a Rule or None")
             rule = error_driven()
         self.optimiser = None if optimiser is None else chain(optimiser)
+        said = f"projection {quoted(self.name)}: short_term {quoted(short_term)}"
+        fits = short_term is None or isinstance(short_term, TsodyksMarkram)
+        require(fits, f"{said}: expected one such as TsodyksMarkram(0.5, '800*ms')")
+        self.short_term = short_term
         self.joined = False  # whether it is part of a network
         self._made: dict[str, Any] | None = {}  # w (shaped by the connectivity) and b (*post); None until they are asked for
         self._state: dict[str, Any] | None = {}  # what the rule remembers
@@ -95,6 +101,7 @@ class Projection:
         options |= {} if self.bias else {"bias": False}
         options |= {} if repr(self.rule) == USUAL else {"rule": self.rule}
         options |= {} if self.optimiser is None else {"optimiser": self.optimiser.alone}
+        options |= {} if self.short_term is None else {"short_term": self.short_term}
         return reprs.call("Projection", [self.pre, self.post], options)
 
     @property
@@ -305,7 +312,12 @@ class Projection:
         return self.parameters["w"]
 
     def drive(self, rate: Any) -> Any:
-        """Return what a presynaptic ``rate``, (batch, *pre), adds to its input of the postsynaptic neurons, (batch, *post)."""
+        """Return what a presynaptic ``rate``, (batch, *pre), adds to its input of the postsynaptic neurons, (batch, *post).
+
+        Raises InputError where the synapses have short-term plasticity, which a sweep does not.
+        """
+        said = f"projection {quoted(self.name)}: short_term {self.short_term!r} in a sweep"
+        require(self.short_term is None, f"{said}: expected Network.run, where spikes come one by one; leave it out")
         drive = self.connectivity.drive(self.backend, rate, self.w, self.post_shape)
         if self.bias:
             drive += self.parameters["b"]

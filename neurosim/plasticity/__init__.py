@@ -13,6 +13,7 @@ from neurosim.plasticity.covariance import covariance
 from neurosim.plasticity.distal_reward_stdp import distal_reward_stdp
 from neurosim.plasticity.error_driven import error_driven
 from neurosim.plasticity.error_driven_trace import error_driven_trace
+from neurosim.plasticity.event_code import SpikeCode
 from neurosim.plasticity.hebbian import hebbian
 from neurosim.plasticity.inhibitory_stdp import inhibitory_stdp
 from neurosim.plasticity.multiplicative_stdp import multiplicative_stdp
@@ -34,7 +35,7 @@ from neurosim.plasticity.power_law_stdp import power_law_stdp
 from neurosim.plasticity.reward_stdp import reward_stdp
 from neurosim.plasticity.rule import PlasticityRule, Proposal, Rule, Synapses
 from neurosim.plasticity.short_term import TsodyksMarkram
-from neurosim.plasticity.spike_code import SpikeCode, spike_code
+from neurosim.plasticity.spike_code import spike_code
 from neurosim.plasticity.state import Shapes, Start
 from neurosim.plasticity.synaptic_scaling import synaptic_scaling
 from neurosim.plasticity.three_factor import three_factor

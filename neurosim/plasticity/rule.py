@@ -212,13 +212,15 @@ class PlasticityRule(Rule):
             fits = value.dimensions != TIME or value.in_ticks(dt) >= 1
             said = f"{owner or 'rule'}: {name} = {value!r} of rule {quoted(self.equation.text)} is shorter than a tick of {dt:g} s"
             require(fits, f"{said}: expected a time of one tick or more; give a smaller dt, or a longer {name}")
-        options = {name: value.in_ticks(dt) if isinstance(value, Quantity) else value for name, value in self.constants.items()}
+        options: dict[str, Any] = {
+            name: value.in_ticks(dt) if isinstance(value, Quantity) else value for name, value in self.constants.items()
+        }
         for side in ("pre", "post", "synapse"):
-            states = {name: (text, start) for of, name, text, start in self._states.given if of == side}
             options[side] = {
                 name: (text, start.in_ticks(dt) if isinstance(start, Quantity) else start)
-                for name, (text, start) in states.items()
-            }  # fmt: skip
+                for of, name, text, start in self._states.given
+                if of == side
+            }
         return self._rebuilt(self.equation.text, **options)
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -8,6 +8,7 @@ from neurosim.catalogue import Stated
 from neurosim.equations import Quantity, quantity
 from neurosim.equations.quantities import TIME
 from neurosim.errors import InputError, quoted, require
+from neurosim.plasticity.event_code import SpikeCode
 
 
 class TsodyksMarkram(Stated):
@@ -35,14 +36,13 @@ class TsodyksMarkram(Stated):
         self.tau_d = _time("tau_d", tau_d)
         self.tau_f = None if not isinstance(tau_f, str) and tau_f == 0 else _time("tau_f", tau_f)
 
-    def code(self) -> Any:
-        """Return the equations and the statement of a spike, as ``spike_code`` combines them with a rule's (a SpikeCode)."""
-        from neurosim.plasticity.spike_code import SpikeCode
-
+    def code(self) -> SpikeCode:
+        """Return the equations and the statement of a spike, as ``spike_code`` combines them with a rule's."""
         fixed = self.tau_f is None
         model = [*([] if fixed else ["du/dt = -u / tau_f : 1 (event-driven)"]), "dR/dt = (1 - R) / tau_d : 1 (event-driven)"]
         statements = [*([] if fixed else ["u += U * (1 - u)"]), f"released = {'U' if fixed else 'u'} * R", "R -= released"]
-        constants = {"U": self.U, "tau_d": self.tau_d} | ({} if fixed else {"tau_f": self.tau_f})
+        constants: dict[str, float | Quantity] = {"U": self.U, "tau_d": self.tau_d}
+        constants |= {} if self.tau_f is None else {"tau_f": self.tau_f}
         names = {"R": "R"} if fixed else {"u": "u", "R": "R"}
         return SpikeCode("\n".join(model), "\n".join(statements), amplitude="w * released", constants=constants,
                          starts={"R": 1.0}, names=names)  # fmt: skip

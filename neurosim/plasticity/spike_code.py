@@ -6,18 +6,18 @@ import graphlib
 import itertools
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sympy
 from sympy.printing.str import StrPrinter
 
-from neurosim import reprs
 from neurosim.equations import FUNCTIONS, Quantity, parse, quantity
 from neurosim.equations.dimensions import UnknownUnitError, dimensions_of
 from neurosim.equations.quantities import TIME, unit_text
 from neurosim.equations.units import NONE, UNITS, Dimensions, measure
 from neurosim.errors import EquationError, quoted, require
+from neurosim.plasticity.event_code import SpikeCode
 from neurosim.plasticity.rule import PlasticityRule, Rule
 from neurosim.plasticity.short_term import TsodyksMarkram
 
@@ -32,37 +32,9 @@ RESERVED = {  # what Brian2's languages have a meaning for
 }  # fmt: skip
 UNIT = re.compile(  # of Brian2's, which has more of them than ``equations.units``
     r"\w{0,2}(metre|meter|gramm?e?|second|amp|ampere|kelvin|mole?|candle|volt|ohm|siemens|farad|coulomb|hertz|watt|joule|molar|becquerel"
-    r"|gray|henry|katal|litre|liter|lumen|lux|newton|pascal|radian|sievert|steradian|tesla|weber|celsius|kilogram)[23]?"
-    r"|k?g|[cmu]m[23]?|[munp][VASF]|m?M|[mu]s|[kM]?Hz"
+    r"|gray|henry|katal|litre|liter|gramme|lumen|lux|newton|pascal|radian|sievert|steradian|tesla|weber|celsius|kilogramm?e?|kilogram)[23]?"
+    r"|k?g|[cmu]m[23]?|[munp][VASF]|[mun]?M|[mu]s|[kM]?Hz"
 )
-
-
-@dataclass(frozen=True)
-class SpikeCode:
-    """What a projection's synapses are in Brian2's language.
-
-    model : the equations, with w; on_pre, on_post : what a spike does, statements by line
-    amplitude : what a spike transmits: ``w``, or less of it where the synapse tires
-    constants : name in the code -> a number, or a quantity
-    starts : name of a variable in the code -> what it starts as, where that is not 0
-    names : the rule's states, as its equations write them -> names in the code
-    reads : variables of the neurons that the code reads, such as ``v_post``
-    modulators : what is set from outside: a shared variable of the model, or a function of t among the constants
-    method : how the clock-driven equations are integrated; None where there are none
-    """
-
-    model: str
-    on_pre: str = ""
-    on_post: str = ""
-    amplitude: str = "w"
-    constants: Mapping[str, float | Quantity] = field(default_factory=dict)
-    starts: Mapping[str, float | Quantity] = field(default_factory=dict)
-    names: Mapping[str, str] = field(default_factory=dict)
-    reads: frozenset[str] = frozenset()
-    modulators: frozenset[str] = frozenset()
-    method: str | None = None
-
-    __repr__ = reprs.fields
 
 
 def spike_code(
@@ -77,7 +49,7 @@ def spike_code(
 ) -> SpikeCode:
     """Translate a rule; None is one that keeps the weights as they are.
 
-    bounds : (w_min, w_max), within which the weight is kept after every change
+    bounds : (w_min, w_max), within which the weight is kept after every change; numbers are in the SI unit of w
     into : the variable that a spike adds to, such as ``I_post``; the line stands before the weight's change
     short_term : what a spike transmits of the weight
     units : of w and of the neurons' variables, by name: ``{"v_post": "volt"}``; the others have none
@@ -159,8 +131,8 @@ class _Translation:
         require(not refused, f"{said}: expected variables of the neurons; use a sweep", EquationError)
         self.in_ticks = not rule.times
         self.dt = dt
-        self.bounds = None if bounds is None else tuple(_bound(value) for value in bounds)
         self.known = self._dimensions(units)
+        self.bounds = None if bounds is None else tuple(self._bound(value) for value in bounds)
         self.names = self._renamed(taken)
         self.clocked = self._clocked()
 
@@ -192,7 +164,7 @@ class _Translation:
         states = {state.name: state.start for state in self.rule.states}
         known |= {name: start.dimensions for name, start in states.items() if isinstance(start, Quantity)}
         missing = states.keys() - known.keys()
-        found = True
+        found: dict[str, Dimensions] = {"": NONE}
         while missing and found:
             found = {name: of for name in missing if (of := self._found(self.parts[name], known)) is not None}
             known |= found
@@ -201,11 +173,16 @@ class _Translation:
         for name, part in self.parts.items():
             for expression, expected in self._expected(part, known[name]):
                 self._check(name, expression, expected, known)
-        for bound in self.bounds or ():
-            of = bound.dimensions if isinstance(bound, Quantity) else NONE
-            said = f"bound {bound!r} of w, which is in {unit_text(known['w'])}"
-            require(of == known["w"] or bound == 0, f"{said}: expected the same unit; change it", EquationError)
         return known
+
+    def _bound(self, value: Any) -> float | Quantity:
+        of = self.known["w"]
+        found = quantity(value, "bound of w")
+        if found is None:
+            return Quantity(float(value), of, f"{value!r}*{unit_text(of)}") if any(of) else float(value)
+        said = f"bound {found!r} of w, which is in {unit_text(of)}"
+        require(found.dimensions == of, f"{said}: expected the same unit; change it", EquationError)
+        return found
 
     def _time(self, of: Dimensions, times: int) -> Dimensions:
         """Return dimensions times a power of time, where it does not count in ticks."""
@@ -363,11 +340,6 @@ def _at(expression: sympy.Expr, *events: str) -> sympy.Expr:
 
 def _all(part: _Part) -> list[sympy.Expr]:
     return [part.rest, *part.at.values()]
-
-
-def _bound(value: Any) -> float | Quantity:
-    found = quantity(value, "bound of w")
-    return float(value) if found is None else found
 
 
 def _unit_of(units: Mapping[str, str], name: str) -> Dimensions:

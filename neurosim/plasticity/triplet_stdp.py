@@ -39,7 +39,7 @@ def triplet_stdp(*, fit: str = "visual_cortex_minimal", eta: Any = 1.0) -> Plast
     if fit not in FITS:
         raise UnknownNameError("triplet_stdp: fit", fit, FITS)
     values = {"pairing": "all_to_all", "tau_x": None, **FITS[fit]}
-    constants = {name: values[name] for name in ("A2_plus", "A3_plus", "A2_minus", "A3_minus") if values[name]}
+    constants: dict[str, Any] = {name: values[name] for name in ("A2_plus", "A3_plus", "A2_minus", "A3_minus") if values[name]}
     constants |= {"tau_plus": TAU_PLUS, "tau_minus": TAU_MINUS, "eta": eta}
     sides = {"pre": ("plus", "minus", "x"), "post": ("minus", "plus", "y")}
     traces: dict[str, dict[str, str]] = {}

@@ -204,7 +204,7 @@ QUIET = {
 }  # fmt: skip
 
 
-@settings(max_examples=40, **QUIET)
+@settings(max_examples=20, **QUIET)
 @given(RULES)
 def test_events_give_what_every_tick_gives(drawn):
     compare(drawn, by_hand)
