@@ -73,7 +73,6 @@ def build_network(
         backend=backend,
         dt=table.dt,
         output=table.output if isinstance(table.output, str) else None,
-        dt=table.dt,
     )
 
 

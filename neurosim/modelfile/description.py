@@ -160,8 +160,6 @@ class _Describer:
             table["seed"] = network.seed
         if network.outputs != [network.output]:
             table["output"] = network.output
-        if network.dt is not None:
-            table["dt"] = network.dt
         return table
 
     def _population(self, population: Population) -> Contents:

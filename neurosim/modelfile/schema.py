@@ -338,7 +338,6 @@ class NetworkTable(Section):
 
     dt : how long a tick is, where neurons are equations in time: text such as "0.1*ms", or seconds
     seed : of the initial weights; by default that of the run
-    dt : how long a tick is, for neurons that are equations in time: text such as ``1*ms``, or seconds
     output : for a chain, the table of its last population; for a graph, the name of the population that does the task
     """
 

@@ -536,8 +536,7 @@ class Trainer:
 
     def _answers(self, x: np.ndarray) -> Iterator[Sweep]:
         """Yield the sweeps of a trial, in evaluation, in which the output is asked."""
-        sweeps = self._sweeps(x)
-        return (sweep for tick, sweep in enumerate(sweeps) if self.trial.clock.asks(tick))
+        return (sweep for tick, sweep in enumerate(self._sweeps(x)) if self.trial.clock.asks(tick))
 
     def show(self, x: np.ndarray) -> Sweep:
         """Return the sweep of the last tick of a trial, in evaluation, for samples ``x``, (n, *sample)."""
