@@ -140,7 +140,7 @@ class _Reader:
         every = float(one.clock.dt_) / self.dt
         whole = every > 0.5 and abs(every - round(every)) < 1e-6
         require(whole, f"{self.where}: {one.name!r}: dt {one.clock.dt}: expected a multiple of the network's; change it")
-        group = getattr(one.source, "source", one.source)  # of a part of a group, the group
+        group = one.source.source if isinstance(one.source, brian2.Subgroup) else one.source
         variables = {name: f"_to_record_{name}" for name in one.record_variables}
         block = self._block(one, "\n".join(f"{local} = {name}" for name, local in variables.items()), group=group)
         elements = np.array(one.record, np.int32) + np.int32(getattr(one.source, "start", 0))
