@@ -1,6 +1,6 @@
 """Spiking networks on a GPU: microseconds a tick and trial at several numbers of trials, and whether the spikes are the CPU's.
 
-    python -m benchmarks.gpu_circuits [--out FILE.json] [--quick] [--profile] [--threads 256 512] [--batches 1 64] [--ticks 2000]
+    python -m benchmarks.gpu_circuits [--out FILE.json] [--quick] [--profile] [--threads 256 512] [--near 0 100000] [--ticks 2000]
 
 The networks are those of ``benchmarks.brian``: CUBA of 4,000 cells, and Song's 1,000 Poisson inputs with plastic synapses on 100
 cells.  ``--quick`` compares small networks only.  ``--profile`` times the first action of a tick alone, then the first two, and so
@@ -10,6 +10,7 @@ on.  Each row is printed, and the file written anew, as soon as it is measured; 
 import argparse
 import dataclasses
 import importlib.util
+import itertools
 import json
 import pickle
 import statistics
@@ -23,6 +24,7 @@ import numpy as np
 
 from benchmarks.timing import machine
 from neurosim.backends import limits, select
+from neurosim.backends.cupy_backend import CupyBackend
 from neurosim.circuit import Circuit
 from neurosim.simulation import CircuitProgram, Simulated, device, simulate
 
@@ -30,6 +32,8 @@ SMALL = Path(__file__).parents[1] / "tests/reference/brian/networks.py"
 QUICK = ("several_pathways", "brunel", "stdp", "arrays_in_time", "izhikevich", "clock_driven", "adaptive_exponential")
 LARGE = ("cuba", "song")
 COMPARED = 4  # trials that the CPU runs as well
+ALLOWED = CupyBackend.shared_bytes
+MOST_NEAR = 1 << 20  # more than any device has
 PROFILED = (128, 1024)  # trials
 ROUNDS = 3
 SEED = 5
@@ -111,13 +115,20 @@ class Timed:
         self.run = Simulated(spikes, {}, {})
         self.times = {"set-up": made - began, "ticks": done - made, "spikes": now() - done}
         self.mebibytes = trials.memory.nbytes / 2**20
+        self.near = trials.device.text.near
         self.registers = getattr(trials.device.kernel, "num_regs", None)
         self.spilled = getattr(trials.device.kernel, "local_size_bytes", None)
 
 
-def measured(program: CircuitProgram, ticks: int, batch: int, threads: int, expected: Simulated | None) -> dict[str, Any]:
-    """Return a row: the median time of a tick and trial, and what the comparison says."""
+def measured(
+    program: CircuitProgram, ticks: int, batch: int, threads: int, near: int, expected: Simulated | None = None
+) -> dict[str, Any]:
+    """Return a row: the median time of a tick and trial, and what the comparison says.
+
+    near : bytes of a trial's state that a block may have to itself, as far as the device lets it
+    """
     device.THREADS = threads
+    CupyBackend.shared_bytes = lambda self: min(near, ALLOWED(self))  # type: ignore[method-assign]
     runs: list[Timed] = []
     for _ in range(ROUNDS + 1):
         if runs:
@@ -127,6 +138,7 @@ def measured(program: CircuitProgram, ticks: int, batch: int, threads: int, expe
     row = {"batch": batch, "threads": threads, "us": 1e6 * times["ticks"] / ticks / batch}
     row |= {f"{name}_s": seconds for name, seconds in times.items()}
     row |= {"first_s": sum(runs[0].times.values()), "MiB": runs[-1].mebibytes}
+    row["near"] = runs[-1].near
     row |= {"registers": runs[-1].registers, "spilled_bytes": runs[-1].spilled}
     row["spikes"] = {name: len(trains) for name, trains in runs[-1].run.spikes.items()}
     if expected:
@@ -189,13 +201,13 @@ def measure(results: Results, name: str, circuit: Circuit, arguments: argparse.N
         return {"cpu_us": 1e6 * (time.perf_counter() - began) / ticks / COMPARED}
 
     results.add(name, on_the_cpu, batch=COMPARED)
-    for threads in arguments.threads:
+    for threads, near in itertools.product(arguments.threads, arguments.near):
         for batch in arguments.batches:
-            results.add(name, measured, program, ticks, batch, threads, expected[0], batch=batch, threads=threads)
+            results.add(name, measured, program, ticks, batch, threads, near, expected[0], batch=batch, threads=threads, near=near)
     for last, action in enumerate(circuit.actions if arguments.profile else ()):
         part = CircuitProgram(dataclasses.replace(circuit, actions=circuit.actions[: last + 1]))
         for batch in PROFILED:
-            results.add(name, measured, part, ticks, batch, arguments.threads[0], None, up_to=action.name)
+            results.add(name, measured, part, ticks, batch, arguments.threads[0], arguments.near[0], up_to=action.name)
 
 
 def main() -> None:
@@ -203,6 +215,7 @@ def main() -> None:
     parser.add_argument("--ticks", type=int, default=2000)
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 64, 128, 256, 1024])
     parser.add_argument("--threads", type=int, nargs="+", default=[device.THREADS], help="of a block, at most")
+    parser.add_argument("--near", type=int, nargs="+", default=[MOST_NEAR], help="bytes of state that a block may have to itself")
     parser.add_argument("--quick", action="store_true", help="compare small networks only")
     parser.add_argument("--profile", action="store_true", help="also time the first actions of a tick alone")
     parser.add_argument("--circuits", type=Path, help="a file of our own to keep the circuits in, so that Brian2 is needed once")

@@ -1,11 +1,13 @@
 """A circuit as one CUDA kernel: a block of threads runs many ticks of one trial.
 
-Its threads share the elements of each action, and wait for each other after it.  Wherever the order of elements matters, it is
+Its threads share the elements of each action, and wait for each other after it.  The state of a trial lies in the memory that
+its block of threads has to itself, as far as that goes: the smallest arrays first.  Wherever the order of elements matters, it is
 that of ``llvm_circuit``: the same blocks, the same instructions, the same random words, so that both give the same bits.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,6 +42,7 @@ PRELUDE = """typedef long long whole;
 #ifndef READ
 #define READ(pointer, index) (pointer)[index]
 #define WRITE(pointer, index, value) ((pointer)[index] = (value))
+extern __shared__ double near_memory[];
 #endif
 #define ALL 0xffffffffu
 
@@ -116,6 +119,9 @@ class Place:
         return int(np.prod(self.shape)) * self.dtype.itemsize
 
 
+Wanted = dict[str, tuple[Any, tuple[int, ...]]]  # arrays that are to be placed: name -> type, shape
+
+
 class Memory:
     """Arrays, one after the other, by name."""
 
@@ -132,30 +138,30 @@ class Memory:
 class CircuitKernel:
     """Writes the kernel of one circuit, called NAME: ``(tables, own, trials, end)``.
 
-    own : names of the arrays of which each trial has its own; threads : of a block, whole warps
-    tables, trial : where what all trials read lies, and what each trial has
+    own : names of the arrays of which each trial has its own
+    threads : of a block, whole warps; shared : bytes of memory that a block may have to itself
+    tables, trial : where what all trials read lies, and what each trial has; the first ``near`` bytes of it are the block's own
     values : the tables by name; streams : (action, elements) of each stream of random words
     """
 
-    def __init__(self, circuit: Circuit, own: frozenset[str], threads: int) -> None:
+    def __init__(self, circuit: Circuit, own: frozenset[str], threads: int, shared: int) -> None:
         self.circuit, self.threads = circuit, threads
-        self.tables, self.trial = Memory(), Memory()
-        self.values = {name: np.ascontiguousarray(values) for name, values in circuit.arrays.items() if name not in own}
+        self.tables, self.build = Memory(), Builder(depth=3)
+        self.values: dict[str, np.ndarray] = {}
         self.streams: list[tuple[str, int]] = []
-        for name, values in self.values.items():
-            self.tables.add(name, values.dtype, values.shape)
-        self.trial.add("tick", np.int64, (1,))
-        self.trial.add("counts", np.int64, (len(circuit.groups),))
-        for name in sorted(own):
-            self.trial.add(name, circuit.arrays[name].dtype, circuit.arrays[name].shape)
+        for name, values in circuit.arrays.items():
+            if name not in own:
+                self.table(name, values)
+        self.often: Wanted = {name: (circuit.arrays[name].dtype, circuit.arrays[name].shape) for name in sorted(own)}
+        self.seldom: Wanted = {"tick": (np.int64, (1,)), "counts": (np.int64, (len(circuit.groups),))}
         self.rooms = {name: max(ROOM, 4 * group.size) for name, group in circuit.groups.items()}
         for name, group in circuit.groups.items():
-            self.trial.add(f"ring {name}", np.int32, (group.depth, group.size + 1))
-            self.trial.add(f"bits {name}", np.uint32, (-(-group.size // WARP),))
-            for what in ("tick", "index"):
-                self.trial.add(f"out {what} {name}", np.int32, (self.rooms[name],))
-        self.build = Builder()
-        self.source = self._source()
+            self.often[f"ring {name}"] = np.int32, (group.depth, group.size + 1)
+            self.often[f"bits {name}"] = np.uint32, (-(-group.size // WARP),)
+            self.seldom |= {f"out {what} {name}": (np.int32, (self.rooms[name],)) for what in ("tick", "index")}
+        actions = [_Action(self, action) for action in circuit.actions]
+        self.trial, self.near = self._placed(shared)
+        self.source = self._source(actions)
 
     def table(self, name: str, values: np.ndarray) -> None:
         """Let all trials read an array."""
@@ -166,9 +172,24 @@ class CircuitKernel:
         """Return the name of a new stream of random words, one for each element."""
         name = f"words {len(self.streams)}"
         self.streams.append((action, elements))
-        self.trial.add(name, np.uint32, (4 * -(-elements // 4),))
-        self.trial.add(f"keys {name}", np.uint32, (2,))
+        self.often[name] = np.uint32, (4 * -(-elements // 4),)
+        self.often[f"keys {name}"] = np.uint32, (2,)
         return name
+
+    def _placed(self, shared: int) -> tuple[Memory, int]:
+        """Return the memory of a trial, and how many of its bytes a block may have to itself."""
+        placed = Memory()
+        sizes = {name: math.prod(shape) * np.dtype(dtype).itemsize for name, (dtype, shape) in self.often.items()}
+        far = []
+        for name in sorted(sizes, key=sizes.__getitem__):
+            if placed.nbytes + sizes[name] + ALIGNED <= shared:
+                placed.add(name, *self.often[name])
+            else:
+                far.append(name)
+        near = placed.nbytes
+        for name, about in [*((name, self.often[name]) for name in far), *self.seldom.items()]:
+            placed.add(name, *about)
+        return placed, near
 
     def pointer(self, name: str) -> str:
         """Return an expression that points to an array."""
@@ -176,20 +197,26 @@ class CircuitKernel:
             place = self.tables.places[name]
             return f"((const {TYPES[place.dtype]}*)(tables + {place.at}))"
         place = self.trial.places[name]
-        return f"(({TYPES[place.dtype]}*)(mine + {place.at}))"
+        return f"(({TYPES[place.dtype]}*)({'near' if place.at < self.near else 'far'} + {place.at}))"
 
-    def _source(self) -> str:
+    def _copied(self, to: str, of: str) -> None:
+        """Write that the block's own memory is copied from the trial's, or to it."""
+        with self.build.within(f"for (whole k = threadIdx.x; k < {self.near // 8}; k += blockDim.x)"):
+            self.build.line(f"WRITE((whole*){to}, k, READ((whole*){of}, k));")
+
+    def _source(self, actions: list[_Action]) -> str:
         build, circuit = self.build, self.circuit
-        build.depth = 3
-        for action in circuit.actions:
-            _Action(self, action).write()
+        for action in actions:
+            action.write()
         body, build.lines, build.depth = build.lines, [], 0
         arguments = "const unsigned char* __restrict__ tables, unsigned char* own, whole trials, whole end"
         with build.within(f'extern "C" __global__ void __launch_bounds__({self.threads}) NAME({arguments})'):
-            build.line(f"__shared__ int totals[{max(self.threads // WARP, 1)}];")
+            build.line(f"__shared__ int totals[{self.threads // WARP}];")
+            build.line("unsigned char* const near = (unsigned char*)near_memory;")
             with build.within("for (whole trial = blockIdx.x; trial < trials; trial += gridDim.x)"):
-                build.line("unsigned char* const mine = own + trial * STRIDE;")
+                build.line(f"unsigned char* const far = own + trial * {self.trial.nbytes}ll;")
                 build.line(f"whole tick = READ({self.pointer('tick')}, 0);")
+                self._copied("near", "far")
                 build.line("__syncthreads();")
                 for k in range(len(circuit.groups)):
                     build.line(f"whole out{k} = 0;")
@@ -197,12 +224,13 @@ class CircuitKernel:
                 with build.within(f"for (; {' && '.join(['tick < end', *fits])}; ++tick)"):
                     build.line(f"const double time = (double)tick * {circuit.dt!r};")
                     build.lines += body
+                self._copied("far", "near")
                 with build.within("if (threadIdx.x == 0)"):
                     build.line(f"WRITE({self.pointer('tick')}, 0, tick);")
                     for k in range(len(circuit.groups)):
                         build.line(f"WRITE({self.pointer('counts')}, {k}, out{k});")
                 build.line("__syncthreads();")
-        return (PRELUDE + "\n".join(build.lines) + "\n").replace("STRIDE", f"{self.trial.nbytes}ll")
+        return PRELUDE + "\n".join(build.lines) + "\n"
 
 
 class _Action:
@@ -217,18 +245,15 @@ class _Action:
         self.random = [] if isinstance(action, Replay) else [
             kernel.stream(action.name, self._elements()) for _ in range(streams_of(action.block))
         ]  # fmt: skip
-        for name, values in (_lists(action) if isinstance(action, Deliver) else tables_of(action)).items():
+        self.tables = _lists(action) if isinstance(action, Deliver) else tables_of(action)
+        for name, values in self.tables.items():
             kernel.table(name, values)
-            self.pointer[name] = Text(kernel.pointer(name), POINTER)
-        if not isinstance(action, Replay):
-            for array in {place.array for place in action.block.places.values()}:
-                self.pointer[array] = Text(kernel.pointer(array), POINTER)
         if isinstance(action, Threshold | Replay | Deliver | Reset):
             self.group = circuit.groups[action.group]
             self.out = f"out{list(circuit.groups).index(action.group)}"
         if isinstance(action, Record):
             for name in action.variables:
-                kernel.trial.add(f"record {name} {action.name}", np.float64, (rows_of(action), len(action.elements)))
+                kernel.seldom[f"record {name} {action.name}"] = np.float64, (rows_of(action), len(action.elements))
 
     def called(self, name: str, arguments: int = 1) -> str:
         return LIBRARY.get(name, name)
@@ -251,6 +276,8 @@ class _Action:
             Update: self._update, Record: self._record, Threshold: self._threshold, Replay: self._replay,
             Deliver: self._deliver, Reset: self._reset,
         }  # fmt: skip
+        named = [] if isinstance(self.action, Replay) else [place.array for place in self.action.block.places.values()]
+        self.pointer = {name: Text(self.kernel.pointer(name), POINTER) for name in [*self.tables, *named]}
         with self.build.within(""):
             for name in self.random:
                 blocks = self.kernel.trial.places[name].shape[0] // 4
@@ -372,6 +399,7 @@ class _Action:
             with build.within("for (int spike = 0; spike < count; ++spike)"):
                 build.line("const int neuron = READ(slot, 1 + spike);")
                 build.line("const whole first = READ(starts, neuron), after = READ(starts, neuron + 1);")
+                build.line("if (first == after) continue;")
                 build.line("const whole begin = !alone ? first + threadIdx.x : threadIdx.x ? after : first;")
                 with build.within("for (whole at = begin; at < after; at += alone ? 1 : blockDim.x)"):
                     synapse = build.new(LONG, f"READ({lists['synapses']}, at)" if "synapses" in lists else "at")

@@ -26,6 +26,8 @@ from neurosim.errors import BackendError, NotCapturableError
 OUT_OF_PLACE = frozenset({"matmul", "join", "copy", "slice", "bits", "call", "watch", "sum", "max", "repeat"})
 WORKSPACE = 32 << 20  # bytes for cuBLAS, its maker's size for Hopper
 ELEMENTS = 4  # that one thread takes, at most, where there are enough of them
+SHARED = 48 << 10  # bytes that a block may have to itself without being asked for
+RESERVED = 1 << 10  # bytes of those for what a kernel declares
 TF32 = 3  # CUBLAS_TF32_TENSOR_OP_MATH
 
 log = logging.getLogger(__name__)
@@ -117,9 +119,20 @@ class CupyBackend(Backend):
         given = (self.cupy.ascontiguousarray(value), out, np.int64(1), np.int64(out.size))
         kernel((-(-out.size // cuda_loops.THREADS),), (cuda_loops.THREADS,), given)
 
-    def strict_kernel(self, source: str) -> Any:
-        """Return a kernel whose operations are done as they are written, none fused with another."""
-        return raw_kernel(self.cupy, source, "--fmad=false")
+    def strict_kernel(self, source: str, shared: int) -> Any:
+        """Return a kernel whose operations are done as they are written, none fused with another.
+
+        shared : bytes of memory that each of its blocks has to itself, to be given with each launch
+        """
+        kernel = raw_kernel(self.cupy, source, "--fmad=false")
+        if shared > SHARED:
+            kernel.max_dynamic_shared_size_bytes = shared
+        return kernel
+
+    def shared_bytes(self) -> int:
+        """Return how many bytes of memory a block of threads may have to itself."""
+        properties = self.cupy.cuda.runtime.getDeviceProperties(self.cupy.cuda.Device().id)
+        return int(properties.get("sharedMemPerBlockOptin", SHARED)) - RESERVED
 
     def describe(self) -> str:
         return f"GPU {self.device}"

@@ -23,10 +23,10 @@ WORD = np.dtype(np.uint64)  # in which memory is asked for and copied
 class DeviceProgram:
     """The kernel of a circuit, and what all its trials read, on the device."""
 
-    def __init__(self, program: CircuitProgram, backend: Any, own: frozenset[str], threads: int) -> None:
-        self.text = CircuitKernel(program.circuit, own, threads)
+    def __init__(self, program: CircuitProgram, backend: Any, own: frozenset[str], threads: int, shared: int) -> None:
+        self.text = CircuitKernel(program.circuit, own, threads, shared)
         self.threads = threads
-        self.kernel = backend.strict_kernel(self.text.source)
+        self.kernel = backend.strict_kernel(self.text.source, self.text.near)
         self.tables = backend.asarray(_filled(self.text.tables, self.text.values))
 
 
@@ -53,7 +53,7 @@ class DeviceTrials:
         for k, (action, _) in enumerate(self.device.text.streams):
             keys = [philox.key_of(seed, f"trial{number}/{action}/{k}") for number in range(batch)]
             self._send(f"keys words {k}", np.array(keys, np.uint32))
-        self.spikes: dict[str, list[np.ndarray]] = {name: [] for name in circuit.groups}
+        self.spikes: dict[str, list[tuple[np.ndarray, ...]]] = {name: [] for name in circuit.groups}
         self.recorded: dict[tuple[str, str], list[np.ndarray]] = {}
         self.most = min([SLICE, *(rows_of(monitor) * monitor.every for monitor in program.monitors)])
 
@@ -96,7 +96,7 @@ class DeviceTrials:
             least = self.tick
             while least < end:  # a trial stops where there might be no room for its spikes
                 arguments = (self.device.tables, self.memory, np.int64(self.batch), np.int64(end))
-                self.device.kernel((self.batch,), (self.device.threads,), arguments)
+                self.device.kernel((self.batch,), (self.device.threads,), arguments, shared_mem=self.device.text.near)
                 least = int(self.fetch("tick").min())
                 self._take_spikes()
             self._take_recordings(end)
@@ -105,13 +105,12 @@ class DeviceTrials:
             self.tick = end
 
     def _take_spikes(self) -> None:
+        """Bring the spikes of a launch: how many each trial has, (batch,), and ticks and neurons, (batch, most), those first."""
         counts = self.fetch("counts")
         for k, (name, found) in enumerate(self.spikes.items()):
             most = int(counts[:, k].max())
             if most:
-                there = np.arange(most) < counts[:, k, None]
-                tick, index = (self.fetch(f"out {what} {name}", most)[there] for what in ("tick", "index"))
-                found.append(np.stack([tick, index, np.nonzero(there)[0].astype(np.int32)]))
+                found.append((counts[:, k], *(self.fetch(f"out {what} {name}", most) for what in ("tick", "index"))))
 
     def _take_recordings(self, end: int) -> None:
         for monitor in self.program.monitors:
@@ -160,9 +159,17 @@ class DeviceTrials:
 
     def trains(self, name: str) -> SpikeTrains:
         """Return the spikes of a group, in the order of trial, time and neuron."""
-        tick, index, trial = np.concatenate([np.zeros((3, 0), np.int32), *self.spikes[name]], axis=1)
-        order = np.argsort(trial, kind="stable")
-        return SpikeTrains(index[order], tick[order], trial[order], self.program.circuit.dt)
+        counts = sum((part[0] for part in self.spikes[name]), np.zeros(self.batch, np.int64))
+        tick, index = (np.empty(int(counts.sum()), np.int32) for _ in range(2))
+        ends = np.cumsum(counts) - counts  # of what each trial has been given so far
+        for count, *rows in self.spikes[name]:
+            for trial in np.flatnonzero(count):
+                place = slice(ends[trial], ends[trial] + count[trial])
+                for all_of_them, row in zip((tick, index), rows, strict=True):
+                    all_of_them[place] = row[trial, : count[trial]]
+            ends += count
+        trial_of = np.repeat(np.arange(self.batch, dtype=np.int32), counts)
+        return SpikeTrains(index, tick, trial_of, self.program.circuit.dt)
 
     def states(self, monitor: Record) -> States:
         """Return what a monitor recorded."""
@@ -178,9 +185,9 @@ def _on_device(program: CircuitProgram, backend: Any, own: frozenset[str]) -> De
     circuit = program.circuit
     sizes = [32, *(group.size for group in circuit.groups.values()), *(len(circuit.arrays[name]) for name in own)]
     threads = min(THREADS, -(-max(sizes) // 32) * 32)
-    key = (own, threads)
+    key = own, threads, backend.shared_bytes()
     if key not in program.on_device:
-        program.on_device[key] = DeviceProgram(program, backend, own, threads)
+        program.on_device[key] = DeviceProgram(program, backend, *key)
     found: DeviceProgram = program.on_device[key]
     return found
 

@@ -32,7 +32,7 @@ class CircuitProgram:
     """The machine code of a circuit, and what all its trials read.
 
     slots : what the entries of a trial's table point to, by name; streams : (action, elements) of each stream of random words
-    on_device : what a GPU runs and reads in its place, by the names of the arrays of which each trial has its own
+    on_device : what a GPU runs and reads in its place, by what it depends on (see ``device``)
     """
 
     def __init__(self, circuit: Circuit) -> None:

@@ -256,7 +256,7 @@ class Cupy(types.ModuleType):
     """The module: the functions that the backend uses, over NumPy.
 
     free, pooled : bytes that the device has, and those that CuPy has kept of what was given up
-    devices : how many there are
+    devices : how many there are; properties : of each
     capturing : the launches of a capture under way, or None
     forbidden : what was done during captures that must not be
     """
@@ -269,10 +269,10 @@ class Cupy(types.ModuleType):
         self.free, self.pooled, self.devices = 2**33, 0, 1
         self.solver = Solver(self)
         device = types.SimpleNamespace(get_cublas_handle=lambda: 1, get_cusolver_handle=lambda: 1)
-        properties = {"name": b"stand-in"}
+        self.properties = {"name": b"stand-in"}
         self.cuda = types.SimpleNamespace(
             runtime=types.SimpleNamespace(
-                getDeviceProperties=lambda number: properties,
+                getDeviceProperties=lambda number: self.properties,
                 getDeviceCount=lambda: self.devices,
                 memGetInfo=lambda: (self.free, 2**34),
             ),
@@ -285,7 +285,7 @@ class Cupy(types.ModuleType):
     def RawKernel(self, source, name, options=()):
         strict = "--fmad=false" in options
         kernel = threads.BlockKernel(source, name, self.folder) if strict else Kernel(source, name, options, self.folder)
-        return lambda grid, block, arguments: self.launch(kernel, (grid, block, arguments))
+        return kernel if strict else lambda grid, block, arguments: self.launch(kernel, (grid, block, arguments))
 
     def launch(self, function, arguments):
         """Run a launch now, or keep it for the graph."""

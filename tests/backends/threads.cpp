@@ -32,6 +32,7 @@ static void give_way() {
 // ---------------------------------------------------------------- waiting
 
 static unsigned int since = 1;  // how often the block's threads have waited for each other
+static long long moves;         // how often one arrived somewhere
 
 struct Barrier {
   int arrived = 0;
@@ -41,6 +42,7 @@ static Barrier of_block, of_warp[MOST / LANES];
 
 static void wait(Barrier& barrier, int size) {
   const unsigned int turn = barrier.turn;
+  ++moves;
   if (++barrier.arrived == size) {
     barrier.arrived = 0;
     ++barrier.turn;
@@ -92,19 +94,26 @@ struct Mark {
   int writer = 0, reader = 0;
 };
 static const char *tables, *own;
-static long long tables_size, own_size, races, outside, where = -1;
+static long long tables_size, own_size, shared_size, trials, races, outside, stuck, where = -1;
 static std::vector<Mark> marks;
 
+enum { NEAR = 256 << 10 };
+static double near_memory[NEAR / sizeof(double)];
+static Mark marks_near[NEAR];
+
 static Mark* mark(const void* place, bool writes) {
-  const long long at = (const char*)place - own, table = (const char*)place - tables;
+  const long long at = (const char*)place - own, near = (const char*)place - (const char*)near_memory;
+  const long long table = (const char*)place - tables;
   if (at >= 0 && at < own_size) return &marks[at];
-  const bool shared = std::abs((const char*)place - (const char*)places) < 1 << 20;  // it lies beside what is static here
-  outside += !shared && (writes || table < 0 || table >= tables_size);
+  if (near >= 0 && near < shared_size) return &marks_near[near];
+  const bool declared = std::abs((const char*)place - (const char*)places) < 1 << 24;  // it lies beside what is static here
+  outside += !declared && (writes || table < 0 || table >= tables_size);
   return nullptr;
 }
 
 static void clash(const void* place) {
-  if (!races++) where = (const char*)place - own;
+  const long long at = (const char*)place - own, near = (const char*)place - (const char*)near_memory;
+  if (!races++) where = near >= 0 && near < shared_size ? near : at % (own_size / trials);
 }
 
 template <class T>
@@ -134,12 +143,13 @@ static void write(T& place, const V& value) {
 
 typedef void (*Kernel)(const unsigned char*, unsigned char*, long long, long long);
 static Kernel kernel;
-static long long trials, last;
+static long long last;
 
 static void begin() {
   give_way();
   kernel((const unsigned char*)tables, (unsigned char*)own, trials, last);
   done[current] = true;
+  ++moves;
   _longjmp(scheduler, 1);
 }
 
@@ -165,11 +175,11 @@ static void resume(int k) {
 // order : 0, the first thread first; 1, the last first; 2, another order each time
 extern "C" void launch(
     Kernel function, const char* read_only, long long read_only_size, char* memory, long long memory_size, long long count,
-    long long end, int threads, int blocks, int order) {
+    long long end, int threads, int blocks, int order, long long shared) {
   static std::vector<char> stacks((size_t)MOST * STACK);
   static std::mt19937 draw(1);
   kernel = function, tables = read_only, tables_size = read_only_size, own = memory, own_size = memory_size;
-  trials = count, last = end;
+  trials = count, last = end, shared_size = shared;
   marks.resize(own_size);
   blockDim.x = threads, gridDim.x = blocks;
   std::vector<int> turns(threads);
@@ -180,16 +190,24 @@ extern "C" void launch(
     if (order == 1) std::reverse(turns.begin(), turns.end());
     while (std::count(done, done + threads, true) < threads) {
       if (order == 2) std::shuffle(turns.begin(), turns.end(), draw);
+      const long long before = moves;
       for (int k : turns) {
         if (!done[k]) resume(k);
+      }
+      if (moves == before) {  // each waits for what will not come
+        ++stuck;
+        of_block = Barrier();
+        for (Barrier& barrier : of_warp) barrier = Barrier();
+        break;
       }
     }
     ++since;
   }
 }
 
+// stuck : blocks whose threads waited for ever
 // races : places that two threads touched, one of them writing, without waiting for each other; where : the first of them
 extern "C" void found(long long* numbers) {
-  numbers[0] = races, numbers[1] = outside, numbers[2] = where;
-  races = outside = 0, where = -1;
+  numbers[0] = races, numbers[1] = outside, numbers[2] = where, numbers[3] = stuck;
+  races = outside = stuck = 0, where = -1;
 }

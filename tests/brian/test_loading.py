@@ -51,6 +51,16 @@ def test_spikes_and_recordings_are_brians():
     assert (run.final["cells.v"][0] == net["cells"].v).all()
 
 
+def test_synapses_are_recorded():
+    net = two_cells()
+    net["synapses"].pre.code = "v_post += w; w += 0.01"
+    monitor = b2.StateMonitor(net["synapses"], "w", record=True, name="weights")
+    net.add(monitor)
+    found = neurosim.brian.load(net).run(50 * ms).states["weights"]["w"]
+    net.run(50 * ms)
+    assert (found[0].T == monitor.w).all() and (np.diff(found[0], axis=0) > 0).sum() > 4
+
+
 def test_loading_changes_nothing_in_brian_and_running_brian_nothing_here():
     net = two_cells()
     loaded = neurosim.brian.load(net)
