@@ -17,7 +17,7 @@ from neurosim.network.delays import duration as duration_of
 from neurosim.network.population import Population
 from neurosim.network.projection import Projection
 from neurosim.network.sweep import Activity, Sweep, Teaching
-from neurosim.neurons import DRIVE, BatchNormalisation, Transfer
+from neurosim.neurons import DRIVE, BatchNormalisation, Equations, Transfer
 from neurosim.plasticity import PlasticityRule
 from neurosim.simulation import Simulated
 
@@ -594,7 +594,19 @@ class Network:
         lines += ["projections", *(f"  {p.describe()}" for p in self.projections.values())]
         lines += [] if self.dt is None else [f"tick  {self.dt * 1e3:g} ms"]
         lines.append(f"parameters  {self.parameter_count:,} {self.dtype}")
-        return "\n".join([*lines, "slots  present -> sweep -> teach -> learn -> commit"])
+        lines.append("slots  present -> sweep -> teach -> learn -> commit")
+        return "\n".join([*lines, *self._run_order()])
+
+    def _run_order(self) -> list[str]:
+        """Return what happens in a tick of a run, a slot a line; nothing where no population spikes."""
+        neurons = {name: population.neurons for name, population in sorted(self.populations.items())}
+        spiking = [name for name, one in neurons.items() if one.emits == "spike"]
+        if not spiking:
+            return []
+        integrated = [name for name in spiking if isinstance(neurons[name], Equations)]
+        sending = sorted(p.name for p in self.projections.values() if p.pre in spiking)
+        slots = [("integrate", integrated), ("threshold", spiking), ("deliver, presynaptic side first", sending), ("reset", integrated)]
+        return ["a tick of Network.run", *(f"  {k}. {what}: {', '.join(names)}" for k, (what, names) in enumerate(slots, 1) if names)]
 
 
 def _by_name(kind: str, items: Iterable[Any]) -> dict[str, Any]:
