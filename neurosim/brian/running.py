@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from neurosim.brian.driving import Driven, drive_inputs
 from neurosim.brian.exporting import STATES, check_runs, exported, recorded_of, starts_of
-from neurosim.circuit import Circuit
 from neurosim.simulation import CircuitProgram, InTime, Simulated, simulate
 
-if TYPE_CHECKING:
-    from neurosim.network import Network
+Network = Any  # of neurosim.network, which uses this package
 
 
 class Runner:
@@ -41,7 +39,9 @@ class Runner:
         states = {owner: found.states[STATES.format(owner)] for owner in recorded}
         return replace(found, states=states)
 
-    def program(self, network: Network, driven: Driven, recorded: Mapping[str, dict[str, Any]], every: float | None) -> CircuitProgram:
+    def program(
+        self, network: Network, driven: Driven, recorded: Mapping[str, dict[str, Any]], every: float | None
+    ) -> CircuitProgram:
         """Return the program of a network with such inputs and recordings, its weights as they are now."""
         from neurosim.brian.reading import circuit_of
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from neurosim.errors import InputError, quoted, require
 from neurosim.neurons import DRIVE, Equations
 from neurosim.plasticity import SGD, Bounds, SpikeCode, spike_code
 
-if TYPE_CHECKING:
-    from neurosim.network import Network, Projection
+Network = Any  # of neurosim.network, which uses this package
+Projection = Any
 
 LARGEST = 1e300  # where there is no bound
 
@@ -53,7 +53,8 @@ def _bounds(p: Projection, unit: str) -> tuple[float | str, float | str] | None:
     for _, link in [] if p.optimiser is None else p.optimiser.working:
         plain = isinstance(link, SGD) and link.learning_rate == 1
         said = f"projection {p.name!r}: its optimiser has {quoted(link)}"
-        require(plain or isinstance(link, Bounds), f"{said}: expected SGD(1) and Bounds in a run; put a rate into the rule's constants")
+        expected = "expected SGD(1) and Bounds in a run; put a rate into the rule's constants"
+        require(plain or isinstance(link, Bounds), f"{said}: {expected}")
         if isinstance(link, Bounds):
             found = (_in_unit(link.w_min, unit), _in_unit(link.w_max, unit))
     return found

@@ -11,7 +11,7 @@ import numpy as np
 
 from neurosim import reprs
 from neurosim.backends import Backend, Draws, NumpyBackend, as_seed
-from neurosim.equations.units import seconds
+from neurosim.equations.units import measure, seconds
 from neurosim.errors import EquationError, InputError, ShapeError, UnknownNameError, quoted, require
 from neurosim.network.delays import duration as duration_of
 from neurosim.network.population import Population
@@ -184,9 +184,20 @@ class Network:
             known = self.populations[p.post].neurons.inputs
             if p.into not in known:
                 raise UnknownNameError(f"projection {quoted(p.name)} into population {p.post!r}: input", p.into, known)
+            self._check_unit(p)
             reads = p.into != DRIVE or self.populations[p.post].neurons.reads_drive
             said = f"projection {quoted(p.name)} into population {p.post!r}: its equations do not name the drive: expected one of"
             require(reads, f"{said} {', '.join(known[1:])}; give into = {known[-1]!r}, or name drive in an equation")
+
+    def _check_unit(self, p: Projection) -> None:
+        """Raise InputError where initial weights have another unit than what they add into."""
+        post = self.populations[p.post].neurons
+        if p.dimensions is None or not isinstance(post, Equations) or (p.into == DRIVE and not post.reads_drive):
+            return
+        unit = post.unit_of(p.into)
+        expected = measure(1 if unit == "1" else f"1*({unit})", "unit").dimensions
+        said = f"projection {quoted(p.name)}: initial weights of another unit than {p.into!r}, which is in {unit}"
+        require(tuple(p.dimensions) == tuple(expected), f"{said}: expected the same; change it")
 
     def _check_rules(self) -> None:
         for p in self.projections.values():
