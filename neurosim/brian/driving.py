@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from scipy import sparse
 
 from neurosim.errors import InputError, ShapeError, UnknownNameError, quoted, require
-from neurosim.neurons import DRIVE, Equations, GivenSpikes, LatencySpikes, PoissonSpikes, SpikeSource, Transfer
+from neurosim.neurons import DRIVE, Equations, GivenSpikes, LatencySpikes, PoissonSpikes, Transfer
 from neurosim.simulation import InTime
 
-if TYPE_CHECKING:
-    from neurosim.network import Network, Population
+Network = Any  # of neurosim.network, which uses this package
+Population = Any
 
 Train = tuple[np.ndarray, np.ndarray]  # the neuron and the tick of each spike
 NONE = np.zeros(0, np.int64)
@@ -155,7 +155,8 @@ def _trains(population: Population, given: Any, trials: int, dt: float, first: i
     if given is None:
         return [(NONE, NONE)] * trials
     each = given if isinstance(given, list) else [given] * trials
-    require(len(each) in (1, trials), f"input of population {population.name!r}: of {len(each)} trials: expected {trials}; give as many")
+    said = f"input of population {population.name!r}: of {len(each)} trials"
+    require(len(each) in (1, trials), f"{said}: expected {trials}; give as many")
     found = []
     for number, one in enumerate(each if len(each) == trials else each * trials):
         where = f"input of population {population.name!r}, trial {number}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,8 +15,9 @@ from neurosim.errors import InputError, UnknownNameError, quoted, require
 from neurosim.neurons import DRIVE, Equations, PoissonSpikes, SpikeSource
 from neurosim.simulation import InTime
 
-if TYPE_CHECKING:
-    from neurosim.network import Network, Population, Projection
+Network = Any  # of neurosim.network, which uses this package
+Population = Any
+Projection = Any
 
 SPIKES, STATES = "{}_spikes", "{}_states"  # names of monitors
 ARRIVING = "drive_arriving"  # what spikes add to the drive where currents do, too
@@ -56,7 +57,13 @@ def exported(
     recorded : owner -> variable -> which of it
     """
     check_runs(network)
-    return _Export(network, driven, starts, recorded, every).net()
+    codegen = brian2().prefs.codegen
+    before = codegen.target
+    try:
+        codegen.target = "numpy"  # to connect synapses, Brian2 would compile otherwise
+        return _Export(network, driven, starts, recorded, every).net()
+    finally:
+        codegen.target = before
 
 
 def check_runs(network: Network) -> None:
@@ -183,7 +190,8 @@ class _Export:
         The drive is a parameter where only spikes add into it, or only currents that stay as they are; otherwise a sum.
         """
         name = population.name
-        spikes = any(p.into == DRIVE and self.network.populations[p.pre].neurons.emits == "spike" for p in self.network.incoming(name))
+        senders = [self.network.populations[p.pre] for p in self.network.incoming(name) if p.into == DRIVE]
+        spikes = any(sender.neurons.emits == "spike" for sender in senders)
         currents = self.driven.currents.get(name, {})
         if spikes:
             self.adds_into[name] = ARRIVING if currents else DRIVE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,8 +12,7 @@ from neurosim.brian.driving import Driven, drive_inputs
 from neurosim.brian.exporting import STATES, check_runs, exported, recorded_of, starts_of
 from neurosim.simulation import CircuitProgram, InTime, Simulated, simulate
 
-if TYPE_CHECKING:
-    from neurosim.network import Network
+Network = Any  # of neurosim.network, which uses this package
 
 
 class Runner:
@@ -31,7 +30,7 @@ class Runner:
         first = 0 if after is None or not after.left else after.left[0].tick
         driven = drive_inputs(network, inputs, _trials(batch, after), first)
         starts, recorded = starts_of(network, initial, driven.batch), recorded_of(network, record)
-        program = self._program(network, driven, recorded, every)
+        program = self.program(network, driven, recorded, every)
         values = dict(starts) | _constant(driven, program)
         timed = {name: one.values for name, one in _in_time(driven).items()}
         found = simulate(
@@ -40,7 +39,9 @@ class Runner:
         states = {owner: found.states[STATES.format(owner)] for owner in recorded}
         return replace(found, states=states)
 
-    def _program(self, network: Network, driven: Driven, recorded: Mapping[str, dict[str, Any]], every: float | None) -> CircuitProgram:
+    def program(
+        self, network: Network, driven: Driven, recorded: Mapping[str, dict[str, Any]], every: float | None
+    ) -> CircuitProgram:
         """Return the program of a network with such inputs and recordings, its weights as they are now."""
         from neurosim.brian.reading import circuit_of
 
@@ -55,6 +56,7 @@ class Runner:
             if f"{p.name}.w" in program.circuit.arrays:
                 program.circuit.arrays[f"{p.name}.w"][...] = p.weights()
         return program
+
 
 
 def _parts(network: Network) -> list[Any]:

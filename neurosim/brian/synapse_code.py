@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from neurosim.errors import InputError, quoted, require
 from neurosim.neurons import DRIVE, Equations
 from neurosim.plasticity import SGD, Bounds, SpikeCode, spike_code
 
-if TYPE_CHECKING:
-    from neurosim.network import Network, Projection
+Network = Any  # of neurosim.network, which uses this package
+Projection = Any
+
+LARGEST = 1e300  # where there is no bound
 
 
 def rests(p: Projection) -> bool:
@@ -30,7 +33,7 @@ def synapse_code(network: Network, p: Projection, into: str) -> SpikeCode:
         units |= _units(network.populations[name].neurons, side)
     rule = None if rests(p) else p.rule
     try:
-        return spike_code(rule, into=into, units=units, dt=network.dt, bounds=None if rule is None else _bounds(p))
+        return spike_code(rule, into=into, units=units, dt=network.dt, bounds=None if rule is None else _bounds(p, units["w"]))
     except InputError as cause:
         raise type(cause)(f"projection {p.name!r}: {cause}") from cause
 
@@ -41,8 +44,8 @@ def _units(neurons: Any, side: str) -> Mapping[str, str]:
     return {f"{name}_{side}": neurons.unit_of(name) for name in (*neurons.states, *((DRIVE,) if neurons.reads_drive else ()))}
 
 
-def _bounds(p: Projection) -> tuple[float, float] | None:
-    """Return the bounds that a projection's optimiser keeps its weights in.
+def _bounds(p: Projection, unit: str) -> tuple[float | str, float | str] | None:
+    """Return the bounds that a projection's optimiser keeps its weights in, which are in ``unit``.
 
     In a run a weight changes by what the rule says, at once: there is no batch, and no update that an optimiser could count.
     """
@@ -50,7 +53,14 @@ def _bounds(p: Projection) -> tuple[float, float] | None:
     for _, link in [] if p.optimiser is None else p.optimiser.working:
         plain = isinstance(link, SGD) and link.learning_rate == 1
         said = f"projection {p.name!r}: its optimiser has {quoted(link)}"
-        require(plain or isinstance(link, Bounds), f"{said}: expected SGD(1) and Bounds in a run; put a rate into the rule's constants")
+        expected = "expected SGD(1) and Bounds in a run; put a rate into the rule's constants"
+        require(plain or isinstance(link, Bounds), f"{said}: {expected}")
         if isinstance(link, Bounds):
-            found = (link.w_min, link.w_max)
+            found = (_in_unit(link.w_min, unit), _in_unit(link.w_max, unit))
     return found
+
+
+def _in_unit(bound: float, unit: str) -> float | str:
+    """Return a bound in SI units as text with its unit; one that is none is far away."""
+    finite = math.copysign(LARGEST, bound) if math.isinf(bound) else float(bound)
+    return finite if unit == "1" else f"{finite!r}*({unit})"

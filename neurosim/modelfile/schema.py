@@ -321,14 +321,14 @@ class ProjectionTable(_Synapses):
     """[[network.projections]]: the synapses from one population to another.
 
     name : by default ``pre__post``
-    delay : for how many ticks a rate travels
+    delay : for how many ticks a rate travels, or a time such as "1.5*ms" where the network has a dt
     into : the input of the postsynaptic neurons into which it adds
     """
 
     pre: str
     post: str
     name: str | None = None
-    delay: int = 0
+    delay: int | str = 0
     into: str = DRIVE
     connectivity: ConnectivityField = _connectivity("all_to_all")
 

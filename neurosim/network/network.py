@@ -12,13 +12,13 @@ import numpy as np
 from neurosim import reprs
 from neurosim.backends import Backend, Draws, NumpyBackend, as_seed
 from neurosim.capture import scan
-from neurosim.equations.units import seconds
+from neurosim.equations.units import measure, seconds
 from neurosim.errors import EquationError, InputError, ShapeError, UnknownNameError, quoted, require
 from neurosim.network.delays import duration as duration_of
 from neurosim.network.population import Population
 from neurosim.network.projection import Projection
 from neurosim.network.sweep import Activity, Sweep, Teaching
-from neurosim.neurons import DRIVE, BatchNormalisation, Transfer
+from neurosim.neurons import DRIVE, BatchNormalisation, Equations, Transfer
 from neurosim.plasticity import PlasticityRule
 from neurosim.simulation import Simulated
 
@@ -185,10 +185,21 @@ class Network:
             known = self.populations[p.post].neurons.inputs
             if p.into not in known:
                 raise UnknownNameError(f"projection {quoted(p.name)} into population {p.post!r}: input", p.into, known)
+            self._check_unit(p)
             carries = bool(self.prefix)  # a pathway's projection carries errors, whatever its neurons read
             reads = carries or p.into != DRIVE or self.populations[p.post].neurons.reads_drive
             said = f"projection {quoted(p.name)} into population {p.post!r}: its equations do not name the drive: expected one of"
             require(reads, f"{said} {', '.join(known[1:])}; give into = {known[-1]!r}, or name drive in an equation")
+
+    def _check_unit(self, p: Projection) -> None:
+        """Raise InputError where initial weights have another unit than what they add into."""
+        post = self.populations[p.post].neurons
+        if p.dimensions is None or not isinstance(post, Equations) or (p.into == DRIVE and not post.reads_drive):
+            return
+        unit = post.unit_of(p.into)
+        expected = measure(1 if unit == "1" else f"1*({unit})", "unit").dimensions
+        said = f"projection {quoted(p.name)}: initial weights of another unit than {p.into!r}, which is in {unit}"
+        require(tuple(p.dimensions) == tuple(expected), f"{said}: expected the same; change it")
 
     def _check_rules(self) -> None:
         for p in self.projections.values():
@@ -605,7 +616,19 @@ class Network:
         lines += ["projections", *(f"  {p.describe()}" for p in self.projections.values())]
         lines += [] if self.dt is None else [f"tick  {self.dt * 1e3:g} ms"]
         lines.append(f"parameters  {self.parameter_count:,} {self.dtype}")
-        return "\n".join([*lines, "slots  present -> sweep -> teach -> learn -> commit"])
+        lines.append("slots  present -> sweep -> teach -> learn -> commit")
+        return "\n".join([*lines, *self._run_order()])
+
+    def _run_order(self) -> list[str]:
+        """Return what happens in a tick of a run, a slot a line; nothing where no population spikes."""
+        neurons = {name: population.neurons for name, population in sorted(self.populations.items())}
+        spiking = [name for name, one in neurons.items() if one.emits == "spike"]
+        if not spiking:
+            return []
+        integrated = [name for name in spiking if isinstance(neurons[name], Equations)]
+        sending = sorted(p.name for p in self.projections.values() if p.pre in spiking)
+        slots = [("integrate", integrated), ("threshold", spiking), ("deliver, presynaptic side first", sending), ("reset", integrated)]
+        return ["a tick of Network.run", *(f"  {k}. {what}: {', '.join(names)}" for k, (what, names) in enumerate(slots, 1) if names)]
 
 
 def add_errors(errors: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:

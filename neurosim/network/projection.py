@@ -15,6 +15,7 @@ from neurosim.backends import Backend
 from neurosim.backends.base import generator
 from neurosim.backends.limits import free_memory
 from neurosim.connectivity import Connectivity, Pattern, connectivity, initialiser
+from neurosim.equations.units import Dimensions, measure
 from neurosim.errors import InputError, ShapeError, quoted, require
 from neurosim.network.delays import is_time, ticks_of
 from neurosim.network.population import LONGEST_NAME, Population
@@ -35,7 +36,8 @@ class Projection:
     into : the input of the postsynaptic neurons that it adds into: ``drive``, or another one (see ``Neurons.inputs``)
     connectivity : ``all_to_all``, ``one_to_one``, or a Connectivity such as ``FixedProbability(0.02)``
     initial : ``glorot``, ``lecun`` (draws the bias too), ``orthogonal``, ``zeros``, a number for all weights, or an array of them,
-        shaped as the weights, or (synapses,).  Weights are in the SI unit of what they add into
+        shaped as the weights, or (synapses,).  Weights are in the SI unit of what they add into: 1.62e-3, ``"1.62*mV"`` and a
+        quantity of Brian2 are the same
     bias : whether the postsynaptic neurons have a bias
     rule : a plasticity rule; ``None`` keeps the weights fixed.  If it is replaced later, the new rule starts with fresh state
     optimiser : for this projection's weights and bias, instead of the trainer's
@@ -374,13 +376,21 @@ class Projection:
 
     def _checked(self, initial: Any) -> Any:
         """Return what weights begin with; quantities lose their unit, which is SI's."""
+        self.dimensions: Dimensions | None = None
         if isinstance(initial, str):
-            initialiser(initial)  # an unknown name is reported here, not when the network is built
-            return initial
-        if isinstance(initial, int | float):
+            if "*" not in initial:
+                initialiser(initial)  # an unknown name is reported here, not when the network is built
+                return initial
+            found = measure(initial, f"projection {quoted(self.name)}: initial")
+            self.dimensions = found.dimensions
+            return found.value
+        dimensions = getattr(getattr(initial, "dim", None), "_dims", None)
+        self.dimensions = None if dimensions is None else tuple(map(float, dimensions))
+        if isinstance(initial, int | float) and dimensions is None:
             return initial
         try:
-            return np.array(initial, float)
+            value = np.array(initial, float)
+            return value if value.ndim else float(value)
         except (TypeError, ValueError) as cause:
             said = f"projection {quoted(self.name)}: initial {quoted(initial)}"
             raise InputError(f"{said}: expected a name, a number or an array of numbers; give one such as 0.1") from cause
