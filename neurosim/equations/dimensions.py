@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import sympy
 
 from neurosim.equations.functions import COMPARISONS, FUNCTIONS, LOGICAL, NOT, Elementwise
-from neurosim.equations.quantities import unit_text
+from neurosim.equations.quantities import worded
 from neurosim.equations.units import NONE, Dimensions
 from neurosim.errors import EquationError
 
@@ -67,7 +67,7 @@ def _alike(parts: tuple[sympy.Expr, ...], known: Mapping[str, Dimensions]) -> Di
     (one, first) = found[0]
     for other, second in found[1:]:
         if tuple(second) != tuple(first):
-            said = f"{one} is in {unit_text(first)} and {other} in {unit_text(second)}"
+            said = f"{one} is {worded(first)} and {other} {worded(second)}"
             raise EquationError(f"{said}: expected one unit; give a constant another one")
     return first
 
@@ -76,11 +76,11 @@ def _power(expression: sympy.Expr, known: Mapping[str, Dimensions]) -> Dimension
     _plain(expression.exp, known, str(expression))
     base = dimensions_of(expression.base, known)
     if any(base) and not expression.exp.is_Number:
-        raise EquationError(f"{expression.base} is in {unit_text(base)}: expected a number under a power that is not one; divide it")
+        raise EquationError(f"{expression.base} is {worded(base)}: expected a number under a power that is not one; divide it")
     return tuple(exponent * float(expression.exp) for exponent in base) if any(base) else NONE
 
 
 def _plain(part: sympy.Expr, known: Mapping[str, Dimensions], whole: str) -> None:
     found = dimensions_of(part, known)
     if any(found):
-        raise EquationError(f"{part} in {whole} is in {unit_text(found)}: expected a number without a unit; divide it by a constant")
+        raise EquationError(f"{part} in {whole} is {worded(found)}: expected a number without a unit; divide it by a constant")

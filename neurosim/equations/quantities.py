@@ -53,6 +53,11 @@ def quantity(value: Any, label: str) -> Quantity | None:
     return Quantity(found.value, found.dimensions, value if isinstance(value, str) else written(found))
 
 
+def worded(dimensions: Dimensions) -> str:
+    """Return in which unit something is, as a message says it."""
+    return f"in {unit_text(dimensions)}" if any(dimensions) else "without a unit"
+
+
 def unit_text(dimensions: Dimensions) -> str:
     """Return the name of a unit of these dimensions, without a prefix; ``1`` where there are none."""
     if not any(dimensions):

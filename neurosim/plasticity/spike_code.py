@@ -14,7 +14,7 @@ from sympy.printing.str import StrPrinter
 
 from neurosim.equations import FUNCTIONS, Quantity, parse, quantity
 from neurosim.equations.dimensions import UnknownUnitError, dimensions_of
-from neurosim.equations.quantities import TIME, unit_text
+from neurosim.equations.quantities import TIME, unit_text, worded
 from neurosim.equations.units import NONE, UNITS, Dimensions, measure
 from neurosim.errors import EquationError, quoted, require
 from neurosim.plasticity.event_code import SpikeCode
@@ -180,7 +180,7 @@ class _Translation:
         found = quantity(value, "bound of w")
         if found is None:
             return Quantity(float(value), of, f"{value!r}*{unit_text(of)}") if any(of) else float(value)
-        said = f"bound {found!r} of w, which is in {unit_text(of)}"
+        said = f"bound {found!r} of w, which is {worded(of)}"
         require(found.dimensions == of, f"{said}: expected the same unit; change it", EquationError)
         return found
 
@@ -207,8 +207,8 @@ class _Translation:
         if expression == 0:
             return
         found = dimensions_of(expression, known)
-        of = "1 / second" if unit_text(expected) == "hertz" else unit_text(expected)
-        said = f"{_shown(expression)} is in {unit_text(found)}"
+        of = "1 / second" if unit_text(expected) == "hertz" else unit_text(expected) if any(expected) else "none"
+        said = f"{_shown(expression)} is {worded(found)}"
         hint = "give a constant a unit, such as '20*ms' or '5*Hz'" if not any(found) else "change a constant's unit"
         require(tuple(found) == tuple(expected), f"{said}: expected {of}, as a change of {name}; {hint}", EquationError)
 
