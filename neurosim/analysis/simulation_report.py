@@ -10,20 +10,18 @@ from typing import Any
 import numpy as np
 
 from neurosim.analysis import plots, spike_plots
-from neurosim.analysis.courses import Course, evenly
+from neurosim.analysis.courses import RECORDINGS, course_in_time
 from neurosim.analysis.figures import Figure, Panel, Strip
 from neurosim.analysis.pages import TEMPLATES, rendered
 from neurosim.analysis.palette import Style, style_of
 from neurosim.analysis.plots import clean
 from neurosim.analysis.spike_statistics import COUNTED, TOGETHER, Trains, simulated, table
+from neurosim.analysis.traces import TRACES, trace_of
 from neurosim.errors import RunFileError, require
 from neurosim.runfile import Run
 
 POPULATIONS = 8  # that are shown
-TRACES = 5  # elements of a recorded variable that are drawn
 VARIABLES = 12  # recorded ones that are shown
-MOMENTS = 12  # histograms of a weight
-VALUES = 2**15  # of one histogram
 
 
 def page(runs: Sequence[Run]) -> str:
@@ -81,11 +79,12 @@ def _notes(run: Run, trains: Mapping[str, Trains]) -> Iterator[str]:
 EXPLAINED = {
     "Rate": "mean over neurons and trials, ± standard deviation over trials where there are several",
     "Silent": "neurons that never fire",
-    "CV": "standard deviation over mean of a neuron's intervals between spikes, mean over neurons: 1 for a Poisson process, 0 for a clock",
+    "CV": "standard deviation over mean of a neuron's intervals between spikes, mean over neurons: 1 for a Poisson process, "
+    "0 for a clock",
     "Fano factor": f"variance over mean of the counts of {1000 * COUNTED:g} ms, mean over neurons: 1 for a Poisson process",
     "Correlation": f"of the counts of {1000 * TOGETHER:g} ms, mean over all pairs of neurons",
-    "Synchrony": f"standard deviation of the mean count of {1000 * TOGETHER:g} ms over the root of the mean variance of single ones: "
-    "1 where all fire together, and about 1/√N for N independent neurons",
+    "Synchrony": f"standard deviation of the mean count of {1000 * TOGETHER:g} ms over the root of the mean variance of single "
+    "ones: 1 where all fire together, and about 1/√N for N independent neurons",
 }
 
 
@@ -97,7 +96,8 @@ def _columns(run: Run) -> dict[str, list[tuple[str, float | None]]]:
 
     def add(heading: str, key: str, form: str, scale: float = 1.0) -> None:
         values = found[key] if key in found.columns else [math.nan] * len(found)
-        columns[heading] = [("" if math.isnan(v) else f"{scale * v:{form}}", None if math.isnan(v) else scale * float(v)) for v in values]
+        scaled = [scale * float(value) for value in values]
+        columns[heading] = [("", None) if math.isnan(value) else (f"{value:{form}}", value) for value in scaled]
 
     add("Neurons", "neurons", ",.0f")
     add("Spikes", "spikes", ",.0f")
@@ -142,8 +142,8 @@ def _rasters(trains: Mapping[str, Trains], styles: Mapping[str, Style]) -> Figur
     if drawn:
         across, up = spike_plots.ACROSS, spike_plots.UP
         caption += (
-            f" Where there are more than {spike_plots.TICKS:,}, all of them are drawn as an image of at most {across} × {up} points, "
-            "which is darker where there are more; a point may hold several neurons and ticks."
+            f" Where there are more than {spike_plots.TICKS:,}, all of them are drawn as an image of at most {across} × {up} "
+            "points, which is darker where there are more; a point may hold several neurons and ticks."
         )
     return Figure("Spikes", [Strip("", panels, large=True)], caption, [])
 
@@ -162,7 +162,8 @@ def _rates(trains: Mapping[str, Trains], styles: Mapping[str, Style], window: fl
         for name in several:
             own = trains[name]
             said = clean(f"rates of {own.trials} trials of {name} over {own.duration:g} s", 200)
-            rows.append(Panel(name, f"{own.trials} trials", spike_plots.trials(own, window, label=said), Style(styles[name].colour)))
+            svg = spike_plots.trials(own, window, label=said)
+            rows.append(Panel(name, f"{own.trials} trials", svg, Style(styles[name].colour)))
         strips.append(Strip("Trials side by side", rows, large=True))
         caption += " Below, a row is a trial, darker where its rate is higher, each population by its own scale."
     yield Figure("Rates over time", strips, caption, [(style, name.replace("_", " ")) for name, (_, style) in known.items()])
@@ -186,8 +187,8 @@ def _intervals(trains: Mapping[str, Trains], styles: Mapping[str, Style]) -> Ite
     strips += [Strip("Irregularity", ratios)] if ratios else []
     if strips:
         caption = (
-            "Above: intervals between two spikes of a neuron, of all neurons and trials together, on a logarithmic axis. Below: the "
-            "coefficient of variation of each neuron's intervals, of those that have two or more; dotted: 1, a Poisson process."
+            "Above: intervals between two spikes of a neuron, of all neurons and trials together, on a logarithmic axis. Below: "
+            "the coefficient of variation of each neuron's intervals, of those that have two or more; dotted: 1, a Poisson process."
         )
         yield Figure("Intervals", strips, caption, [])
 
@@ -201,44 +202,23 @@ def _traces(run: Run) -> Iterator[Figure]:
     known = _recorded(run, "neuron")
     panels = []
     for name, one in list(known.items())[:VARIABLES]:
-        found = trace(one)
+        found = trace_of(one)
         style = [style_of(k) for k in range(len(found.names))]
         lines = [Style(own.colour) for own in style]
         axis = f"{name.rpartition('.')[2]} ({found.unit})" if found.unit else name.rpartition(".")[2]
         of = one.sizes["neuron"]
-        note = f"neuron{'s' * (len(found.names) > 1)} {', '.join(found.names)}" + (f" of {of} recorded" if of > len(found.names) else "")
-        said = clean(f"{name} of {note} over {found.time[-1]:g} s, from {np.nanmin(found.values):.3g} to {np.nanmax(found.values):.3g}", 300)
+        note = f"neuron{'s' * (len(found.names) > 1)} {', '.join(found.names)}"
+        note += f" of {of} recorded" if of > len(found.names) else ""
+        low, high = np.nanmin(found.values), np.nanmax(found.values)
+        said = clean(f"{name} of {note} over {found.time[-1]:g} s, from {low:.3g} to {high:.3g}", 300)
         panels.append(Panel(name, note, spike_plots.traces(found, lines, axis=axis, label=said)))
     if panels:
         left = f" {len(known) - VARIABLES} more variables are in the file." if len(known) > VARIABLES else ""
         caption = (
-            f"Recorded variables in the first trial, in SI units; of many neurons {TRACES}, evenly spaced. Colours are in the order of the "
-            f"neurons named. A long course is drawn by the lowest and the highest value of each stretch.{left}"
+            f"Recorded variables in the first trial, in SI units; of many neurons {TRACES}, evenly spaced. A "
+            f"long course is drawn by the lowest and the highest value of each stretch.{left}"
         )
         yield Figure("Traces", [Strip("", panels, large=True)], caption, [])
-
-
-def trace(one: Any, trial: int = 0, most: int = TRACES) -> spike_plots.Trace:
-    """Return the courses of at most ``most`` elements of a recording in one trial, evenly spaced."""
-    chosen = evenly(one.shape[-1], most)
-    values = np.asarray(one[:, trial, chosen].compute(scheduler="synchronous"), float)
-    numbers = one[one.dims[-1]].values[chosen] if one.dims[-1] in one.coords else chosen
-    unit = str(one.attrs.get("units", ""))
-    return spike_plots.Trace(one["time"].values, values, [str(number) for number in numbers], "" if unit == "1" else unit)
-
-
-def course_in_time(one: Any) -> Course | None:
-    """Return the values of a recording at some moments, all trials together; None where none is finite."""
-    rows = evenly(one.shape[0], MOMENTS)
-    every = max(1, -(-one.shape[1] * one.shape[2] // VALUES))
-    values = []
-    for row in rows:
-        found = np.asarray(one[row].compute(scheduler="synchronous"), float).ravel()[::every]
-        values.append(found[np.isfinite(found)])
-    if not any(len(own) for own in values):
-        return None
-    unit = str(one.attrs.get("units", ""))
-    return Course(one["time"].values[rows], "time (s)", values, "" if unit == "1" else unit)
 
 
 def _weights(run: Run) -> Iterator[Figure]:
@@ -254,8 +234,8 @@ def _weights(run: Run) -> Iterator[Figure]:
             panels.append(Panel(name, f"{one.sizes['synapse']:,} synapses", svg, style))
     if panels:
         caption = (
-            f"Histograms of all recorded synapses and trials together, at up to {MOMENTS} moments, the first at the top, each scaled to its "
-            "own peak. The scale holds the middle 99.8 % of the values. Where more than one per cent are exactly zero, these are counted "
-            "apart, and their share stands at the right."
+            f"Histograms of all recorded synapses and trials together, at up to {RECORDINGS} moments, the first at the top, each "
+            "scaled to its own peak. The scale holds the middle 99.8 % of the values. Where more than one per cent are exactly "
+            "zero, these are counted apart, and their share stands at the right."
         )
         yield Figure("Weights over time", [Strip("", panels)], caption, [])

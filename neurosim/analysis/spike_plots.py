@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
 from neurosim.analysis.palette import Style
 from neurosim.analysis.plots import clean, make_logarithmic, panel_axes
 from neurosim.analysis.spike_statistics import Trains, cv, intervals, rate_in_time
 from neurosim.analysis.svg import TEXT, inline
+from neurosim.analysis.traces import Trace
 
 TICKS = 4000  # spikes that are drawn one by one; more of them become an image
 ACROSS, UP = 700, 240  # points of such an image, at most
 SHADES = 8  # that it has
-LARGE = (6.4, 2.9)  # inches
-WINDOWS = 200  # of a rate in time, at most
+LARGE = (5.0, 2.1)  # inches
+WINDOWS = 150  # of a rate in time, at most
 FINEST = 0.001  # seconds: the shortest of them
 BARS = 60  # of a distribution
-DOTS = 4000  # points of a trace
 
 
 def raster(trains: Trains, trial: int, *, label: str) -> Markup:
     """Return the spikes of one trial, neurons upwards over time: ticks, or an image where there are more than TICKS."""
-    with panel_axes(0.11, 0.985, width=LARGE[0], height=LARGE[1]) as (figure, axes):
+    with panel_axes(0.12, 0.985, width=LARGE[0], height=LARGE[1]) as (figure, axes):
         draw_raster(axes, trains, trial, most=TICKS)
         return inline(figure, label)
 
@@ -60,7 +59,7 @@ def _image(axes: Axes, values: np.ndarray, extent: tuple[float, float, float, fl
 
 def trials(trains: Trains, window: float, *, label: str) -> Markup:
     """Return the rate of each trial in time, a row each, darker where it is higher."""
-    with panel_axes(0.11, 0.985, width=LARGE[0], height=LARGE[1]) as (figure, axes):
+    with panel_axes(0.12, 0.985, width=LARGE[0], height=LARGE[1]) as (figure, axes):
         draw_trials(axes, trains, window)
         return inline(figure, label)
 
@@ -85,7 +84,7 @@ def window_of(duration: float, dt: float) -> float:
 
 def rates(known: Mapping[str, tuple[Trains, Style]], window: float, *, label: str) -> Markup:
     """Return the mean rate of each population's neurons in time: mean over trials, and a band from the lowest to the highest."""
-    with panel_axes(0.11, 0.985, width=LARGE[0], height=LARGE[1]) as (figure, axes):
+    with panel_axes(0.12, 0.985, width=LARGE[0], height=LARGE[1]) as (figure, axes):
         draw_rates(axes, known, window)
         return inline(figure, label)
 
@@ -141,36 +140,9 @@ def draw_cv(axes: Axes, trains: Trains, colour: str) -> None:
     axes.set(xlabel="CV of intervals", ylabel="neurons (%)", xlim=(0, top), ylim=(0, None))
 
 
-@dataclass(frozen=True)
-class Trace:
-    """Courses of one recorded variable.
-
-    time : (times,), seconds; values : (times, elements); names : of each element; unit : "" for none
-    """
-
-    time: np.ndarray
-    values: np.ndarray
-    names: Sequence[str]
-    unit: str
-
-    def thinned(self) -> Trace:
-        """Return every so many points, DOTS at most: of each stretch its lowest and its highest value, in their order."""
-        count = len(self.time)
-        every = -(-2 * count // DOTS)
-        if every <= 2:
-            return self
-        kept = count // every * every
-        blocks = self.values[:kept].reshape(-1, every, self.values.shape[1])
-        ends = np.sort(np.stack([blocks.argmin(axis=1), blocks.argmax(axis=1)], axis=1), axis=1)
-        values = np.take_along_axis(blocks, ends, axis=1).reshape(-1, self.values.shape[1])
-        time = np.repeat(self.time[:kept:every], 2)
-        time[1::2] += (self.time[1] - self.time[0]) * (every / 2)
-        return Trace(time, values, self.names, self.unit)
-
-
 def traces(found: Trace, styles: Sequence[Style], *, axis: str, label: str) -> Markup:
     """Return the courses of some elements of one variable."""
-    with panel_axes(0.11, 0.985, width=LARGE[0], height=LARGE[1]) as (figure, axes):
+    with panel_axes(0.12, 0.87, width=LARGE[0], height=LARGE[1]) as (figure, axes):
         draw_traces(axes, found, styles, axis=axis)
         return inline(figure, label)
 
@@ -183,4 +155,4 @@ def draw_traces(axes: Axes, found: Trace, styles: Sequence[Style], *, axis: str)
     axes.set(xlabel="time (s)", ylabel=clean(axis))
     axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.yaxis.set_major_locator(MaxNLocator(5))
-    axes.xaxis.set_minor_locator(NullLocator())
+    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.02), fontsize=6.5, handlelength=1.2)
