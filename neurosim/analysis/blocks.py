@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import xarray
 
 BLOCK = 2**23  # bytes
+BESIDE = ("epoch", "step", "label")  # what is told of a dimension beside its numbers
 
 
 def blocks(path: Path, array: xarray.DataArray, least: int = 0) -> Iterator[tuple[slice, slice, np.ndarray]]:
@@ -66,7 +67,7 @@ def frames(path: Path, array: xarray.DataArray) -> Iterator[pandas.DataFrame]:
         within = np.indices(values.shape[: len(rows)]).reshape(len(rows), -1)
         index = {}
         for dim, at in zip(rows, within, strict=True):
-            beside = [key for key in ("epoch", "step", "label") if key in array.coords and array.coords[key].dims == (dim,)]
+            beside = [key for key in BESIDE if key in array.coords and array.coords[key].dims == (dim,)]
             index[str(dim)] = numbers[dim][parts.get(dim, slice(None))][at]
             index |= {key: array.coords[key].values[parts.get(dim, slice(None))][at] for key in beside}
         yield pd.concat([pd.DataFrame(index), pd.DataFrame(values.reshape(-1, len(names)), columns=names)], axis=1)

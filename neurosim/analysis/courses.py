@@ -220,6 +220,8 @@ def _one_an_epoch(alignment: pd.DataFrame) -> bool:
 def course(run: Run, name: str) -> Course | None:
     """Return samples of a recorded variable, RECORDINGS times at most SAMPLES values; None where none is finite."""
     recording = run.recording(name)
+    if recording.dims[0] == "time":
+        return course_in_time(recording)
     rows = evenly(recording.sizes["recording"], RECORDINGS)
     epochs, steps = (recording[key].to_numpy()[rows] for key in ("epoch", "step"))
     one_an_epoch = len(set(epochs.tolist())) == len(epochs)
@@ -228,6 +230,20 @@ def course(run: Run, name: str) -> Course | None:
         return None
     unit = str(recording.attrs.get("units", ""))
     return Course(epochs if one_an_epoch else steps, "epoch" if one_an_epoch else "step", values, "" if unit == "1" else unit)
+
+
+def course_in_time(one: xr.DataArray) -> Course | None:
+    """Return values of a recording in time at RECORDINGS moments, all trials together; None where none is finite."""
+    rows = evenly(one.shape[0], RECORDINGS)
+    every = max(1, -(-one.shape[1] * one.shape[2] // SAMPLES))
+    values = []
+    for row in rows:
+        found = np.asarray(one[row].compute(scheduler="synchronous"), float).ravel()[::every]
+        values.append(found[np.isfinite(found)])
+    if not any(len(own) for own in values):
+        return None
+    unit = str(one.attrs.get("units", ""))
+    return Course(one["time"].values[rows], "time (s)", values, "" if unit == "1" else unit)
 
 
 def evenly(count: int, most: int) -> np.ndarray:

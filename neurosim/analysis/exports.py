@@ -156,9 +156,12 @@ def _npz(run: Run, path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         for name, array in run.recordings.items():
             _entry(archive, name, array.shape, array.dtype, (values for *_, values in blocks(run.path, array)))
-            for clock in ("epoch", "step"):
+            for clock in ("step", "time") if array.dims[0] == "time" else ("epoch", "step"):
                 _whole(archive, f"{name}.{clock}", array[clock].values)
-            if array.dims[-1] in array.coords:
+            for other in ("trial", "neuron", "synapse", "pre", "post") if array.dims[0] == "time" else ():
+                if other in array.coords:
+                    _whole(archive, f"{name}.{other}", array[other].values)
+            if array.dims[0] != "time" and array.dims[-1] in array.coords:
                 _whole(archive, f"{name}.neurons", array[array.dims[-1]].values)
         if run.responses is not None:
             _whole(archive, "responses", run.responses.values)

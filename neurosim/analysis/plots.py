@@ -183,7 +183,7 @@ def spread(heights: Sequence[float], apart: float) -> list[float]:
 def window(courses: Sequence[Course]) -> Limits:
     """Return the range that holds the middle 99.8 % of all samples."""
     low, high = np.quantile(np.concatenate([one for course in courses for one in course.values]), (0.001, 0.999))
-    room = 0.03 * (high - low) or 0.5
+    room = 0.03 * (high - low) or 0.5 * abs(low) or 0.5
     return float(low - room), float(high + room)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from neurosim.analysis import simulation_report
 from neurosim.analysis.courses import metric
 from neurosim.analysis.facts import data_name, facts, network_name
 from neurosim.analysis.figures import figures, styles
@@ -44,6 +45,8 @@ def write_report(runs: Sequence[Run], out: Path, *, overwrite: bool = False) -> 
 
 def page(runs: Sequence[Run]) -> str:
     """Return the report as HTML."""
+    if any(run.is_simulation for run in runs):
+        return simulation_report.page(runs)
     groups = sorted(grouped(runs), key=_best_first)
     error = error_words(groups)
     described = [_described(group, run, error) for group in groups for run in group.runs]

@@ -12,13 +12,14 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from neurosim.analysis import plots, svg
+from neurosim.analysis import plots, spike_plots, spike_statistics, svg
 from neurosim.analysis.courses import Curve, angles, course, curve, rasters
 from neurosim.analysis.figures import styles
 from neurosim.analysis.grouping import Group, grouped
 from neurosim.analysis.palette import Style, style_of
 from neurosim.analysis.plots import clean
 from neurosim.analysis.summary import error_words
+from neurosim.analysis.traces import trace_of
 from neurosim.errors import RunFileError, UnknownNameError, quoted, require
 from neurosim.runfile import Run
 
@@ -114,17 +115,105 @@ class RunPlots:
         colour, span = style_of(0).colour, plots.window([found])
         return _drawn(lambda axes: plots.draw_histograms(axes, found, span, colour=colour, axis=axis), ax)
 
-    def raster(self, population: str, *, ax: Axes | None = None) -> Drawn:
-        """Draw every spike of a population in the last trial that was recorded, neurons upwards over time in seconds.
+    def raster(self, population: str, *, trial: int | None = None, ax: Axes | None = None) -> Drawn:
+        """Draw every spike of a population in one trial, neurons upwards over time in seconds.
 
-        Raises UnknownNameError where its spikes were not recorded, RunFileError where there are none.
+        trial : of a simulation (default: the first that has a spike); of a training, it is the last trial that was recorded
+
+        Raises UnknownNameError where its spikes were not recorded, RunFileError where there are none, InputError where there is no
+        such trial.
         """
-        where = f"run file {self._run.path}: spikes of population"
-        if population not in self._run.spikes:
-            raise UnknownNameError(where, population, self._run.spikes or ["(none recorded)"])
+        if self._run.is_simulation:
+            own = self._trains(population)
+            chosen = int(own.trial.min()) if trial is None else trial
+            is_one = isinstance(chosen, int) and 0 <= chosen < own.trials
+            require(is_one, f"trial {quoted(trial)}: expected one of 0 to {own.trials - 1}; change it")
+            return _drawn(lambda axes: spike_plots.draw_raster(axes, own, chosen), ax)
+        require(trial is None, f"trial {quoted(trial)}: of a training, the last trial is drawn: expected none; leave it out")
+        where = self._known(population)
         found = rasters(self._run, population)
         require(bool(found), f"{where} {quoted(population)}: no spike: expected one to draw; draw another population", RunFileError)
         return _drawn(lambda axes: plots.draw_raster(axes, found[-1], colour=svg.TEXT), ax)
+
+
+    # ------------------------------------------------------------------ of a simulation
+
+    def rates(self, *populations: str, window: float | None = None, ax: Axes | None = None) -> Drawn:
+        """Draw the mean rate of a neuron over time, Hz: the mean over trials, and a band from the lowest to the highest trial.
+
+        populations : default: all that fired; window : in which spikes are counted, seconds
+
+        Raises as ``raster`` does.
+        """
+        names = populations or [name for name, spikes in self._run.spikes.items() if len(spikes)]
+        require(bool(names), f"run file {self._run.path}: no spike: expected one to draw; draw another run", RunFileError)
+        known = {name: (self._trains(name), style_of(k)) for k, name in enumerate(names)}
+        width = window or self._window()
+        return _drawn(lambda axes: _named_lines(axes, lambda: spike_plots.draw_rates(axes, known, width), len(known)), ax)
+
+    def trials(self, population: str, *, window: float | None = None, ax: Axes | None = None) -> Drawn:
+        """Draw the rate of each trial over time, a row each, darker where it is higher.  window : seconds.  Raises as ``raster``"""
+        own, width = self._trains(population), window or self._window()
+        return _drawn(lambda axes: spike_plots.draw_trials(axes, own, width), ax)
+
+    def intervals(self, population: str, *, ax: Axes | None = None) -> Drawn:
+        """Draw the distribution of the intervals between two spikes of a neuron, ms, all neurons and trials together.
+
+        Raises RunFileError where no neuron fired twice; and as ``raster`` does.
+        """
+        own = self._trains(population)
+        told = f"run file {self._run.path}: population {quoted(population)}: no neuron fired twice: expected an interval"
+        require(len(spike_statistics.intervals(own)) > 0, f"{told}; draw another population", RunFileError)
+        return _drawn(lambda axes: spike_plots.draw_intervals(axes, own, style_of(0).colour), ax)
+
+    def cv(self, population: str, *, ax: Axes | None = None) -> Drawn:
+        """Draw the distribution of the neurons' coefficient of variation of intervals; dotted: 1, a Poisson process.
+
+        Raises RunFileError where no neuron has two intervals; and as ``raster`` does.
+        """
+        own = self._trains(population)
+        told = f"run file {self._run.path}: population {quoted(population)}: no neuron fired three times: expected two intervals"
+        require(bool((spike_statistics.cv(own) >= 0).any()), f"{told}; draw another population", RunFileError)
+        return _drawn(lambda axes: spike_plots.draw_cv(axes, own, style_of(0).colour), ax)
+
+    def trace(self, name: str, *, trial: int = 0, ax: Axes | None = None) -> Drawn:
+        """Draw a variable that was recorded in time, such as ``cells.v``, in one trial, of at most three elements, evenly spaced.
+
+        Raises UnknownNameError where it was not recorded, InputError where there is no such trial, or it was not recorded in time.
+        """
+        one = self._run.recording(name)
+        in_time = one.dims[0] == "time" and one.size > 0
+        require(in_time, f"recording {quoted(name)}: not recorded in time: expected one of a simulation; draw its histograms")
+        is_one = isinstance(trial, int) and 0 <= trial < one.shape[1]
+        require(is_one, f"trial {quoted(trial)}: expected one of 0 to {one.shape[1] - 1}; change it")
+        found = trace_of(one, trial)
+        axis = _as_written(name.rpartition(".")[2] + (f" ({found.unit})" if found.unit else ""))
+        lines = [style_of(k) for k in range(len(found.names))]
+        return _drawn(lambda axes: spike_plots.draw_traces(axes, found, lines, axis=axis), ax)
+
+    def _known(self, population: str) -> str:
+        """Return how an error names a population's spikes; raise UnknownNameError where they were not recorded."""
+        where = f"run file {self._run.path}: spikes of population"
+        if population not in self._run.spikes:
+            raise UnknownNameError(where, population, self._run.spikes or ["(none recorded)"])
+        return where
+
+    def _trains(self, population: str) -> spike_statistics.Trains:
+        """Return a population's spikes; raise RunFileError where there are none."""
+        where, found = self._known(population), spike_statistics.Trains.of(self._run, population)
+        some = len(found) > 0 and found.duration > 0
+        require(some, f"{where} {quoted(population)}: no spike: expected one to draw; draw another population", RunFileError)
+        return found
+
+    def _window(self) -> float:
+        return spike_plots.window_of(spike_statistics.simulated(self._run), float(self._run.attributes.get("dt", 1e-4)))
+
+
+def _named_lines(axes: Axes, draw: Callable[[], None], count: int) -> None:
+    """Draw lines that have names, with a legend where there are several."""
+    draw()
+    if count > 1:
+        axes.legend(frameon=False)
 
 
 class SchemePlots:

@@ -43,6 +43,7 @@ STYLE: dict[Any, Any] = {
 LONG = re.compile(r"-?\d+\.\d{3,}")
 REFERENCE = re.compile(r"#([\w-]+)")
 SPACE = "{http://www.w3.org/2000/svg}"
+PICTURE = "data:image/png;base64,"  # that matplotlib made
 LINK = "{http://www.w3.org/1999/xlink}href"
 
 
@@ -77,7 +78,7 @@ def _rewrite(element: ElementTree.Element, key: str, value: str, own: str) -> No
         element.set(key, f"{own}-{value}")
     elif key == LINK:
         del element.attrib[key]
-        element.set("href", f"#{own}-{value[1:]}")
+        element.set("href", value if value.startswith(PICTURE) else f"#{own}-{value[1:]}")
     elif key == "style":
         element.set(key, _style(value))
     elif key == "clip-path":

@@ -60,7 +60,8 @@ def show(
         say("\n".join(run_facts(Path(model))))
         return
     if is_simulation(model):
-        require(not (data or recordable), f"show {quoted(model)}: a simulation: expected neither --data nor --recordable; leave it out")
+        said = f"show {quoted(model)}: a simulation: expected neither --data nor --recordable; leave it out"
+        require(not (data or recordable), said)
         say("\n".join(described(SimulationModel.load(model, args.settings(settings, None), imports=Imports(imports or ())))))
         return
     found = ModelFile.load(model, args.settings(settings, data), imports=Imports(imports or ()))

@@ -80,7 +80,8 @@ def run_simulation(
     from neurosim import brian
 
     table, notes = job.model.table.simulation, {"model_name": job.model.name}
-    told: dict[str, Any] = {"batch": table.trials, "seed": job.seed, "record": table.record, "notes": notes, "model": job.model.text}
+    told: dict[str, Any] = {"batch": table.trials, "seed": job.seed, "record": table.record}
+    told |= {"notes": notes, "model": job.model.text}
     if not resume:
         check_free(Path(out), overwrite)
     make, namespace = _network(job)
