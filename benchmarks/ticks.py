@@ -70,7 +70,8 @@ def measured(setting: str, ticks: int, seconds: float) -> dict:
     draw = np.random.default_rng(0)
     batch = {"x": draw.random((BATCH, *shape), "float32"), "target": np.eye(10, dtype="float32")[draw.integers(0, 10, BATCH)]}
     step = medians({"step": lambda: program.run_on(batch, 0)}, seconds)["step"]
-    return {"capture_s": captured - before, "recording_s": recorded - before, "step_ms": step, "buffers_mib": program.nbytes / 2**20}
+    times = {"capture_s": captured - before, "recording_s": recorded - before, "step_ms": step}
+    return times | {"buffers_mib": program.nbytes / 2**20}
 
 
 def apart(folder: Path, setting: str, ticks: int, seconds: float) -> dict:
