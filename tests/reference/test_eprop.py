@@ -54,14 +54,16 @@ def spike(distance):
 defvjp(spike, lambda answer, distance: lambda g: g * GAMMA * np.maximum(0, 1 - np.abs(distance)))
 
 
-def written_out(w, *, sent=lambda z: z, broadcast=None, nudges=None, keep=None):
+def written_out(w, *, sent=lambda z: z, broadcast=None, nudges=None, keep=None, target=0.0, cost=0.0):
     """Return the mean loss of a trial.
 
     sent : what a spike is for the recurrent synapses; broadcast : feedback weights, by population, in place of the readout's own
+    target, cost : of the neurons' rates
     nudges : by population, (TICKS, BATCH, n), added to what is sent; keep : a dictionary that takes the spikes
     """
     v = {name: np.zeros((BATCH, n)) for name, n in SIZES.items()}
     z, a, u, total = dict(v), np.zeros((BATCH, SIZES["alif"])), np.zeros((BATCH, CLASSES)), 0.0
+    counts = dict(v)
     own = dict(v)  # spikes without nudges: the neurons' own state follows them
     for tick in range(TICKS):
         before = {name: sent(value) for name, value in z.items()}
@@ -73,6 +75,7 @@ def written_out(w, *, sent=lambda z: z, broadcast=None, nudges=None, keep=None):
         free = {"lif": spike(v["lif"] - 1) * ~resting, "alif": spike(v["alif"] - 1 - BETA * a)}
         own = free
         z = {name: own[name] + (0 if nudges is None else nudges[name][tick]) for name in SIZES}
+        counts = {name: counts[name] + own[name] for name in SIZES}
         if keep is not None:
             keep.setdefault("spikes", []).append({name: getval(value) for name, value in own.items()})
         drive = 0
@@ -86,7 +89,8 @@ def written_out(w, *, sent=lambda z: z, broadcast=None, nudges=None, keep=None):
         u = u + (drive - u) / TAU_OUT
         if tick >= TICKS - ASKED:
             total = total - anp.sum(Y * (u - anp.log(anp.sum(anp.exp(u), axis=1, keepdims=True)))) / BATCH / ASKED
-    return total
+    away = [anp.mean(count, axis=0) / TICKS - target for count in counts.values()]
+    return total + cost / 2 * sum(anp.sum(one**2) for one in away)
 
 
 def weights_of(network):
@@ -149,6 +153,15 @@ def test_with_feedback_weights_of_its_own_too(feedback):
     changes, _ = change_of(network, scheme)
     own = {name: scheme.networks[name].projections[f"output__{name}"].w.T for name in SIZES}
     assert_equal(changes, grad(lambda w: written_out(w, sent=getval, broadcast=own))(weights_of(network)))
+
+
+def test_a_target_for_rates_is_the_gradient_of_its_loss():
+    network = make_network()
+    changes, _ = change_of(network, joined(network, feedback="symmetric", rate_target=0.3, rate_cost=5.0))
+    gradients = grad(lambda w: written_out(w, sent=getval, target=0.3, cost=5.0))(weights_of(network))
+    assert_equal(changes, gradients)
+    without, _ = change_of(network, joined(network, feedback="symmetric"))
+    assert np.abs(without["x__lif.w"] - changes["x__lif.w"]).max() > 1e-3
 
 
 class FullSignal(EProp):
