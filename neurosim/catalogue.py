@@ -121,6 +121,8 @@ def make(kind: str, classes: dict[str, type[T]], name: str, options: dict[str, A
     ------
     UnknownNameError
         ``name``, or one of the options, is unknown; the message lists what is known.
+    InputError
+        An option without a default is not there.
     """
     if name not in classes:
         raise UnknownNameError(kind, name, classes)
@@ -130,6 +132,9 @@ def make(kind: str, classes: dict[str, type[T]], name: str, options: dict[str, A
     for option in options:
         if option not in known and not any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
             raise UnknownNameError(f"{kind} {name}: option", option, known or ["(none)"])
+    for one in parameters.values():
+        there = one.name in options or one.default is not one.empty or one.kind in (one.VAR_KEYWORD, one.VAR_POSITIONAL)
+        require(there, f"{kind} {name!r}: expected its option {one.name!r}, which has no default; give one")
     return classes[name](**options)
 
 

@@ -107,6 +107,8 @@ def _values(population: Population, value: Any) -> np.ndarray | InTime:
         array = np.asarray(value.values if timed else value, float)
     except (TypeError, ValueError) as cause:
         raise InputError(f"{where} {quoted(value)}: expected numbers; give an array") from cause
+    if array.ndim == 0:
+        array = np.full(shape, array)
     own = array.ndim - len(shape) - timed  # whether each trial has its own
     fits = own in (0, 1) and array.shape[array.ndim - len(shape) :] == shape
     before = "(batch, steps, " if timed else "(batch, "
