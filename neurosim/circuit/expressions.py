@@ -82,7 +82,7 @@ def evaluate(node: ast.expr, values: Mapping[str, Any], where: str, number: Any 
 
 
 def compiled(node: ast.expr, where: str) -> Computed:
-    """Return what ``evaluate`` does with an expression, as a function of ``values`` and ``number``: its tree is walked only once."""
+    """Return what ``evaluate`` does with an expression, as a function of ``values`` and ``number``; the tree is walked once."""
 
     def of(part: ast.expr) -> Computed:
         return compiled(part, where)

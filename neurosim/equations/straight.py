@@ -6,7 +6,7 @@ import ast
 import copy
 import functools
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from neurosim.circuit import Assignment
@@ -72,6 +72,10 @@ class Straight:
                 part = error if slope is None else error * slope(values, number)
                 on[read] = on[read] + part if read in on else part
         return on
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what another process makes it again from: what was compiled stays here."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @functools.cached_property
     def _computed(self) -> list[tuple[str, Computed]]:

@@ -84,7 +84,10 @@ def test_constants_as_text_as_quantities_and_as_numbers_are_the_same():
 ADEX = {"pattern": "adaptation", "surrogate": SMOOTH}
 CASES = {  # neurons, dt, size of the drive, variable that input arrives in and its size
     "lif": (lambda: neurons("lif", tau="5*ms", surrogate=SMOOTH), 1e-3, 1.0, "v", 0.1),
-    "lif filtered": (lambda: neurons("lif", tau="5*ms", tau_syn="3*ms", subtract=False, refractory="2*ms", surrogate=SMOOTH), 1e-3, 2.0, "I", 0.1),
+    "lif filtered": (
+        lambda: neurons("lif", tau="5*ms", tau_syn="3*ms", subtract=False, refractory="2*ms", surrogate=SMOOTH),
+        1e-3, 2.0, "I", 0.1,
+    ),
     "adaptive_lif": (lambda: neurons("adaptive_lif", tau="5*ms", surrogate=SMOOTH), 1e-3, 1.5, "v", 0.1),
     "lif_current": (lambda: neurons("lif_current", surrogate=SMOOTH), 1e-3, 5e-10, "I", 1e-10),
     "lif_conductance": (lambda: neurons("lif_conductance", surrogate=SMOOTH), 1e-3, 5e-10, "g_e", 2e-9),
@@ -139,7 +142,8 @@ def test_errors_back_are_the_derivative_of_a_trial_with_smooth_spikes(case):
                 moved = values + sign * direction
                 sides.append(loss(moved, inputs) if change == "drive" else loss(drives, {variable: moved}))
             expected = (sides[0] - sides[1]) / 2e-5
-            np.testing.assert_allclose(np.sum(errors * direction), expected, rtol=1e-5, atol=1e-7 * np.abs(errors * direction).sum())
+            parts = errors * direction
+            np.testing.assert_allclose(np.sum(parts), expected, rtol=1e-5, atol=1e-7 * np.abs(parts).sum())
 
 
 def test_a_threshold_of_two_conditions_has_no_slope():

@@ -15,10 +15,13 @@ from neurosim.training.captured import CapturedStep
 DATA = datasets.load("digits", limit=80)
 TEXT = "dv/dt = (I - v + 0.1 * exp(v)) / tau : 1 (unless refractory)\ndI/dt = (drive - I) / tau_s : 1"
 
+OWN = {"threshold": "v > 1", "reset": "v = 0", "refractory": "2*ms", "method": "euler", "tau": "4*ms", "tau_s": "3*ms"}
+
 
 def spiking(made, dtype="float32", dt="1*ms", hidden=24, backend=None, weights=1.0):
     """Return x -> a spiking population with a loop -> output."""
-    populations = [Population("x", (1, 8, 8)), Population("hidden", hidden, neurons=made), Population("output", 10, transfer="softmax")]
+    populations = [Population("x", (1, 8, 8)), Population("hidden", hidden, neurons=made)]
+    populations.append(Population("output", 10, transfer="softmax"))
     into = "I" if "I" in made.states else "v"
     links = [
         Projection("x", "hidden"),
@@ -45,7 +48,7 @@ CASES = {
     "adaptive_lif": (lambda: neurons("adaptive_lif", tau="4*ms", refractory="2*ms"), {}),
     "adex": (lambda: neurons("adex"), {"dt": "0.5*ms", "weights": 3e-9}),
     "izhikevich": (lambda: neurons("izhikevich"), {"weights": 20.0}),
-    "own": (lambda: Equations(TEXT, threshold="v > 1", reset="v = 0", refractory="2*ms", method="euler", tau="4*ms", tau_s="3*ms"), {}),
+    "own": (lambda: Equations(TEXT, **OWN), {}),
 }
 
 
@@ -76,10 +79,10 @@ def test_encoders_that_make_spikes_are_captured(encoder, monkeypatch):
     assert captured.evaluate(DATA.test) == captured.evaluate(DATA.test)  # the spikes of evaluation are the same each time
 
 
-SCHEMES = ["direct_feedback_alignment", *(pytest.param(one, marks=pytest.mark.slow) for one in ("feedback_alignment", "local_errors"))]
+SLOW = [pytest.param(one, marks=pytest.mark.slow) for one in ("feedback_alignment", "local_errors")]
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("scheme", ["direct_feedback_alignment", *SLOW])
 def test_schemes_that_answer_each_tick_take_spikes(scheme, caplog):
     before = spiking(neurons("lif", tau="4*ms")).parameters()["x__hidden.w"]
     after = trained(neurons("lif", tau="4*ms"), scheme=scheme)
