@@ -198,8 +198,9 @@ class _Export:
         if not currents:
             return {}
         unit = neurons.unit_of(DRIVE)
-        if not spikes and len(currents) == 1 and not any(isinstance(one, InTime) for one in currents.values()):
-            return {DRIVE: next(iter(currents.values()))[0]}
+        only = next(iter(currents.values()))
+        if not spikes and len(currents) == 1 and not isinstance(only, InTime):
+            return {DRIVE: only[0]}
         parts, found = [ARRIVING] if spikes else [], {}
         more = [f"{ARRIVING} : {unit}"] if spikes else []
         for current, values in currents.items():

@@ -231,7 +231,7 @@ class Projection:
         """Return the weights of a Pattern's synapses, (synapses,)."""
         if not isinstance(self.initial, str) and np.ndim(self.initial) < 2:
             return np.broadcast_to(np.asarray(self.initial, float), (self.synapse_count,))
-        return self._values(draw, shape, fan_in)[self.connectivity.pre, self.connectivity.post]
+        return self._values(draw, shape, fan_in)[self.synapses()]
 
     def _spread(self) -> dict[str, Any]:
         """Make a Pattern's matrices: weights and mask, and what the rule remembers."""
@@ -298,7 +298,10 @@ class Projection:
             self.initial = values
             return
         spread = np.zeros(self.weight_shape)
-        spread[self.synapses() if self.connectivity.matrix else slice(None)] = values if self.connectivity.matrix else values.reshape(spread.shape)
+        if self.connectivity.matrix:
+            spread[self.synapses()] = values
+        else:
+            spread[...] = values.reshape(spread.shape)
         self.w[...] = self.backend.asarray(np.ascontiguousarray(spread, self.dtype))
 
     @property

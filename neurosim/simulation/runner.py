@@ -40,7 +40,7 @@ def simulate(
     initial : ``group.variable`` -> its values when the trials begin, (batch, n) or what broadcasts to it, SI units
     backend : ``numpy`` runs a trial on each core, ``cupy`` all at once on a GPU, ``auto`` as ``cupy`` where a GPU answers
     trains : group whose spikes are replayed -> the (index, tick) of each trial's, (spikes,) each, in place of the circuit's
-    timed : name of values that change in time -> those of each trial, (batch, steps) or (batch, steps, n), in place of the circuit's
+    timed : name of values in time -> those of each trial, (batch, steps) or (batch, steps, n), in place of the circuit's
     after : a run of the same program; the trials go on where its trials ended, and ``initial`` is set then
 
     Raises

@@ -98,7 +98,8 @@ class Trial:
             found[f"words {k}"] = np.empty(4 * -(-elements // 4), np.uint32)
             found[f"keys words {k}"] = np.array(philox.key_of(seed, f"trial{self.number}/{action}/{k}"), np.uint32)
         for monitor in self.program.monitors:
-            found |= {f"record {name} {monitor.name}": np.empty((rows_of(monitor), len(monitor.elements))) for name in monitor.variables}
+            shape = rows_of(monitor), len(monitor.elements)
+            found |= {f"record {name} {monitor.name}": np.empty(shape) for name in monitor.variables}
         return found
 
     @property
