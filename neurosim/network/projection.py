@@ -225,7 +225,7 @@ class Projection:
     def _values(self, draw: np.random.Generator, shape: tuple[int, ...], fan_in: int) -> np.ndarray:
         if isinstance(self.initial, str):
             return initialiser(self.initial)(draw, shape, fan_in)
-        return np.broadcast_to(np.asarray(self.initial, float), np.shape(self.initial) or shape)
+        return np.array(np.broadcast_to(np.asarray(self.initial, float), np.shape(self.initial) or shape))  # its own
 
     def _listed(self, draw: np.random.Generator, shape: tuple[int, ...], fan_in: int) -> np.ndarray:
         """Return the weights of a Pattern's synapses, (synapses,)."""

@@ -35,11 +35,12 @@ for name in sys.argv[3:]:
         written = trains(by_hand, ticks)
     learned = {p.name for p in network.projections.values() if p.rule is not None}
     differ = sum(int((np.asarray(made[one].w) != ours.final[f"{one}.w"][0]).sum()) for one in learned)
+    moved = sum(int((network.projections[one].weights() != ours.final[f"{one}.w"][0]).sum()) for one in learned)
     equal = {"exported": True, "by_hand": True}
     for group, of in ours.spikes.items():
         for what, found in (("exported", exported), ("by_hand", written)):
             tick, index = found.get(group, (of.tick, of.index))
             equal[what] &= np.array_equal(tick, of.tick) and np.array_equal(index, of.index)
     spikes = sum(len(of) for group, of in ours.spikes.items() if group != "x")
-    found = {"network": name, "spikes": spikes, "learned": len(learned), "weights that differ": differ}
+    found = {"network": name, "spikes": spikes, "weights that moved": moved, "weights that differ": differ}
     print(json.dumps(found | {key: bool(value) for key, value in equal.items()}), flush=True)

@@ -21,6 +21,7 @@ def compare(cells, ticks, *names):
     assert [network["network"] for network in found] == list(names) and min(network["spikes"] for network in found) > 500
     assert not [network for network in found if not (network["exported"] and network["by_hand"])]
     assert not [network for network in found if network["weights that differ"]]
+    assert all(network["weights that moved"] > 100 for network in found if network["network"] == "plastic")
 
 
 def test_small_networks_are_equal():
