@@ -116,7 +116,7 @@ def feedback(
     weights : as of a projection from receiver to sender; all to all: (n_receiver, n_sender)
     """
     projection = Projection(sender.name, receiver.name, connectivity=wiring, initial="zeros", bias=False, rule=rule)
-    options: dict[str, Any] = {"dtype": str(network.dtype), "backend": network.backend, "prefix": prefix}
+    options: dict[str, Any] = {"dtype": str(network.dtype), "backend": network.backend, "prefix": prefix, "dt": network.dt}
     made = Network([sender, receiver], [projection], **options)
     projection.w[...] = network.backend.asarray(np.ascontiguousarray(reverse(weights, projection.connectivity), network.dtype))
     if projection.mask is not None:
