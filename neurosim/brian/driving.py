@@ -171,7 +171,10 @@ def _trains(population: Population, given: Any, trials: int, dt: float, first: i
         require(there, f"{where}: expected neurons from 0 to {population.size - 1}; correct it")
         fits = bool(np.isfinite(time).all() and (time >= 0).all())
         require(fits, f"{where}: expected times of 0 or more, in seconds; correct it")
-        found.append((index.astype(np.int64), np.floor(time / dt + 1e-3).astype(np.int64) + first))
+        tick = np.floor(time / dt + 1e-3).astype(np.int64) + first
+        once = len(np.unique(np.stack([index, tick]), axis=1).T) == len(index)
+        require(once, f"{where}: a neuron spikes twice in one tick: expected once; leave one out, or lower the network's dt")
+        found.append((index.astype(np.int64), tick))
     return found
 
 

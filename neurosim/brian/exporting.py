@@ -69,16 +69,15 @@ def exported(
 def check_runs(network: Network) -> None:
     """Raise InputError, naming the part, where a network has one that cannot be in a run."""
     require(network.dt is not None, "network: it has no dt: expected the time of a tick in a run; give Network(..., dt='0.1*ms')")
-    spiking = False
+    spiking = any(population.neurons.emits == "spike" for population in network.populations.values())
+    require(spiking, "network: none of its populations spikes: expected one that does in a run; use Network.sweep for rate neurons")
     for name, population in network.populations.items():
         neurons, source = population.neurons, name in network.inputs
-        spiking |= neurons.emits == "spike"
         said = f"population {name!r}, of neurons {neurons.name!r}"
         expected = "expected equations with a threshold in a run (rate neurons only as an input)"
         require(isinstance(neurons, Equations) or source, f"{said}: {expected}; use Network.sweep, or other neurons")
         for what in ("noise", "dropout", "normalisation"):
             require(not getattr(population, what), f"{said}: {what} has no place in a run: expected none; leave it out")
-    require(spiking, "network: none of its populations spikes: expected one that does in a run; use Network.sweep for rate neurons")
     for p in network.projections.values():
         neurons = network.populations[p.post].neurons
         said = f"projection {p.name!r} into population {p.post!r}, which follows its input"
@@ -198,8 +197,9 @@ class _Export:
         if not currents:
             return {}
         unit = neurons.unit_of(DRIVE)
-        if not spikes and len(currents) == 1 and not any(isinstance(one, InTime) for one in currents.values()):
-            return {DRIVE: next(iter(currents.values()))[0]}
+        only = next(iter(currents.values()))
+        if not spikes and len(currents) == 1 and not isinstance(only, InTime):
+            return {DRIVE: only[0]}
         parts, found = [ARRIVING] if spikes else [], {}
         more = [f"{ARRIVING} : {unit}"] if spikes else []
         for current, values in currents.items():

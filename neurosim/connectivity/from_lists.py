@@ -50,5 +50,6 @@ def _indices(side: str, given: Any) -> np.ndarray:
     except ValueError:  # ragged
         found = np.empty(0)
     whole = found.ndim == 1 and found.dtype.kind in "iu" and (found >= 0).all() and (found < 2**31).all()
-    require(whole, f"from_lists: {side} {quoted(given)}: expected a list of neurons' numbers, from 0; give one such as [0, 1, 2]")
+    said = f"from_lists: {side} {quoted(given)}"
+    require(bool(whole), f"{said}: expected a list of neurons' numbers, from 0; give one such as [0, 1, 2]")
     return found.astype(np.int32)

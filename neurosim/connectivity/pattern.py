@@ -64,7 +64,7 @@ class Pattern(Connectivity):
 def check_degree(owner: Pattern, degree: object) -> int:
     """Return the number of synapses of one neuron; raise InputError where it is none."""
     whole = isinstance(degree, int | np.integer) and not isinstance(degree, bool) and degree >= 1
-    require(whole, f"{owner.name}: degree {quoted(degree)}: expected a whole number of 1 or more; give one such as 100")
+    require(bool(whole), f"{owner.name}: degree {quoted(degree)}: expected a whole number of 1 or more; give one such as 100")
     return int(degree)  # type: ignore[call-overload, no-any-return]
 
 

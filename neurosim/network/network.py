@@ -293,8 +293,8 @@ class Network:
             and rate neurons take numbers, (*shape) or (batch, *shape), one for all, or an ``InTime``; GivenSpikes take ``(index, time)``, one
             entry a spike, or a list of such pairs, one for each trial
         batch : how many trials; by default as many as the inputs are for
-        record : names, ``population.variable`` or ``projection.w``, or name -> which neurons or synapses; ``every`` so many seconds,
-            by default in each tick
+        record : names, ``population.variable`` or ``projection.w``, or name -> which neurons or synapses
+        every : time between two recordings, by default a tick
         initial : ``population.variable`` -> its values when the trials begin, (n,) or (batch, n), SI units
         seed : of the random numbers; by default the network's
         after : a run of this network: the trials go on where its trials ended, with their weights
@@ -627,8 +627,9 @@ class Network:
             return []
         integrated = [name for name in spiking if isinstance(neurons[name], Equations)]
         sending = sorted(p.name for p in self.projections.values() if p.pre in spiking)
-        slots = [("integrate", integrated), ("threshold", spiking), ("deliver, presynaptic side first", sending), ("reset", integrated)]
-        return ["a tick of Network.run", *(f"  {k}. {what}: {', '.join(names)}" for k, (what, names) in enumerate(slots, 1) if names)]
+        slots = {"integrate": integrated, "threshold": spiking, "deliver": sending, "reset": integrated}
+        lines = [f"  {k}. {what}: {', '.join(names)}" for k, (what, names) in enumerate(slots.items(), 1) if names]
+        return ["a tick of Network.run; where both sides of a synapse spike, the presynaptic one comes first", *lines]
 
 
 def add_errors(errors: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:

@@ -232,13 +232,13 @@ class Projection:
     def _values(self, draw: np.random.Generator, shape: tuple[int, ...], fan_in: int) -> np.ndarray:
         if isinstance(self.initial, str):
             return initialiser(self.initial)(draw, shape, fan_in)
-        return np.broadcast_to(np.asarray(self.initial, float), np.shape(self.initial) or shape)
+        return np.array(np.broadcast_to(np.asarray(self.initial, float), np.shape(self.initial) or shape))  # its own
 
     def _listed(self, draw: np.random.Generator, shape: tuple[int, ...], fan_in: int) -> np.ndarray:
         """Return the weights of a Pattern's synapses, (synapses,)."""
         if not isinstance(self.initial, str) and np.ndim(self.initial) < 2:
             return np.broadcast_to(np.asarray(self.initial, float), (self.synapse_count,))
-        return self._values(draw, shape, fan_in)[self.connectivity.pre, self.connectivity.post]
+        return self._values(draw, shape, fan_in)[self.synapses()]
 
     def _spread(self) -> dict[str, Any]:
         """Make a Pattern's matrices: weights and mask, and what the rule remembers."""
@@ -305,7 +305,10 @@ class Projection:
             self.initial = values
             return
         spread = np.zeros(self.weight_shape)
-        spread[self.synapses() if self.connectivity.matrix else slice(None)] = values if self.connectivity.matrix else values.reshape(spread.shape)
+        if self.connectivity.matrix:
+            spread[self.synapses()] = values
+        else:
+            spread[...] = values.reshape(spread.shape)
         self.w[...] = self.backend.asarray(np.ascontiguousarray(spread, self.dtype))
 
     @property

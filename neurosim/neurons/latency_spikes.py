@@ -36,7 +36,7 @@ class LatencySpikes(SpikeSource):
     def at(self, dt: float | None, owner: str) -> LatencySpikes:
         where = f"{owner}: neurons {self.name!r}"
         if dt is None:
-            raise InputError(f"{where} have a time: expected a network that says how long a tick is; give Network(..., dt='0.1*ms')")
+            raise InputError(f"{where} have a time: expected to know how long a tick is; give Network(..., dt='0.1*ms')")
         made = LatencySpikes(f"{self.longest!r}*second")
         made.ticks = self.longest / dt
         return made

@@ -34,7 +34,7 @@ class PoissonSpikes(SpikeSource):
     def at(self, dt: float | None, owner: str) -> PoissonSpikes:
         where = f"{owner}: neurons {self.name!r}"
         if dt is None:
-            raise InputError(f"{where} have a rate: expected a network that says how long a tick is; give Network(..., dt='0.1*ms')")
+            raise InputError(f"{where} have a rate: expected to know how long a tick is; give Network(..., dt='0.1*ms')")
         said = f"{where}: {self.hertz:g} Hz in ticks of {dt:g} s"
         require(self.hertz * dt <= 1, f"{said} is more than a spike in each tick: expected less; lower rate, or dt")
         made = PoissonSpikes(f"{self.hertz!r}*Hz")

@@ -41,8 +41,17 @@ from neurosim.estimators import NeurosimClassifier, NeurosimRegressor
 from neurosim.experiments.run import prepare
 from neurosim.feedback import Claims, FeedbackPathway, Proposals, pathways
 from neurosim.modelfile.model_file import ModelFile
-from neurosim.network import Clock
-from neurosim.neurons import BatchNormalisation, Leaky, Transfer, neurons_by_name, surrogates
+from neurosim.network import Clock, InTime
+from neurosim.neurons import (
+    BatchNormalisation,
+    GivenSpikes,
+    LatencySpikes,
+    Leaky,
+    PoissonSpikes,
+    Transfer,
+    neurons_by_name,
+    surrogates,
+)
 from neurosim.plasticity import (
     SGD,
     Adam,
@@ -136,6 +145,7 @@ def small_objects():
     yield from (Poisson(), Latency())
     yield from (chain(Adam(0.1)), chain(SGD(0.1), made(updates()["one_sign"])))
     yield from (Clock(3), Constant(), Sequence(axis=1), BatchNormalisation(), Dense(), OneToOne(), Claims("none", False, False))
+    yield from (PoissonSpikes(), GivenSpikes(), LatencySpikes(), InTime([[1.0]], 1e-3))
     yield from (FixedInDegree(3), FixedOutDegree(3), FixedProbability(0.1), FromLists([0], [0]), FromMatrix([[1]]))
     yield from (NumpyBackend(), DraftBackend(), HostDraws(NumpyBackend(), 1, 2), HostDraws(NumpyBackend(), 1, 2).at(3))
     graph = Graph()

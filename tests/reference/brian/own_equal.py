@@ -26,14 +26,21 @@ for name in sys.argv[3:]:
     cells, ticks = map(int, sys.argv[1:3])
     network, inputs, starts, theirs = NETWORKS[name](cells)
     ours = network.run(ticks * 1e-4, inputs, initial=starts)
-    exported = trains(neurosim.brian.export(network, inputs, initial=starts), ticks)
-    by_hand = theirs()
-    by_hand.add(*(b2.SpikeMonitor(one) for one in by_hand.objects if isinstance(one, b2.NeuronGroup)))
-    written = trains(by_hand, ticks)
+    made = neurosim.brian.export(network, inputs, initial=starts)
+    exported = trains(made, ticks)
+    written = exported
+    if theirs is not None:
+        by_hand = theirs()
+        by_hand.add(*(b2.SpikeMonitor(one) for one in by_hand.objects if isinstance(one, b2.NeuronGroup)))
+        written = trains(by_hand, ticks)
+    learned = {p.name for p in network.projections.values() if p.rule is not None}
+    differ = sum(int((np.asarray(made[one].w) != ours.final[f"{one}.w"][0]).sum()) for one in learned)
+    moved = sum(int((network.projections[one].weights() != ours.final[f"{one}.w"][0]).sum()) for one in learned)
     equal = {"exported": True, "by_hand": True}
     for group, of in ours.spikes.items():
         for what, found in (("exported", exported), ("by_hand", written)):
             tick, index = found.get(group, (of.tick, of.index))
             equal[what] &= np.array_equal(tick, of.tick) and np.array_equal(index, of.index)
     spikes = sum(len(of) for group, of in ours.spikes.items() if group != "x")
-    print(json.dumps({"network": name, "spikes": spikes, **{key: bool(value) for key, value in equal.items()}}), flush=True)
+    found = {"network": name, "spikes": spikes, "weights that moved": moved, "weights that differ": differ}
+    print(json.dumps(found | {key: bool(value) for key, value in equal.items()}), flush=True)

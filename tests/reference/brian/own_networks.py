@@ -6,12 +6,12 @@ first has drawn.
 
 import brian2 as b2
 import numpy as np
-from brian2 import Hz, cm, ms, msiemens, mV, nS, second, siemens, ufarad, umetre, volt
+from brian2 import cm, ms, msiemens, mV, second, siemens, ufarad, umetre, volt
 
 from neurosim.connectivity import FixedInDegree, FixedProbability
 from neurosim.network import Network, Population, Projection
 from neurosim.neurons import Equations, GivenSpikes
-from neurosim.plasticity import additive_stdp
+from neurosim.plasticity import SGD, Bounds, additive_stdp, chain
 
 FIXED = {"bias": False, "rule": None}
 
@@ -36,7 +36,8 @@ def cuba(cells=4000):
     excitatory, inhibitory = cells * 4 // 5, cells // 5
     values = {"taum": 20 * ms, "taue": 5 * ms, "taui": 10 * ms, "Vt": -50 * mV, "Vr": -60 * mV, "El": -49 * mV}
     made = {"threshold": "v > Vt", "reset": "v = Vr", "refractory": "5*ms", "method": "exact"}
-    populations = [Population(name, n, neurons=Equations(CUBA, **made, **values)) for name, n in (("e", excitatory), ("i", inhibitory))]
+    sizes = {"e": excitatory, "i": inhibitory}
+    populations = [Population(name, n, neurons=Equations(CUBA, **made, **values)) for name, n in sizes.items()]
     wiring = FixedProbability(80 / cells)
     links = [Projection("e", post, into="ge", initial=1.62e-3, connectivity=wiring, **FIXED) for post in "ei"]
     links += [Projection("i", post, into="gi", initial=-9e-3, connectivity=wiring, **FIXED) for post in "ei"]
@@ -140,18 +141,18 @@ def brunel(cells=4000):
 
 
 def several(cells=4000):
-    """Two projections between the same populations, into two variables, a delay for each synapse; plasticity with bounds."""
+    """Two projections between the same populations, into two variables; a delay for each synapse."""
     text = "dv/dt = (1.1 + I - v) / (10*ms) : 1 (unless refractory)\ndI/dt = -I / (5*ms) : 1"
     made = {"threshold": "v > 1", "reset": "v -= 1", "refractory": "1*ms", "method": "euler"}
     size, draw = cells // 10, np.random.default_rng(0)
     wiring = FixedProbability(0.1, self_connections=False)
     populations = [Population("a", size, neurons=Equations(text, **made)), Population("b", size, neurons=Equations(text, **made))]
-    stdp = {"rule": additive_stdp(A_plus=0.01, A_minus=0.012, w_max=0.1), "bias": False} if cells < 0 else FIXED
+    five, delays = FixedInDegree(5), draw.integers(0, 40, 5 * size)
     links = [
         Projection("a", "b", name="slow", into="I", initial=0.02, connectivity=wiring, delay=3, **FIXED),
-        Projection("a", "b", name="fast", into="v", initial=0.01, connectivity=FixedInDegree(5), delay=draw.integers(0, 40, 5 * size), **FIXED),
-        Projection("b", "a", into="v", initial=-0.05, connectivity=wiring, delay="0.7*ms", **stdp),
-    ]  # fmt: skip
+        Projection("a", "b", name="fast", into="v", initial=0.01, connectivity=five, delay=delays, **FIXED),
+        Projection("b", "a", into="v", initial=-0.05, connectivity=wiring, delay="0.7*ms", **FIXED),
+    ]
     network = Network(populations, links, dt=0.1 * ms, dtype="float64", seed=1)
     starts = {f"{name}.v": draw.uniform(0, 1, size) for name in "ab"}
 
@@ -169,5 +170,18 @@ def several(cells=4000):
     return network, {}, starts, theirs
 
 
-NETWORKS = {build.__name__: build for build in (cuba, cobahh, brunel, several)}
-USED = (Hz, nS)
+def plastic(cells=4000):
+    """Pair plasticity with bounds; there is no network by hand, as the translation of rules has tests of its own."""
+    size, draw = cells // 10, np.random.default_rng(0)
+    text = "dv/dt = (1.1 - v) / (10*ms) : 1"
+    neurons = Equations(text, threshold="v > 1", reset="v = 0", method="euler")
+    learning = {"rule": additive_stdp(A_plus=0.01, A_minus=0.012), "optimiser": chain(SGD(1.0), Bounds(0, 0.05)), "bias": False}
+    links = [
+        Projection("a", "b", into="v", initial=0.02, connectivity=FixedInDegree(5), delay="1.5*ms", **learning),
+        Projection("b", "b", name="loop", into="v", initial=-0.01, connectivity=FixedInDegree(3), delay=1, **FIXED),
+    ]
+    network = Network([Population(name, size, neurons=neurons) for name in "ab"], links, dt=0.1 * ms, dtype="float64", seed=1)
+    return network, {}, {f"{name}.v": draw.uniform(0, 1, size) for name in "ab"}, None
+
+
+NETWORKS = {build.__name__: build for build in (cuba, cobahh, brunel, several, plastic)}
