@@ -1,4 +1,4 @@
-"""Random rules of the language: Brian2 running their events gives what a simulation does that works out everything in every tick."""
+"""Random rules of the language: their events give what a simulation gives that works out everything in every tick."""
 
 import functools
 import math
