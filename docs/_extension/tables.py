@@ -249,6 +249,7 @@ def named_classes(kind: str) -> str:
         "tasks": tasks.tasks,
         "updates": plasticity.updates,
         "rules": plasticity.rules,
+        "spiking rules": plasticity.spiking_rules,
         "initialisers": lambda: INITIALISERS,
     }[kind]()
     rows = [(f"`{name}`", _options(value), markdown(_summary(value))) for name, value in found.items()]

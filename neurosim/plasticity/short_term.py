@@ -21,8 +21,8 @@ class TsodyksMarkram(Stated):
     U : the share that a spike after a long pause transmits, above 0 and at most 1
     tau_d : time constant of recovery, such as "800*ms"; tau_f : of facilitation; 0 has none, u is always U
 
-    Published sets: depressing U = 0.5, tau_d 800 ms, tau_f 0; facilitating U = 0.04, tau_d 100 ms, tau_f 1000 ms (Tsodyks, Uziel and
-    Markram 2000).  Sources: Tsodyks and Markram 1997; Markram, Wang and Tsodyks 1998.
+    Published sets: depressing U = 0.5, tau_d 800 ms, tau_f 0; facilitating U = 0.04, tau_d 100 ms, tau_f 1000 ms (Tsodyks, Uziel
+    and Markram 2000).  Sources: Tsodyks and Markram 1997; Markram, Wang and Tsodyks 1998.
 
     Raises InputError for a U or a time that is none.
     """

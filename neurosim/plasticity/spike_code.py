@@ -249,7 +249,7 @@ class _Translation:
         self._tick = _free("tick", taken)
         if self.in_ticks and any(part.rest != 0 for part in self.parts.values()):
             said = "its constants have no units, so it counts in ticks"
-            require(self.dt is not None, f"{said}: expected to know how long one is; give dt, or units such as '20*ms'", EquationError)
+            require(self.dt is not None, f"{said}: expected to know how long one is; give dt, or units as in '20*ms'", EquationError)
             named[""] = self._tick
         self._taken = taken | {self._tick, *self._limits}
         return named
@@ -328,8 +328,8 @@ def _taken_apart(expression: sympy.Expr) -> _Part:
             at[event] += value
         if len(read) == 2:
             both = (_at(addend, *EVENTS) - alone - sum(added.values())).expand()
-            said = f"{_shown(addend)} needs both spikes in one tick"
-            require(both == 0, f"{said}: expected terms with one of spike_pre and spike_post; read a trace of the other", EquationError)
+            said = f"{_shown(addend)} needs both spikes in one tick: expected terms with one of spike_pre and spike_post"
+            require(both == 0, f"{said}; read a trace of the other", EquationError)
     return _Part(rest, at)
 
 

@@ -12,7 +12,16 @@ from neurosim.feedback import pathway
 from neurosim.network import Clock, Network, Population, Projection
 from neurosim.neurons import Equations
 from neurosim.neurons.lif import LIF
-from neurosim.plasticity import SGD, PlasticityRule, Synapses, TsodyksMarkram, additive_stdp, reward_stdp, spiking_rules, triplet_stdp
+from neurosim.plasticity import (
+    SGD,
+    PlasticityRule,
+    Synapses,
+    TsodyksMarkram,
+    additive_stdp,
+    reward_stdp,
+    spiking_rules,
+    triplet_stdp,
+)
 from neurosim.tasks import Classification
 from neurosim.training import Trainer
 from neurosim.training.captured import CapturedStep
@@ -25,8 +34,8 @@ RULES = spiking_rules()
 
 
 def volts():
-    return Equations("dv/dt = (v_rest - v + 60*mV * drive) / tau : volt", threshold="v > -40*mV", reset="v = v_rest", method="exact",
-                     start={"v": "v_rest"}, v_rest="-70*mV", tau="4*ms")  # fmt: skip
+    return Equations("dv/dt = (v_rest - v + 60*mV * drive) / tau : volt", threshold="v > -40*mV", reset="v = v_rest",
+                     method="exact", start={"v": "v_rest"}, v_rest="-70*mV", tau="4*ms")  # fmt: skip
 
 
 def network(rule, dt="1*ms", **options):
@@ -98,7 +107,8 @@ def test_a_captured_step_does_what_array_code_does(name, monkeypatch):
             Population("x", (1, N_PRE), neurons=LIF(tau="3*ms")), Population("hidden", N_POST, neurons=hidden),
             Population("output", 3, transfer="softmax"),
         ]  # fmt: skip
-        projections = [Projection("x", "hidden", rule=RULES[name](**options), initial=1.0, bias=False), Projection("hidden", "output")]
+        learns = Projection("x", "hidden", rule=RULES[name](**options), initial=1.0, bias=False)
+        projections = [learns, Projection("hidden", "output")]
         made = Network(populations, projections, dtype="float64", dt="1*ms", seed=2)
         timing = {"task": Praise(3), "clock": Clock(12), "encoder": Sequence(axis=1), "epochs": 1, "batch": BATCH}
         trainer = Trainer(made, pathway("frozen"), SGD(1.0), shuffle=False, **timing)
@@ -135,8 +145,8 @@ def test_a_rule_that_is_given_later_is_in_ticks_as_well():
 @pytest.mark.parametrize(
     ("rule", "dt", "said"),
     [
-        (additive_stdp(), None, r"projection 'x__y': tau_plus = '20\*ms' of rule .*: expected to know how long a tick is; give Network"),
-        (additive_stdp(tau_minus="0.5*ms"), "1*ms", r"projection 'x__y': tau_minus = '0.5\*ms' of rule .* is shorter than a tick of"),
+        (additive_stdp(), None, r"projection 'x__y': tau_plus = '20\*ms' of rule .*: expected to know how long a tick is"),
+        (additive_stdp(tau_minus="0.5*ms"), "1*ms", r"projection 'x__y': tau_minus = '0.5\*ms' of rule .* is shorter than a tick"),
     ],
 )
 def test_times_that_cannot_be_ticks_are_named_in_one_line(rule, dt, said):

@@ -25,7 +25,9 @@ dy/dt = -y / (20*ms) : 1 (event-driven)
 dz/dt = -z / (%s) : 1 (clock-driven)"""
 
 HAND = {  # rule -> (made, the model, on_pre, on_post), as somebody writes them who knows the paper and Brian2
-    "additive": (RULES["additive_stdp"](), PAIR, f"{ALL[0]}; w = clip(w - 0.00525*y, 0, 1)", f"{ALL[1]}; w = clip(w + 0.005*x, 0, 1)"),
+    "additive": (
+        RULES["additive_stdp"](), PAIR, f"{ALL[0]}; w = clip(w - 0.00525*y, 0, 1)", f"{ALL[1]}; w = clip(w + 0.005*x, 0, 1)"
+    ),
     "additive, nearest": (
         RULES["additive_stdp"](pairing="nearest"),
         PAIR, f"{NEAREST[0]}; w = clip(w - 0.00525*y, 0, 1)", f"{NEAREST[1]}; w = clip(w + 0.005*x, 0, 1)",
@@ -40,7 +42,8 @@ HAND = {  # rule -> (made, the model, on_pre, on_post), as somebody writes them 
     ),
     "triplet, visual cortex": (
         triplet_stdp(fit="visual_cortex"), FULL % (125, 101),
-        "w = clip(w - o1*(7e-3 + 2.3e-4*r2), 0, 1); r1 += 1; r2 += 1", "w = clip(w + r1*(5e-10 + 6.2e-3*o2), 0, 1); o1 += 1; o2 += 1",
+        "w = clip(w - o1*(7e-3 + 2.3e-4*r2), 0, 1); r1 += 1; r2 += 1",
+        "w = clip(w + r1*(5e-10 + 6.2e-3*o2), 0, 1); o1 += 1; o2 += 1",
     ),
     "triplet, visual cortex, minimal": (
         triplet_stdp(), SLOW % 114, "w = clip(w - o1*7.1e-3, 0, 1); r1 += 1", "w = clip(w + r1*6.5e-3*o2, 0, 1); o1 += 1; o2 += 1",
@@ -51,7 +54,8 @@ HAND = {  # rule -> (made, the model, on_pre, on_post), as somebody writes them 
     ),
     "triplet, hippocampus": (
         triplet_stdp(fit="hippocampus"), FULL % (27, 946),
-        "w = clip(w - o1*(1.6e-3 + 1.4e-3*r2), 0, 1); r1 += 1; r2 += 1", "w = clip(w + r1*(6.1e-3 + 6.7e-3*o2), 0, 1); o1 += 1; o2 += 1",
+        "w = clip(w - o1*(1.6e-3 + 1.4e-3*r2), 0, 1); r1 += 1; r2 += 1",
+        "w = clip(w + r1*(6.1e-3 + 6.7e-3*o2), 0, 1); o1 += 1; o2 += 1",
     ),
     "triplet, hippocampus, minimal": (
         triplet_stdp(fit="hippocampus_minimal"), SLOW % 40,
@@ -112,7 +116,8 @@ def compared(name, ticks):
     made, model, on_pre, on_post = HAND[name]
     reward = b2.TimedArray(np.random.default_rng(3).normal(size=40), dt=5 * ms)
     source, cells = trains(8, 0.01, ticks, 1, "source"), postsynaptic(name == "voltage", ticks)
-    hand = b2.Synapses(source, cells, model, on_pre=on_pre, on_post=on_post, method="euler", namespace={"reward": reward}, name="hand")
+    options = {"on_pre": on_pre, "on_post": on_post, "method": "euler", "namespace": {"reward": reward}}
+    hand = b2.Synapses(source, cells, model, name="hand", **options)
     hand.connect()
     clocked = "dw/dt" in model
     bounds = None if clocked else (0, 1)  # Brian2 clips at events only
