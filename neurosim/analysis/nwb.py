@@ -3,6 +3,8 @@
 A rate network has no time.  Here every presentation of a probe sample at a recording is a trial of PRESENTATION seconds, and
 they follow each other in the order (step, sample), the steps being those at which any population was recorded.  So whatever was
 recorded of one presentation has one time, and the trials table says which sample and step that was.
+
+A simulation has time.  Its trials, which ran beside each other, follow each other here: each begins where the one before ended.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neurosim.analysis.blocks import BLOCK, blocks, escaped
+from neurosim.analysis.spike_statistics import simulated
 from neurosim.errors import RunFileError, quoted
 from neurosim.runfile import Run
 from neurosim.runfile.disk import Taking
@@ -46,6 +49,9 @@ def write(run: Run, path: Path) -> None:
     held = {name: array for name, array in run.recordings.items() if "sample" not in array.dims and array.size}
     session = Session.of(shown)
     nwb = _file(run)
+    if run.is_simulation:
+        _add_simulated(nwb, run, held)
+        held = {}
     if shown:
         nwb.trials = _trials(run, shown, session)
     _add_activity(nwb, run, {name: array for name, array in shown.items() if _key(name) in ACTIVITY}, session)
@@ -127,10 +133,7 @@ def _file(run: Run) -> pynwb.NWBFile:
         identifier=str(uuid.uuid4()),
         session_start_time=_created(run),
         session_id=title,
-        experiment_description=(
-            "Simulation of a rate network that learns. Time is a convention: each presentation of a probe sample is a trial of "
-            f"{PRESENTATION:g} s, in the order (training step, sample)."
-        ),
+        experiment_description=_described(run),
         was_generated_by=[["neurosim", said.get("neurosim_version", "")]],
         subject=Subject(
             subject_id=title,
@@ -145,6 +148,17 @@ def _file(run: Run) -> pynwb.NWBFile:
     attributes = json.dumps(dict(run.attributes), default=str)
     nwb.add_scratch(attributes, name="attributes", description="The attributes of the run file, JSON")
     return nwb
+
+
+def _described(run: Run) -> str:
+    if run.is_simulation:
+        length = f"{run.attributes.get('trials', 1)} trials of {run.attributes.get('duration', 0):g} s"
+        several = "; they ran beside each other, and follow each other here" if run.attributes.get("trials", 1) != 1 else ""
+        return f"Simulation of a spiking network by {run.attributes.get('simulator')}: {length}{several}. Times are biological."
+    return (
+        "Simulation of a rate network that learns. Time is a convention: each presentation of a probe sample is a trial of "
+        f"{PRESENTATION:g} s, in the order (training step, sample)."
+    )
 
 
 def _created(run: Run) -> datetime:
@@ -310,6 +324,68 @@ def _frame(name: str, description: str, frame: pandas.DataFrame) -> Any:
     return _table(name, description, {key: (key.replace("_", " "), values) for key, values in columns.items()})
 
 
+# ---------------------------------------------------------------------- a simulation
+
+
+def _add_simulated(nwb: pynwb.NWBFile, run: Run, recorded: Mapping[str, xarray.DataArray]) -> None:
+    """Add a simulation's trials, and what was recorded in time: series of neurons and of synapses, trial after trial."""
+    from pynwb.epoch import TimeIntervals
+
+    length, trials = _length(run), int(run.attributes.get("trials", 1))
+    if length > 0:
+        start = length * np.arange(trials)
+        columns = {
+            "start_time": ("When the trial began, seconds", start),
+            "stop_time": ("When it ended, seconds", start + length),
+            "trial": ("Its number in the run file", np.arange(trials)),
+        }
+        nwb.trials = _table("trials", "Trials of the simulation, one after the other", columns, kind=TimeIntervals)
+    if recorded:
+        module = nwb.create_processing_module(name="states", description="Variables of neurons and synapses, recorded in time")
+        for name, array in recorded.items():
+            for series in _simulated_series(run, name, array, length):
+                module.add(series)
+                nwb.add_acquisition(series)
+
+
+def _length(run: Run) -> float:
+    """Return the seconds of a trial: as far as the simulation came, to whole ticks, and at least to the last spike's end."""
+    dt = float(run.attributes.get("dt", 0.0))
+    return simulated(run) + (dt if run.status != "complete" else 0.0)
+
+
+def _simulated_series(run: Run, name: str, array: xarray.DataArray, length: float) -> Iterator[Any]:
+    """Yield a variable, (time, trial, element), as TimeSeries of (trials * times, elements), cut as in ``_series``."""
+    import pynwb
+
+    times, trials, size = array.shape
+    at = array["time"].values
+    every = float(at[1] - at[0]) if times > 1 else length
+    regular = every > 0 and (trials == 1 or abs(times * every - length) < 1e-6 * every)
+    clock: dict[str, Any] = {"starting_time": float(at[0]), "rate": 1 / every} if regular else {}
+    clock = clock or {"timestamps": (length * np.arange(trials)[:, None] + at).ravel()}
+    numbers = array[array.dims[-1]].values
+    digits = len(str(numbers.max()))
+    for piece in np.array_split(np.arange(size), -(-size // (times * trials))):
+        part, own = array[:, :, piece[0] : piece[-1] + 1], numbers[piece]
+        cut = len(piece) < size
+        yield pynwb.TimeSeries(
+            name=escaped(f"{name}.{own[0]:0{digits}}-{own[-1]:0{digits}}" if cut else name),
+            description=str(array.attrs.get("description") or name),
+            comments=f"{array.dims[-1]}s: {' '.join(map(str, own))}",
+            unit=str(array.attrs.get("units") or "1"),
+            data=_streamed(_trial_after_trial(run, part), (times * trials, len(piece)), part.dtype),
+            **clock,
+        )
+
+
+def _trial_after_trial(run: Run, array: xarray.DataArray) -> Iterator[np.ndarray]:
+    """Yield each recording's values, (elements,), of one trial after the other."""
+    for trial in range(array.shape[1]):
+        for *_, block in blocks(run.path, array[:, trial]):
+            yield from block.reshape(-1, array.shape[2])
+
+
 # ---------------------------------------------------------------------- spikes
 
 
@@ -318,10 +394,13 @@ def _units(run: Run, session: Session) -> Any:
     from hdmf.common import VectorData, VectorIndex
     from pynwb.misc import Units
 
-    ordered = {population: _by_neuron(spikes) for population, spikes in run.spikes.items()}
+    ordered = {population: _by_neuron(spikes, run.is_simulation) for population, spikes in run.spikes.items()}
     times, trials = (np.concatenate([rows[key].to_numpy() for rows, _ in ordered.values()]) for key in ("time", "trial"))
+    end = session.end
+    if run.is_simulation:
+        times, end = times + _length(run) * trials, _length(run) * int(run.attributes.get("trials", 1))
     counts = np.concatenate([own for _, own in ordered.values()])
-    stop = max(session.end, float(times.max()))
+    stop = max(end, float(times.max()))
     size, last = len(counts), np.cumsum(counts)
     population = [name for name, (_, own) in ordered.items() for _ in own]
     neuron = np.concatenate([np.arange(len(own)) for _, own in ordered.values()])
@@ -337,11 +416,11 @@ def _units(run: Run, session: Session) -> Any:
     ):
         column = VectorData(name=name, description=said, data=values)
         columns += [column, VectorIndex(name=f"{name}_index", data=ends, target=column)]
-    resolution = float(np.spacing(stop))  # the file tells no time step: as fine as its numbers
+    resolution = float(run.attributes.get("dt") or np.spacing(stop))  # where no time step is told: as fine as its numbers
     return Units(name="units", description="Simulated neurons", columns=columns, id=np.arange(size), resolution=resolution)
 
 
-def _by_neuron(spikes: pandas.DataFrame) -> tuple[pandas.DataFrame, np.ndarray]:
-    """Return the spikes ordered by neuron and time, and how many each neuron has, (neurons,)."""
+def _by_neuron(spikes: pandas.DataFrame, simulation: bool) -> tuple[pandas.DataFrame, np.ndarray]:
+    """Return the spikes ordered by neuron and time, a simulation's trial after trial, and how many each neuron has, (neurons,)."""
     counts = np.bincount(spikes["index"], minlength=int(spikes.attrs["neurons"]))
-    return spikes.sort_values(["index", "time"], kind="stable"), counts
+    return spikes.sort_values(["index", "trial", "time"] if simulation else ["index", "time"], kind="stable"), counts

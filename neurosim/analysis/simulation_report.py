@@ -143,7 +143,7 @@ def _rasters(trains: Mapping[str, Trains], styles: Mapping[str, Style]) -> Figur
         across, up = spike_plots.ACROSS, spike_plots.UP
         caption += (
             f" Where there are more than {spike_plots.TICKS:,}, all of them are drawn as an image of at most {across} × {up} "
-            "points, which is darker where there are more; a point may hold several neurons and ticks."
+            "points, with more ink where there are more; a point may hold several neurons and ticks."
         )
     return Figure("Spikes", [Strip("", panels, large=True)], caption, [])
 
@@ -165,7 +165,7 @@ def _rates(trains: Mapping[str, Trains], styles: Mapping[str, Style], window: fl
             svg = spike_plots.trials(own, window, label=said)
             rows.append(Panel(name, f"{own.trials} trials", svg, Style(styles[name].colour)))
         strips.append(Strip("Trials side by side", rows, large=True))
-        caption += " Below, a row is a trial, darker where its rate is higher, each population by its own scale."
+        caption += " Below, a row is a trial, with more ink where its rate is higher, each population by its own scale."
     yield Figure("Rates over time", strips, caption, [(style, name.replace("_", " ")) for name, (_, style) in known.items()])
 
 
