@@ -13,7 +13,7 @@ from typing import Any
 
 from neurosim.capture.alike import Likeness, NotAlikeError, at_turn, differ, number_of
 from neurosim.capture.graph import Graph, Node, Turn, depending
-from neurosim.capture.recorded import Recorded, node_of
+from neurosim.capture.recorded import Leaf, Recorded, node_of
 from neurosim.capture.trees import form, leaves, mapped, rebuilt
 
 LEAST = 3  # turns that are worth a loop
@@ -95,7 +95,7 @@ class _Loop:
     def _leaf(self, leaf: Any, number: int | Turn) -> Any:
         if isinstance(leaf, Turn) and leaf.node is self.turn:
             return number_of(leaf, number)
-        if not isinstance(leaf, Recorded):
+        if not isinstance(leaf, Recorded) or _outlives(leaf):
             return leaf
         return Recorded(self.graph, at_turn(self.graph, leaf.node, self.turn, number)).fixed(RETURNED)
 
@@ -218,13 +218,12 @@ class _Walk:
         if once is None:
             return False
         again = body.recorded()
-        if again is None or not Likeness(graph).equal(once.nodes, again.nodes) or once.labels != again.labels:
+        if again is None or not Likeness(graph).equal(once.nodes, again.nodes) or once.others != again.others:
             raise graph.refusal("a turn of a walk is another one each time it is run: what changes from turn to turn is carried")
         turning = depending(once.made, {*body.places, turn})
         stacked = [node for node in dict.fromkeys(once.made) if node in turning and not _is_told(node, turning)]
-        watched = list(zip(once.labels, once.watched, strict=True))
         ends, stacks = graph.repeat(
-            count, body.starts, body.places, once.results, outputs=stacked, watched=watched, turn=turn
+            count, body.starts, body.places, once.results, outputs=stacked, watched=once.watched, turn=turn
         )
         place = dict(zip(stacked, stacks, strict=True))
         for entries, tree in zip(self.entries, once.outputs, strict=True):
@@ -235,7 +234,7 @@ class _Walk:
 
     def _found(self, leaf: Any, place: dict[Node, Node], turn: Node) -> Any:
         """Return where a turn's array is found after the loop."""
-        if not _is_array(leaf):
+        if not _is_array(leaf) or _outlives(leaf):
             return leaf
         node = node_of(self.graph, leaf)
         stack = place.get(node, node)
@@ -247,17 +246,16 @@ class _Walk:
 class _Recording:
     """What one recording of a body gave.
 
-    results : nodes of what is carried on; made : of the arrays in ``outputs``; watched and ``labels`` : what it watches
+    results : nodes of what is carried on; made : of the arrays in ``outputs``; watched : what it watches
+    nodes : all of these; others : what else there is, to be the same in each recording
     """
 
     def __init__(self, results: list[Node], outputs: list[Any], graph: Graph, watched: list[tuple[str | None, Node]]) -> None:
-        self.results, self.outputs = results, outputs
+        self.results, self.outputs, self.watched = results, outputs, watched
         self.made = [node_of(graph, leaf) for leaf in leaves(outputs) if _is_array(leaf)]
-        self.labels, self.watched = [label for label, _ in watched], [node for _, node in watched]
-
-    @property
-    def nodes(self) -> list[Node]:
-        return [*self.results, *self.made, *self.watched]
+        self.nodes = [*results, *self.made, *(node for _, node in watched)]
+        plain = [leaf for leaf in leaves(outputs) if not _is_array(leaf)]
+        self.others = form(outputs), plain, [label for label, _ in watched]
 
 
 class _Body:
@@ -305,6 +303,9 @@ class _Body:
         own, new = graph.watched, graph.touched
         graph.watched, graph.touched, graph.body = watched, touched, outside
         ends = [array.node for array in self.written]
+        changed = {id(array) for array in (*self.written, *(array for array, _ in new.values()))}
+        if any(isinstance(leaf, Recorded) and id(leaf.memory) in changed for leaf in leaves((carried, outputs))):
+            raise graph.refusal("a turn of a walk returns an array from outside that it writes into: return a copy")
         for array, node in zip(self.written, before, strict=True):
             array.rewrite(node)
         known = {id(array) for array in self.written}
@@ -346,6 +347,11 @@ def _graph_of(tree: Any) -> Graph | None:
 
 def _is_array(leaf: Any) -> bool:
     return isinstance(leaf, Recorded) or (hasattr(leaf, "flags") and hasattr(leaf, "shape"))
+
+
+def _outlives(leaf: Any) -> bool:
+    """Return whether an array is one that outlives the step, and so the same in all turns."""
+    return isinstance(leaf, Recorded) and isinstance(leaf.memory, Leaf)
 
 
 def _is_told(node: Node, turning: set[Node]) -> bool:

@@ -250,12 +250,33 @@ def counting():
     return lambda state, part: (state * next(count), None)
 
 
+def labelled():
+    count = iter(range(100))
+    return lambda state, part: (state + part, f"turn {next(count)}")
+
+
+def test_a_turn_that_returns_what_it_writes_into_is_refused():
+    """In array code, every entry would be the one array."""
+
+    def step(h, x, ticks, draws):
+        def turn(state, part):
+            h.row += 1
+            return state + part, h.row
+
+        state, rows = scan(turn, x[:, 0], entries(x, ticks))
+        return state + rows[0]
+
+    with pytest.raises(NotCapturableError, match="returns an array from outside that it writes into"):
+        captured(NumpyBackend(), step, holder(NumpyBackend()), 6)
+
+
 @pytest.mark.parametrize(
     ("turn", "message"),
     [
         (counting(), "another one each time"),
         (lambda state, part: (state.__iadd__(part), None), "writes into an array it is given"),
         (lambda state, part: (state + part.__iadd__(1), None), "writes into an array it is given"),
+        (labelled(), "another one each time"),
         (lambda state, part: (state if state.sum() > 0 else part, None), "asks for a value"),
     ],
 )
