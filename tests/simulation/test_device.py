@@ -130,6 +130,23 @@ def test_published_networks_are_equal(cupy, build, ticks):
     assert sum(map(len, run.spikes.values())) > 100
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize(
+    "build", [published.brunel, published.cuba, published.izhikevich, published.arrays_in_time, published.clock_driven]
+)
+def test_a_gpu_leaves_the_bits_of_the_cpu(build):
+    """Of networks that call no function of the C library in a tick: CUDA's own may differ in the last bit."""
+    try:
+        CupyBackend()
+    except BackendError as reason:
+        pytest.skip(str(reason))
+    net, namespace, _ = build()
+    loaded = neurosim.brian.load(net, namespace)
+    theirs, ours = (loaded.run(1000 * loaded.circuit.dt, batch=3, backend=name) for name in ("numpy", "cupy"))
+    for group, trains in theirs.spikes.items():
+        assert np.array_equal(ours.spikes[group].tick, trains.tick) and np.array_equal(ours.spikes[group].index, trains.index)
+
+
 @needs_a_compiler
 def test_a_launch_ends_where_spikes_might_not_fit_and_the_next_goes_on(cupy, monkeypatch):
     monkeypatch.setattr("neurosim.backends.cuda_circuit.ROOM", 70)
