@@ -34,7 +34,7 @@ class DECOLLE(FeedbackPathway):
         "Neuroscience 14, 424."
     )
     claims = Claims(weight_transport="none", update_locking=False, backward_locking=False, labels_at_hidden=True)
-    spiking = True
+    made_for = ("spike",)
 
     def build(self, seed: int) -> None:
         for name in self.network.hidden:
