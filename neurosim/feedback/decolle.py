@@ -30,8 +30,8 @@ class DECOLLE(FeedbackPathway):
     name = "decolle"
     title = "DECOLLE, local readouts in time"
     citation = (
-        "Kaiser, Mostafa and Neftci (2020). Synaptic plasticity dynamics for deep continuous local learning (DECOLLE). Frontiers in "
-        "Neuroscience 14, 424."
+        "Kaiser, Mostafa and Neftci (2020). Synaptic plasticity dynamics for deep continuous local learning (DECOLLE). Frontiers "
+        "in Neuroscience 14, 424."
     )
     claims = Claims(weight_transport="none", update_locking=False, backward_locking=False, labels_at_hidden=True)
     made_for = ("spike",)
