@@ -125,9 +125,10 @@ def make(kind: str, classes: dict[str, type[T]], name: str, options: dict[str, A
     if name not in classes:
         raise UnknownNameError(kind, name, classes)
     options = options or {}
-    known = [p for p in inspect.signature(classes[name]).parameters]
+    parameters = inspect.signature(classes[name]).parameters
+    known = list(parameters)
     for option in options:
-        if option not in known:
+        if option not in known and not any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
             raise UnknownNameError(f"{kind} {name}: option", option, known or ["(none)"])
     return classes[name](**options)
 

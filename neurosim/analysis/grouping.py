@@ -16,6 +16,7 @@ from neurosim.plasticity import error_driven
 from neurosim.runfile import Run, extensions
 
 BASELINE = "backprop"
+BASELINE_IN_TIME = "backprop_through_time"  # of a trial with several ticks
 TRAINED = ("data", "task", "clock", "encoder", "network", "stages", "modules")  # what decides a run's numbers, its seed aside
 
 
@@ -81,7 +82,13 @@ class Group:
     @cached_property
     def is_baseline(self) -> bool:
         """Whether these are runs of back-propagation: errors by that in all stages, and no rule but the error-driven one."""
-        return set(self.schemes) == {BASELINE} and all(map(_is_error_driven, _rules(self.contents.get("network"))))
+        return set(self.schemes) == {_baseline_of(self.contents)} and all(map(_is_error_driven, _rules(self.contents.get("network"))))
+
+
+def _baseline_of(model: Mapping[str, Any]) -> str:
+    """Return the scheme that the others are compared with."""
+    clock = model.get("clock", {})
+    return BASELINE if not isinstance(clock, Mapping) or clock.get("ticks", 1) == 1 else BASELINE_IN_TIME
 
 
 def _noted_claims(run: Run) -> Claims | None:
@@ -160,11 +167,11 @@ def grouped(runs: Sequence[Run]) -> list[Group]:
 def baselines(groups: Sequence[Group]) -> dict[str, Group]:
     """Return label -> the group of back-propagation on the same data and network; a label that has none is left out.
 
-    Where several fit, the one that is called ``backprop`` is taken, or else the first.
+    Where several fit, the one that is called after its scheme is taken, or else the first.
     """
     found: dict[tuple[str, str], Group] = {}
     for group in groups:
-        if group.is_baseline and (group.setting not in found or group.label == BASELINE):
+        if group.is_baseline and (group.setting not in found or group.label == _baseline_of(group.contents)):
             found[group.setting] = group
     return {group.label: found[group.setting] for group in groups if group.setting in found}
 

@@ -136,7 +136,8 @@ def _place_values(plan: Plan, items: list[Item], free: list[int], in_place: Call
     here = {node for item in items for node in item.made}
     for k, item in enumerate(items):
         # in one order always: which buffer is taken over decides what the compiler makes of a loop, and so how it rounds
-        reads = sorted(item.reads & here, key=_number)
+        # what is filled with one number may be made within a repeat and outside of it: its buffer is never taken over
+        reads = sorted((node for node in item.reads & here if node.op != "full"), key=_number)
         dying = [node for node in reads if last[node] == k and isinstance(plan.place.get(node), int)]
         for node in item.nodes:
             if node.op == "assign":

@@ -27,6 +27,7 @@ HELP = Help(
         "neurosim compare",
         "neurosim compare --schemes backprop,frozen --seeds 3",
         "neurosim compare --data mnist --jobs 4 -o mnist",
+        "neurosim compare --neurons lif",
         "neurosim compare --resume -o mnist",
     ),
     lists_schemes=True,
@@ -61,6 +62,13 @@ File = Annotated[
         show_default="compare", autocompletion=completion.comparison,
     ),
 ]  # fmt: skip
+Neurons = Annotated[
+    str | None,
+    typer.Option(
+        "--neurons", metavar="NAME", help="Neurons of the hidden populations: lif, in trials of 25 ticks.", show_default="tanh",
+        autocompletion=completion.compared_neurons,
+    ),
+]  # fmt: skip
 Jobs = Annotated[
     int,
     typer.Option(
@@ -79,6 +87,7 @@ def compare(
     seed: args.Seed = None,
     out: Out = None,
     file: File = None,
+    neurons: Neurons = None,
     settings: args.Settings = None,
     record: args.Record = None,
     alignment: args.Align = None,
@@ -107,8 +116,8 @@ def compare(
     named = Imports(imports or ())
     with ExitStack() as stack:
         if resume:
-            changes = record or alignment is not None or file is not None
-            said = "--resume with --record, --alignment or --file: a comparison continues as it was started; leave them out"
+            changes = record or alignment is not None or file is not None or neurons is not None
+            said = "--resume with --record, --alignment, --file or --neurons: a comparison continues as it was started; leave them out"
             require(not changes, said)
             require(out is not None, "compare: no folder to resume: expected --out FOLDER; add it")
             assert out is not None
@@ -117,7 +126,8 @@ def compare(
             plan, counted = started.plan, started.seeds
             going = functools.partial(comparison.resume, started, data_dir=data_dir, imports=named, jobs=jobs)
         else:
-            name = file or USUAL
+            require(not (file and neurons), "--file and --neurons: expected only one of the two; leave one out")
+            name = file or (USUAL if neurons is None else _file_of(neurons))
             options: dict[str, Any] = {"rows": rows, "settings": chosen, "record": record or (), "alignment": alignment}
             plan = Plan.load(name, data=data, imports=named, **options)
             out = out or stack.enter_context(made_folder(Path(name).stem))
@@ -129,6 +139,17 @@ def compare(
                 results = _all(going(out, watch=watch), len(plan.models) * len(counted) if jobs > 1 and not quiet else 0)
             # the report is written before anything is printed, which may go wrong
             _finish(conclude(plan, counted, results, out), plan.contents["data"]["name"])
+
+
+def _file_of(neurons: str) -> str:
+    """Return the name of the comparison file of networks of ``neurons``."""
+    from neurosim.errors import UnknownNameError
+    from neurosim.experiments.comparison_plan import USUAL
+
+    known = completion.compared_neurons("")
+    if neurons not in known:
+        raise UnknownNameError("--neurons: neurons", neurons, known)
+    return f"{USUAL}-{neurons}"
 
 
 def _all(results: Iterator[Result], total: int) -> list[Result]:
@@ -228,13 +249,14 @@ def _print_table(results: Sequence[Result], title: str, error: str = "error") ->
 
 
 def _print_after(results: Sequence[Result], out: Path, data: str) -> None:
-    from neurosim.experiments.comparison_table import BASELINE
+    from neurosim.experiments.comparison_table import BASELINE, baseline_of
 
     for result in results:
         if result.failure:
             say(f"{result.scheme}, seed {result.seed}: {result.failure}")
-    if all(result.scheme != BASELINE for result in results):
-        say(f"{BASELINE} is not among the rows: two columns, which compare with it, are empty")
+    baseline = baseline_of(results)
+    if all(result.scheme != baseline for result in results):
+        say(f"{baseline} is not among the rows: two columns, which compare with it, are empty")
     say(f"run files, table.csv and report.html: {out}")
-    if data == "digits":
+    if data == "digits" and baseline == BASELINE:
         say("the same on MNIST: neurosim compare --data mnist")

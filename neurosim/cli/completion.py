@@ -71,6 +71,13 @@ def comparison(incomplete: str) -> list[str]:
     return _beginning(incomplete, *(name for name in installed() if name not in single), *_here("*.toml"))
 
 
+def compared_neurons(incomplete: str) -> list[str]:
+    """Return the neurons that a comparison file which comes with the package is of, ``compare-NEURONS``, that begin so."""
+    from neurosim.modelfile.reading import installed
+
+    return _beginning(incomplete, *(name.partition("-")[2] for name in installed() if name.startswith("compare-")))
+
+
 def data(incomplete: str) -> list[str]:
     """Return the data sets that begin so."""
     return _beginning(incomplete, *data_sets())

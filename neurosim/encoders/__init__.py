@@ -8,9 +8,11 @@ from typing import Any
 from neurosim.catalogue import concrete, make
 from neurosim.encoders.constant import Constant
 from neurosim.encoders.encoder import Encoder
+from neurosim.encoders.latency import Latency
+from neurosim.encoders.poisson import Poisson
 from neurosim.encoders.sequence import Sequence
 
-__all__ = ["Constant", "Encoder", "Sequence", "encoder", "encoders"]
+__all__ = ["Constant", "Encoder", "Latency", "Poisson", "Sequence", "encoder", "encoders"]
 
 
 def encoders() -> dict[str, type[Encoder]]:

@@ -11,9 +11,13 @@ Shape = tuple[int, ...]
 
 
 class Encoder(Stated, abc.ABC):
-    """Turns samples into the input of each tick."""
+    """Turns samples into the input of each tick.
+
+    stochastic : whether it draws; ``encode`` of such an encoder takes the tick's random numbers as a third argument, ``draws``
+    """
 
     name: ClassVar[str]
+    stochastic: ClassVar[bool] = False
 
     @abc.abstractmethod
     def shape(self, sample: Shape, ticks: int) -> Shape:

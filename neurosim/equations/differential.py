@@ -14,13 +14,14 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from neurosim.circuit.expressions import FUNCTIONS, names
+from neurosim.circuit.expressions import COMPARISONS, FUNCTIONS, OPERATIONS, names
 from neurosim.equations.scanning import name_error, tree_of
 from neurosim.equations.units import UNITS, of_tree
 from neurosim.errors import EquationError, UnknownNameError, quoted
 
 DRIVE = "drive"  # the summed input of a tick; a parameter that may be left undeclared
 CALLED = frozenset({*FUNCTIONS, "int"} - {"timestep"})
+OPERATORS = {*OPERATIONS, *COMPARISONS, ast.USub, ast.UAdd, ast.Not, ast.And, ast.Or}
 NUMBERS = {"pi": math.pi, "e": math.e}
 TAKEN = frozenset(
     {"t", "dt", "xi", "i", "j", "N", "lastspike", "not_refractory", "since_spike", "spike", "slope", "rate", "error", "activation"}
@@ -207,10 +208,12 @@ def _check_nodes(tree: ast.expr) -> None:
                 raise EquationError("two comparisons in one: expected one at a time; join them with 'and'")
             case ast.Constant(value=bool() | int() | float()):
                 pass
-            case ast.Name() | ast.BinOp() | ast.UnaryOp() | ast.BoolOp() | ast.Compare():
+            case ast.Name() | ast.BinOp() | ast.UnaryOp() | ast.BoolOp() | ast.Compare() | ast.expr_context():
                 pass
-            case ast.operator() | ast.unaryop() | ast.boolop() | ast.cmpop() | ast.expr_context():
+            case ast.operator() | ast.unaryop() | ast.boolop() | ast.cmpop() if type(node) in OPERATORS:
                 pass
+            case ast.operator() | ast.unaryop() | ast.boolop() | ast.cmpop():
+                raise EquationError(f"operator {type(node).__name__} has no place in an equation: expected arithmetic; leave it out")
             case _:
                 source = getattr(node, "source", type(node).__name__)
                 raise EquationError(f"{quoted(source)} has no place in an equation: expected numbers, names, arithmetic and calls")

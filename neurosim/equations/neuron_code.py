@@ -115,19 +115,21 @@ def _compiled(
     method: str | None,
 ) -> NeuronCode:
     b2 = brian2()
+    from brian2.stateupdaters.base import UnsupportedEquationsException
+
     namespace = {name: b2.Quantity(value, dim=b2.get_or_create_dimension(dims)) for name, value, dims in constants}
     before = b2.prefs.codegen.target
     try:
         b2.prefs.codegen.target = "numpy"
         for one in BRIANS_CHOICE if method is None else (method,):
-            group = b2.NeuronGroup(
+            group = _groups(b2)(
                 1, "\n".join(lines), threshold=threshold, reset=reset, refractory=refractory or False, method=one,
                 namespace=namespace, dtype=np.float64, dt=0.1 * b2.ms, name="neurons*",
             )  # fmt: skip
             try:
                 b2.Network(group).run(0 * b2.second)
             except b2.BrianObjectException as cause:
-                if method is None and isinstance(_root(cause), b2.UnsupportedEquationsException) and one != BRIANS_CHOICE[-1]:
+                if method is None and isinstance(_root(cause), UnsupportedEquationsException) and one != BRIANS_CHOICE[-1]:
                     continue
                 raise
             return _code_of(b2, group, one, refractory)
@@ -138,6 +140,11 @@ def _compiled(
         b2.prefs.codegen.target = before
 
 
+def _groups(b2: Any) -> Any:
+    """Return Brian2's class of neurons, of which one may go without having run: it is made to be looked at."""
+    return type("NeuronGroup", (b2.NeuronGroup,), {"__del__": lambda self: None})
+
+
 def _root(cause: BaseException) -> BaseException:
     while cause.__cause__ is not None:
         cause = cause.__cause__
@@ -146,9 +153,11 @@ def _root(cause: BaseException) -> BaseException:
 
 def _told(b2: Any, cause: Exception, method: str | None) -> EquationError:
     """Return the one line that tells what Brian2 found."""
+    from brian2.stateupdaters.base import UnsupportedEquationsException
+
     root = _root(cause)
     words = " ".join(str(root).split())
-    if isinstance(root, b2.UnsupportedEquationsException):
+    if isinstance(root, UnsupportedEquationsException):
         linear = "equations that are linear" if method == "exact" else "others"
         why = f"method {method!r} cannot integrate them ({quoted(words)[1:-1]})"
         return EquationError(f"equations: {why}: expected {linear}; leave method out, or give 'euler' or 'exponential_euler'")

@@ -28,6 +28,7 @@ class Measure:
     dimensions: Dimensions = NONE
 
 
+BASE = {"metre": 0, "kilogram": 1, "second": 2, "amp": 3, "kelvin": 4, "mole": 5, "candle": 6}  # where each stands in these
 SECOND = Measure(1.0, (0, 0, 1, 0, 0, 0, 0))
 
 
@@ -36,6 +37,7 @@ def _table() -> dict[str, Measure]:
     full = {
         "volt": (2, 1, -3, -1), "amp": (0, 0, 0, 1), "siemens": (-2, -1, 3, 2), "ohm": (2, 1, -3, -2), "farad": (-2, -1, 4, 2),
         "second": (0, 0, 1, 0), "hertz": (0, 0, -1, 0), "metre": (1, 0, 0, 0), "coulomb": (0, 0, 1, 1),
+        "joule": (2, 1, -2, 0), "watt": (2, 1, -3, 0),
     }  # fmt: skip
     full |= {"ampere": full["amp"], "meter": full["metre"]}
     prefixes = {"": 0, "p": -12, "n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9}
@@ -44,23 +46,19 @@ def _table() -> dict[str, Measure]:
         for name, dimensions in full.items()
         for prefix, exponent in prefixes.items()
     }
-    table |= {f"c{name}": Measure(0.01, table[name].dimensions) for name in ("metre", "meter")}
+    table |= {name: Measure(1.0, tuple(float(k == at) for k in range(7))) for name, at in BASE.items()}
     short = {
         "mV": "mvolt", "mA": "mamp", "uA": "uamp", "nA": "namp", "pA": "pamp", "pF": "pfarad", "uF": "ufarad", "nF": "nfarad",
-        "nS": "nsiemens", "uS": "usiemens", "mS": "msiemens", "ms": "msecond", "us": "usecond", "Hz": "hertz", "kHz": "khertz",
-        "MHz": "Mhertz", "cm": "cmetre", "mm": "mmetre", "um": "umetre",
+        "nS": "nsiemens", "uS": "usiemens", "ms": "msecond", "us": "usecond", "Hz": "hertz", "kHz": "khertz",
+        "MHz": "Mhertz", "mm": "mmetre", "um": "umetre",
     }  # fmt: skip
     table |= {name: table[meant] for name, meant in short.items()}
-    for name, length in {"umetre": -6, "mmetre": -3, "cmetre": -2, "metre": 0}.items():
-        for power in (2, 3):
+    lengths = {"um": -6, "umetre": -6, "umeter": -6, "mm": -3, "mmetre": -3, "mmeter": -3, "cm": -2, "metre": 0, "meter": 0}
+    for name, exponent in lengths.items():
+        for power, suffix in ((1, ""), (2, "2"), (3, "3")):
             dimensions = tuple(power * k for k in table["metre"].dimensions)
-            table |= {f"{one}{power}": Measure(10.0 ** (power * length), dimensions) for one in _names_of_length(name)}
+            table[f"{name}{suffix}"] = Measure(10.0 ** (power * exponent), dimensions)
     return table
-
-
-def _names_of_length(name: str) -> list[str]:
-    short = {"umetre": ["um"], "mmetre": ["mm"], "cmetre": ["cm"]}
-    return [name, name.replace("metre", "meter"), *short.get(name, [])]
 
 
 UNITS: Mapping[str, Measure] = _table()
@@ -130,6 +128,12 @@ def of_tree(tree: ast.expr, names: Mapping[str, Measure]) -> Measure:
 
 def _added(one: Measure, other: Measure, sign: int) -> Dimensions:
     return tuple(a + sign * b for a, b in zip(one.dimensions, other.dimensions, strict=True))
+
+
+def written(one: Measure) -> str:
+    """Return text that ``measure`` reads as this quantity."""
+    powers = [f"{name}**{one.dimensions[at]:g}" for name, at in BASE.items() if one.dimensions[at]]
+    return "*".join([repr(one.value), *powers])
 
 
 def seconds(value: Any, label: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +13,15 @@ import tomli_w
 from neurosim.catalogue import NO_IMPORTS, Imports
 from neurosim.datasets.registry import REGISTRY
 from neurosim.errors import InputError, UnknownNameError, pasteable, quoted, require
-from neurosim.feedback import pathways
+from neurosim.feedback import FeedbackPathway, pathways
 from neurosim.modelfile import reading
+from neurosim.modelfile.building import written_out
 from neurosim.modelfile.model_file import ModelFile, validated, with_modules
 from neurosim.modelfile.reading import Contents
 from neurosim.modelfile.schema import ComparisonTable, is_partial, make_rule
 
 BASELINE = "backprop"
+BASELINE_IN_TIME = "backprop_through_time"  # where a trial has several ticks
 CONTROL = "frozen"
 USUAL = "compare"  # the file whose rows say what a scheme has that a row leaves out
 OPTIMISERS = ("optimiser", "feedback_optimiser")
@@ -60,16 +63,19 @@ class Plan:
         contents = reading.contents(path)
         if data is not None:
             contents = contents | {"data": _named_data(contents, data) if isinstance(data, str) else data}
+        usual = reading.contents(reading.installed()[USUAL])["rows"]
         if given is not None:
+            usual |= contents.get("rows", {})
             contents = contents | {"every_scheme": False, "rows": dict(given)}
         contents = reading.recording(reading.override(contents, settings), record, alignment)
         require("stages" not in contents, f"{path.stem}: a model file, not a comparison; use neurosim run {pasteable(name)}")
         table = validated(ComparisonTable, contents, path.stem, imports)
-        complete = _completed(contents, table, imports)
-        if given is not None and not any(map(_is_baseline, complete.values())):
-            free = BASELINE not in complete
-            require(free, f"row {BASELINE!r}: has a rule or a scheme of its own: expected another name; rename it")
-            complete = {BASELINE: _completed_row(BASELINE, {}, contents, imports)} | complete
+        complete = _completed(contents, table, usual, imports)
+        baseline = baseline_of(table)
+        if given is not None and not any(_is_baseline(row, baseline) for row in complete.values()):
+            free = baseline not in complete
+            require(free, f"row {baseline!r}: has a rule or a scheme of its own: expected another name; rename it")
+            complete = {baseline: _completed_row(baseline, {}, contents, baseline, usual, imports)} | complete
         for row in rows or ():
             if row not in complete:
                 raise UnknownNameError(f"{path.stem}: row", row, complete)
@@ -118,8 +124,8 @@ def describe(contents: Contents) -> str:
     sizes = f"{len(network.get('populations', ()))} populations" if hidden is None else f"hidden {', '.join(map(str, hidden))}"
     if hidden == []:
         sizes = "no hidden population"
-    transfer = layer.get("transfer", "tanh")
-    kind = f" {transfer if isinstance(transfer, str) else transfer.get('name', '')}" if hidden else ""
+    made = layer.get("neurons", layer.get("transfer", "tanh"))
+    kind = f" {made if isinstance(made, str) else made.get('name', '')}" if hidden else ""
     data = contents["data"]["name"]
     return f"{Path(data).name if data.count('/') else data}, {sizes}{kind}, {epochs} epoch{'' if epochs == 1 else 's'}"
 
@@ -133,25 +139,44 @@ def _named_data(contents: Contents, name: str) -> Contents:
 # ---------------------------------------------------------------------- rows
 
 
-def _completed(contents: Contents, table: ComparisonTable, imports: Imports) -> dict[str, Contents]:
-    """Return the rows of a comparison file with what they leave out."""
-    rows = {name: _completed_row(name, row, contents, imports) for name, row in contents.get("rows", {}).items()}
+def baseline_of(table: ComparisonTable) -> str:
+    """Return the scheme that the others are compared with."""
+    return BASELINE if table.clock.ticks == 1 else BASELINE_IN_TIME
+
+
+def _completed(contents: Contents, table: ComparisonTable, usual: Mapping[str, Contents], imports: Imports) -> dict[str, Contents]:
+    """Return the rows of a comparison file with what they leave out.  usual : rows of schemes, which they are completed from"""
+    complete = functools.partial(_completed_row, contents=contents, baseline=baseline_of(table), usual=usual, imports=imports)
+    rows = {name: complete(name, row) for name, row in contents.get("rows", {}).items()}
     if table.every_scheme:
         known = {*rows, *(row["scheme"] for row in rows.values())}
-        others = [name for name, scheme in pathways().items() if scheme.needs_error and scheme.answers == "tick"]
-        rows |= {name: _completed_row(name, {}, contents, imports) for name in others if name not in known}
+        fits = _is_for_spikes if _has_spikes(table) else _is_for_rates
+        rows |= {name: complete(name, {}) for name, scheme in pathways().items() if fits(scheme) and name not in known}
     return rows
 
 
-def _completed_row(name: str, row: Contents, contents: Contents, imports: Imports) -> Contents:
-    """Return a row with what it leaves out: that of its scheme's row in the usual file, or else that file's [defaults].
+def _has_spikes(table: ComparisonTable) -> bool:
+    return any(one.neurons is not None and one.neurons.emits == "spike" for one in written_out(table.network)[0])
+
+
+def _is_for_spikes(scheme: type[FeedbackPathway]) -> bool:
+    return bool(scheme.needs_error) and scheme.spiking
+
+
+def _is_for_rates(scheme: type[FeedbackPathway]) -> bool:
+    return bool(scheme.needs_error) and scheme.answers == "tick"
+
+
+def _completed_row(
+    name: str, row: Contents, contents: Contents, baseline: str, usual: Mapping[str, Contents], imports: Imports
+) -> Contents:
+    """Return a row with what it leaves out: that of its scheme's ``usual`` row, or else [defaults].
 
     An optimiser without a name only changes options of the one that the row would have.
     """
-    usual = reading.contents(reading.installed()[USUAL])
-    scheme = row.get("scheme") or _scheme(name, row, imports)
-    like: Contents = next((one for key, one in usual["rows"].items() if one.get("scheme", key) == scheme), {})
-    left_out = usual["defaults"] | contents.get("defaults", {}) | like
+    scheme = row.get("scheme") or _scheme(name, row, baseline, imports)
+    like: Contents = next((one for key, one in usual.items() if one.get("scheme", key) == scheme), {})
+    left_out = reading.contents(reading.installed()[USUAL])["defaults"] | contents.get("defaults", {}) | like
     optimisers = {key: _optimiser(name, left_out.get(key), row[key]) for key in OPTIMISERS if row.get(key) is not None}
     options = left_out.get("options", {}) | row.get("options", {})
     return left_out | row | optimisers | {"scheme": scheme} | ({"options": options} if options else {})
@@ -166,7 +191,7 @@ def _optimiser(name: str, usual: Any, given: Any) -> Any:
     return usual | given
 
 
-def _scheme(name: str, row: Contents, imports: Imports) -> str:
+def _scheme(name: str, row: Contents, baseline: str, imports: Imports) -> str:
     """Return the scheme of a row that names none: the one it is called after, or what its rule needs and no more."""
     if "rule" not in row and "output_rule" not in row:
         if name not in pathways():
@@ -175,11 +200,11 @@ def _scheme(name: str, row: Contents, imports: Imports) -> str:
     if name in pathways():
         return name
     rule = make_rule(row["rule"], imports) if "rule" in row else None
-    return BASELINE if "rule" not in row or rule is not None and "error" in rule.post else CONTROL
+    return baseline if "rule" not in row or rule is not None and "error" in rule.post else CONTROL
 
 
-def _is_baseline(row: Contents) -> bool:
-    return row["scheme"] == BASELINE and "rule" not in row and "output_rule" not in row
+def _is_baseline(row: Contents, baseline: str) -> bool:
+    return row["scheme"] == baseline and all(row.get(key, "error_driven") == "error_driven" for key in ("rule", "output_rule"))
 
 
 def _network(network: Contents, row: Contents) -> Contents:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neurosim.analysis.summary import Spread
-from neurosim.experiments.comparison_plan import BASELINE
+from neurosim.experiments.comparison_plan import BASELINE, BASELINE_IN_TIME
 from neurosim.feedback import Claims
 from neurosim.runfile.disk import replacing
 from neurosim.runfile.run import WRONG
@@ -64,9 +64,15 @@ def in_order(results: Iterable[Result], rows: Iterable[str], seeds: Iterable[int
     return sorted(results, key=lambda result: places[result.seed, result.scheme])
 
 
+def baseline_of(results: Iterable[Result]) -> str:
+    """Return the row that the others are compared with: back-propagation, through time if there is a row of it."""
+    return BASELINE_IN_TIME if any(result.scheme == BASELINE_IN_TIME for result in results) else BASELINE
+
+
 def relative_steps(results: Sequence[Result]) -> list[float | None]:
     """Return each result's step time over that of backprop with the same seed; None where there is no backprop."""
-    baseline = {result.seed: result.step_ms for result in results if result.scheme == BASELINE and not result.failure}
+    row = baseline_of(results)
+    baseline = {result.seed: result.step_ms for result in results if result.scheme == row and not result.failure}
     return [result.step_ms / baseline[result.seed] if result.seed in baseline else None for result in results]
 
 
@@ -77,7 +83,8 @@ def summarised(results: Sequence[Result]) -> list[list[str]]:
     backprop, angle, and the claims.
     """
     relative = dict(zip(results, relative_steps(results), strict=True))
-    baseline = _mean([r.test_accuracy for r in results if r.scheme == BASELINE and not r.failure])
+    row = baseline_of(results)
+    baseline = _mean([r.test_accuracy for r in results if r.scheme == row and not r.failure])
     lines = []
     for scheme in dict.fromkeys(result.scheme for result in results):
         runs = [result for result in results if result.scheme == scheme]

@@ -40,6 +40,7 @@ class FeedbackAlignment(ErrorFeedback):
         "learning. Nature Communications 7, 13276."
     )
     variants = ({}, {"rule": "hebbian"})
+    spiking = True
 
     @property
     def claims(self) -> Claims:

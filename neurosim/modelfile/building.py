@@ -71,8 +71,8 @@ def build_network(
         seed=seed if table.seed is None else table.seed,
         dtype=table.dtype,
         backend=backend,
-        output=table.output if isinstance(table.output, str) else None,
         dt=table.dt,
+        output=table.output if isinstance(table.output, str) else None,
     )
 
 

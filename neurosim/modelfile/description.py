@@ -27,7 +27,7 @@ from neurosim.feedback import FeedbackPathway, pathways
 from neurosim.modelfile.alike import alike, plain_attributes, replaced
 from neurosim.modelfile.reading import Contents
 from neurosim.network import Clock, Network, Population, Projection
-from neurosim.neurons import DRIVE, BatchNormalisation, Transfer, neurons_by_name, transfers
+from neurosim.neurons import DRIVE, BatchNormalisation, Surrogate, Transfer, neurons_by_name, surrogates, transfers
 from neurosim.plasticity import Chain, PlasticityRule, Rule, Update, chain, rules, updates
 from neurosim.tasks import Sizes, default, tasks
 from neurosim.training import Trainer
@@ -154,12 +154,12 @@ class _Describer:
             "populations": [self._population(population) for population in network.populations.values()],
             "projections": [self._projection(projection) for projection in network.projections.values()],
         }
+        if network.dt is not None:
+            table["dt"] = network.dt
         if network.seed != seed:
             table["seed"] = network.seed
         if network.outputs != [network.output]:
             table["output"] = network.output
-        if network.dt is not None:
-            table["dt"] = network.dt
         return table
 
     def _population(self, population: Population) -> Contents:
@@ -227,7 +227,7 @@ class _Describer:
     def _options(self, what: str, made: Stated, maker: Callable[..., Stated]) -> Contents:
         """Return the options that make ``made`` again; what they do not bring back is unstated."""
         given = made.options()
-        parts = {name: one for name, one in given.items() if isinstance(one, Transfer)}
+        parts = {name: one for name, one in given.items() if isinstance(one, Transfer | Surrogate)}
         options: Contents = _as_toml({name: one for name, one in given.items() if name not in parts})
         try:
             again = maker(**options, **parts)
@@ -236,7 +236,8 @@ class _Describer:
             return options
         self.unstated += [f"{what}: {name} is not as it was made" for name in _differences(again, made)]
         self.unstated += [f"{what}: {name} is not its class's own" for name in replaced(made) if name not in vars(again)]
-        return options | {name: self.named(f"{what}: {name}", one, transfers()) for name, one in parts.items()}
+        known = {**transfers(), **surrogates()}
+        return options | {name: self.named(f"{what}: {name}", one, known) for name, one in parts.items()}
 
 
 def _equation(equation: str, **options: Any) -> PlasticityRule:

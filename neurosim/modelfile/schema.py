@@ -16,7 +16,17 @@ from neurosim.errors import UnknownNameError, quoted, require
 from neurosim.feedback import FeedbackPathway, pathways
 from neurosim.modelfile.options import construct
 from neurosim.network import Clock
-from neurosim.neurons import DRIVE, BatchNormalisation, Neurons, Transfer, neurons_by_name, transfers
+from neurosim.neurons import (
+    DRIVE,
+    BatchNormalisation,
+    Equations,
+    Neurons,
+    Surrogate,
+    Transfer,
+    neurons_by_name,
+    surrogates,
+    transfers,
+)
 from neurosim.plasticity import Chain, PlasticityRule, Rule, Update, chain, rules, updates
 from neurosim.runfile import Interval, Request, Some
 from neurosim.tasks import Sizes, Task, default, task, tasks
@@ -44,9 +54,12 @@ def _transfer(value: Any, imports: Imports = NO_IMPORTS) -> Transfer:
 
 
 def _make_neurons(value: Any, imports: Imports = NO_IMPORTS) -> Neurons:
-    """A name, or a table with ``name`` and options, of which ``transfer`` is a name or a table again."""
+    """A name, or a table with ``name`` and options, of which ``transfer`` and ``surrogate`` are a name or a table again."""
     name, options = _named("neurons", value)
     makers: dict[str, Any] = dict(neurons_by_name())
+    if "surrogate" in options and name in makers and issubclass(makers[name], Equations):
+        slope = construct("surrogate", surrogates(), *_named("surrogate", options.pop("surrogate")), Surrogate, imports)
+        makers[name] = functools.partial(makers[name], surrogate=slope)
     if "transfer" in options and name in makers:
         makers[name] = functools.partial(makers[name], transfer=_transfer(options.pop("transfer"), imports))
     made: Neurons = construct("neurons", makers, name, options, Neurons, imports)
@@ -323,8 +336,8 @@ class ProjectionTable(_Synapses):
 class NetworkTable(Section):
     """[network]: a chain, given by its ``hidden`` sizes, or a graph, given by its populations and projections.
 
+    dt : how long a tick is, where neurons are equations in time: text such as "0.1*ms", or seconds
     seed : of the initial weights; by default that of the run
-    dt : how long a tick is, for neurons that are equations in time: text such as ``1*ms``, or seconds
     output : for a chain, the table of its last population; for a graph, the name of the population that does the task
     """
 

@@ -138,7 +138,9 @@ class Population:
         inputs : what arrives beside the drive, by name, (batch, *shape) each; 0 where it is not there
         """
         given = inputs or {}
-        others = {name: given[name] if name in given else self.backend.xp.zeros_like(drive) for name in self.neurons.inputs[1:]}
+        others = dict(given)
+        if not self.neurons.adds_into_states:  # where nothing arrives in a state, nothing is added
+            others = {name: given[name] if name in given else self.backend.xp.zeros_like(drive) for name in self.neurons.inputs[1:]}
         if state is None:
             state = {name: self.backend.xp.full_like(drive, start) for name, start in self.neurons.state().items()}
         if training and self.noise and draws is not None:

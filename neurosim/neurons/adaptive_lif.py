@@ -10,8 +10,8 @@ class AdaptiveLIF(Equations):
     """tau dv/dt = drive - v;  tau_a da/dt = -a;  a spike where v > 1 + beta a, then v - 1 and a + 1; integrated exactly.
 
     tau : of the membrane; tau_a : of the adaptation; text such as ``20*ms``, or seconds
-    beta : by how much a spike raises the threshold, by default 1.7 tau / tau_a as in the paper
-    refractory : a time such as ``2*ms`` in which there is no spike, or None
+    beta : by how much a spike raises the threshold, by default 1.7 tau / tau_a, as in the paper
+    refractory : a time such as ``2*ms`` in which there is no spike, while v moves on; None: spikes in any tick
     surrogate : the slope of a spike for errors, which go back through the spikes that raised the threshold as well
 
     Bellec et al. (2020). A solution to the learning dilemma for recurrent networks of spiking neurons. Nature Communications 11,

@@ -9,9 +9,10 @@ from neurosim.neurons.surrogates import Surrogate
 
 
 class LIF(Equations):
-    """tau dv/dt = drive - v; a spike where v > 1; integrated exactly.
+    """tau dv/dt = R drive - v; a spike where v > 1; integrated exactly.
 
     tau : of the membrane, text such as ``20*ms``, or seconds
+    resistance : R.  A constant drive moves v to R drive in the end, and by R drive (1 - exp(-dt / tau)) in the first tick
     tau_syn : of a synaptic current I that filters the drive, tau_syn dI/dt = drive - I; None: the drive is the current
     subtract : whether a spike takes the threshold, 1, from v; otherwise it puts v to 0
     refractory : a time such as ``2*ms`` in which there is no spike, while v moves on; None: spikes in any tick
@@ -27,6 +28,7 @@ class LIF(Equations):
         self,
         *,
         tau: str | float = "20*ms",
+        resistance: float = 1.0,
         tau_syn: str | float | None = None,
         subtract: bool = True,
         refractory: str | None = None,
@@ -34,7 +36,7 @@ class LIF(Equations):
     ) -> None:
         self.subtract = subtract
         current = "drive" if tau_syn is None else "I"
-        lines = [f"dv/dt = ({current} - v) / tau : 1"]
+        lines = [f"dv/dt = (R * {current} - v) / tau : 1"]
         lines += [] if tau_syn is None else ["dI/dt = (drive - I) / tau_syn : 1"]
         times: dict[str, str | float] = {"tau": tau} if tau_syn is None else {"tau": tau, "tau_syn": tau_syn}
         constants: dict[str, Any] = {name: as_time(value, f"neurons {self.name!r}: {name}") for name, value in times.items()}
@@ -45,5 +47,6 @@ class LIF(Equations):
             refractory=refractory,
             method="exact",
             surrogate=surrogate,
+            R=resistance,
             **constants,
         )

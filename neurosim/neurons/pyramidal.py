@@ -31,8 +31,8 @@ class Pyramidal(Equations):
     dv_d/dt = -(v_d - E_L) / tau_d + (g_d plateau + c_d pulse + I_d - w_d) / C_d
 
     A spike where v > V_t; then v = E_L, w_s + b, and a pulse travels back into the dendrite.  ``drive`` is a current into the
-    soma, in A; projections ``into="I_d"`` add to a synaptic current into the dendrite when a spike arrives.  Drive alone makes single
-    spikes; together with a current into the dendrite it makes bursts.  Integrated by Euler's method.
+    soma, in A; projections ``into="I_d"`` add to a synaptic current into the dendrite when a spike arrives.  Drive alone makes
+    single spikes; together with a current into the dendrite it makes bursts.  Integrated by Euler's method.
 
     The pulse is a current of 2 ms in the paper, and here one that decays within 2 ms and carries as much charge, because
     equations here do not read the time of the last spike.

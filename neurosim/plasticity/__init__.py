@@ -34,9 +34,8 @@ from neurosim.plasticity.transforms import Bounds, Clip, Decay, Milestones, Norm
 __all__ = [
     "SGD", "Adam", "Bounds", "CentredRMSProp", "Chain", "Clip", "CoActivationMemory", "Constraint", "Decay", "Milestones",
     "Momentum", "Nesterov", "NormaliseIncoming", "OneSign", "PlasticityRule", "Proposal", "RMSProp", "Rule", "Shapes", "Sparsity",
-    "Start", "StepDecay", "Synapses", "Time", "Update", "bcm", "chain", "covariance", "error_driven",
-    "error_driven_trace", "hebbian", "oja", "rules",
-    "three_factor", "update", "updates",
+    "Start", "StepDecay", "Synapses", "Time", "Update", "bcm", "chain", "covariance", "error_driven", "error_driven_trace",
+    "hebbian", "oja", "rules", "three_factor", "update", "updates",
 ]  # fmt: skip
 
 

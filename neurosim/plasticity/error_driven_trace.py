@@ -31,22 +31,19 @@ def error_driven_trace(*, eta: float = 1.0, tau: Any = 20.0, tau_syn: Any = None
     name = "rule 'error_driven_trace'"
     require(method in METHODS, f"{name}: method {quoted(method)}: expected 'exact' or 'euler'; pick one")
     if tau_syn is None:
-        fall = "(1 - exp(-1 / tau)) * {}" if method == "exact" else "{} / tau"
-        return _rule("{0}", {"trace": fall}, eta=eta, tau=tau)
-    require(method == "exact", f"{name}: tau_syn {quoted(tau_syn)} with method 'euler': expected none; leave one of them out")
-    require(tau != tau_syn, f"{name}: tau_syn {quoted(tau_syn)}: expected another time than tau; change one of them a little")
-    falls = {"slow": "(1 - exp(-1 / tau)) * {}", "fast": "(1 - exp(-1 / tau_syn)) * {}"}
-    return _rule(f"({{0}} - {SHARE} * {{1}}) / (1 - {SHARE})", falls, eta=eta, tau=tau, tau_syn=tau_syn)
-
-
-def _rule(sum_of: str, falls: dict[str, str], **constants: Any) -> PlasticityRule:
-    """Return the rule of some traces.  sum_of : how the membrane adds them up; falls : name -> by how much each falls in a tick"""
-    pre, post = ([f"{name}_{side}" for name in falls] for side in ("pre", "post"))
+        falls = {"trace": "trace * (1 - exp(-1 / tau))" if method == "exact" else "trace / tau"}
+        together, times = "trace_{side}", {"tau": tau}
+    else:
+        require(method == "exact", f"{name}: tau_syn {quoted(tau_syn)} with method 'euler': expected none; leave one of them out")
+        require(tau != tau_syn, f"{name}: tau_syn {quoted(tau_syn)}: expected another time than tau; change one of them a little")
+        falls = {"slow": "slow * (1 - exp(-1 / tau))", "fast": "fast * (1 - exp(-1 / tau_syn))"}
+        together, times = f"(slow_{{side}} - {SHARE} * fast_{{side}}) / (1 - {SHARE})", {"tau": tau, "tau_syn": tau_syn}
     return PlasticityRule(
-        f"dw = eta * error_post * {sum_of.format(*pre)}",
-        bias=f"db = eta * error_post * {sum_of.format(*post)}",
-        pre={name: f"d{name}/dt = rate_pre - {fall.format(name)}" for name, fall in falls.items()},
-        post={name: f"d{name}/dt = 1 - {fall.format(name)}" for name, fall in falls.items()},
-        per_sample=(*pre, *post),
-        **constants,
+        f"dw = eta * error_post * {together.format(side='pre')}",
+        bias=f"db = eta * error_post * {together.format(side='post')}",
+        pre={trace: f"d{trace}/dt = rate_pre - {fall}" for trace, fall in falls.items()},
+        post={trace: f"d{trace}/dt = 1 - {fall}" for trace, fall in falls.items()},
+        per_sample=[f"{trace}_{side}" for trace in falls for side in ("pre", "post")],
+        eta=eta,
+        **times,
     )

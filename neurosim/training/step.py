@@ -152,7 +152,7 @@ def step(
     """Run one batch through the five slots; ``commit(deltas, states, own_deltas)`` applies what was proposed."""
     if trial.clock.ticks > 1:
         return _trial_step(network, pathway, phase, x, target, draws, commit, trial)
-    x = trial.encoder.encode(x, 0)
+    x = trial.encode(x, 0, draws)
     # present: x, (batch, *input shape), and target, (batch, task.size), are the caller's
     sweep = network.sweep(x, training=pathway.training_sweep, draws=draws)  # sweep: forward never learns
     check_finite(network, sweep, draws.step)
@@ -178,7 +178,6 @@ def _trial_step(
     mean loss over those, where rules follow errors.  What rules remember goes on from tick to tick; of each sample it ends here.
     """
 
-
     def present(state: Any, tick: Tick) -> tuple[Any, Sweep, Any]:
         own = draws.at(tick.number)
         sweep = network.sweep(tick.x, state, training=pathway.training_sweep, draws=own)
@@ -203,11 +202,11 @@ def _trial_step(
         return (state, *learn(carried[1], tick, sweep, outcome, teaching)), sweep, outcome
 
     if pathway.answers == "trial" and phase.forward:
-        _, sweeps, outcomes = scan(present, None, trial.ticks(x))
+        _, sweeps, outcomes = scan(present, None, trial.ticks(x, draws))
         teaching = pathway.teach_trial(sweeps, outcomes, draws)
-        (learned,) = scan(learn, Learned({}, {}, {}), trial.ticks(x), sweeps, outcomes, teaching)
+        (learned,) = scan(learn, Learned({}, {}, {}), trial.ticks(x, draws), sweeps, outcomes, teaching)
     else:
-        (_, learned), sweeps, outcomes = scan(teach_and_learn, (None, Learned({}, {}, {})), trial.ticks(x))
+        (_, learned), sweeps, outcomes = scan(teach_and_learn, (None, Learned({}, {}, {})), trial.ticks(x, draws))
     share = 1 / trial.clock.asked
     commit({name: change * change.dtype.type(share) for name, change in learned.deltas.items()},
            network.pick_lasting(learned.states),

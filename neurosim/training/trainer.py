@@ -536,12 +536,16 @@ class Trainer:
 
     def _answers(self, x: np.ndarray) -> Iterator[Sweep]:
         """Yield the sweeps of a trial, in evaluation, in which the output is asked."""
-        sweeps = self.trial.run(self.network, self.network.backend.asarray(x))
-        return (sweep for tick, sweep in enumerate(sweeps) if self.trial.clock.asks(tick))
+        return (sweep for tick, sweep in enumerate(self._sweeps(x)) if self.trial.clock.asks(tick))
+
+    def _sweeps(self, x: np.ndarray) -> Iterator[Sweep]:
+        backend = self.network.backend
+        draws = backend.draws(self.seed, 0) if self.trial.encoder.stochastic else None  # the same each time
+        return self.trial.run(self.network, backend.asarray(x), draws=draws)
 
     def show(self, x: np.ndarray) -> Sweep:
         """Return the sweep of the last tick of a trial, in evaluation, for samples ``x``, (n, *sample)."""
-        (last,) = deque(self.trial.run(self.network, self.network.backend.asarray(x)), maxlen=1)
+        (last,) = deque(self._sweeps(x), maxlen=1)
         return last
 
     def _evaluation_sweeps(self, split: Split) -> Iterator[tuple[Sweep, np.ndarray]]:

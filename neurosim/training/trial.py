@@ -38,15 +38,25 @@ class Trial:
             inputs = " and ".join(map(repr, network.inputs))
             raise InputError(f"input population {inputs} has shape {network.input_shape}: {given}")
 
-    def ticks(self, x: Any) -> Iterator[Tick]:
-        """Yield the ticks of a trial of samples ``x``, (batch, *sample)."""
+    def ticks(self, x: Any, draws: Draws | None = None) -> Iterator[Tick]:
+        """Yield the ticks of a trial of samples ``x``, (batch, *sample); ``draws`` are the step's."""
         for tick in range(self.clock.ticks):
-            yield Tick(tick, self.clock.asks(tick), self.encoder.encode(x, tick))
+            own = None if draws is None else draws.at(tick)
+            yield Tick(tick, self.clock.asks(tick), self.encode(x, tick, own))
+
+    def encode(self, x: Any, tick: int, draws: Draws | None) -> Any:
+        """Return the input of a tick, (batch, *shape), for samples ``x``, (batch, *sample); ``draws`` are the tick's."""
+        if not self.encoder.stochastic:
+            return self.encoder.encode(x, tick)
+        return self.encoder.encode(x, tick, draws)  # type: ignore[call-arg] # of those that draw
 
     def run(self, network: Network, x: Any, *, training: bool = False, draws: Draws | None = None) -> Iterator[Sweep]:
-        """Yield the sweep of each tick for samples ``x``, (batch, *sample)."""
+        """Yield the sweep of each tick for samples ``x``, (batch, *sample).
+
+        draws : of the step; outside of training only an encoder draws
+        """
         state = None
-        for tick in self.ticks(x):
+        for tick in self.ticks(x, draws):
             own = None if draws is None else draws.at(tick.number)
             sweep = network.sweep(tick.x, state, training=training, draws=own)
             state = sweep.state
