@@ -82,7 +82,8 @@ class Group:
     @cached_property
     def is_baseline(self) -> bool:
         """Whether these are runs of back-propagation: errors by that in all stages, and no rule but the error-driven one."""
-        return set(self.schemes) == {_baseline_of(self.contents)} and all(map(_is_error_driven, _rules(self.contents.get("network"))))
+        rules = _rules(self.contents.get("network"))
+        return set(self.schemes) == {_baseline_of(self.contents)} and all(map(_is_error_driven, rules))
 
 
 def _baseline_of(model: Mapping[str, Any]) -> str:

@@ -117,7 +117,8 @@ def compare(
     with ExitStack() as stack:
         if resume:
             changes = record or alignment is not None or file is not None or neurons is not None
-            said = "--resume with --record, --alignment, --file or --neurons: a comparison continues as it was started; leave them out"
+            said = "a comparison continues as it was started: expected no --record, --alignment, --file or --neurons with --resume"
+            said += "; leave them out"
             require(not changes, said)
             require(out is not None, "compare: no folder to resume: expected --out FOLDER; add it")
             assert out is not None

@@ -72,7 +72,7 @@ class Plan:
         table = validated(ComparisonTable, contents, path.stem, imports)
         complete = _completed(contents, table, usual, imports)
         baseline = baseline_of(table)
-        if given is not None and not any(_is_baseline(row, baseline) for row in complete.values()):
+        if given is not None and not any(_is_baseline(row, baseline, usual) for row in complete.values()):
             free = baseline not in complete
             require(free, f"row {baseline!r}: has a rule or a scheme of its own: expected another name; rename it")
             complete = {baseline: _completed_row(baseline, {}, contents, baseline, usual, imports)} | complete
@@ -150,21 +150,15 @@ def _completed(contents: Contents, table: ComparisonTable, usual: Mapping[str, C
     rows = {name: complete(name, row) for name, row in contents.get("rows", {}).items()}
     if table.every_scheme:
         known = {*rows, *(row["scheme"] for row in rows.values())}
-        fits = _is_for_spikes if _has_spikes(table) else _is_for_rates
-        rows |= {name: complete(name, {}) for name, scheme in pathways().items() if fits(scheme) and name not in known}
+        emitted = {"rate" if one.neurons is None else one.neurons.emits for one in written_out(table.network)[0]}
+        made_for = "spike" if "spike" in emitted else "rate"
+        others = [name for name, scheme in pathways().items() if made_for in scheme.made_for and _fits(scheme, table)]
+        rows |= {name: complete(name, {}) for name in others if name not in known}
     return rows
 
 
-def _has_spikes(table: ComparisonTable) -> bool:
-    return any(one.neurons is not None and one.neurons.emits == "spike" for one in written_out(table.network)[0])
-
-
-def _is_for_spikes(scheme: type[FeedbackPathway]) -> bool:
-    return bool(scheme.needs_error) and scheme.spiking
-
-
-def _is_for_rates(scheme: type[FeedbackPathway]) -> bool:
-    return bool(scheme.needs_error) and scheme.answers == "tick"
+def _fits(scheme: type[FeedbackPathway], table: ComparisonTable) -> bool:
+    return bool(scheme.needs_error) and (scheme.answers == "tick" or table.clock.ticks > 1)
 
 
 def _completed_row(
@@ -203,8 +197,10 @@ def _scheme(name: str, row: Contents, baseline: str, imports: Imports) -> str:
     return baseline if "rule" not in row or rule is not None and "error" in rule.post else CONTROL
 
 
-def _is_baseline(row: Contents, baseline: str) -> bool:
-    return row["scheme"] == baseline and all(row.get(key, "error_driven") == "error_driven" for key in ("rule", "output_rule"))
+def _is_baseline(row: Contents, baseline: str, usual: Mapping[str, Contents]) -> bool:
+    """Return whether a row is the baseline, with the rules of its ``usual`` row."""
+    plain = usual.get(baseline, {})
+    return row["scheme"] == baseline and all(row.get(key) == plain.get(key) for key in ("rule", "output_rule"))
 
 
 def _network(network: Contents, row: Contents) -> Contents:

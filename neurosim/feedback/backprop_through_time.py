@@ -31,7 +31,7 @@ class BackpropThroughTime(FeedbackPathway):
     citation = "Werbos (1990). Backpropagation through time: what it does and how to do it. Proceedings of the IEEE 78, 1550-1560."
     claims = Claims(weight_transport="full", update_locking=True, backward_locking=True, future=True)
     answers = "trial"
-    spiking = True
+    made_for = ("rate", "spike")
     variants = ({}, {"horizon": 2})
 
     def __init__(self, *, horizon: int | None = None) -> None:

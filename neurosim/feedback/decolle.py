@@ -30,11 +30,11 @@ class DECOLLE(FeedbackPathway):
     name = "decolle"
     title = "DECOLLE, local readouts in time"
     citation = (
-        "Kaiser, Mostafa and Neftci (2020). Synaptic plasticity dynamics for deep continuous local learning (DECOLLE). Frontiers in "
-        "Neuroscience 14, 424."
+        "Kaiser, Mostafa and Neftci (2020). Synaptic plasticity dynamics for deep continuous local learning (DECOLLE). Frontiers "
+        "in Neuroscience 14, 424."
     )
     claims = Claims(weight_transport="none", update_locking=False, backward_locking=False, labels_at_hidden=True)
-    spiking = True
+    made_for = ("spike",)
 
     def build(self, seed: int) -> None:
         for name in self.network.hidden:

@@ -31,7 +31,7 @@ class DirectFeedbackAlignment(ErrorFeedback):
         "Nokland (2016). Direct feedback alignment provides learning in deep neural networks. Advances in Neural Information "
         "Processing Systems 29."
     )
-    spiking = True
+    made_for = ("rate", "spike")
 
     @property
     def claims(self) -> Claims:

@@ -40,7 +40,7 @@ class FeedbackAlignment(ErrorFeedback):
         "learning. Nature Communications 7, 13276."
     )
     variants = ({}, {"rule": "hebbian"})
-    spiking = True
+    made_for = ("rate", "spike")
 
     @property
     def claims(self) -> Claims:

@@ -21,7 +21,7 @@ class Frozen(FeedbackPathway):
     citation = "Widrow and Hoff (1960). Adaptive switching circuits. IRE WESCON Convention Record 4, 96-104."
     claims = Claims(weight_transport="none", update_locking=False, backward_locking=False)
     variants = ({}, {"settled": True})
-    spiking = True
+    made_for = ("rate", "spike")
 
     def __init__(self, *, settled: bool = False) -> None:
         self.training_sweep = not settled

@@ -44,7 +44,7 @@ class LocalErrors(FeedbackPathway):
     title = "Local error signals"
     citation = "Nokland and Eidnes (2019). Training neural networks with local error signals. ICML 2019. arXiv:1901.06656."
     variants = tuple({"loss": loss, "backprop_free": free} for free in (False, True) for loss in LOSSES)
-    spiking = True
+    made_for = ("rate", "spike")
 
     def __init__(self, *, loss: str = "predsim", beta: float | None = None, backprop_free: bool = False) -> None:
         owner = f"scheme {self.name!r}"

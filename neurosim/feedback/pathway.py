@@ -119,7 +119,7 @@ class FeedbackPathway(Stated, abc.ABC):
     training_sweep : whether the network sweeps with batch statistics, dropout and noise while this pathway teaches
     answers : ``tick`` if each tick is taught from this tick alone; ``trial`` if ``teach_trial`` teaches all ticks at once
     needs_error : whether it needs the output's error; a pathway that does not can be used with a task that has none
-    spiking : whether it is made for spiking populations, or as good for them: comparisons of spiking networks then have a row of it
+    made_for : what neurons emit where it makes sense, ``rate``, ``spike`` or both: comparisons of such networks have a row of it
     networks : the pathway's own networks by name; their populations and projections are ordinary ones
     variants : the options of each of the scheme's variants; tests for all schemes run on all of them
     """
@@ -131,7 +131,7 @@ class FeedbackPathway(Stated, abc.ABC):
     training_sweep: bool = True
     answers: ClassVar[str] = "tick"
     needs_error: bool = True
-    spiking: ClassVar[bool] = False
+    made_for: ClassVar[tuple[str, ...]] = ("rate",)
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
 
     def __init_subclass__(cls, **options: Any) -> None:

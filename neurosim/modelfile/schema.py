@@ -551,7 +551,8 @@ class Defaults(Section):
 class ComparisonTable(Trained):
     """A whole comparison file: data, network and training are shared by all rows.
 
-    every_scheme : whether each scheme of the package that has no row gets one, but for those that send no error or need time
+    every_scheme : whether each scheme of the package that is made for such neurons, and has no row, gets one; but for those that
+        send no error, and in trials of one tick those that need time
     """
 
     title: str = ""

@@ -16,11 +16,11 @@ def error_driven_trace(*, eta: float = 1.0, tau: Any = 20.0, tau_syn: Any = None
 
     The membrane of a leaky neuron is the sum over its synapses of weight times trace, less what its resets took away.  So the
     trace is the derivative of the membrane with respect to the weight, its resets taken as they were, and ``error_post`` times it
-    is minus that of the loss.  It needs no memory of earlier ticks but the trace: one number for each sample and presynaptic neuron.
-    The bias is a synapse from a neuron that is always at 1.
+    is minus that of the loss.  Nothing is remembered of earlier ticks but the trace, a number for each sample and presynaptic
+    neuron.  The bias is a synapse from a neuron that is always at 1.
 
     tau : of the postsynaptic membrane, in ticks
-    tau_syn : of its synaptic current, in ticks; it has two traces then, slow_pre - share * fast_pre.  None: the drive is the current
+    tau_syn : of its synaptic current, in ticks; the trace is then the difference of two.  None: the drive is the current
     method : how the postsynaptic neurons are integrated: ``exact``, as LIF, or ``euler``, as Leaky
 
     It is exact for LIF neurons that subtract their threshold, and for Leaky ones.  If a reset puts the membrane to 0, the trace

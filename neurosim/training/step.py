@@ -186,7 +186,8 @@ def _trial_step(
         return sweep.state, sweep, outcome
 
     def learn(learned: Learned, tick: Tick, sweep: Sweep, outcome: Any, teaching: Mapping[str, Teaching]) -> tuple[Learned]:
-        deltas, states, own, proposed = *learned, {}
+        deltas, states, own = learned
+        proposed: dict[str, Any] = {}
         if phase.forward:
             proposed, after = network.propose(sweep, teaching, modulators_of(pathway.task, outcome), states)
             deltas, states = add_changes(deltas, proposed), {**states, **after}

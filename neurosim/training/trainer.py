@@ -500,8 +500,8 @@ class Trainer:
     def evaluate(self, split: Split) -> Evaluation:
         """Return loss and error over a whole split, in evaluation mode; raise DivergedError where activity is not finite.
 
-        Of a trial of several ticks, the loss is the mean over the ticks in which the output is asked, and the answer is that of their
-        mean scores.  Sums stay on the device until the last batch, and come back together.
+        Of a trial of several ticks, the loss is the mean over the ticks in which the output is asked, and the answer is that of
+        their mean scores.  Sums stay on the device until the last batch, and come back together.
         """
         backend = self.network.backend
         inputs = list_inputs(self.network)

@@ -410,3 +410,11 @@ def test_public_names_are_all_there():
     assert set(neurosim.__all__) <= set(dir(neurosim))
     with pytest.raises(AttributeError, match="no attribute 'Netwrok'"):
         neurosim.Netwrok  # noqa: B018
+
+
+def test_neurons_of_a_comparison_are_a_file_s(capsys, tmp_path):
+    assert main(["compare", "--neurons", "lfi", "-o", str(tmp_path / "c")]) == 2
+    assert "--neurons: neurons 'lfi' is unknown" in capsys.readouterr().err
+    assert main(["compare", "--neurons", "lif", "--file", "compare", "-o", str(tmp_path / "c")]) == 2
+    assert "--file and --neurons: expected only one of the two" in capsys.readouterr().err
+    assert not (tmp_path / "c").exists()

@@ -30,7 +30,8 @@ def test_a_scheme_without_a_row_gets_the_defaults(monkeypatch):
     for module in ("neurosim.experiments.comparison_plan", "neurosim.modelfile.schema"):
         monkeypatch.setattr(f"{module}.pathways", lambda: known)
     plan = Plan.load()
-    assert set(plan.models) == {name for name, scheme in known.items() if scheme.needs_error and scheme.answers == "tick"}
+    made_for_rates = {name: scheme for name, scheme in known.items() if "rate" in scheme.made_for}
+    assert set(plan.models) == {name for name, one in made_for_rates.items() if one.needs_error and one.answers == "tick"}
     assert stage(plan, "new_scheme") == {"scheme": "new_scheme", "optimiser": ADAM, "epochs": 40, "batch": 32}
     assert isinstance(plan.models["new_scheme"].table.stages[0].pathway(), New)
 
@@ -115,6 +116,29 @@ def test_the_baseline_is_added_where_it_is_not_there(baseline):
     assert list(Plan.load(given={"mine": {"scheme": "backprop", "rule": "oja"}}).models) == ["backprop", "mine"]
     with pytest.raises(InputError, match="row 'backprop': has a rule or a scheme of its own: expected another name"):
         Plan.load(given={"backprop": {"rule": "oja"}})
+
+
+def test_a_comparison_of_spiking_networks_has_a_row_of_each_scheme_made_for_them(monkeypatch):
+    class New(Backprop):
+        name = "new_scheme"
+        made_for = ("spike",)
+
+    known = pathways() | {"new_scheme": New}
+    for module in ("neurosim.experiments.comparison_plan", "neurosim.modelfile.schema"):
+        monkeypatch.setattr(f"{module}.pathways", lambda: known)
+    plan = Plan.load("compare-lif")
+    assert set(plan.models) == {name for name, scheme in known.items() if "spike" in scheme.made_for}
+    assert {"backprop_through_time", "decolle", "direct_feedback_alignment", "new_scheme"} <= set(plan.models)
+    assert "new_scheme" not in Plan.load().models
+
+
+def test_the_baseline_of_trials_is_back_propagation_through_time_with_its_own_rule():
+    given = {"mine": {"rule": "dw = error_post * rate_pre"}, "decolle": {}}
+    plan = Plan.load("compare-lif", given=given)
+    assert list(plan.models) == ["backprop_through_time", "mine", "decolle"]
+    assert stage(plan, "mine")["scheme"] == "backprop_through_time"
+    rules = [plan.models[name].contents["network"]["layer"]["rule"] for name in plan.models]
+    assert rules == ["error_driven", given["mine"]["rule"], {"name": "error_driven_trace", "tau": 20.0}]
 
 
 @pytest.mark.parametrize(

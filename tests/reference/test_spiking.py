@@ -10,8 +10,21 @@ from neurosim.network import Clock
 from neurosim.plasticity import SGD, error_driven, error_driven_trace
 from neurosim.training import Trainer
 from neurosim.training.captured import CapturedStep
-
-from tests.reference.spiking import CLASSES, DATA, HIDDEN, R, R_OUT, SAMPLES, TARGET, TAU, TAU_OUT, TAU_SYN, cross_entropy, forward, network
+from tests.reference.spiking import (
+    CLASSES,
+    DATA,
+    HIDDEN,
+    R_OUT,
+    SAMPLES,
+    TARGET,
+    TAU,
+    TAU_OUT,
+    TAU_SYN,
+    R,
+    cross_entropy,
+    forward,
+    network,
+)
 
 TICKS = 9
 TOLERANCE = {"rtol": 1e-9, "atol": 1e-13}
@@ -44,7 +57,7 @@ def check_spikes(weights, **how):
 
 CASES = [  # a membrane with a synaptic current; ticks in which the output is asked; whether the step is captured
     pytest.param(False, TICKS, True, id="captured"),
-    *(pytest.param(synapses, asked, False, id=f"{synapses}-{asked}") for synapses in (False, True) for asked in (1, 4, TICKS)),
+    *(pytest.param(own, asked, False, id=f"{own}-{asked}") for own in (False, True) for asked in (1, 4, TICKS)),
 ]
 
 

@@ -6,7 +6,7 @@ import pytest
 from autograd import grad
 from autograd.tracer import getval
 
-from neurosim.datasets import DataSet, Split
+from neurosim.datasets import DataSet, Split, from_arrays
 from neurosim.encoders import Constant, Sequence
 from neurosim.errors import EquationError, InputError, ShapeError
 from neurosim.feedback import pathway, pathways
@@ -14,6 +14,8 @@ from neurosim.network import Clock, Network, Population, Projection
 from neurosim.neurons import Leaky
 from neurosim.neurons.linear import Linear
 from neurosim.neurons.sign import Sign
+from neurosim.neurons.softmax import Softmax
+from neurosim.neurons.tanh import Tanh
 from neurosim.plasticity import SGD, Adam, PlasticityRule
 from neurosim.tasks import Classification
 from neurosim.training import Trainer
@@ -325,3 +327,61 @@ def test_schemes_of_curves_refuse_a_state(name):
 def test_leaky_neurons_out_of_range(options):
     with pytest.raises(InputError, match="neurons 'leaky': (tau|transfer)"):
         Leaky(**options)
+
+
+@pytest.mark.parametrize("asked", [1, 4])
+def test_an_evaluation_is_of_all_ticks_in_which_the_output_is_asked(asked):
+    """Its loss is the mean over them, its answer that of their mean rates; ``predict`` and ``score`` say the same."""
+    trainer = Trainer(recurrent(), pathway("backprop"), SGD(0.1), clock=Clock(TICKS, asked), encoder=Sequence(axis=1), batch=20)
+    trainer.check(DATA)
+    last = np.array([s.rate["output"] for s in trainer.trial.sweeps(trainer.network, X)[TICKS - asked :]], float)
+    chosen = last[:, np.arange(len(Y)), Y]
+    right = last.mean(axis=0).argmax(axis=1) == Y
+    found = trainer.evaluate(DATA.train)
+    np.testing.assert_allclose(found.loss, -np.log(chosen).mean(), rtol=1e-6)
+    np.testing.assert_allclose(found.error, 100 * (1 - right.mean()), rtol=1e-6)
+    np.testing.assert_array_equal(trainer.predict(X) == Y, right)
+    np.testing.assert_allclose(trainer.score(DATA.train), right.mean(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+@pytest.mark.parametrize("horizon", [None, 2])
+def test_a_leaky_output_s_change_is_minus_the_gradient(task, horizon, monkeypatch):
+    """The error on a state goes back through the ticks before, up to a segment's end."""
+    monkeypatch.setattr(CapturedStep, "prepared", lambda *_: None)
+    classes = task == "classification"
+    curve = Softmax() if classes else Tanh()
+    populations = [Population("x", (1, 4)), Population("hidden", 5, neurons=Leaky(tau=3.0))]
+    populations.append(Population("output", 2, neurons=Leaky(tau=4.0, resistance=2.5, transfer=curve)))
+    network = Network(populations, [Projection("x", "hidden"), Projection("hidden", "output")], dtype="float64", seed=1)
+    before = {name: value.copy() for name, value in network.parameters().items()}
+    target = np.eye(2)[Y] if classes else np.linspace(-0.9, 0.9, 80).reshape(40, 2)
+    data = DATA if classes else from_arrays(X, np.float32(target), X[:10], np.float32(target[:10]))
+    options = {"clock": Clock(TICKS, 3), "encoder": Sequence(axis=1), "epochs": 1, "batch": 40, "shuffle": False}
+    trainer = Trainer(network, pathway("backprop_through_time", horizon=horizon), SGD(1.0), **options)
+    trainer.check(data)
+    trainer.run_epoch(data)
+
+    def loss(weights):
+        u, v, total = 0.0, 0.0, 0.0
+        for tick in range(TICKS):
+            if horizon and tick % horizon == 0:
+                u, v = getval(u), getval(v)
+            u = u + (X[:, 0, tick].astype(float) @ weights["x__hidden.w"] + weights["x__hidden.b"] - u) / 3
+            v = v + (2.5 * (anp.tanh(u) @ weights["hidden__output.w"] + weights["hidden__output.b"]) - v) / 4
+            if tick >= TICKS - 3:
+                if classes:
+                    total = total + anp.mean(anp.log(anp.sum(anp.exp(v), axis=1)) - anp.sum(target * v, axis=1)) / 3
+                else:
+                    total = total + anp.sum((np.float32(target) - anp.tanh(v)) ** 2) / 2 / len(X) / 3
+        return total
+
+    gradients = grad(loss)(before)
+    for name, value in network.parameters().items():
+        np.testing.assert_allclose(value - before[name], -gradients[name], rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+@pytest.mark.parametrize("resistance", [0, -1.0, float("nan"), "much"])
+def test_a_resistance_is_a_positive_number(resistance):
+    with pytest.raises(InputError, match=r"^neurons 'leaky': resistance .*: expected .*; "):
+        Leaky(resistance=resistance)
