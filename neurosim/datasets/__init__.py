@@ -9,6 +9,17 @@ from neurosim.datasets.evidence import evidence_accumulation
 from neurosim.datasets.loading import describe, load
 from neurosim.datasets.registry import Entry, names
 
-__all__ = ["GENERATED", "Augmentation", "DataSet", "Entry", "Split", "describe", "evidence_accumulation", "from_arrays", "load", "names"]
+__all__ = [
+    "GENERATED",
+    "Augmentation",
+    "DataSet",
+    "Entry",
+    "Split",
+    "describe",
+    "evidence_accumulation",
+    "from_arrays",
+    "load",
+    "names",
+]
 
 GENERATED = {"evidence_accumulation": evidence_accumulation}  # by name, those that are drawn

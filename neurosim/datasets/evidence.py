@@ -32,8 +32,8 @@ def evidence_accumulation(
     """Return trials of spikes, samples of shape (1, ticks, inputs), 0 or 1; the class is the side with more cues: 0 left, 1 right.
 
     A mouse runs down a corridor past cues on both sides, then on without any, and has to turn to the side that had more of them.
-    With the values below and ticks of 1 ms, these are the trials of Bellec et al. 2020: 2,250 ticks.  Each is (cues * (cue + pause) +
-    delay + recall) ticks long: the cues, each followed by a pause, the delay, and the time in which the answer is asked.
+    With the values below and ticks of 1 ms, these are the trials of Bellec et al. 2020: 2,250 ticks.  Each has its cues, each
+    followed by a pause, then the delay, and the time in which the answer is asked: cues * (cue + pause) + delay + recall ticks.
 
     train, validation, test : how many trials each
     cues : how many cues a trial has, an odd number

@@ -24,9 +24,9 @@ class EProp(ErrorFeedback):
     goes back along a projection with a delay, so what the neurons of a recurrent network do to each other later is left out.
 
     Both sums may be turned around.  Here the learning signal goes back in time through the neuron's own state (its membrane, its
-    adaptation), in place of the trace that goes forward in each synapse.  The change of a weight is the same number (see the tests),
-    and what is kept is one array a neuron, not one a synapse and sample.  The same holds for the leak of a readout, which in the
-    paper filters the traces: here the error goes back through it.
+    adaptation), in place of the trace that goes forward in each synapse.  The change of a weight is the same number, as tests show,
+    and what is kept is one number a neuron, not one a synapse, for each sample.  The same holds for the leak of a readout, which in
+    the paper filters the traces: here the error goes back through it.
 
     feedback : what the signal comes through.  ``symmetric``: the transposed forward weights; between populations without a delay
         they carry it on.  ``random``: fixed synapses from the output to every population.  ``adaptive``: these learn by the
@@ -48,6 +48,7 @@ class EProp(ErrorFeedback):
         "networks of spiking neurons. Nature Communications 11, 3625."
     )
     answers = "trial"
+    spiking = True
     variants = ({"feedback": "random"}, {"feedback": "symmetric"}, {"feedback": "adaptive"})
 
     def __init__(
