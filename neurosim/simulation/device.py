@@ -16,6 +16,7 @@ from neurosim.simulation.results import SpikeTrains, States
 from neurosim.simulation.trial import CircuitProgram
 
 THREADS = 512  # of a block, at most
+NEAR = 0  # bytes of a trial's state that lie in a block's own memory, at most: a layout that no GPU has run yet
 SLICE = 1000  # ticks of one launch, so that a run can be interrupted
 WORD = np.dtype(np.uint64)  # in which memory is asked for and copied
 
@@ -185,7 +186,7 @@ def _on_device(program: CircuitProgram, backend: Any, own: frozenset[str]) -> De
     circuit = program.circuit
     sizes = [32, *(group.size for group in circuit.groups.values()), *(len(circuit.arrays[name]) for name in own)]
     threads = min(THREADS, -(-max(sizes) // 32) * 32)
-    key = own, threads, backend.shared_bytes()
+    key = own, threads, min(NEAR, backend.shared_bytes())
     if key not in program.on_device:
         program.on_device[key] = DeviceProgram(program, backend, *key)
     found: DeviceProgram = program.on_device[key]

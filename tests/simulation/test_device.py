@@ -52,6 +52,7 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def cupy(folder, monkeypatch):
     monkeypatch.setattr(device, "THREADS", 64)
+    monkeypatch.setattr(device, "NEAR", 1 << 20)
     monkeypatch.setattr(BlockKernel, "every", [])
     monkeypatch.setattr(BlockKernel, "order", 0)
     with standin.installed(folder, monkeypatch) as found:
