@@ -143,7 +143,7 @@ class _Export:
             if made is not None:
                 self.groups[name] = made
         self.synapses = {p.name: self._projection(p) for p in self.network.projections.values() if p.pre in self.groups}
-        return self.b2.Network(*self.groups.values(), *self.synapses.values(), *self._monitors())
+        return self.b2.Network(*self.groups.values(), *self.synapses.values(), *self._monitors(), name="exported")
 
     # ------------------------------------------------------------------ populations
 
