@@ -249,7 +249,7 @@ class _Translation:
         self._tick = _free("tick", taken)
         if self.in_ticks and any(part.rest != 0 for part in self.parts.values()):
             said = "its constants have no units, so it counts in ticks"
-            require(self.dt is not None, f"{said}: expected to know how long one is; give dt, or units as in '20*ms'", EquationError)
+            require(self.dt is not None, f"{said}: expected to know how long one is; give dt, or units: '20*ms'", EquationError)
             named[""] = self._tick
         self._taken = taken | {self._tick, *self._limits}
         return named

@@ -93,6 +93,11 @@ def rule_of(texts):
     )
 
 
+def functions():
+    found = {name: functools.partial(function.array, np) for name, function in FUNCTIONS.items()}
+    return found | {"int": lambda value: np.asarray(value, float)}
+
+
 @functools.cache
 def compiled(text):
     return compile(text.strip(), "<equation>", "eval")
@@ -103,9 +108,7 @@ def compiled(text):
 
 def dense(texts, clocked, bounds):
     """Return w and the states after TICKS: (n_pre, n_post) each, with Python's own evaluation of the texts."""
-    scope = {name: function.array for name, function in FUNCTIONS.items()}
-    scope = {name: (lambda made: lambda *values: made(np, *values))(made) for name, made in scope.items()}
-    scope["int"] = lambda value: np.asarray(value, float)
+    scope = functions()
     values = {name: np.full((N_PRE, N_POST), 0.2) for name in texts}
     ranges = bounds or (-math.inf, math.inf)
 
@@ -148,8 +151,7 @@ def in_brian2(code):
 
 def by_hand(code):
     """Do as Brian2 does with the code's text, in a few lines: a test of many rules takes seconds in place of minutes."""
-    scope = {name: (lambda made: lambda *values: made(np, *values))(function.array) for name, function in FUNCTIONS.items()}
-    scope["int"] = lambda value: np.asarray(value, float)
+    scope = functions()
     scope |= {name: getattr(value, "value", value) for name, value in code.constants.items()} | {"dt": DT}
     found = {name: np.full((N_PRE, N_POST), 0.2) for name in ["w", *code.names.values()]}
     equations = re.findall(r"d(\w+)/dt = (.*) : 1 \((\w+)-driven\)", code.model)

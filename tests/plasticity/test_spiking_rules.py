@@ -3,7 +3,7 @@
 import brian2 as b2
 import numpy as np
 import pytest
-from brian2 import Hz, ms, mV, second
+from brian2 import Hz, mV, second
 
 import neurosim.brian
 from neurosim.errors import InputError
