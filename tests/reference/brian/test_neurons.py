@@ -31,5 +31,6 @@ def test_a_thousand_ticks_of_some():
 @pytest.mark.slow
 def test_ten_thousand_ticks_of_all():
     found = compared("10000")
-    assert len(found) == CASES and min(one["spikes"] for one in found) > 200
+    assert len(found) == CASES and sum(one["spikes"] for one in found) > 50_000
+    assert min(one["spikes"] for one in found) > 10  # AdEx's transient pattern stops spiking
     assert not [one for one in found if not one["equal"] or one["differ"]]
