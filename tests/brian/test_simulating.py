@@ -68,7 +68,8 @@ def test_compiled_targets_leave_the_same_spikes(tmp_path, simulator):
 
 
 def test_units_are_si():
-    cells = b2.NeuronGroup(1, "dv/dt = -v/(5*ms) + x*volt/second : volt\nx : 1\ng : siemens\nc : farad\nr : Hz", threshold="g*v > c*volt*r")
+    equations = "dv/dt = -v/(5*ms) + x*volt/second : volt\nx : 1\ng : siemens\nc : farad\nr : Hz"
+    cells = b2.NeuronGroup(1, equations, threshold="g*v > c*volt*r")
     units = neurosim.brian.load(b2.Network(cells)).circuit.units
     assert {name.partition(".")[2]: unit for name, unit in units.items()} == {"v": "V", "x": "1", "g": "S", "c": "F", "r": "Hz"}
 
