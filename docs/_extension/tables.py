@@ -244,6 +244,7 @@ def named_classes(kind: str) -> str:
     found: dict[str, Any] = {
         "transfers": neurons.transfers,
         "neurons": lambda: {name: kind for name, kind in neurons.neurons_by_name().items() if name not in neurons.transfers()},
+        "surrogates": neurons.surrogates,
         "encoders": encoders.encoders,
         "tasks": tasks.tasks,
         "updates": plasticity.updates,

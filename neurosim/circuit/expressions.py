@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -66,6 +67,9 @@ def is_pure(node: ast.expr) -> bool:
     return set(calls(node)) <= {*FUNCTIONS, "int"}
 
 
+Computed = Callable[[Mapping[str, Any], Any], Any]
+
+
 def evaluate(node: ast.expr, values: Mapping[str, Any], where: str, number: Any = np.float64) -> Any:
     """Return the value of an expression of known ``values``, as NumPy works it out, in the order in which it is written.
 
@@ -74,40 +78,60 @@ def evaluate(node: ast.expr, values: Mapping[str, Any], where: str, number: Any 
 
     Raises InputError, naming ``where``, for an expression that is none of these.
     """
-    def of(part: ast.expr) -> Any:
-        return evaluate(part, values, where, number)
+    return compiled(node, where)(values, number)
+
+
+def compiled(node: ast.expr, where: str) -> Computed:
+    """Return what ``evaluate`` does with an expression, as a function of ``values`` and ``number``; the tree is walked once."""
+
+    def of(part: ast.expr) -> Computed:
+        return compiled(part, where)
 
     match node:
         case ast.Constant(value=bool() as value):
-            return np.bool_(value)
+            return lambda values, number: np.bool_(value)
         case ast.Constant(value=int() | float() as value):
-            return number(value)
+            return lambda values, number: number(value)
         case ast.Name(id=name):
-            return values[name]
+            return lambda values, number: values[name]
         case ast.BinOp(left=left, op=ast.Pow(), right=ast.Constant(value=2)):
-            base = of(left)
-            return base * base
+            return _applied(lambda base: base * base, of(left))
         case ast.BinOp(left=left, op=op, right=right) if type(op) in OPERATIONS:
-            return OPERATIONS[type(op)](of(left), of(right))
+            return _applied(OPERATIONS[type(op)], of(left), of(right))
         case ast.UnaryOp(op=ast.USub(), operand=operand):
-            return -of(operand)
+            return _applied(operator.neg, of(operand))
         case ast.UnaryOp(op=ast.UAdd(), operand=operand):
             return of(operand)
         case ast.UnaryOp(op=ast.Not(), operand=operand):
-            return np.logical_not(of(operand))
+            return _applied(np.logical_not, of(operand))
         case ast.BoolOp(op=op, values=parts):
             join = np.logical_and if isinstance(op, ast.And) else np.logical_or
-            return functools.reduce(join, map(of, parts))
+            return _applied(lambda *truths: functools.reduce(join, truths), *map(of, parts))
         case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in COMPARISONS:
-            return COMPARED[COMPARISONS[type(op)]](of(left), of(right))
+            return _applied(COMPARED[COMPARISONS[type(op)]], of(left), of(right))
         case ast.IfExp(test=test, body=body, orelse=orelse):
-            return np.where(of(test), of(body), of(orelse))
+            return _applied(np.where, of(test), of(body), of(orelse))
         case ast.Call(func=ast.Name(id="int"), args=[argument]):
-            value = of(argument)
-            return value.astype(number) if value.dtype == np.dtype(bool) else np.trunc(value)
+            whole = of(argument)
+            return lambda values, number: _whole(whole(values, number), number)
         case ast.Call(func=ast.Name(id=name), args=arguments) if name in FUNCTIONS:
-            return FUNCTIONS[name](*map(of, arguments))
+            return _applied(FUNCTIONS[name], *map(of, arguments))
     raise cannot(where, node, "it has no place in an equation")
+
+
+def _applied(function: Callable[..., Any], *parts: Computed) -> Computed:
+    if len(parts) == 1:
+        (only,) = parts
+        return lambda values, number: function(only(values, number))
+    if len(parts) == 2:
+        one, other = parts
+        return lambda values, number: function(one(values, number), other(values, number))
+    return lambda values, number: function(*(part(values, number) for part in parts))
+
+
+def _whole(value: Any, number: Any) -> Any:
+    """Return a number without its fraction, and truth values as numbers."""
+    return value.astype(number) if value.dtype == np.dtype(bool) else np.trunc(value)
 
 
 def cannot(where: str, node: ast.expr, reason: str) -> InputError:

@@ -213,7 +213,7 @@ def _check_nodes(tree: ast.expr) -> None:
             case ast.operator() | ast.unaryop() | ast.boolop() | ast.cmpop() if type(node) in OPERATORS:
                 pass
             case ast.operator() | ast.unaryop() | ast.boolop() | ast.cmpop():
-                raise EquationError(f"operator {type(node).__name__} has no place in an equation: expected arithmetic; leave it out")
+                raise EquationError(f"operator {type(node).__name__} has no place in an equation: expected arithmetic; change it")
             case _:
                 source = getattr(node, "source", type(node).__name__)
                 raise EquationError(f"{quoted(source)} has no place in an equation: expected numbers, names, arithmetic and calls")

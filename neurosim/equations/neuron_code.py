@@ -169,16 +169,17 @@ def _told(b2: Any, cause: Exception, method: str | None) -> EquationError:
 def _code_of(b2: Any, group: Any, method: str, refractory: str | None) -> NeuronCode:
     """Return the code of a group of neurons that Brian2 has checked."""
     timed = None if refractory is None else "timestep" in group.state_updater.abstract_code.partition("\n")[0]
+    moving = group.equations.diff_eq_names | group.equations.parameter_names
     constants: dict[str, float] = {}
     once: list[tuple[str, ast.expr]] = []
 
-    def code(name: str, one: Any, *, given: tuple[str, ...] = (), unguarded: tuple[str, ...] = ()) -> Straight:
+    def code(name: str, one: Any, unguarded: tuple[str, ...] = ()) -> Straight:
         found, scalars, vectors = _statements(one, unguarded)
         constants.update(found)
         renamed = {target: f"{name}:{target}" for target, _ in scalars}  # each code numbers its own
         once.extend((renamed[target], _with_names(tree, renamed)) for target, tree in scalars)
         own = [_with_target(one, renamed) for one in vectors]
-        return Straight.of(name, own, given)
+        return Straight.of(name, own, moving)
 
     update = code("update", group.state_updater)
     threshold = code("threshold", group.thresholder["spike"]) if "spike" in group.thresholder else None

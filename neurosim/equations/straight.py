@@ -6,11 +6,11 @@ import ast
 import copy
 import functools
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from neurosim.circuit import Assignment
-from neurosim.circuit.expressions import evaluate, names
+from neurosim.circuit.expressions import Computed, compiled, names
 from neurosim.equations.derivatives import ONE, derivative
 
 OPERATORS: dict[str, ast.operator] = {"+=": ast.Add(), "-=": ast.Sub(), "*=": ast.Mult(), "/=": ast.Div()}
@@ -23,20 +23,20 @@ class Straight:
     name : of what it is the code, for messages
     steps : (name, formula), each name once
     after : variable -> the name of its last value
+    moving : the names that errors go back to: variables, and what is assigned; the others are constants
     """
 
     name: str
     steps: tuple[tuple[str, ast.expr], ...]
     after: Mapping[str, str]
+    moving: frozenset[str]
 
     @staticmethod
-    def of(name: str, assignments: Iterable[Assignment], given: Collection[str] = ()) -> Straight:
-        """Return the code of ``assignments``; what they assign to a name of ``given`` is left out: the caller has a value of it."""
+    def of(name: str, assignments: Iterable[Assignment], variables: Collection[str]) -> Straight:
+        """Return the code of ``assignments``; ``variables`` are what they read that is no constant."""
         last: dict[str, str] = {}
         steps: list[tuple[str, ast.expr]] = []
         for one in assignments:
-            if one.target in given:
-                continue
             before = ast.Name(last.get(one.target, one.target))
             value = _renamed(one.value, last)
             if one.operator != "=":
@@ -45,13 +45,13 @@ class Straight:
                 value = ast.IfExp(ast.Name(last.get(one.guard, one.guard)), value, before)
             last[one.target] = f"{one.target}'{len(steps)}"
             steps.append((last[one.target], value))
-        return Straight(name, tuple(steps), last)
+        return Straight(name, tuple(steps), last, frozenset(variables) | {target for target, _ in steps})
 
     def run(self, values: Mapping[str, Any], number: Any) -> dict[str, Any]:
         """Return ``values`` with those of all names that are assigned."""
         found = dict(values)
-        for name, tree in self.steps:
-            found[name] = evaluate(tree, found, self.name, number)
+        for name, computed in self._computed:
+            found[name] = computed(found, number)
         return found
 
     def last(self, variable: str, values: Mapping[str, Any]) -> Any:
@@ -69,18 +69,27 @@ class Straight:
             if error is None:
                 continue
             for read, slope in parts:
-                part = error if slope is ONE else error * evaluate(slope, values, self.name, number)
+                part = error if slope is None else error * slope(values, number)
                 on[read] = on[read] + part if read in on else part
         return on
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what another process makes it again from: what was compiled stays here."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
     @functools.cached_property
-    def _slopes(self) -> tuple[tuple[tuple[str, ast.expr], ...], ...]:
-        """Return of each step its derivatives with respect to the names that it reads; those that are 0 left out."""
-        found = []
+    def _computed(self) -> list[tuple[str, Computed]]:
+        return [(name, compiled(tree, self.name)) for name, tree in self.steps]
+
+    @functools.cached_property
+    def _slopes(self) -> list[list[tuple[str, Computed | None]]]:
+        """Return of each step its derivatives with respect to the names that it reads, None for 1; those that are 0 left out."""
+        found: list[list[tuple[str, Computed | None]]] = []
         for _, tree in self.steps:
-            slopes = ((name, derivative(tree, name)) for name in sorted(names(tree)))
-            found.append(tuple((name, slope) for name, slope in slopes if slope is not None))
-        return tuple(found)
+            slopes = ((name, derivative(tree, name)) for name in sorted(names(tree) & self.moving))
+            made = [(name, slope) for name, slope in slopes if slope is not None]
+            found.append([(name, None if slope is ONE else compiled(slope, self.name)) for name, slope in made])
+        return found
 
 
 def _renamed(tree: ast.expr, last: Mapping[str, str]) -> ast.expr:

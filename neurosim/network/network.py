@@ -167,7 +167,8 @@ class Network:
             known = self.populations[p.post].neurons.inputs
             if p.into not in known:
                 raise UnknownNameError(f"projection {quoted(p.name)} into population {p.post!r}: input", p.into, known)
-            reads = p.into != DRIVE or self.populations[p.post].neurons.reads_drive
+            carries = bool(self.prefix)  # a pathway's projection carries errors, whatever its neurons read
+            reads = carries or p.into != DRIVE or self.populations[p.post].neurons.reads_drive
             said = f"projection {quoted(p.name)} into population {p.post!r}: its equations do not name the drive: expected one of"
             require(reads, f"{said} {', '.join(known[1:])}; give into = {known[-1]!r}, or name drive in an equation")
 

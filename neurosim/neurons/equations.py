@@ -142,7 +142,7 @@ class Equations(Neurons):
         high, low = sides if isinstance(tree.ops[0], ABOVE) else sides[::-1]
         lines = {line.name: line for line in self._text.lines}
         away = substituted(lines, ast.BinOp(high, ast.Sub(), low))
-        code = Straight("threshold", (("distance", away),), {})
+        code = Straight("threshold", (("distance", away),), {}, frozenset({*self.states, DRIVE}))
         known = self._known(np.float64) | {name: np.float64(value) for name, value in self._starts.items()}
         known[DRIVE] = np.float64(0)
         with np.errstate(all="ignore"):
@@ -218,9 +218,12 @@ class Equations(Neurons):
 
     def _known(self, number: Any) -> dict[str, Any]:
         """Return the numbers that are the same for all neurons, as numbers of an array's type."""
-        plain = {name: one.value for name, one in {**UNITS, **self._measures}.items()} | NUMBERS
-        found = self._numbers if self._numbers else plain
-        return {name: value if isinstance(value, np.bool_) else number(value) for name, value in found.items()}
+        if not self._numbers:  # before a network says how long a tick is
+            plain = {name: one.value for name, one in {**UNITS, **self._measures}.items()} | NUMBERS
+            return {name: number(value) for name, value in plain.items()}
+        if number is np.float64:
+            return dict(self._numbers)
+        return {name: value if isinstance(value, np.bool_) else number(value) for name, value in self._numbers.items()}
 
     def _arrived(self, name: str, state: Mapping[str, Any], arriving: Any, number: Any) -> Any:
         """Return a variable with what arrives for it; one that stands still while its neuron is refractory takes nothing then."""

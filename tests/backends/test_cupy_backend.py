@@ -19,7 +19,7 @@ from neurosim.experiments.run import prepare
 from neurosim.feedback import pathways
 from neurosim.modelfile.model_file import ModelFile
 from neurosim.network import Clock, Network, Population, Projection
-from neurosim.neurons import BatchNormalisation
+from neurosim.neurons import BatchNormalisation, neurons
 from neurosim.neurons.tanh import Tanh
 from neurosim.plasticity import SGD, Adam, CoActivationMemory, PlasticityRule, three_factor
 from neurosim.tasks import Reward
@@ -367,3 +367,23 @@ def other_kernels(dtype):
     shapes = (8, 2, 5, 9), (8, 2, 3, 2, 3, 10)
     texts += [cuda_loops.windowed(back, dtype, *shapes, (2, 1), (1, 1)) for back in (False, True)]
     return [text.replace("NAME", f"{np.dtype(dtype).name}_{number}") for number, text in enumerate(texts)]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_spiking_populations_agree(cupy, dtype):
+    """A trial of them, of which one is refractory, filtered and reset by value."""
+    def trained(backend):
+        cells = neurons("lif", tau="4*ms", tau_syn="3*ms", subtract=False, refractory="2*ms", surrogate="triangle")
+        populations = [Population("x", (12,)), Population("a", 7, neurons=cells), Population("b", 6, neurons="adaptive_lif")]
+        populations.append(Population("output", 4, transfer="softmax"))
+        links = [Projection("x", "a"), Projection("a", "b", into="v"), Projection("b", "output")]
+        links.append(Projection("a", "a", name="loop", delay=1, into="I", bias=False))
+        network = Network(populations, links, dt="1*ms", dtype=dtype, seed=3, backend=backend)
+        network.projections["x__a"].w[...] *= 4
+        made = Trainer(network, pathways()["backprop_through_time"](), SGD(0.05), clock=Clock(6, 4), epochs=2, batch=16, seed=1)
+        made.fit(data())
+        assert all(captured.program is not None for captured in made._programs.values())
+        return made
+
+    assert_same(trained(NumpyBackend()), trained(CupyBackend()), 1e-9 if dtype == "float64" else 1e-4)
+    assert cupy.forbidden == []

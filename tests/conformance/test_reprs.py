@@ -34,7 +34,7 @@ from neurosim.circuit import (
     Update as CircuitUpdate,
 )
 from neurosim.connectivity import Dense, OneToOne
-from neurosim.encoders import Constant, Encoder, Sequence
+from neurosim.encoders import Constant, Encoder, Latency, Poisson, Sequence
 from neurosim.equations import parse, separate
 from neurosim.errors import InputError
 from neurosim.estimators import NeurosimClassifier, NeurosimRegressor
@@ -42,7 +42,7 @@ from neurosim.experiments.run import prepare
 from neurosim.feedback import Claims, FeedbackPathway, Proposals, pathways
 from neurosim.modelfile.model_file import ModelFile
 from neurosim.network import Clock
-from neurosim.neurons import BatchNormalisation, Leaky, Transfer, neurons_by_name
+from neurosim.neurons import BatchNormalisation, Leaky, Transfer, neurons_by_name, surrogates
 from neurosim.plasticity import (
     SGD,
     Adam,
@@ -64,7 +64,8 @@ from neurosim.tasks import Regression, Sizes, Task, tasks
 from neurosim.training import Commit, Evaluation, History, Observer
 
 LINES, WIDE = 20, 120  # a line of a terminal; longer ones are counted as several
-NEEDED = {"learning_rate": 0.1, "every": 1, "factor": 0.5, "at": [0.5], "w_min": -1, "w_max": 1, "rate": 0.1, "limit": 1, "to": 1}
+NEEDED = {"equations": "dv/dt = (drive - v) / (10*ms) : 1", "threshold": "v > 1"}
+NEEDED |= {"learning_rate": 0.1, "every": 1, "factor": 0.5, "at": [0.5], "w_min": -1, "w_max": 1, "rate": 0.1, "limit": 1, "to": 1}
 LEFT_OUT = {  # no object of these is ever in a user's hands, or it prints what was asked for
     "Body", "Item", "Leaf", "Node", "Plan", "Program", "Randomness", "Reach",  # inside of a captured step
     "Some",  # of a request
@@ -131,7 +132,8 @@ def file_objects(folder):
 
 
 def small_objects():
-    yield from map(made, [*neurons_by_name().values(), *updates().values(), *rules().values()])
+    yield from map(made, [*neurons_by_name().values(), *surrogates().values(), *updates().values(), *rules().values()])
+    yield from (Poisson(), Latency())
     yield from (chain(Adam(0.1)), chain(SGD(0.1), made(updates()["one_sign"])))
     yield from (Clock(3), Constant(), Sequence(axis=1), BatchNormalisation(), Dense(), OneToOne(), Claims("none", False, False))
     yield from (NumpyBackend(), DraftBackend(), HostDraws(NumpyBackend(), 1, 2), HostDraws(NumpyBackend(), 1, 2).at(3))

@@ -10,9 +10,11 @@ from neurosim.circuit.expressions import evaluate
 from neurosim.equations.derivatives import derivative
 
 SYMPY = {"arcsin": sympy.asin, "arccos": sympy.acos, "arctan": sympy.atan, "log10": lambda x: sympy.log(x, 10), "abs": sympy.Abs,
-         "expm1": lambda x: sympy.exp(x) - 1, "log1p": lambda x: sympy.log(1 + x), "exprel": lambda x: (sympy.exp(x) - 1) / x}  # fmt: skip
+         "expm1": lambda x: sympy.exp(x) - 1,
+         "log1p": lambda x: sympy.log(1 + x), "exprel": lambda x: (sympy.exp(x) - 1) / x}  # fmt: skip
 FORMULAS = [
-    "a * x**3 - x / y + 2", "(x - y) / (1 + x * y)", "x**y", "-x**2 * +y", "(x + 1)**-2", "y**0.5 + x**1", "exp(x / a) * sin(x * y)",
+    "a * x**3 - x / y + 2", "(x - y) / (1 + x * y)", "x**y", "-x**2 * +y", "(x + 1)**-2", "y**0.5 + x**1",
+    "exp(x / a) * sin(x * y)",
     "log(x) + log10(y) + log1p(x)", "expm1(x) - sqrt(x * y)", "tan(x) + cos(y)", "sinh(x) * cosh(y) + tanh(x - y)",
     "arcsin(x / 3) + arccos(y / 4) * arctan(x)", "exprel((x - a) / y)", "1 / (1 + exp(-(x - a) / y))", "abs(x - y) * x",
 ]  # fmt: skip

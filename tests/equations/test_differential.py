@@ -82,13 +82,14 @@ def test_faults_are_one_line(changed, said):
 
 
 def test_a_formula_may_go_on_in_the_next_line_and_comments_are_left_out():
-    text = read("dv/dt = (drive   # the input\n  - v) / tau : 1  # dimensionless\n\nw : amp (constant)", "v > 1", "v = 0; w = 2*nA", None, ["tau"])
+    written = "dv/dt = (drive   # the input\n  - v) / tau : 1  # dimensionless\n\nw : amp (constant)"
+    text = read(written, "v > 1", "v = 0; w = 2*nA", None, ["tau"])
     assert [line.text for line in text.lines] == ["dv/dt = (drive - v) / tau : 1", "w : amp (constant)", "drive : 1"]
     assert text.states == ("v", "w") and text.has_drive
 
 
 def test_brian2_takes_nothing_over_and_runs_no_file(tmp_path):
-    """Its import, the first time equations are made, leaves ctrl-C and errors to us, works in a thread, and reads no preferences."""
+    """Its import, the first time equations are made, leaves ctrl-C to us, works in a thread, and reads no preferences."""
     script = (
         "import signal, sys, threading\n"
         "import neurosim.neurons as n, neurosim.network, neurosim.training\n"

@@ -11,6 +11,7 @@ from neurosim.errors import InputError, ShapeError, UnknownNameError
 from neurosim.experiments.opened import open_run
 from neurosim.experiments.run import prepare, run
 from neurosim.modelfile.building import build_network, load_data
+from neurosim.modelfile.description import describe
 from neurosim.modelfile.model_file import ModelFile
 from neurosim.modelfile.schema import Data, NetworkTable
 from neurosim.plasticity import Start
@@ -211,3 +212,63 @@ def test_the_output_of_a_chain_is_what_its_task_reads_out_with(task, transfer, s
     run(job, tmp_path / "run.h5").close()
     with open_run(tmp_path / "run.h5") as opened:
         assert opened.network().summary() == job.network.summary()
+
+
+SPIKING = """
+title = "spiking"
+[data]
+name = "digits"
+limit = 60
+[clock]
+ticks = 4
+[encoder]
+name = "poisson"
+scale = 0.5
+[network]
+dt = "1*ms"
+populations = [
+    { name = "x" },
+    { name = "a", shape = 6, neurons = { name = "lif", tau = "5*ms", surrogate = { name = "triangle", gamma = 0.5 } } },
+    { name = "b", shape = 5, neurons = { name = "equations", equations = "dv/dt = (drive - v) / tau : 1", threshold = "v > th", reset = "v = 0", tau = "4*ms", th = 0.5, start = { v = 0.1 } } },
+    { name = "output", transfer = "softmax" },
+]
+projections = [{ pre = "x", post = "a" }, { pre = "a", post = "b" }, { pre = "b", post = "output" }]
+[[stages]]
+scheme = "backprop_through_time"
+epochs = 1
+batch = 20
+optimiser = { name = "adam", learning_rate = 0.01 }
+"""  # noqa: E501 a table on one line
+
+
+def test_spiking_populations_come_from_a_file_and_go_into_one(tmp_path):
+    (tmp_path / "spiking.toml").write_text(SPIKING)
+    model = ModelFile.load(tmp_path / "spiking.toml")
+    run = prepare(model)
+    network = run.trainers[0].network
+    a, b = (network.populations[name].neurons for name in "ab")
+    assert network.dt == 1e-3 and a.surrogate.gamma == 0.5 and b.start == {"v": 0.1} and b.constants["th"] == 0.5
+    described = describe(run.trainers[0], run.data, {})
+    assert "unstated" not in described, described["unstated"]
+    assert described["network"]["dt"] == 1e-3
+    table = described["network"]["populations"][1]["neurons"]
+    assert table == {"name": "lif", "tau": "5*ms", "surrogate": {"name": "triangle", "gamma": 0.5}}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('dt = "1*ms"', "", "expected a network that says how long a tick is"),
+        ('dt = "1*ms"', 'dt = "1*mV"', "no time"),
+        ("drive - v", "__import__('os').getcwd()", "has no place in an equation"),
+        ('"v > th"', '"v > th.real"', "has no place in an equation"),
+        ('name = "triangle"', 'name = "triangel"', "surrogate 'triangel' is unknown"),
+        ("gamma = 0.5", "gama = 0.5", "option 'gama' is unknown"),
+        ("scale = 0.5", "scale = 2.0", "expected a probability"),
+    ],
+)
+def test_spiking_populations_that_cannot_be(old, new, said, tmp_path):
+    (tmp_path / "spiking.toml").write_text(SPIKING.replace(old, new))
+    with pytest.raises(InputError, match=said) as caught:
+        prepare(ModelFile.load(tmp_path / "spiking.toml"))
+    assert "\n" not in str(caught.value)

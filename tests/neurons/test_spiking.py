@@ -31,7 +31,7 @@ def test_a_leaky_neuron_fires_at_the_rate_of_the_closed_form(current):
     assert len(intervals) > 4 and np.all(np.abs(intervals - expected) <= 0.1 + 1e-9)
 
 
-@pytest.mark.parametrize("pattern", PATTERNS)
+@pytest.mark.parametrize("pattern", [one if one == "adaptation" else pytest.param(one, marks=pytest.mark.slow) for one in PATTERNS])
 def test_patterns_of_adex(pattern):
     """As figure 4 of Naud et al. 2008 shows them, for a step of 500 ms."""
     times = spikes(AdEx(pattern=pattern), AdEx.current(pattern), 0.5)
@@ -54,6 +54,7 @@ def test_patterns_of_adex(pattern):
         assert np.std(intervals) / np.mean(intervals) > 0.3
 
 
+@pytest.mark.slow
 def test_a_dendrite_makes_bursts_of_single_spikes():
     """Intervals below 16 ms make a burst (Payeur et al. 2021)."""
     alone = np.diff(spikes(neurons("pyramidal"), 7e-10, 1.0))

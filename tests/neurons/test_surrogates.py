@@ -1,5 +1,7 @@
 """Surrogate slopes: their values by hand, and the curves that they are the slopes of."""
 
+import inspect
+
 import numpy as np
 import pytest
 
@@ -31,13 +33,13 @@ def test_values(name, dtype):
 
 @pytest.mark.parametrize("name", sorted(BY_HAND))
 def test_areas(name):
-    x = np.linspace(-1e4, 1e4, 20_000_001)
+    x = np.concatenate([-np.geomspace(1e6, 1e-5, 50_000), np.geomspace(1e-5, 1e6, 50_000)])
     np.testing.assert_allclose(np.trapezoid(surrogate(name).slope(x), x), AREAS[name], rtol=1e-3)
 
 
 @pytest.mark.parametrize("name", sorted(BY_HAND))
 def test_an_option_out_of_its_range(name):
-    (option,) = surrogate(name).__init__.__kwdefaults__
+    (option,) = inspect.signature(surrogates()[name]).parameters
     for value in (0, -1, float("nan"), "wide"):
         with pytest.raises(InputError, match=f"surrogate '{name}': {option} "):
             surrogate(name, **{option: value})
