@@ -326,6 +326,10 @@ MEASURED = {
         "batch": "batch", "before_ms": "all in float64, ms", "ours_ms": "step, ms", "floor_ms": "floor, ms",
         "over_floor": "over floor",
     },
+    "ticks": {
+        "setting": "network, scheme", "ticks": "ticks", "version": "ticks as", "capture_s": "capture, s", "step_ms": "step, ms",
+        "buffers_mib": "buffers, MiB",
+    },
     "hsic-precision": {
         "activity": "activity", "condition": "condition", "ours": "as it is", "given": "input and label in float32",
         "distances": "distances in float32", "one": "K centred, not K less one", "plain": "all three",

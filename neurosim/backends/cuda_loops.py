@@ -19,7 +19,7 @@ from neurosim.capture.plan import loop_shape, nest, nest_of, spread
 
 TYPES = {
     np.dtype(np.float32): "float", np.dtype(np.float64): "double", np.dtype(bool): "unsigned char",
-    np.dtype(np.uint32): "unsigned int",
+    np.dtype(np.uint32): "unsigned int", np.dtype(np.int64): "whole",
 }  # fmt: skip
 INFIX = {
     "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "greater": ">", "greater_equal": ">=", "less": "<",
@@ -38,7 +38,7 @@ DIVISIONS = {  # as NumPy rounds them: towards minus infinity, so that a remaind
     ),
 }
 PREFIX = {"negative": "-", "logical_not": "!"}
-OTHERS = frozenset({"maximum", "minimum", "sign", "where", "cast", "unit", "full", "assign"})
+OTHERS = frozenset({"maximum", "minimum", "sign", "where", "cast", "unit", "full", "assign", "entry", "put"})
 ELEMENTWISE = frozenset(INFIX) | frozenset(FUNCTIONS) | frozenset(PREFIX) | frozenset(DIVISIONS) | OTHERS
 HEAD = 'typedef long long whole;\nextern "C" __global__ void NAME('
 EACH = """  for (whole k = blockIdx.x * (whole)blockDim.x + threadIdx.x; k < rows * columns; k += (whole)gridDim.x * blockDim.x) {
@@ -84,7 +84,9 @@ class _Kernel:
             name = self._new_name()
             self.lines.append(f"{_type(node)} {name} = {self._expression(node)};")
             self.names[node] = name
-            if node.op == "assign" or self.where(node) is not None:
+            if node.op == "put":
+                self.stores.append(f"{self._pointer(node)}[{node.size} * *{self._pointer(node.inputs[2])} + k] = {name};")
+            elif node.op == "assign" or self.where(node) is not None:
                 self.stores.append(f"{self._pointer(node)}[k] = {name};")
         parameters = [f"{kind}* {name}" for kind, name in self.places.values()]
         parameters += [f"double {name}" for name in self.numbers.values()]
@@ -128,7 +130,10 @@ class _Kernel:
         if op == "unit":
             bits = self._value(node.inputs[0])
             return f"(float)({bits} >> 8) * {2**-24!r}f" if dtype == np.float32 else f"(double){bits} * {2**-32!r}"
-        if op in ("cast", "assign"):
+        if op == "entry":
+            (stack, turn), (first, by) = node.inputs, node.detail
+            return f"{self._pointer(stack)}[{first} + {by} * *{self._pointer(turn)} + k]"
+        if op in ("cast", "assign", "put"):
             value = self._value(node.inputs[0], dtype)
             return f"({value}) != 0" if dtype == np.bool_ and node.inputs[0].dtype != np.bool_ else value
         if op == "where":
@@ -274,10 +279,14 @@ def transposed(node: Node) -> str:
     return f"{head}{EACH}    out[k] = in[j * rows + i];\n  }}\n}}\n"
 
 
-def picked(node: Node, sizes: Sequence[int], strides: Sequence[int], start: int) -> str:
-    """Return the source that copies the elements at ``strides`` from ``start`` in order; ``sizes`` are those of the copy."""
-    head = f"{HEAD}const {_type(node)}* in, {_type(node)}* out, whole rows, whole columns) {{\n"
-    return f"{head}{EACH}    out[k] = in[{start} + {place_of('k', sizes, strides)}];\n  }}\n}}\n"
+def picked(node: Node, sizes: Sequence[int], strides: Sequence[int], start: int, by: int | None = None) -> str:
+    """Return the source that copies the elements at ``strides`` from ``start`` in order; ``sizes`` are those of the copy.
+
+    by : how much further along they start at each turn of a loop, whose number the kernel is then given
+    """
+    turn, moved = ("", "") if by is None else ("const whole* turn, ", f"{by} * *turn + ")
+    head = f"{HEAD}const {_type(node)}* in, {_type(node)}* out, {turn}whole rows, whole columns) {{\n"
+    return f"{head}{EACH}    out[k] = in[{start} + {moved}{place_of('k', sizes, strides)}];\n  }}\n}}\n"
 
 
 def gathered(kind: str) -> str:
@@ -306,6 +315,11 @@ def identity(node: Node) -> str:
 
 ADVANCE = f"""{HEAD}unsigned int* step, whole* position) {{
   if (blockIdx.x == 0 && threadIdx.x == 0) {{ *step += 1; *position += 1; }}
+}}
+"""
+
+COUNT = f"""{HEAD}whole* turn, whole by) {{
+  if (blockIdx.x == 0 && threadIdx.x == 0) *turn = by ? *turn + by : 0;
 }}
 """
 
@@ -379,9 +393,9 @@ def random_words() -> str:
     m0, m1 = philox.MULTIPLIERS
     w0, w1 = philox.WEYL
     return f"""typedef unsigned int word;
-{HEAD}word* out, whole blocks, word key0, word key1, word part, const word* step) {{
+{HEAD}word* out, whole blocks, word key0, word key1, word part, const word* step, whole tick, whole by, const whole* turn) {{
   for (whole b = blockIdx.x * (whole)blockDim.x + threadIdx.x; b < blocks; b += (whole)gridDim.x * blockDim.x) {{
-    word c0 = (word)b, c1 = part, c2 = *step, c3 = 0, k0 = key0, k1 = key1;
+    word c0 = (word)b, c1 = part, c2 = *step, c3 = (word)(tick + by * *turn), k0 = key0, k1 = key1;
     for (int round = 0; round < {philox.ROUNDS}; ++round) {{
       unsigned long long first = {m0}ull * c0, second = {m1}ull * c2;
       word next0 = (word)(second >> 32) ^ c1 ^ k0, next2 = (word)(first >> 32) ^ c3 ^ k1;

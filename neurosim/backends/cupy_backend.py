@@ -19,11 +19,11 @@ import numpy as np
 
 from neurosim.backends import cuda_loops
 from neurosim.backends.base import Array, Backend, Program
-from neurosim.capture import Body, Graph, Item, Node, Recorded, check_order, planned, scheduled
+from neurosim.capture import Graph, Item, Node, Recorded, check_order, planned, scheduled
 from neurosim.capture.plan import strides_of
 from neurosim.errors import BackendError, NotCapturableError
 
-OUT_OF_PLACE = frozenset({"matmul", "join", "copy", "slice", "bits", "call", "watch", "sum", "max", "repeat"})
+OUT_OF_PLACE = frozenset({"matmul", "join", "copy", "slice", "part", "bits", "call", "watch", "sum", "max", "repeat"})
 WORKSPACE = 32 << 20  # bytes for cuBLAS, its maker's size for Hopper
 ELEMENTS = 4  # that one thread takes, at most, where there are enough of them
 TF32 = 3  # CUBLAS_TF32_TENSOR_OP_MATH
@@ -154,7 +154,9 @@ class CupyProgram(Program):
         self.step, self.position = self.cupy.zeros(1, np.uint32), self.cupy.zeros(1, np.int64)
         self.made: dict[Node, Array] = {}  # arrays that the step made on the host, always the same, brought here once
         self.expected = 0  # what ``step`` holds on the device
-        self.labels = [item.nodes[0].detail for item in self.items if item.op == "watch"]
+        self.labels = watched(self.items)
+        self.turns: dict[Node, Array] = {}  # the number of the turn of each loop that asks for it
+        self.still = self.cupy.zeros(1, np.int64)
         self.found = self.cupy.zeros(max(len(self.labels), 1), np.uint32)
         self.data: dict[str, Array] = {}
         self.rows = self.cupy.zeros(1, np.int64)
@@ -251,6 +253,10 @@ class CupyProgram(Program):
             return self.buffers[place]
         if place.op == "input":
             return self.inputs[place.detail]
+        if place.op == "turn":
+            if place not in self.turns:
+                self.turns[place] = self.cupy.zeros(1, np.int64)
+            return self.turns[place]
         if not isinstance(place.detail, self.backend.array):  # made by the step, whose module was NumPy while it was recorded
             if place not in self.made:
                 self.made[place] = self.cupy.asarray(place.detail)
@@ -327,11 +333,14 @@ class CupyProgram(Program):
 
     def _slice(self, node: Node) -> list[Launch]:
         (value,) = node.inputs
-        own = strides_of(value.shape)
-        strides = [step * stride for (_, _, step), stride in zip(node.detail, own, strict=True)]
-        start = sum(first * stride for (first, _, _), stride in zip(node.detail, own, strict=True))
-        source = cuda_loops.picked(node, node.shape, strides, start)
+        source = cuda_loops.picked(node, node.shape, *_strides(value, node.detail))
         return [self._elementwise(source, [self._array(value), self._array(node)], 1, node.size)]
+
+    def _part(self, node: Node) -> list[Launch]:
+        value, turn = node.inputs
+        bounds, axis, by = node.detail
+        source = cuda_loops.picked(node, node.shape, *_strides(value, bounds), by * strides_of(value.shape)[axis])
+        return [self._elementwise(source, [self._array(one) for one in (value, node, turn)], 1, node.size)]
 
     def _picked(self, place: Node, value: Node) -> Launch:
         """Return the launch that copies ``value``, a transpose or in order, into ``place``."""
@@ -342,14 +351,25 @@ class CupyProgram(Program):
 
     def _repeat(self, item: Item) -> list[Launch]:
         """Return the launches that bring what is carried to its place, and those of every turn: the same kernels each time."""
-        body: Body = item.nodes[0].detail
-        starts = item.nodes[0].inputs[: len(body.carried)]
-        begin = [self._picked(place, start) for place, start in zip(body.carried, starts, strict=True)]
-        return begin + [launch for inner in item.body for launch in self._launches(inner)] * body.times
+        body = item.turns
+        assert body is not None
+        starts = dict(zip(item.nodes[0].detail.carried, item.nodes[0].inputs, strict=False))
+        begin = [self._picked(place, starts[place]) for place in body.carried]
+        turns = [launch for inner in item.body for launch in self._launches(inner)]
+        if body.turn is not None:
+            begin, turns = [*begin, self._count(body.turn, 0)], [*turns, self._count(body.turn, 1)]
+        return begin + turns * body.times
+
+    def _count(self, turn: Node, by: int) -> Launch:
+        """Return the launch that adds ``by`` to the number of the turn, or, by 0, sets it to 0."""
+        kernel, number = raw_kernel(self.cupy, cuda_loops.COUNT), self._memory(turn)
+        return lambda: kernel((1,), (1,), (number, np.int64(by)))
 
     def _bits(self, node: Node) -> list[Launch]:
         kernel, blocks = raw_kernel(self.cupy, cuda_loops.random_words()), -(-node.size // 4)
-        arguments = (self._array(node), np.int64(blocks), *map(np.uint32, node.detail), self.step)
+        *key, tick, by = node.detail
+        turn = self._memory(node.inputs[0]) if node.inputs else self.still
+        arguments = (self._array(node), np.int64(blocks), *map(np.uint32, key), self.step, np.int64(tick), np.int64(by), turn)
         return [lambda: kernel((-(-blocks // cuda_loops.THREADS),), (cuda_loops.THREADS,), arguments)]
 
     def _watch(self, node: Node) -> list[Launch]:
@@ -398,6 +418,18 @@ class CupyProgram(Program):
     def _advance(self) -> Launch:
         kernel = raw_kernel(self.cupy, cuda_loops.ADVANCE)
         return lambda: kernel((1,), (1,), (self.step, self.position))
+
+
+def watched(items: Sequence[Item]) -> list[str]:
+    """Return what items watch, in order, those of repeated bodies too."""
+    return [label for item in items for label in ([item.nodes[0].detail] if item.op == "watch" else watched(item.body))]
+
+
+def _strides(value: Node, bounds: Sequence[tuple[int, int, int]]) -> tuple[list[int], int]:
+    """Return how many elements lie from one index of each axis to the next in a slice of ``value``, and where it starts."""
+    own = strides_of(value.shape)
+    strides = [step * stride for (_, _, step), stride in zip(bounds, own, strict=True)]
+    return strides, sum(first * stride for (first, _, _), stride in zip(bounds, own, strict=True))
 
 
 class _Libraries:

@@ -28,7 +28,10 @@ COMPARE = {
     "greater": "ogt", "greater_equal": "oge", "less": "olt", "less_equal": "ole", "equal": "oeq", "not_equal": "une",
 }  # fmt: skip
 LOGICAL = {"logical_and": "and", "logical_or": "or", "logical_not": "xor"}
-OTHERS = {"negative", "sqrt", "absolute", "maximum", "minimum", "sign", "where", "cast", "unit", "full", "sum", "max", "assign", "entry", "put"}
+OTHERS = {
+    "negative", "sqrt", "absolute", "maximum", "minimum", "sign", "where", "cast", "unit", "full", "sum", "max", "assign", "entry",
+    "put",
+}  # fmt: skip
 FUSED = frozenset(ARITHMETIC) | frozenset(COMPARE) | frozenset(LOGICAL) | OTHERS
 ON_NUMBERS = frozenset({"power"})  # libm's: for single numbers only
 TYPES = {np.dtype(np.float32): "float", np.dtype(np.float64): "double", np.dtype(bool): "i1", np.dtype(np.uint32): "i32"}
@@ -251,7 +254,7 @@ class _Kernel:
         if op in ("cast", "assign", "put"):
             return self._operand(node.inputs[0], dtype)
         if op == "entry":
-            return self._loaded(self.out.body, node, f"{self._from(node.inputs[0], node.inputs[1], *node.detail)}", "%k")
+            return self._loaded(self.out.body, node, self._from(node.inputs[0], node.inputs[1], *node.detail), "%k")
         if op in COMPARE:
             common = np.result_type(*(n.detail if n.dtype is None else n.dtype for n in node.inputs))
             a, b = (self._operand(value, common) for value in node.inputs)

@@ -1,8 +1,8 @@
 """Random numbers that every backend draws alike: Philox4x32-10, a function of a counter and a key.
 
 A draw of 4 n words takes n blocks: word k n + i is word k of the block with counter (i, part, step, tick), so that neighbours are
-written together; the key is a digest of seed and stream name.  Any draw can be had again from (seed, stream, step, tick) alone: nothing
-has to be stored for a run to resume, streams never meet, and adding a population does not shift the numbers of the others.
+written together; the key is a digest of seed and stream name.  Any draw can be had again from (seed, stream, step, tick) alone:
+nothing has to be stored for a run to resume, streams never meet, and adding a population does not shift the numbers of the others.
 
 Source: Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3"; tested against its published vectors.
 """

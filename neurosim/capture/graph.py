@@ -33,9 +33,9 @@ class Node:
     """One value.
 
     op : ``leaf`` (an array that lives on between steps), ``input``, ``constant``, ``full``, ``bits``, ``matmul``, ``sum``, ``max``,
-        ``reshape``, ``transpose``, ``slice``, ``copy``, ``join``, ``call``, ``assign``, or the name of an elementwise NumPy function;
+        ``reshape``, ``transpose``, ``slice``, ``copy``, ``join``, ``call``, ``assign``, the name of an elementwise NumPy function;
         ``repeat`` with its ``repeated`` and ``stacked`` values; within what is repeated also ``turn`` (its number), ``entry`` and
-        ``part`` (what a turn reads of a larger array) and ``put`` (what it writes into one)
+        ``part`` (what a turn reads of a larger array), and ``put`` (what it writes into one)
     dtype : None for a Python number, which takes the type of what it meets
     detail : what the op needs beside its inputs: the array, the number, the axes, ...
     """
@@ -79,7 +79,7 @@ class Body:
     assigns: tuple[Node, ...]
     given: frozenset[Node]
     puts: tuple[Node, ...] = ()
-    watched: tuple[tuple[str, Node], ...] = ()
+    watched: tuple[tuple[str | None, Node], ...] = ()
     turn: Node | None = None
 
     def live(self, read: Collection[Node]) -> Body:
@@ -111,7 +111,8 @@ class Graph:
     """Nodes, and what a step does with them: arrays to overwrite and totals to watch.
 
     assigned : leaf -> the value it takes at the end of the step
-    watched : (what it is, its values), in order; a step in which they are no finite numbers must not change anything
+    watched : (what it is, its values), in order; a step in which they are no finite numbers must not change anything.  Of a
+        ``repeat`` that watches something in its turns: (None, it)
     refused : why what was asked for has no place in a graph; whoever asked may have gone on another way, which is not the step's
     body : the number of the repeated body that is being recorded; 0 outside of all
     bodies : how many there have been
@@ -127,7 +128,7 @@ class Graph:
         self._known: dict[Any, Node] = {}
         self.refused: list[str] = []
         self.assigned: dict[Node, Node] = {}
-        self.watched: list[tuple[str, Node]] = []
+        self.watched: list[tuple[str | None, Node]] = []
 
     def __repr__(self) -> str:
         return f"<Graph of {len(self._known):,} nodes, {len(self.assigned)} arrays written>"
@@ -353,7 +354,7 @@ class Graph:
         results: Sequence[Node],
         *,
         outputs: Sequence[Node] = (),
-        watched: Iterable[tuple[str, Node]] = (),
+        watched: Iterable[tuple[str | None, Node]] = (),
         turn: Node | None = None,
     ) -> tuple[list[Node], list[Node]]:
         """Return what ``starts`` become after ``times`` turns, of which each makes ``results`` of ``carried``, and the stacks.
@@ -383,6 +384,7 @@ class Graph:
         body = Body(times, tuple(carried), assigns, frozenset(given - full), puts, within, turn)
         order = sorted(body.given, key=lambda node: node.number)
         turns = self.node("repeat", (*(self._contiguous(node) for node in starts), *order), (), None, body)
+        self.watched += [(None, turns)] if within else []
         stacks = {put.detail: self.node("stacked", (turns,), put.inputs[1].shape, put.dtype, put.detail) for put in puts}
         ends = [self.node("repeated", (turns,), node.shape, node.dtype, k) for k, node in enumerate(carried)]
         return ends, [stacks.get(k, value) for k, value in enumerate(outputs)]
@@ -403,9 +405,10 @@ class Graph:
     def moving(self, value: Node, bounds: Sequence[tuple[int, int, int]], axis: int, by: int, turn: Node) -> Node:
         """Return what ``slice`` would, but that it starts ``by`` further along ``axis`` at each turn."""
         shape = tuple(count for _, count, _ in bounds)
-        whole = all((first, count, step) == (0, n, 1) for (first, count, step), n in zip(bounds[axis + 1 :], value.shape[axis + 1 :], strict=True))
+        inner = value.shape[axis + 1 :]
+        whole = all(one == (0, n, 1) for one, n in zip(bounds[axis + 1 :], inner, strict=True))
         if whole and bounds[axis][2] == 1 and all(n == 1 for n in value.shape[:axis]):
-            size = math.prod(value.shape[axis + 1 :])
+            size = math.prod(inner)
             return self.entry(value, bounds[axis][0] * size, by * size, shape, turn)
         return self.node("part", (self._contiguous(value), turn), shape, value.dtype, (tuple(bounds), axis, by))
 
@@ -435,10 +438,13 @@ class Graph:
         """Watch sums instead of the values themselves: one number tells."""
         self._summed = True
 
-    def watches(self, watched: Iterable[tuple[str, Node]]) -> list[Node]:
+    def watches(self, watched: Iterable[tuple[str | None, Node]]) -> list[Node]:
         """Return what looks whether what is watched is finite, each a node."""
-        pairs = [(label, self.reduce("sum", value, None, False) if self._summed else value) for label, value in watched]
-        return [self.node("watch", (value,), (), value.dtype, label) for label, value in pairs]
+        return [value if label is None else self._watch(label, value) for label, value in watched]
+
+    def _watch(self, label: str, value: Node) -> Node:
+        seen = self.reduce("sum", value, None, False) if self._summed else value
+        return self.node("watch", (seen,), (), seen.dtype, label)
 
     def needed(self) -> list[Node]:
         """Return every node that a root needs, in the order in which they were written down; not what is repeated."""

@@ -1,9 +1,9 @@
 """A walk through a sequence: plain array code, and in a captured step one loop for all turns that are alike.
 
-While a step is recorded, the first turn is written down as it is.  The turns after it that are given the same kind of values become
-one loop: its body is recorded with stand-ins for what is carried and for what differs from turn to turn, which is where a turn reads
-in a larger array, a tick's random numbers, or numbers.  What the turns return lies in stacks, one entry for each; a later walk reads
-them, in either direction.  A walk that finds no such stretch is written out turn by turn.
+While a step is recorded, the first turn is written down as it is.  The turns after it that are given the same kind of values
+become one loop.  Its body is recorded with stand-ins for what is carried, and for what differs from turn to turn: where a turn
+reads in a larger array, a tick's random numbers, numbers.  What the turns return lies in stacks, one entry for each; a later walk
+reads them, in either direction.  Turns that are not alike are written out.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from neurosim.capture.alike import Likeness, NotAlikeError, at_turn, differ, number_of
 from neurosim.capture.graph import Graph, Node, Turn, depending
-from neurosim.capture.recorded import Recorded, node_of
+from neurosim.capture.recorded import Leaf, Recorded, node_of
 from neurosim.capture.trees import form, leaves, mapped, rebuilt
 
 LEAST = 3  # turns that are worth a loop
@@ -23,12 +23,13 @@ RETURNED = "writing into what a walk returned: write into a copy"
 
 
 def scan(turn: Callable[..., Any], carried: Any, *sequences: Iterable[Any], backwards: bool = False) -> Any:
-    """Walk through ``sequences`` together: ``carried, *outputs = turn(carried, *values)``; return carried and each output's sequence.
+    """Walk through ``sequences`` together: ``carried, *outputs = turn(carried, *values)``.
 
     sequences : equally long, of at least one entry; those that are walked ``backwards`` can be reversed, and what the turns return
         still comes in the order of the entries
-    turn : gets and returns values in dictionaries, tuples, lists and frozen dataclasses at any depth.  It may write into arrays from
-        outside, not into those that it is given
+    turn : gets and returns values in dictionaries, tuples, lists and frozen dataclasses at any depth.  It may write into arrays
+        from outside, but not into those that it is given
+    Returns carried, and for each output the sequence of what the turns returned.
 
     Raises NotCapturableError, while a step is recorded with loops, where a turn is another one each time, or writes into what it is
     given.  The step can then be recorded without loops.
@@ -94,7 +95,7 @@ class _Loop:
     def _leaf(self, leaf: Any, number: int | Turn) -> Any:
         if isinstance(leaf, Turn) and leaf.node is self.turn:
             return number_of(leaf, number)
-        if not isinstance(leaf, Recorded):
+        if not isinstance(leaf, Recorded) or _outlives(leaf):
             return leaf
         return Recorded(self.graph, at_turn(self.graph, leaf.node, self.turn, number)).fixed(RETURNED)
 
@@ -175,18 +176,30 @@ class _Walk:
         """Walk on to the end; return carried and the outputs' sequences."""
         length = len(self.columns[0])
         kinds = [tuple(column.kind(k) for column in self.columns) for k in range(length)]
-        position, tried = 1, 0
+        position = 1
         while position < length:
-            alike = next((k for k in range(position, length) if kinds[k] != kinds[position]), length) - position
-            if alike >= LEAST and (tried < ATTEMPTS or self.settled):
-                if self._loop(position, alike):
-                    position, tried = position + alike, 0
-                    continue
-                tried += 1
-            self._written(position)
-            position, tried = position + 1, tried if alike > 1 else 0
+            end = next((k for k in range(position, length) if kinds[k] != kinds[position]), length)
+            self._stretch(position, end)
+            position = end
         order = -1 if backwards else 1
         return self.carried, *(Stacked(entries[::order]) for entries in self.entries)
+
+    def _stretch(self, position: int, end: int) -> None:
+        """Walk through turns of one kind: as a loop as soon as what is carried keeps its form."""
+        tried = 0
+        while end - position >= LEAST:
+            if tried < ATTEMPTS or self.settled:
+                turn, tried = self.graph.turn(self.graph.bodies + 1), tried + 1
+                try:
+                    given = [column.moving(position, end - position, turn) for column in self.columns]
+                except NotAlikeError:
+                    break
+                if self._loop(end - position, given, turn):
+                    return
+            self._written(position)
+            position += 1
+        for rest in range(position, end):
+            self._written(rest)
 
     def _written(self, position: int) -> None:
         before = form(self.carried)
@@ -197,26 +210,20 @@ class _Walk:
 
     # ------------------------------------------------------------------ a loop
 
-    def _loop(self, position: int, count: int) -> bool:
-        """Write down ``count`` turns from ``position`` on as a loop; return False, and change nothing, where they make none."""
-        graph, number = self.graph, self.graph.bodies + 1
-        turn = graph.turn(number)
-        try:
-            given = [column.moving(position, count, turn) for column in self.columns]
-        except NotAlikeError:
-            return False
-        body = _Body(graph, number, self.turn, self.carried, given)
+    def _loop(self, count: int, given: list[Any], turn: Node) -> bool:
+        """Write down ``count`` turns as a loop; return False, and change nothing, where what is carried does not keep its form."""
+        graph = self.graph
+        body = _Body(graph, turn.detail, self.turn, self.carried, given)
         once = body.recorded()
         if once is None:
             return False
         again = body.recorded()
-        if again is None or not Likeness(graph).equal(once.nodes, again.nodes) or once.labels != again.labels:
+        if again is None or not Likeness(graph).equal(once.nodes, again.nodes) or once.others != again.others:
             raise graph.refusal("a turn of a walk is another one each time it is run: what changes from turn to turn is carried")
         turning = depending(once.made, {*body.places, turn})
         stacked = [node for node in dict.fromkeys(once.made) if node in turning and not _is_told(node, turning)]
-        watched = list(zip(once.labels, once.watched, strict=True))
         ends, stacks = graph.repeat(
-            count, body.starts, body.places, once.results, outputs=stacked, watched=watched, turn=turn
+            count, body.starts, body.places, once.results, outputs=stacked, watched=once.watched, turn=turn
         )
         place = dict(zip(stacked, stacks, strict=True))
         for entries, tree in zip(self.entries, once.outputs, strict=True):
@@ -227,7 +234,7 @@ class _Walk:
 
     def _found(self, leaf: Any, place: dict[Node, Node], turn: Node) -> Any:
         """Return where a turn's array is found after the loop."""
-        if not _is_array(leaf):
+        if not _is_array(leaf) or _outlives(leaf):
             return leaf
         node = node_of(self.graph, leaf)
         stack = place.get(node, node)
@@ -239,17 +246,16 @@ class _Walk:
 class _Recording:
     """What one recording of a body gave.
 
-    results : nodes of what is carried on; made : of the arrays in ``outputs``; watched and ``labels`` : what it watches
+    results : nodes of what is carried on; made : of the arrays in ``outputs``; watched : what it watches
+    nodes : all of these; others : what else there is, to be the same in each recording
     """
 
-    def __init__(self, results: list[Node], outputs: list[Any], graph: Graph, watched: list[tuple[str, Node]]) -> None:
-        self.results, self.outputs = results, outputs
+    def __init__(self, results: list[Node], outputs: list[Any], graph: Graph, watched: list[tuple[str | None, Node]]) -> None:
+        self.results, self.outputs, self.watched = results, outputs, watched
         self.made = [node_of(graph, leaf) for leaf in leaves(outputs) if _is_array(leaf)]
-        self.labels, self.watched = [label for label, _ in watched], [node for _, node in watched]
-
-    @property
-    def nodes(self) -> list[Node]:
-        return [*self.results, *self.made, *self.watched]
+        self.nodes = [*results, *self.made, *(node for _, node in watched)]
+        plain = [leaf for leaf in leaves(outputs) if not _is_array(leaf)]
+        self.others = form(outputs), plain, [label for label, _ in watched]
 
 
 class _Body:
@@ -283,7 +289,7 @@ class _Body:
                 raise self.graph.refusal("a turn of a walk writes into other arrays each time it is run")
         return self._fit(*found)
 
-    def _run(self) -> tuple[Any, list[Any], list[Node], list[tuple[str, Node]]]:
+    def _run(self) -> tuple[Any, list[Any], list[Node], list[tuple[str | None, Node]]]:
         """Return what is carried on, the outputs, what was written into the arrays from outside, and what is watched."""
         graph, outside, watched, touched = self.graph, self.graph.body, self.graph.watched, self.graph.touched
         count = len(self.places) - len(self.written)
@@ -297,6 +303,9 @@ class _Body:
         own, new = graph.watched, graph.touched
         graph.watched, graph.touched, graph.body = watched, touched, outside
         ends = [array.node for array in self.written]
+        changed = {id(array) for array in (*self.written, *(array for array, _ in new.values()))}
+        if any(isinstance(leaf, Recorded) and id(leaf.memory) in changed for leaf in leaves((carried, outputs))):
+            raise graph.refusal("a turn of a walk returns an array from outside that it writes into: return a copy")
         for array, node in zip(self.written, before, strict=True):
             array.rewrite(node)
         known = {id(array) for array in self.written}
@@ -308,7 +317,7 @@ class _Body:
         return carried, outputs, ends, own
 
     def _fit(
-        self, carried: Any, outputs: list[Any], ends: list[Node], watched: list[tuple[str, Node]]
+        self, carried: Any, outputs: list[Any], ends: list[Node], watched: list[tuple[str | None, Node]]
     ) -> _Recording | None:
         if form(carried) != form(self.carried):
             return None
@@ -338,6 +347,11 @@ def _graph_of(tree: Any) -> Graph | None:
 
 def _is_array(leaf: Any) -> bool:
     return isinstance(leaf, Recorded) or (hasattr(leaf, "flags") and hasattr(leaf, "shape"))
+
+
+def _outlives(leaf: Any) -> bool:
+    """Return whether an array is one that outlives the step, and so the same in all turns."""
+    return isinstance(leaf, Recorded) and isinstance(leaf.memory, Leaf)
 
 
 def _is_told(node: Node, turning: set[Node]) -> bool:

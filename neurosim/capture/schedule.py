@@ -53,7 +53,12 @@ class Item:
         if self.reads & other.made or self.writes & (other.reads | other.writes):
             return True
         # nothing that lives on changes before all is seen to be finite
-        return other.op == "watch" and any(place.op == "leaf" for place in self.writes)
+        return other.watches and any(place.op == "leaf" for place in self.writes)
+
+    @property
+    def watches(self) -> bool:
+        """Whether it looks whether something is finite."""
+        return self.op == "watch" or any(item.watches for item in self.body)
 
 
 def scheduled(graph: Graph, fused: Callable[[Node], bool]) -> list[Item]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import weakref
 from collections.abc import Mapping
@@ -176,6 +175,8 @@ def _trial_step(
 
     Their change is what the ticks propose, summed, over the number of ticks in which the output is asked: minus the gradient of the
     mean loss over those, where rules follow errors.  What rules remember goes on from tick to tick; of each sample it ends here.
+
+    A scheme that answers each tick teaches and learns within the tick, one that answers each trial after all have been shown.
     """
 
     def present(state: Any, tick: Tick) -> tuple[Any, Sweep, Any]:
@@ -185,14 +186,14 @@ def _trial_step(
         outcome = pathway.task.outcome(network.backend, sweep[network.output], target, own) if tick.asked else None
         return sweep.state, sweep, outcome
 
-    def learn(learned: Learned, tick: Tick, sweep: Sweep, outcome: Any, teaching: Mapping[str, Teaching]) -> tuple[Learned]:
+    def learn(learned: Learned, tick: int, sweep: Sweep, outcome: Any, teaching: Mapping[str, Teaching]) -> tuple[Learned]:
         deltas, states, own = learned
         proposed: dict[str, Any] = {}
         if phase.forward:
             proposed, after = network.propose(sweep, teaching, modulators_of(pathway.task, outcome), states)
             deltas, states = add_changes(deltas, proposed), {**states, **after}
         if phase.feedback:
-            changes = pathway.adapt_to_proposals(sweep, outcome, teaching, Proposals(proposed), draws.at(tick.number))
+            changes = pathway.adapt_to_proposals(sweep, outcome, teaching, Proposals(proposed), draws.at(tick))
             own = add_changes(own, changes)
         return (Learned(deltas, states, own),)
 
@@ -200,26 +201,26 @@ def _trial_step(
         state, sweep, outcome = present(carried[0], tick)
         answered = phase.forward and outcome is not None
         teaching = pathway.teach(sweep, outcome, draws.at(tick.number)) if answered else {}
-        return (state, *learn(carried[1], tick, sweep, outcome, teaching)), sweep, outcome
+        return (state, *learn(carried[1], tick.number, sweep, outcome, teaching)), sweep, outcome
 
     if pathway.answers == "trial" and phase.forward:
         _, sweeps, outcomes = scan(present, None, trial.ticks(x, draws))
         teaching = pathway.teach_trial(sweeps, outcomes, draws)
-        (learned,) = scan(learn, Learned({}, {}, {}), trial.ticks(x, draws), sweeps, outcomes, teaching)
+        (learned,) = scan(learn, Learned({}, {}, {}), range(trial.clock.ticks), sweeps, outcomes, teaching)
     else:
         (_, learned), sweeps, outcomes = scan(teach_and_learn, (None, Learned({}, {}, {})), trial.ticks(x, draws))
     share = 1 / trial.clock.asked
     commit({name: change * change.dtype.type(share) for name, change in learned.deltas.items()},
            network.pick_lasting(learned.states),
            {name: change * change.dtype.type(share) for name, change in learned.own.items()})  # fmt: skip
-    scan(functools.partial(_remember, network, pathway), None, sweeps, outcomes)
 
+    def remember(_: None, sweep: Sweep, outcome: Any) -> tuple[None]:
+        network.remember(sweep)
+        if outcome is not None:
+            pathway.remember(sweep)
+        return (None,)
 
-def _remember(network: Network, pathway: FeedbackPathway, _: None, sweep: Sweep, outcome: Any) -> tuple[None]:
-    network.remember(sweep)
-    if outcome is not None:
-        pathway.remember(sweep)
-    return (None,)
+    scan(remember, None, sweeps, outcomes)
 
 
 def check_finite(network: Network, sweep: Sweep, at: int) -> None:

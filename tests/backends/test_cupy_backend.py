@@ -117,9 +117,9 @@ def test_every_function_of_a_rule_agrees(cupy):
     assert_same(trained(NumpyBackend()), trained(CupyBackend()), 1e-9)
 
 
-@pytest.mark.parametrize("asked", [1, 3])
-def test_states_of_each_sample_agree(cupy, asked):
-    """Of either side and of the synapse, beside one that lasts, in a trial of four ticks."""
+@pytest.mark.parametrize(("ticks", "asked"), [(4, 1), (4, 3), (9, 4)])
+def test_states_of_each_sample_agree(cupy, ticks, asked):
+    """Of either side and of the synapse, beside one that lasts; most of nine ticks are turns of a loop."""
     rules = [
         PlasticityRule("dw = error_post * t_pre", pre={"t": ("dt/dt = rate_pre - t / 3", 0.2)}, per_sample=("t_pre",)),
         PlasticityRule(
@@ -130,7 +130,7 @@ def test_states_of_each_sample_agree(cupy, asked):
     ]  # fmt: skip
 
     def trained(backend):
-        settings = {"clock": Clock(4, asked), "task": Reward(4), "normalised": False}
+        settings = {"clock": Clock(ticks, asked), "task": Reward(4), "normalised": False}
         made = trainer(pathways()["backprop"], {}, backend, "float64", SGD(0.05), **settings)
         for projection, rule in zip(made.network.projections.values(), rules, strict=False):
             projection.rule = rule
@@ -358,7 +358,12 @@ def other_kernels(dtype):
     nodes += [condition, graph.elementwise("where", condition, a, b), graph.elementwise("maximum", a, b)]
     texts = [cuda_loops.written([node], node.shape, lambda node: node).source for node in nodes]
     totals = [graph.node(op, (a,), (), dtype, axes) for op in ("sum", "max") for axes in ((0,), (1,), (0, 1))]
-    texts += [cuda_loops.total(node)[0] for node in totals] + [cuda_loops.SOLVE_COLUMNS]
+    texts += [cuda_loops.total(node)[0] for node in totals] + [cuda_loops.SOLVE_COLUMNS, cuda_loops.COUNT]
+    turn, stack = graph.turn(1), graph.input("stack", (9, 6, 5), dtype)
+    moving = graph.entry(stack, 30, -30, (6, 5), turn)
+    put = graph.node("put", (graph.elementwise("exp", moving), stack, turn), (6, 5), dtype, 0)
+    texts.append(cuda_loops.written([moving, *put.inputs[:1], put], (6, 5), lambda node: node).source)
+    texts.append(cuda_loops.picked(stack, (9, 6, 5), (30, 5, 1), 30, -30))
     images, channels = graph.input("images", (8, 2, 5, 9), dtype), graph.input("channels", (2, 1, 1), dtype)
     spread = graph.elementwise("multiply", images, channels)
     texts += [cuda_loops.written([spread], spread.shape, lambda node: node).source]
