@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from neurosim.catalogue import Stated
 from neurosim.errors import quoted, require
 
-LONGEST = 1000  # ticks of a trial: a captured step has all of them
+LONGEST = 10_000  # ticks of a trial; the activity of all of them is kept until it ends
 
 
 @dataclass(frozen=True)
