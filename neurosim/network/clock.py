@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from neurosim.catalogue import Stated
 from neurosim.errors import quoted, require
 
-LONGEST = 1000  # ticks of a trial
+LONGEST = 10_000  # ticks of a trial
 
 
 @dataclass(frozen=True)
