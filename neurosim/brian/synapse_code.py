@@ -33,7 +33,8 @@ def synapse_code(network: Network, p: Projection, into: str) -> SpikeCode:
         units |= _units(network.populations[name].neurons, side)
     rule = None if rests(p) else p.rule
     try:
-        return spike_code(rule, into=into, units=units, dt=network.dt, bounds=None if rule is None else _bounds(p, units["w"]))
+        bounds = None if rule is None else _bounds(p, units["w"])
+        return spike_code(rule, into=into, units=units, dt=network.dt, bounds=bounds, short_term=p.short_term)
     except InputError as cause:
         raise type(cause)(f"projection {p.name!r}: {cause}") from cause
 

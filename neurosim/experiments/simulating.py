@@ -61,7 +61,7 @@ def reopen_simulation(path: str | os.PathLike[str], imports: Imports = NO_IMPORT
     told = f"run file {path}: simulated from Python: it holds no model; go on there, with run(..., file=..., resume=True)"
     require(bool(text), told, RunFileError)
     contents = parsed(text, f"run file {path}")
-    own = {"seed": int(said["seed"]), "simulator": str(said["simulator"]), "backend": str(said["backend"])}
+    own: dict[str, Any] = {"seed": int(said["seed"]), "simulator": str(said["simulator"]), "backend": str(said["backend"])}
     conflicts = [f"--set {setting}" for setting in given.get("settings") or () if override(contents, [setting]) != contents]
     conflicts += [f"--{key} {given[key]}" for key in own if given.get(key) not in (None, "auto", own[key])]
     advice = "expected the same options; leave these out to resume"

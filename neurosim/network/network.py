@@ -290,8 +290,8 @@ class Network:
 
         duration : seconds, text such as ``350*ms``, or a quantity of Brian2
         inputs : input population -> what it is given; where there is one such population, this alone.  PoissonSpikes, LatencySpikes
-            and rate neurons take numbers, (*shape) or (batch, *shape), one for all, or an ``InTime``; GivenSpikes take ``(index, time)``, one
-            entry a spike, or a list of such pairs, one for each trial
+            and rate neurons take numbers, (*shape) or (batch, *shape), one for all, or an ``InTime``; GivenSpikes take
+            ``(index, time)``, one entry a spike, or a list of such pairs, one for each trial
         batch : how many trials; by default as many as the inputs are for
         record : names, ``population.variable`` or ``projection.w``, or name -> which neurons or synapses
         every : time between two recordings, by default a tick

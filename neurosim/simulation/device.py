@@ -124,7 +124,8 @@ class DeviceTrials:
 
     def _held(self) -> int:
         """The bytes of spikes and recordings that were not handed over."""
-        return sum(part.nbytes for parts in (*self.spikes.values(), *self.recorded.values()) for part in parts)
+        kept: list[list[np.ndarray]] = [*self.spikes.values(), *self.recorded.values()]
+        return sum(part.nbytes for parts in kept for part in parts)
 
     def take(self) -> tuple[dict[str, tuple[np.ndarray, ...]], dict[tuple[str, str], np.ndarray]]:
         """Hand over what was not handed over.
