@@ -271,7 +271,7 @@ def _as_written(name: str) -> str:
     return name.replace("$", r"\$")
 
 
-def _drawn(draw: Callable[[Axes], None], ax: Axes | None, size: tuple[float, float] = SIZE) -> Drawn:
+def _drawn(draw: Callable[[Axes], object], ax: Axes | None, size: tuple[float, float] = SIZE) -> Drawn:
     """Draw into ``ax`` and return it; where there is none, into a new figure, which is returned."""
     if ax is not None:
         require(isinstance(ax, Axes), f"ax {quoted(ax)}: expected axes of matplotlib; give those of plt.subplots()")

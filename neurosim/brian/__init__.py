@@ -3,6 +3,6 @@
 from neurosim.brian.exporting import export
 from neurosim.brian.loading import BrianNetwork, load
 from neurosim.brian.plastic import plastic_synapses
-from neurosim.brian.simulating import simulate_in_brian
+from neurosim.brian.simulating import made_by, simulate_in_brian
 
-__all__ = ["BrianNetwork", "export", "load", "plastic_synapses", "simulate_in_brian"]
+__all__ = ["BrianNetwork", "export", "load", "made_by", "plastic_synapses", "simulate_in_brian"]

@@ -15,7 +15,7 @@ import numpy as np
 
 from neurosim.backends.base import as_seed
 from neurosim.brian.reading import unit_of
-from neurosim.errors import UnknownNameError, quoted, require
+from neurosim.errors import InputError, UnknownNameError, quoted, require
 from neurosim.runfile.disk import check_free
 from neurosim.simulation import Monitor, Simulated, SimulationFile
 from neurosim.simulation.requests import StateRequest
@@ -24,6 +24,21 @@ from neurosim.simulation.results import KeptSpikes, KeptStates
 TARGETS = {"brian2": "numpy", "brian2-cython": "cython", "brian2-cpp": "cpp_standalone"}  # simulator -> Brian2's name of it
 MOST = 2**32  # of Brian2's seeds
 FIXED = ("i", "j", "t", "dt", "N", "t_in_timesteps")  # what needs no recording
+
+
+def made_by(function: Callable[[], Any], seed: int, label: str) -> Any:
+    """Return the Brian2 network that a user's ``function`` makes; what it draws follows from ``seed``.
+
+    Raises InputError, whose line begins with ``label``, where it fails, or makes something else.
+    """
+    brian2.seed(seed % MOST)
+    try:
+        made = function()
+    except Exception as cause:
+        why = f"{type(cause).__name__}: {quoted(str(cause))[1:-1]}"
+        raise InputError(f"{label}: cannot be made ({why}): expected a Brian2 Network; correct it") from cause
+    require(isinstance(made, brian2.Network), f"{label}: makes a {type(made).__name__}: expected a Brian2 Network; return one")
+    return made
 
 
 def simulate_in_brian(

@@ -13,7 +13,7 @@ from typing import Any
 from neurosim import reprs
 from neurosim.backends import select
 from neurosim.catalogue import NO_IMPORTS, Imports
-from neurosim.errors import InputError, RunFileError, UnknownNameError, quoted, require
+from neurosim.errors import RunFileError, UnknownNameError, quoted, require
 from neurosim.modelfile.building import build_network
 from neurosim.modelfile.reading import override, parsed
 from neurosim.modelfile.simulation import SimulationModel
@@ -99,24 +99,13 @@ def run_simulation(
 
 def _network(job: SimulationJob) -> tuple[Callable[[], Any], Mapping[str, Any]]:
     """Return what makes the network for Brian2, the same each time, and the names that its equations may leave open."""
-    import brian2
+    from neurosim import brian
 
     given = job.model.table.simulation.user_function()
-
-    def make() -> Any:
-        brian2.seed(job.seed % 2**32)  # a user's function may draw
-        if given is None:
-            return _exported(job)
-        try:
-            made = given()
-        except Exception as cause:
-            name, why = quoted(job.model.table.simulation.brian), f"{type(cause).__name__}: {quoted(str(cause))[1:-1]}"
-            raise InputError(f"brian {name}: cannot be made ({why}): expected a Brian2 Network; correct it") from cause
-        what = f"brian {quoted(job.model.table.simulation.brian)}: makes a {type(made).__name__}"
-        require(isinstance(made, brian2.Network), f"{what}: expected a Brian2 Network; return one")
-        return made
-
-    return make, dict(vars(inspect.getmodule(given))) if given is not None else {}
+    if given is None:
+        return functools.partial(_exported, job), {}
+    label = f"brian {quoted(job.model.table.simulation.brian)}"
+    return functools.partial(brian.made_by, given, job.seed, label), dict(vars(inspect.getmodule(given)))
 
 
 def _exported(job: SimulationJob) -> Any:
@@ -125,4 +114,4 @@ def _exported(job: SimulationJob) -> Any:
 
     assert job.model.table.network is not None
     build = functools.partial(build_network, job.model.table.network, (), (), seed=job.seed, backend=select("numpy"))
-    return brian.export(build())  # type: ignore[attr-defined]
+    return brian.export(build())

@@ -124,8 +124,8 @@ class DeviceTrials:
 
     def _held(self) -> int:
         """The bytes of spikes and recordings that were not handed over."""
-        kept: list[list[np.ndarray]] = [*self.spikes.values(), *self.recorded.values()]
-        return sum(part.nbytes for parts in kept for part in parts)
+        spikes = sum(part.nbytes for parts in self.spikes.values() for each in parts for part in each)
+        return spikes + sum(part.nbytes for parts in self.recorded.values() for part in parts)
 
     def take(self) -> tuple[dict[str, tuple[np.ndarray, ...]], dict[tuple[str, str], np.ndarray]]:
         """Hand over what was not handed over.
