@@ -86,6 +86,6 @@ def evidence_accumulation(
         chances[:, 3 * group :] = rate / 4
         return chances
 
-    splits = (draw(stream, trials) for stream, trials in enumerate((train, validation, test)))
-    scale = "spikes, 0 or 1"
-    return DataSet("evidence_accumulation", *splits, 2, (1, ticks, inputs), scale=scale, labels=("left", "right"))
+    shown, held_out, tested = (draw(stream, trials) for stream, trials in enumerate((train, validation, test)))
+    options: dict[str, Any] = {"scale": "spikes, 0 or 1", "labels": ("left", "right")}
+    return DataSet("evidence_accumulation", shown, held_out, tested, 2, (1, ticks, inputs), **options)
