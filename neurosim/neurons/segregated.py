@@ -22,7 +22,7 @@ class Segregated(Neurons):
     soma, the paper's g_A = 0: what it gets is the pathway's (``segregated_dendrites``).  In evaluation the neurons send the
     probability itself.
 
-    An error on the spikes is one on the drive by the slope of the rate where V rests: max_rate sigma'(V) g_basal / (g_leak + g_basal).
+    An error on the spikes is one on the drive by the slope of the rate at rest: max_rate sigma'(V) g_basal / (g_leak + g_basal).
 
     g_leak, g_basal : in 1 / tick; max_rate : spikes in a tick
 
