@@ -48,7 +48,7 @@ class EProp(ErrorFeedback):
         "networks of spiking neurons. Nature Communications 11, 3625."
     )
     answers = "trial"
-    spiking = True
+    made_for = ("spike",)
     variants = ({"feedback": "random"}, {"feedback": "symmetric"}, {"feedback": "adaptive"})
 
     def __init__(

@@ -1,8 +1,8 @@
-"""Segregated dendrites: plateau potentials of apical dendrites, once as the network answers and once with the answer it should give."""
+"""Segregated dendrites: plateau potentials of apical dendrites, in a phase without and in one with the answer that is asked."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,15 +21,15 @@ EXCITED, INHIBITED = 8.0, -8.0  # where a teaching current holds the soma of an 
 class SegregatedDendrites(ErrorFeedback):
     """e_l = (alpha_l^t - alpha_l^f) * phi'(a_l), with the plateau potential alpha_l = sigma(Y_l h_L) of the apical dendrites.
 
-    In the forward phase the output h_L is the network's own answer, in the target phase a teaching current makes it the target.  At
-    the end of each phase every hidden neuron has a plateau potential, from what the output sent to its apical dendrite through fixed
-    random synapses Y_l, (n_l, n_L).  Their difference is what basal synapses learn from.  The dendrite has no way to the soma (the
-    paper's g_A = 0), so in the target phase nothing but the output is other than before, and only the output is run again.
+    In the forward phase the output h_L is the network's own answer, in the target phase a teaching current makes it the target.
+    At the end of each phase every hidden neuron has a plateau potential, from what the output sent to its apical dendrite through
+    fixed random synapses Y_l, (n_l, n_L).  Their difference is what basal synapses learn from.  The dendrite has no way to the
+    soma (the paper's g_A = 0), so in the target phase nothing but the output is other than before, and only that is run again.
 
     Without spikes a phase is one tick, and the output of the target phase is the target.  Spiking neurons are ``Segregated``.  A
-    trial is the forward phase; the target phase is as long, and the output spikes in it as its teaching current says.  Then a_l, h_l
-    and the apical potential are means over a phase, without its first ticks, and rules read as ``rate_pre`` the mean postsynaptic
-    potential.  All is taught in the last tick.
+    trial is the forward phase; the target phase is as long, and the output spikes in it as its teaching current says.  Then a_l,
+    h_l and the apical potential are means over a phase, without its first ticks, and rules read as ``rate_pre`` the mean
+    postsynaptic potential.  All is taught in the last tick.
 
     settle : ticks at the beginning of a phase that no mean takes in, at most half of them; for spiking neurons
     scale : a factor of Y, which is drawn as Glorot's
@@ -170,7 +170,7 @@ class SegregatedDendrites(ErrorFeedback):
     # ------------------------------------------------------------------ evaluate
 
     def loss(self, sweep: Sweep, target: Any) -> Any:
-        """Return the mean loss in the task's unit; of spikes, half the squared distance between target and share of the highest rate."""
+        """Return the mean loss in the task's unit; of spikes, half the squared distance of target and share of the highest rate."""
         if not self.by_phases:
             return super().loss(sweep, target)
         away = target - self.scores(sweep).reshape(target.shape) / self.max_rate

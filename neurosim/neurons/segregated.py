@@ -17,11 +17,12 @@ TAU_S, TAU_L = 3.0, 10.0  # ticks: rise and fall of a postsynaptic potential
 class Segregated(Neurons):
     """dV/dt = -g_leak V + g_basal (V_b - V);  V_b: the drive, filtered;  a spike in a tick with probability max_rate sigma(V).
 
-    The filter is the postsynaptic potential (exp(-t / 10) - exp(-t / 3)) / 7, t in ticks; so V_b is the sum over synapses of weight
-    times potential, and the bias.  V goes by Euler's method in steps of one tick.  The apical dendrite has no way to the soma, the
-    paper's g_A = 0: what it gets is the pathway's (``segregated_dendrites``).  In evaluation the neurons send the probability itself.
+    The filter is the postsynaptic potential (exp(-t / 10) - exp(-t / 3)) / 7, t in ticks; so V_b is the sum over synapses of
+    weight times potential, and the bias.  V goes by Euler's method in steps of one tick.  The apical dendrite has no way to the
+    soma, the paper's g_A = 0: what it gets is the pathway's (``segregated_dendrites``).  In evaluation the neurons send the
+    probability itself.
 
-    An error on the spikes is one on the drive by the slope of the rate where V rests: max_rate sigma'(V) g_basal / (g_leak + g_basal).
+    An error on the spikes is one on the drive by the slope of the rate at rest: max_rate sigma'(V) g_basal / (g_leak + g_basal).
 
     g_leak, g_basal : in 1 / tick; max_rate : spikes in a tick
 
@@ -49,7 +50,7 @@ class Segregated(Neurons):
         for name, value in (("g_leak", g_leak), ("g_basal", g_basal)):
             require_number(f"neurons {self.name!r}", name, value, 0.1)
             require(value > 0, f"neurons {self.name!r}: {name} {quoted(value)}: expected a positive number; give one such as 0.1")
-        said = f"neurons {self.name!r}: g_leak + g_basal {g_leak + g_basal}: expected below 2, for steps of a tick; give smaller ones"
+        said = f"neurons {self.name!r}: g_leak + g_basal {g_leak + g_basal}: expected below 2, for steps of a tick; lower one"
         require(g_leak + g_basal < 2, said)
         require_number(f"neurons {self.name!r}", "max_rate", max_rate, 0.2)
         said = f"neurons {self.name!r}: max_rate {quoted(max_rate)}: expected spikes in a tick, in (0, 1]; give one such as 0.2"

@@ -76,11 +76,11 @@ LINES, WIDE = 20, 120  # a line of a terminal; longer ones are counted as severa
 NEEDED = {"equations": "dv/dt = (drive - v) / (10*ms) : 1", "threshold": "v > 1"}
 NEEDED |= {"learning_rate": 0.1, "every": 1, "factor": 0.5, "at": [0.5], "w_min": -1, "w_max": 1, "rate": 0.1, "limit": 1, "to": 1}
 LEFT_OUT = {  # no object of these is ever in a user's hands, or it prints what was asked for
-    "Body", "Item", "Leaf", "Node", "Plan", "Program", "Randomness", "Reach",  # inside of a captured step
+    "Body", "Item", "Turn", "Leaf", "Node", "Plan", "Program", "Randomness", "Reach",  # inside of a captured step
     "Some",  # of a request
-    "Scope",  # of an equation
+    "Scope", "Quantity",  # of an equation
     "Outcome", "Finding", "Result",  # of neurosim.check: the table is the answer
-    "RunFile",  # in a Recorder
+    "RunFile", "SimulationFile", "Monitor",  # in a Recorder, in a simulation
 }  # fmt: skip
 
 
@@ -142,7 +142,7 @@ def file_objects(folder):
 
 def small_objects():
     yield from map(made, [*neurons_by_name().values(), *surrogates().values(), *updates().values(), *rules().values()])
-    yield from (Poisson(), Latency())
+    yield from (Poisson(), Latency(), TsodyksMarkram(), spike_code(None))
     yield from (chain(Adam(0.1)), chain(SGD(0.1), made(updates()["one_sign"])))
     yield from (Clock(3), Constant(), Sequence(axis=1), BatchNormalisation(), Dense(), OneToOne(), Claims("none", False, False))
     yield from (PoissonSpikes(), GivenSpikes(), LatencySpikes(), InTime([[1.0]], 1e-3))

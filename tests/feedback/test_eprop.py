@@ -15,7 +15,7 @@ from neurosim.neurons import Leaky
 from neurosim.neurons.adaptive_lif import AdaptiveLIF
 from neurosim.neurons.lif import LIF
 from neurosim.neurons.softmax import Softmax
-from neurosim.plasticity import SGD, Decay
+from neurosim.plasticity import SGD, Chain, Decay
 from neurosim.training import Trainer
 from neurosim.training.captured import CapturedStep
 
@@ -78,7 +78,7 @@ def test_a_captured_trial_is_the_trial(options, monkeypatch, caplog):
 def test_adaptive_feedback_becomes_the_readout():
     """W - B shrinks by 1 - eta lambda in a step, whatever the data are: both learn from the same product, in all ticks."""
     eta, decay = 0.2, 0.5
-    trainer = make_trainer([Decay(decay), SGD(eta)], feedback="adaptive")
+    trainer = make_trainer(Chain([Decay(decay), SGD(eta)]), feedback="adaptive")
     trainer.check(DATA)
 
     def away():
