@@ -26,4 +26,5 @@ class InTime:
         require(finite, f"values in time {quoted(values)}: expected finite numbers, (steps, n) or (batch, steps, n); correct them")
         require(0 < self.dt < np.inf, f"values in time: dt {quoted(dt)}: expected the seconds of a step; give one such as 1e-3")
 
-    __repr__ = reprs.fields
+    def __repr__(self) -> str:
+        return reprs.call("InTime", [self.values, self.dt])

@@ -61,10 +61,12 @@ from neurosim.plasticity import (
     Start,
     Synapses,
     Time,
+    TsodyksMarkram,
     Update,
     chain,
     hebbian,
     rules,
+    spike_code,
     updates,
 )
 from neurosim.runfile import Background, Extension, Interval, Layout, Request, Series
