@@ -13,6 +13,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1]
 SCHEME = re.compile(r'^    name = "(\w+)"', re.MULTILINE)
 RULE = re.compile(r"^def (\w+)\(.*\) -> PlasticityRule:", re.MULTILINE)
+SPIKES = re.compile(r"spike_(pre|post)")
 DATA_SET = re.compile(r'^    name="([\w-]+)"', re.MULTILINE)
 
 
@@ -23,8 +24,9 @@ def schemes() -> tuple[str, ...]:
 
 
 def rules() -> tuple[str, ...]:
-    """Return the names of the rules that are written as an equation."""
-    return _stated(RULE, *sorted((PACKAGE / "plasticity").glob("*.py")))
+    """Return the names of the rules that are written as an equation, and can be trained with: those that read no spikes."""
+    files = sorted((PACKAGE / "plasticity").glob("*.py"))
+    return _stated(RULE, *(file for file in files if not SPIKES.search(file.read_text(encoding="utf-8"))))
 
 
 def data_sets() -> tuple[str, ...]:

@@ -299,7 +299,8 @@ def test_the_report_and_the_table_claim_the_same(tmp_path, interfaces, claimed):
 def test_every_scheme_that_teaches_the_output_each_tick_has_a_row():
     rows = Plan.load().contents["rows"]
     assert [row["scheme"] for row in rows.values()] == list(rows)
-    assert set(pathways()) - set(rows) == {"none", "backprop_through_time"} and set(rows) < set(pathways())
+    rate = {name for name, scheme in pathways().items() if "rate" in scheme.made_for}
+    assert rate - set(rows) == {"none", "backprop_through_time", "segregated_dendrites"} and set(rows) < rate
 
 
 def test_a_row_that_diverges_ends_alone(tmp_path):

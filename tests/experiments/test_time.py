@@ -177,7 +177,7 @@ def test_the_model_is_read_as_it_was_written(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"clock": {"ticks": 0}}, "clock: clock: ticks 0: expected 1 to 1,000"),
+        ({"clock": {"ticks": 0}}, "clock: clock: ticks 0: expected 1 to 10,000"),
         ({"clock": {"ticks": 7}}, "have 8 entries along axis 1: expected 7, as the trial has ticks"),
         ({"clock": {"tick": 7}}, "key 'tick' is unknown.*did you mean 'ticks'"),
         ({"encoder": "sequense"}, "encoder 'sequense' is unknown.*did you mean 'sequence'"),

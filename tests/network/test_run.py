@@ -182,7 +182,7 @@ def test_memory_is_told_before_anything_runs_and_spikes_are_bounded(net, monkeyp
     with pytest.raises(InputError, match=r"^batch 3: [\d,]+ MiB of state and recordings, and [\d,]+ MiB are free; [^\n]*$"):
         net.run("1e6*second", INPUTS, **RECORD)
     monkeypatch.setattr("neurosim.simulation.runner.limits.free_memory", lambda: limits.Room(20 * 2**20, "a test"))
-    with pytest.raises(InputError, match=r"^run: by tick [\d,]+ of [\d,]+ the spikes take more than the [\d,]+ MiB that are "):
+    with pytest.raises(InputError, match=r"^run: by tick [\d,]+ of [\d,]+ the spikes take [\d,]+ MiB, all that are free: "):
         net.run("30*second", INPUTS | {"x": np.full((3, 20), 90.0)}, **RECORD)
 
 

@@ -118,17 +118,23 @@ def test_errors_back_are_the_derivative_of_a_trial_with_smooth_spikes(case):
     spikes = [a.rate for a in found]
     assert 4 < sum(map(np.sum, spikes)) < 0.9 * drives.size
 
+    unmoved = []  # the smooth spikes of each tick, from the first call on
+
     def loss(drives, inputs):
         state, total = {name: np.full(drives[0].shape, value) for name, value in cells.neurons.state().items()}, 0.0
         for tick, drive in enumerate(drives):
             values = cells.neurons._tick(drive, state, {variable: inputs[variable][tick]})
             x = cells.neurons._distance.run(values.here, np.float64)["distance"] / cells.neurons._scale
             smooth = 1 / (1 + np.exp(-BETA * x))
+            unmoved.extend([smooth] if len(unmoved) == tick else [])
             total += np.sum(weights[tick] * (smooth if values.may_spike is None else smooth * values.may_spike))
             after = {name: np.where(spikes[tick] == 1, values.reset.get(name, one), one) for name, one in values.moved.items()}
+            for name in cells.neurons.through_spike:
+                after[name] = after[name] + (smooth - unmoved[tick]) * (values.reset[name] - values.moved[name])
             state = found[tick].state | after
         return total
 
+    loss(drives, inputs)
     on_state, on_drive, on_input = {}, np.zeros_like(drives), np.zeros_like(drives)
     for tick in reversed(range(TICKS)):
         on_drive[tick], on_state, others = cells.errors_back(weights[tick], on_state, found[tick])
