@@ -33,14 +33,14 @@ def network():
     return b2.Network(cells, synapses)
 
 
-def equal(here, there):
+def equal(here, there, states=("cells.v", "synapses.w"), rtol=0.0):
     for key in ("index", "tick", "trial", "time"):
         np.testing.assert_array_equal(getattr(here.spikes["cells"], key), getattr(there.spikes["cells"], key))
-    assert len(here.spikes["cells"]) > 40 and set(here.states) == set(there.states) == {"cells.v", "synapses.w"}
+    assert len(here.spikes["cells"]) > 40 and set(here.states) == set(there.states) == set(states)
     for name, own in here.states.items():
         assert own.time.tolist() == there.states[name].time.tolist()
         for variable, values in own.values.items():
-            np.testing.assert_array_equal(values, there.states[name][variable])
+            np.testing.assert_allclose(values, there.states[name][variable], rtol=rtol, atol=0)
 
 
 def test_brian2_leaves_the_same_file(tmp_path):
@@ -60,11 +60,19 @@ def test_brian2_leaves_the_same_file(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("simulator", ["brian2-cython", "brian2-cpp"])
-def test_compiled_targets_leave_the_same_spikes(tmp_path, simulator):
-    here = neurosim.brian.load(network()).run(100 * ms, batch=2, record=RECORD)
-    equal(here, neurosim.brian.simulate_in_brian(network, 0.1, tmp_path / "run.h5", simulator=simulator, batch=2, record=RECORD))
+@pytest.mark.parametrize(("simulator", "record"), [("brian2-cython", RECORD), ("brian2-cpp", RECORD[:1])])
+def test_compiled_targets_leave_the_same_spikes(tmp_path, simulator, record):
+    """Their compilers may fuse and reorder operations: states agree but for last bits."""
+    here = neurosim.brian.load(network()).run(100 * ms, batch=2, record=record)
+    options = {"simulator": simulator, "batch": 2, "record": record}
+    there = neurosim.brian.simulate_in_brian(network, 0.1, tmp_path / "run.h5", **options)
+    equal(here, there, [one.split("[")[0].split(" ")[0] for one in record], rtol=1e-12)
     assert b2.prefs.codegen.target == "numpy" and type(b2.get_device()).__name__ == "RuntimeDevice"
+
+
+def test_standalone_code_records_no_synapses(tmp_path):
+    with pytest.raises(InputError, match="record: 'synapses.w': brian2-cpp makes synapses while it runs: expected variables of"):
+        neurosim.brian.simulate_in_brian(network, 0.1, tmp_path / "run.h5", simulator="brian2-cpp", record=RECORD)
 
 
 def test_units_are_si():

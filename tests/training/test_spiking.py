@@ -18,7 +18,7 @@ TEXT = "dv/dt = (I - v + 0.1 * exp(v)) / tau : 1 (unless refractory)\ndI/dt = (d
 OWN = {"threshold": "v > 1", "reset": "v = 0", "refractory": "2*ms", "method": "euler", "tau": "4*ms", "tau_s": "3*ms"}
 
 
-def spiking(made, dtype="float32", dt="1*ms", hidden=24, backend=None, weights=1.0):
+def spiking(made, dtype="float32", dt="1*ms", hidden=24, backend=None, weights=1.0, loop=1.0):
     """Return x -> a spiking population with a loop -> output."""
     populations = [Population("x", (1, 8, 8)), Population("hidden", hidden, neurons=made)]
     populations.append(Population("output", 10, transfer="softmax"))
@@ -30,6 +30,7 @@ def spiking(made, dtype="float32", dt="1*ms", hidden=24, backend=None, weights=1
     ]
     network = Network(populations, links, seed=1, dtype=dtype, dt=dt, backend=backend)
     network.parameters()["x__hidden.w"][...] *= weights
+    network.parameters()["loop.w"][...] *= loop
     return network
 
 
@@ -46,7 +47,7 @@ def trained(made, monkeypatch=None, encoder=None, backend=None, scheme="backprop
 CASES = {
     "lif": (lambda: neurons("lif", tau="4*ms"), {}),
     "adaptive_lif": (lambda: neurons("adaptive_lif", tau="4*ms", refractory="2*ms"), {}),
-    "adex": (lambda: neurons("adex"), {"dt": "0.5*ms", "weights": 3e-9}),
+    "adex": (lambda: neurons("adex"), {"dt": "0.5*ms", "weights": 3e-9, "loop": 1e-3}),
     "izhikevich": (lambda: neurons("izhikevich"), {"weights": 20.0}),
     "own": (lambda: Equations(TEXT, **OWN), {}),
 }
