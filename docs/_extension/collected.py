@@ -31,6 +31,7 @@ class Collected(SphinxDirective):
     """A directive whose content is Markdown that a function returns."""
 
     optional_arguments = 1
+    final_argument_whitespace = True
 
     def run(self) -> list[nodes.Node]:
         content = tables.COLLECTED[self.name](*self.arguments)
