@@ -23,10 +23,10 @@ IN_TIME = REFERENCE.with_name("training") / "test_time.py"
 
 def reference(scheme: str) -> Path:
     """Return the test file that checks the scheme against an independent derivation."""
-    if pathways()[scheme].answers == "trial":
-        return IN_TIME
-    own = REFERENCE / f"test_{scheme}.py"
-    return own if own.exists() else REFERENCE / "test_gradients.py"
+    own = REFERENCE / ("test_spiking.py" if scheme == "decolle" else f"test_{scheme}.py")
+    if own.exists():
+        return own
+    return IN_TIME if pathways()[scheme].answers == "trial" else REFERENCE / "test_gradients.py"
 
 
 def names_of(scheme: FeedbackPathway, at_output: bool) -> list[str]:
@@ -58,7 +58,7 @@ def mutants(scheme: type[FeedbackPathway]) -> dict[str, dict[str, Callable]]:
         found[f"output errors times {factor}"] = {method: spoil(original, True, factor)}
         if scheme.name != "frozen":  # the control teaches no hidden population
             found[f"hidden errors times {factor}"] = {method: spoil(original, False, factor)}
-        if scheme.adapt is not FeedbackPathway.adapt:
+        if scheme.adapt is not FeedbackPathway.adapt and scheme.name != "segregated_dendrites":  # whose feedback never learns
             found[f"own proposals times {factor}"] = {"adapt": spoiled_adapt(scheme.adapt, factor)}
     return found
 

@@ -237,3 +237,18 @@ def test_traces_that_go_forward_give_the_same(name):
                 signal = (Y - sweeps[tick].rate["output"]) @ weights.T
                 online = online + np.einsum("bj,bij->ij", signal, low_pass) / BATCH / ASKED
         np.testing.assert_allclose(changes[parameter], online, rtol=1e-9, atol=1e-15)
+
+
+def test_adaptive_feedback_learns_by_the_product_of_activity_and_the_outputs_error():
+    """Kolen and Pollack: the same change as that of the output's own synapses, the other way round."""
+    network = Network.layered((4,), [5], 3, transfer="tanh", dtype="float64", seed=1)
+    scheme = pathway("eprop", feedback="adaptive")
+    scheme.attach(network, 3, 0)
+    draw, draws = np.random.default_rng(0), network.backend.draws(1, 0)
+    sweep, target = network.sweep(draw.normal(size=(6, 4))), np.eye(3)[draw.integers(0, 3, 6)]
+    teaching = scheme.teach(sweep, target, draws)
+    (change,) = scheme.adapt(sweep, target, teaching, draws).values()
+    deltas, _ = network.propose(sweep, teaching)
+    assert np.abs(change).max() > 1e-3
+    np.testing.assert_allclose(change, (target - sweep.rate["output"]).T @ sweep.rate["hidden1"] / 6, rtol=1e-12)
+    np.testing.assert_allclose(change, deltas["hidden1__output.w"].T, rtol=1e-12)
