@@ -118,7 +118,8 @@ class _Watched:
                 raise UnknownNameError("record: variable", request.variable, sorted(known))
             for name in names:
                 source, variable = known[name]
-                made_late = isinstance(source, brian2.Synapses) and not isinstance(brian2.get_device(), brian2.devices.RuntimeDevice)
+                standalone = not isinstance(brian2.get_device(), brian2.devices.RuntimeDevice)
+                made_late = standalone and isinstance(source, brian2.Synapses)
                 said = f"record: {name!r}: brian2-cpp makes synapses while it runs"
                 require(not made_late, f"{said}: expected variables of neurons; leave it out, or use brian2-cython")
                 chosen = request.which.numbers(len(source)) if request.which.text else True
