@@ -45,7 +45,8 @@ class Runner:
         """Return the program of a network with such inputs and recordings, its weights as they are now."""
         from neurosim.brian.reading import circuit_of
 
-        key = repr((driven.signature, sorted((owner, sorted(of.items())) for owner, of in recorded.items()), every))
+        asked = sorted((owner, sorted(of.items())) for owner, of in recorded.items())
+        key = repr((driven.signature, asked, every, [_settings(p) for p in network.projections.values()]))
         parts = _parts(network)
         kept, program = self._kept.get(key, ((), None))
         if program is None or len(kept) != len(parts) or any(one is not other for one, other in zip(kept, parts, strict=True)):
@@ -58,12 +59,17 @@ class Runner:
         return program
 
 
+def _settings(p: Any) -> tuple[Any, ...]:
+    """Return what a projection says of itself that a program depends on; what may be changed in place, as text."""
+    delays = None if p.delays is None else p.delays.tobytes()
+    return p.into, p.delay, delays, repr(p.optimiser), repr(p.short_term)
+
 
 def _parts(network: Network) -> list[Any]:
     """Return the objects on which a network's program depends, beside the values of its weights."""
     found: list[Any] = [population.neurons for population in network.populations.values()]
     for p in network.projections.values():
-        found += [p.rule, p.optimiser, p.connectivity]
+        found += [p.rule, p.connectivity]
     return found
 
 

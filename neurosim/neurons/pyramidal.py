@@ -38,7 +38,8 @@ class Pyramidal(Equations):
     equations here do not read the time of the last spike.
 
     constants : E_L -70 mV, tau_s 16 ms, C_s 370 pF, g_s 1300 pA, b 200 pA, tau_ws 100 ms, V_t -50 mV, tau_d 7 ms, C_d 170 pF,
-        g_d 1200 pA, c_d 2600 pA, a_d 13 nS, tau_wd 30 ms, E_d -38 mV, D_d 6 mV, tau_b 2 ms, tau_syn 5 ms, unless given
+        g_d 1200 pA, c_d 2600 pA, a_d 13 nS, tau_wd 30 ms, E_d -38 mV, D_d 6 mV, tau_b 2 ms, tau_syn 5 ms, unless given.  These
+        numbers have not been compared with the paper's: do so before you rely on them
 
     Naud and Sprekeler (2018). Sparse bursts optimize information transmission in a multiplexed neural code. Proceedings of the
     National Academy of Sciences 115, E6329-E6338.

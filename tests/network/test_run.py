@@ -9,7 +9,17 @@ from neurosim.connectivity import FixedInDegree, FixedProbability
 from neurosim.errors import InputError
 from neurosim.network import InTime, Network, Population, Projection
 from neurosim.neurons import Equations, GivenSpikes, LatencySpikes, Leaky, PoissonSpikes
-from neurosim.plasticity import SGD, Adam, Bounds, additive_stdp, chain, hebbian, inhibitory_stdp
+from neurosim.plasticity import (
+    SGD,
+    Adam,
+    Bounds,
+    PlasticityRule,
+    TsodyksMarkram,
+    additive_stdp,
+    chain,
+    hebbian,
+    inhibitory_stdp,
+)  # fmt: skip
 
 FIXED = {"bias": False, "rule": None}
 TEXT = "dv/dt = (drive - v) / (10*ms) : 1 (unless refractory)"
@@ -184,6 +194,25 @@ def test_memory_is_told_before_anything_runs_and_spikes_are_bounded(net, monkeyp
     monkeypatch.setattr("neurosim.simulation.runner.limits.free_memory", lambda: limits.Room(20 * 2**20, "a test"))
     with pytest.raises(InputError, match=r"^run: by tick [\d,]+ of [\d,]+ the spikes take [\d,]+ MiB, all that are free: "):
         net.run("30*second", INPUTS | {"x": np.full((3, 20), 90.0)}, **RECORD)
+
+
+def test_what_changes_between_runs_takes_effect():
+    """A program is kept only while the parts that it was made of are as they were."""
+    bounds = Bounds(0.0, 1.0)
+    network = joined(into="v", initial=0.2, optimiser=chain(SGD(1.0), bounds))
+    p, trains = network.projections["g__e"], {"g": ([0, 1, 2] * 20, np.repeat(np.arange(20) * 5e-3, 3))}
+
+    def count(**parts):
+        for name, value in parts.items():
+            setattr(p, name, value)
+        return len(network.run("120*ms", trains).spikes["e"])
+
+    before = count()
+    assert before > 10 and count(short_term=TsodyksMarkram(0.1)) < before == count(short_term=None)
+    weaker = count(rule=PlasticityRule("dw = -0.05 * spike_pre"))
+    bounds.w_min = 0.2  # in place
+    assert weaker < count() == before
+    assert count(rule=None) == before
 
 
 def rates_only():
