@@ -10,6 +10,7 @@ import numpy as np
 from neurosim.brian.driving import Driven, drive_inputs
 from neurosim.brian.plastic import plastic_synapses
 from neurosim.brian.synapse_code import synapse_code
+from neurosim.brian.uncompiled import uncompiled
 from neurosim.equations.neuron_code import brian2
 from neurosim.errors import InputError, UnknownNameError, quoted, require
 from neurosim.neurons import DRIVE, Equations, PoissonSpikes, SpikeSource
@@ -57,13 +58,8 @@ def exported(
     recorded : owner -> variable -> which of it
     """
     check_runs(network)
-    codegen = brian2().prefs.codegen
-    before = codegen.target
-    try:
-        codegen.target = "numpy"  # to connect synapses, Brian2 would compile otherwise
+    with uncompiled():
         return _Export(network, driven, starts, recorded, every).net()
-    finally:
-        codegen.target = before
 
 
 def check_runs(network: Network) -> None:

@@ -17,6 +17,7 @@ from brian2.synapses.synapses import StateUpdater as SynapseUpdater
 from brian2.synapses.synapses import SynapticPathway
 from brian2.units.fundamentalunits import get_unit
 
+from neurosim.brian.uncompiled import uncompiled
 from neurosim.circuit import (
     Action,
     Block,
@@ -70,12 +71,8 @@ class _Reader:
 
     def _prepare(self) -> None:
         """Let Brian2 check the network: names, units, synapses.  Nothing is compiled for that."""
-        before = brian2.prefs.codegen.target
-        try:
-            brian2.prefs.codegen.target = "numpy"
+        with uncompiled():
             self.net.run(0 * brian2.second, namespace=self.namespace)
-        finally:
-            brian2.prefs.codegen.target = before
 
     def circuit(self) -> Circuit:
         actions = tuple(action for one in self.objects for action in self._actions(one))

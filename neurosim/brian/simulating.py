@@ -15,6 +15,7 @@ import numpy as np
 
 from neurosim.backends.base import as_seed
 from neurosim.brian.reading import unit_of
+from neurosim.brian.uncompiled import uncompiled
 from neurosim.errors import InputError, UnknownNameError, quoted, require
 from neurosim.runfile.disk import check_free
 from neurosim.simulation import Monitor, Simulated, SimulationFile
@@ -27,13 +28,14 @@ FIXED = ("i", "j", "t", "dt", "N", "t_in_timesteps")  # what needs no recording
 
 
 def made_by(function: Callable[[], Any], seed: int, label: str) -> Any:
-    """Return the Brian2 network that a user's ``function`` makes; what it draws follows from ``seed``.
+    """Return the Brian2 network that a user's ``function`` makes; what it draws follows from ``seed``, whatever the simulator.
 
     Raises InputError, whose line begins with ``label``, where it fails, or makes something else.
     """
     brian2.seed(seed % MOST)
     try:
-        made = function()
+        with uncompiled():
+            made = function()
     except Exception as cause:
         why = f"{type(cause).__name__}: {quoted(str(cause))[1:-1]}"
         raise InputError(f"{label}: cannot be made ({why}): expected a Brian2 Network; correct it") from cause

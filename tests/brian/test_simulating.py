@@ -70,6 +70,25 @@ def test_compiled_targets_leave_the_same_spikes(tmp_path, simulator, record):
     assert b2.prefs.codegen.target == "numpy" and type(b2.get_device()).__name__ == "RuntimeDevice"
 
 
+def drawn():
+    """Random synapses, as the target that is chosen when this runs draws them."""
+    cells = b2.NeuronGroup(40, "v : 1", threshold="v > 1", reset="v = 0", name="cells")
+    synapses = b2.Synapses(cells, cells, on_pre="v_post += 0.1", name="synapses")
+    synapses.connect(p=0.3)
+    cells.v = "2 * rand()"
+    return b2.Network(cells, synapses)
+
+
+@pytest.mark.parametrize("target", ["numpy", "cython"])
+def test_what_a_users_function_draws_follows_from_the_seed_alone(target):
+    """Nothing is compiled while it runs, and the target is as it was afterwards."""
+    b2.prefs.codegen.target = target
+    one, other, third = (neurosim.brian.made_by(drawn, seed, "brian 'mine:drawn'") for seed in (7, 7, 8))
+    pairs = [set(zip(net["synapses"].i[:], net["synapses"].j[:], strict=True)) for net in (one, other, third)]
+    assert pairs[0] == pairs[1] != pairs[2] and b2.prefs.codegen.target == target
+    assert one["cells"].v[:].tolist() == other["cells"].v[:].tolist()
+
+
 def test_standalone_code_records_no_synapses(tmp_path):
     with pytest.raises(InputError, match="record: 'synapses.w': brian2-cpp makes synapses while it runs: expected variables of"):
         neurosim.brian.simulate_in_brian(network, 0.1, tmp_path / "run.h5", simulator="brian2-cpp", record=RECORD)
