@@ -8,12 +8,15 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from neurosim import interruption
+
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # Ctrl-C; preemption, a shutdown; a lost connection
 
 
 class Signals:
     """Raises KeyboardInterrupt in the main thread for each signal that comes within the ``with`` statement.
 
+    One that comes while a network is trained waits for the end of the step (see ``interruption``).
     What the process was told to ignore, as by ``nohup`` or a script's ``&``, stays ignored.  While one signal is being answered
     others change nothing: they often come in pairs, and what is written then must be written to its end.
 
@@ -44,7 +47,7 @@ class Signals:
     def _answer(self, number: int, frame: FrameType | None) -> None:
         if not _interrupted():
             self.came = True
-            raise KeyboardInterrupt(*([] if number == signal.SIGINT else [f"by {signal.Signals(number).name}"]))
+            interruption.answer(KeyboardInterrupt(*([] if number == signal.SIGINT else [f"by {signal.Signals(number).name}"])))
 
 
 def _nothing(number: int, frame: FrameType | None) -> None:

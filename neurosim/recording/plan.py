@@ -146,13 +146,13 @@ class RecordingPlan:
         """The epochs of all stages together."""
         return sum(trainer.epochs for trainer in self.trainers)
 
-    def is_checkpoint(self, epoch: int, step: int) -> bool:
-        """Return whether the whole run's interval has a checkpoint after so many epochs and steps."""
-        return self.checkpoints.due("steps", step) or self.checkpoints.due("epochs", epoch)
+    def is_checkpoint(self, epoch: int | None, step: int) -> bool:
+        """Return whether the whole run's interval has a checkpoint after so many steps, and epochs (None: within one)."""
+        return self.checkpoints.due("steps", step) or epoch is not None and self.checkpoints.due("epochs", epoch)
 
-    def number(self, epoch: int, step: int) -> int:
-        """Return the number of the checkpoint after so many epochs and steps of the whole run, which rises."""
-        return 1 + (step if self.checkpoints.unit == "steps" else epoch)
+    def number(self, step: int) -> int:
+        """Return the number of the checkpoint after so many steps of the whole run, which rises."""
+        return 1 + step
 
     def layout(self) -> Layout:
         """Return what the checkpoints will hold."""

@@ -63,6 +63,7 @@ class Recorder(Observer):
         self.settings: Contents | None = None  # of a trainer made in Python: as it began
         self.started = b""  # digest of the weights it began with
         self.unkept: tuple[Trainer, int] | None = None  # trainer and epoch, where the last epoch has no checkpoint yet
+        self.seen: Trainer | None = None  # the one that trained last
 
     @classmethod
     def open(
@@ -94,7 +95,7 @@ class Recorder(Observer):
         recorder = cls(plan, create(Path(path), plan, said | provenance(), model=model, overwrite=overwrite))
         recorder.settings, recorder.started = settings(trainer, data), _digest_of(trainer)
         now, state = (trainer.epoch, trainer.steps), trainer.state()  # the weights may be others than the seed's
-        recorder.file.checkpoint(0, *now, state, number=plan.number(*now))
+        recorder.file.checkpoint(0, *now, state, number=plan.number(trainer.steps))
         return recorder
 
     @classmethod
@@ -175,6 +176,8 @@ class Recorder(Observer):
         try:
             if error is None:
                 self._keep_last()
+            elif isinstance(error, KeyboardInterrupt):
+                self._keep_now()
             self.background.wait()
         except Exception as cause:
             failure = cause
@@ -191,7 +194,17 @@ class Recorder(Observer):
         """Write the checkpoint of the last epoch, where it was not known to be the last."""
         if self.unkept is not None:
             trainer, epoch = self.unkept
-            if (self.epoch_of(trainer), trainer.phase, trainer.position) == (epoch, 0, 0):
+            if self.epoch_of(trainer) == epoch and not trainer.within_epoch:
+                self._checkpoint(trainer)
+
+    def _keep_now(self) -> None:
+        """Write a checkpoint of where a signal has interrupted the run, if that is between two steps and has none."""
+        trainer = self.seen
+        if trainer is not None and trainer.whole:
+            if not trainer.within_epoch:
+                self._keep_last()
+            elif not self.plan.checkpoints.due("steps", trainer.steps):
+                trainer.check_finite()
                 self._checkpoint(trainer)
 
     def _ending(self) -> tuple[str, str]:
@@ -207,6 +220,7 @@ class Recorder(Observer):
     # ------------------------------------------------------------------ moments
 
     def on_step(self, trainer: Trainer) -> None:
+        self.seen = trainer
         if self.by_step:
             self._record(trainer, "steps", trainer.steps)
         if self.plan.checkpoints.due("steps", trainer.steps) and not trainer.at_end_of_epoch:
@@ -217,6 +231,7 @@ class Recorder(Observer):
         if trainer.epoch == 0 and trainer is not self.plan.trainers[0]:
             self.seconds = 0.0
             return  # the stage before has just been evaluated with the same weights
+        self.seen = trainer
         self._look_for_changes(trainer)
         epoch = self.epoch_of(trainer)
         if epoch == 0:
@@ -265,12 +280,12 @@ class Recorder(Observer):
         size = max(size, BUFFER // 2)  # one may wait while another is written: more of them would only take memory
         self.unkept = None
         stage, epoch, step = self.plan.trainers.index(trainer), self.epoch_of(trainer), trainer.steps
-        how: dict[str, Any] = {"number": self.plan.number(epoch, step), "passing": self._passing}
+        how: dict[str, Any] = {"number": self.plan.number(step), "passing": self._passing}
         self.background.put(size, lambda: functools.partial(self.file.checkpoint, stage, epoch, step, trainer.state(), **how))
 
-    def _passing(self, epoch: int, step: int) -> bool:
+    def _passing(self, epoch: int, step: int, within: bool) -> bool:
         """Return whether a checkpoint was only there because the run was to end, or to stop, then: one that goes on has none."""
-        return epoch != self.plan.epochs and not self.plan.is_checkpoint(epoch, step)
+        return epoch != self.plan.epochs and not self.plan.is_checkpoint(None if within else epoch, step)
 
     def _record(self, trainer: Trainer, unit: str, count: int) -> None:
         due = [c for c in self.plan.variables if c.request.interval.due(unit, count)]

@@ -69,14 +69,14 @@ def write(
     state: Mapping[str, np.ndarray],
     settle: Callable[[], None],
     number: int | None = None,
-    passing: Callable[[int, int], bool] = lambda epoch, step: False,
+    passing: Callable[[int, int, bool], bool] = lambda epoch, step, within: False,
 ) -> None:
     """Write one checkpoint of the stage ``group``; ``settle`` returns when all that was written lies on the disk.
 
     What the layout has and ``state`` has not, as an optimiser's memory of what never changed, is zero.
 
     number : higher than that of any checkpoint before (None: the epoch's, counted from 1)
-    passing : (epoch, step) -> whether a checkpoint of then goes when this one is there
+    passing : (epoch, step, whether it lies within an epoch) -> whether a checkpoint of then goes when this one is there
     """
     settle()  # the checkpoint before, whose number may still be on its way
     clock = {name: group[name] for name in CLOCK}  # open to the end: what fails to be written when one is closed is not told
@@ -98,7 +98,9 @@ def write(
     settle()
     clock["written"][slot] = epoch + 1 if number is None else number
     group.file.flush()
-    gone = [k for k, other in enumerate(numbers) if other and k != slot and passing(clock["epoch"][k], clock["step"][k])]
+    clocks = [clock[name][()] for name in ("epoch", "step")]
+    within = sum((group[name][()] != 0 for name in BETWEEN if name in group), np.zeros(len(clocks[0]), bool))
+    gone = [k for k, other in enumerate(numbers) if other and k != slot and passing(*(column[k] for column in (*clocks, within)))]
     if gone:
         settle()
         for k in gone:

@@ -241,7 +241,7 @@ class RunFile:
         state: Mapping[str, np.ndarray],
         *,
         number: int | None = None,
-        passing: Callable[[int, int], bool] = lambda epoch, step: False,
+        passing: Callable[[int, int, bool], bool] = lambda epoch, step, within: False,
     ) -> None:
         """Put ``state``, flat ``group|name`` -> array, in a free slot; only when it lies on the disk does it count.
 

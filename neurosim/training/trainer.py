@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from neurosim import reprs
+from neurosim import interruption, reprs
 from neurosim.backends import Backend, Program, as_seed
 from neurosim.backends.base import generator
 from neurosim.capture import Graph
@@ -133,6 +133,7 @@ class Trainer:
         self.position = 0  # batches of the pass after those that are done
         self.stopped = ""  # why the last ``fit`` ended before its time; empty where it did not
         self.seconds = 0.0
+        self.whole = False  # whether an interrupted ``fit`` ended between two steps, all observers having seen the one before
         self.written = ""  # the observers that wrote into weights while one of the package's own recorded the run
         self._forget()
 
@@ -184,13 +185,15 @@ class Trainer:
         last = self._last_epoch(epochs)
         self.check(data)
         self.stopped, history = "", History(first=self.epoch + 1)
-        with show_progress(self, data, last, progress) as show:
+        with show_progress(self, data, last, progress) as show, interruption.holding():
             if self.at_start:
                 show(self._report(data, observers))
+                self._let_go()
             while self.epoch < last and not self.stopped:
                 self.run_epoch(data, *observers)
                 history.append(self._report(data, observers))
                 show(history[-1])
+                self._let_go()
         if history:
             self._tell_of_chance(data, history[-1]["train"].error)
         return history
@@ -308,13 +311,26 @@ class Trainer:
                 with self._watched(watched, observers):
                     for observer in observers:
                         observer.on_step(self)
+                if not self.at_end_of_epoch:  # whose evaluation is part of it
+                    self._let_go()
             self._finish(program)
         self.epoch, self.phase, self.position = self.epoch + 1, 0, 0
+
+    def _let_go(self) -> None:
+        """Let a signal that waits interrupt the training, between two steps."""
+        self.whole = True
+        interruption.let_go()
+        self.whole = False
 
     @property
     def at_start(self) -> bool:
         """Whether no step is done yet."""
         return self.epoch == self.phase == self.position == 0
+
+    @property
+    def within_epoch(self) -> bool:
+        """Whether some steps of this epoch are done, and some or its evaluation are not."""
+        return bool(self.phase or self.position)
 
     @property
     def at_end_of_epoch(self) -> bool:

@@ -2,6 +2,7 @@
 
 import copy
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,41 @@ def test_the_last_stage_is_the_one_that_goes_on(small, tmp_path, same_content):
     early = stopped(contents(2), tmp_path / "early.h5", 1)
     with pytest.raises(RunFileError, match="epochs 1: the 1 before the last of its stages have 1: expected more; give 2 or more"):
         reopen(early, epochs=1)
+
+
+class Signal(Stop):
+    """Ctrl-C, as the operating system sends it, in the middle of what follows a step."""
+
+    def on_step(self, trainer):
+        if trainer.steps == self.step:
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("record", [{"checkpoint": 100}, {"checkpoint": 3, "keep": 0}, {"checkpoint": "1000 steps", "keep": 2}])
+@pytest.mark.parametrize("step", [1, 4, 6, 8, 11])
+def test_a_signal_leaves_a_checkpoint_of_where_it_came(step, record, small, tmp_path, same_content):
+    """However rare checkpoints are, no step is lost; of epochs of 4 steps, its evaluation comes before the signal is answered."""
+    contents, path = recorded(small(epochs=4), variables=["hidden1.rate every 2 steps"], **record), tmp_path / "run.h5"
+    with pytest.raises(KeyboardInterrupt):
+        run(job(contents), path, Signal(step))
+    with Run(path) as said:
+        assert (said.status, said.checkpoint_steps[-1:], problems(path)) == ("interrupted", [step], [])
+    with pytest.raises(KeyboardInterrupt):  # and another time, a step later
+        resume(reopen(path), path, Signal(step + 1))
+    with Run(path) as said:
+        assert said.checkpoint_steps[-1:] == [step + 1]
+    resume(reopen(path), path)
+    run(job(contents), tmp_path / "whole.h5").close()
+    same_content(tmp_path / "whole.h5", path)
+
+
+def test_what_was_cut_in_two_is_no_checkpoint(small, tmp_path):
+    """Whoever does not wait for the end of a step goes on from the checkpoint before."""
+    path = tmp_path / "run.h5"
+    with pytest.raises(KeyboardInterrupt):
+        run(job(small(epochs=4)), path, Stop(6))
+    with Run(path) as said:
+        assert said.checkpoint_steps == [4]
 
 
 @pytest.mark.parametrize("epochs", [2, 3, 6])
