@@ -43,21 +43,23 @@ def children(file: h5py.File, path: str) -> dict[str, h5py.Group | h5py.Dataset]
     require(path.count("/") < DEPTH, f"run file {file.filename}: {quoted(path)} lies too deep; do not trust it", RunFileError)
     is_group = isinstance(group, h5py.Group)
     require(is_group, f"run file {file.filename}: {quoted(path)} is no group: expected one; do not trust it", RunFileError)
-    return {name: direct(file, f"{path}/{name}") for name in group}
+    return {name: _linked(file, group, name, f"{path}/{name}") for name in group}
 
 
 def direct(file: h5py.File, path: str) -> h5py.Group | h5py.Dataset:
     """Return the object at ``path``, every step of which is a link within the file to something made there."""
     item: h5py.Group | h5py.Dataset = file
     for name in filter(None, path.split("/")):
-        link = item.get(name, getlink=True) if isinstance(item, h5py.Group) and name in item else None
-        require(
-            isinstance(link, h5py.HardLink),
-            f"run file {file.filename}: {quoted(path)} is no part of the file itself; do not trust it, ask whoever made it",
-            RunFileError,
-        )
-        item = item[name]
+        item = _linked(file, item, name, path)
     return item
+
+
+def _linked(file: h5py.File, item: h5py.Group | h5py.Dataset, name: str, path: str) -> h5py.Group | h5py.Dataset:
+    """Return what ``name`` in ``item`` links to, on the way to ``path``."""
+    if not isinstance(item, h5py.Group) or not isinstance(item.get(name, getlink=True), h5py.HardLink):
+        told = f"run file {file.filename}: {quoted(path)} is no part of the file itself; do not trust it, ask whoever made it"
+        raise RunFileError(told)
+    return item[name]
 
 
 def attributes(item: h5py.Group | h5py.Dataset) -> dict[str, Any]:
@@ -70,17 +72,19 @@ def attributes(item: h5py.Group | h5py.Dataset) -> dict[str, Any]:
 
 
 def _attribute(item: h5py.Group | h5py.Dataset, name: str) -> Any:
-    where = f"{_named(item)}: attribute {quoted(name)}"
+    def wrong(what: str, expected: str) -> str:
+        return f"{_named(item)}: attribute {quoted(name)} {what}: expected {expected}; do not trust it"
+
     found = item.attrs.get_id(name)
     is_text = found.dtype.kind == "S" or h5py.check_string_dtype(found.dtype) is not None
-    known = found.shape is not None and (is_text or is_number(found.dtype))
-    require(known, f"{where} holds {quoted(found.dtype)}: expected numbers or text; do not trust it", RunFileError)
+    if found.shape is None or not (is_text or is_number(found.dtype)):
+        raise RunFileError(wrong(f"holds {quoted(found.dtype)}", "numbers or text"))
     size = math.prod(map(int, found.shape)) * found.dtype.itemsize
-    require(size <= ATTRIBUTE, f"{where} takes {size:,} bytes: expected at most {ATTRIBUTE:,}; do not trust it", RunFileError)
+    if size > ATTRIBUTE:
+        raise RunFileError(wrong(f"takes {size:,} bytes", f"at most {ATTRIBUTE:,}"))
     value = item.attrs[name]
-    length = len(value) if isinstance(value, str) else 0
-    fits = length <= ATTRIBUTE
-    require(fits, f"{where} is {length:,} characters long: expected at most {ATTRIBUTE:,}; do not trust it", TooLargeError)
+    if isinstance(value, str) and len(value) > ATTRIBUTE:
+        raise TooLargeError(wrong(f"is {len(value):,} characters long", f"at most {ATTRIBUTE:,}"))
     return value
 
 

@@ -14,7 +14,9 @@ from neurosim.modelfile.model_file import ModelFile
 from neurosim.runfile import Run
 from neurosim.training import Observer
 
-CASES = [(name, dict(options)) for name, scheme in pathways().items() for options in scheme.variants]
+FIRST = [(name, dict(scheme.variants[0])) for name, scheme in pathways().items()]
+OTHERS = [(name, dict(options)) for name, scheme in pathways().items() for options in scheme.variants[1:]]
+ALL = [*FIRST, *(pytest.param(*case, marks=pytest.mark.slow) for case in OTHERS)]
 
 
 class Interruption(Observer):
@@ -38,7 +40,7 @@ def interrupted(contents, path, step, **options):
     return path
 
 
-@pytest.mark.parametrize(("scheme", "options"), CASES, ids=str)
+@pytest.mark.parametrize(("scheme", "options"), FIRST, ids=str)
 def test_a_resumed_run_is_bit_identical(scheme, options, small, tmp_path, same_content):
     contents = small(scheme=scheme, options=options)
     whole = run(job(contents, seed=5), tmp_path / "whole.h5")
@@ -50,7 +52,7 @@ def test_a_resumed_run_is_bit_identical(scheme, options, small, tmp_path, same_c
     same_content(tmp_path / "whole.h5", path)
 
 
-@pytest.mark.parametrize(("scheme", "options"), CASES, ids=str)
+@pytest.mark.parametrize(("scheme", "options"), ALL, ids=str)
 def test_a_run_goes_on_within_an_epoch_and_beyond_its_end(scheme, options, small, tmp_path, same_content):
     """Stopped between two checkpoints within an epoch, resumed to its end, and then given an epoch more."""
     record = {"checkpoint": "3 steps", "keep": 2, "variables": ["hidden1.rate every 2 steps", "*.w"], "samples": 5}
