@@ -26,6 +26,7 @@ from neurosim.errors import NotCapturableError, quoted
 
 MOST = 20_000  # attributes and items; a step that has more around it would spend its time comparing
 PLAIN = (bool, int, float, complex, str, bytes, type(None), range, frozenset, np.generic, np.dtype)
+SIMPLE = frozenset({bool, int, float, complex, str, bytes, type(None)})  # the most frequent of them, which hold nothing
 ITEMS = (dict, list, deque, set, bytearray, array.array, types.MappingProxyType)
 ORDERED = (list, bytearray, array.array)
 WRAPPERS = (types.MethodType, staticmethod, classmethod, property, functools.cached_property, memoryview)
@@ -114,6 +115,8 @@ class Reach:
         for live, noted, owner in zip(self.live, self.noted, self.owners, strict=True):
             if isinstance(noted, dict | list | deque) and not isinstance(live, types.MappingProxyType):
                 for key, value in noted.items() if isinstance(noted, dict) else enumerate(noted):
+                    if type(value) in SIMPLE:
+                        continue
                     new = change(value, f"{key!r} of {owner}")
                     if new is not value:
                         live[key] = new
@@ -129,6 +132,8 @@ class Reach:
                     setattr(function, name, new)
         for cls, known in self.classes.items():
             for name, value in known.items():
+                if type(value) in SIMPLE or type(value) is types.FunctionType:
+                    continue
                 new = change(value, f"{name!r} of class {cls.__name__}")
                 if new is not value:
                     setattr(cls, name, new)
@@ -169,6 +174,8 @@ class Reach:
     def _walk(self, pending: list[tuple[Any, str]]) -> None:
         while pending:
             value, owner = pending.pop()
+            if type(value) in SIMPLE:
+                continue
             if id(value) in self._seen or isinstance(value, PLAIN) and not hasattr(value, "__dict__"):
                 continue
             self._seen[id(value)] = value
@@ -184,6 +191,10 @@ class Reach:
 
     def _look_into(self, value: Any, owner: str) -> list[tuple[Any, str]]:
         """Note what ``value`` holds, and return what is to be looked into next."""
+        if type(value) is types.FunctionType:  # most of what there is: the methods of all classes
+            return self._note_function(value) if self._is_users(value) else []
+        if type(value) is property:
+            return [(value.fget, owner)]
         if isinstance(value, self.outside):
             self.outsiders.append(value)
             return []
@@ -192,8 +203,6 @@ class Reach:
         if isinstance(value, types.ModuleType):
             names = {name for name in vars(value) if not name.startswith("__")}
             return self._note_names(_Attributes(vars(value), f"module {value.__name__}", names)) if self._is_users(value) else []
-        if isinstance(value, types.FunctionType):
-            return self._note_function(value) if self._is_users(value) else []
         if isinstance(value, functools.partial):
             return self._note_names(_Partial(value, owner))
         if isinstance(value, WRAPPERS):
@@ -322,14 +331,20 @@ class _Names:
         raise NotImplementedError
 
 
+@functools.cache
+def _slots_of(cls: type) -> tuple[str, ...]:
+    """Return the names of a class's slots, its bases' included: they are what they were when it was made."""
+    classes = [base for base in cls.__mro__ if "__slots__" in vars(base)]
+    found = {name: slot for base in classes for name, slot in vars(base).items()}
+    return tuple(name for name, slot in found.items() if isinstance(slot, types.MemberDescriptorType))
+
+
 class _Slots(_Names):
     """An object's slots, by the names under which it is asked for them: a private one's begins with its class's."""
 
     def __init__(self, item: Any, title: str) -> None:
         self.item, self.title = item, title
-        classes = [base for base in type(item).__mro__ if "__slots__" in vars(base)]
-        found = {name: slot for base in classes for name, slot in vars(base).items()}
-        self.slots = {name: slot for name, slot in found.items() if isinstance(slot, types.MemberDescriptorType)}
+        self.slots = _slots_of(type(item))
 
     def read(self) -> dict[str, Any]:
         found = {name: getattr(self.item, name, ABSENT) for name in self.slots}

@@ -35,6 +35,8 @@ class Item:
     made: set[Node] = field(default_factory=set)
     reads: set[Node] = field(default_factory=set)  # values made by others, views resolved
     writes: set[Node] = field(default_factory=set)  # leaves
+    lasts: bool = False  # whether what it writes lives on after the step
+    watches: bool = False  # whether it looks whether something is finite
 
     def __post_init__(self) -> None:
         self.made = set(self.nodes)
@@ -42,6 +44,8 @@ class Item:
             read = node.inputs[:1] if node.op in WRITES else node.inputs
             self.reads |= {value.base for value in read} - self.made
             self.writes |= {node.inputs[1]} if node.op in WRITES else set()
+        self.lasts = any(place.op == "leaf" for place in self.writes)
+        self.watches = self.op == "watch" or any(item.watches for item in self.body)
 
     @property
     def op(self) -> str:
@@ -50,15 +54,11 @@ class Item:
 
     def needs(self, other: Item) -> bool:
         """Return whether this item has to come after ``other``, which stands before it."""
-        if self.reads & other.made or self.writes & (other.reads | other.writes):
+        if self.lasts and other.watches:  # nothing that lives on changes before all is seen to be finite
             return True
-        # nothing that lives on changes before all is seen to be finite
-        return other.watches and any(place.op == "leaf" for place in self.writes)
-
-    @property
-    def watches(self) -> bool:
-        """Whether it looks whether something is finite."""
-        return self.op == "watch" or any(item.watches for item in self.body)
+        if not self.reads.isdisjoint(other.made):
+            return True
+        return bool(self.writes) and not (self.writes.isdisjoint(other.reads) and self.writes.isdisjoint(other.writes))
 
 
 def scheduled(graph: Graph, fused: Callable[[Node], bool]) -> list[Item]:

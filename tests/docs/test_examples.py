@@ -22,6 +22,7 @@ DOCS, README = ROOT / "docs", ROOT / "README.md"
 PAGES = sorted([*(p for p in DOCS.rglob("*.md") if "_build" not in p.parts), *ROOT.glob("*.md"), ROOT / "data/README.md"])
 FENCE = re.compile(r"(?P<fence>`{3,}|~{3,})\s*(?P<language>\S*)")
 LINK = re.compile(r"(?<!!)\[(?:[^\]\[]|\[[^\]]*\])*\]\((?P<target>[^)\s]+)\)|!\[[^\]]*\]\((?P<image>[^)\s]+)\)")
+LONG = {"run-a-study", "record-a-spiking-simulation", "own-scheme", "study", "plot-a-run", "templates"}  # above three seconds
 NOT_RUN = re.compile(r"<!-- not run: \S.*-->")
 NEEDS = re.compile(r"<!-- needs: (?P<module>\w+) -->")
 
@@ -54,6 +55,11 @@ def page_id(path):
     return str(path.relative_to(ROOT))
 
 
+def marked(path):
+    """Return a page as a parameter; a long one runs in the slow step."""
+    return pytest.param(path, marks=[pytest.mark.slow] if path.stem in LONG else [])
+
+
 def with_python(path):
     return any(language == "python" and runs for language, _, _, runs in split(path.read_text(encoding="utf-8"))[1])
 
@@ -64,7 +70,7 @@ def matches(expected, printed):
     return re.fullmatch(pattern, "\n".join(map(str.rstrip, printed.strip().splitlines())), re.DOTALL) is not None
 
 
-@pytest.mark.parametrize("path", [p for p in PAGES if with_python(p)], ids=page_id)
+@pytest.mark.parametrize("path", [marked(p) for p in PAGES if with_python(p)], ids=page_id)
 def test_python_runs_and_prints_what_the_page_says(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     namespace, blocks = {"__name__": "__page__"}, split(path.read_text(encoding="utf-8"))[1]

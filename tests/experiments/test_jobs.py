@@ -87,6 +87,7 @@ def test_two_jobs_reach_what_one_reaches(both, same_content):
     assert (one.out / NAME).read_text() == (two.out / NAME).read_text()
 
 
+@pytest.mark.slow
 def test_a_comparison_goes_on_with_other_jobs_than_it_began_with(both, tmp_path, same_content):
     one, _ = both
     folder = tmp_path / "parts"
@@ -105,6 +106,7 @@ class Stop(Observer):
             raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_a_row_that_was_stopped_goes_on_from_its_checkpoint(tmp_path, same_content):
     plan = Plan.load(rows=ROWS, settings=SHORT)
     expected = list(run_all(plan, tmp_path / "whole"))

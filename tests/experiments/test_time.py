@@ -70,7 +70,7 @@ class Stop(Observer):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("captured", [True, False])
+@pytest.mark.parametrize("captured", [True, pytest.param(False, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("scheme", "options"), SCHEMES, ids=str)
 def test_a_resumed_run_is_the_uninterrupted_one(scheme, options, captured, tmp_path, monkeypatch, same_content):
     """Every scheme that knows loops, stopped in the middle of an epoch."""

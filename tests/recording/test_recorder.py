@@ -24,7 +24,11 @@ from neurosim.tasks import one_hot
 from neurosim.training import Observer
 from neurosim.training.alignment import alignments
 
-CASES = [(name, dict(options)) for name, scheme in pathways().items() for options in scheme.variants]
+CASES = [
+    pytest.param(name, dict(options), marks=[pytest.mark.slow] if k else [])
+    for name, scheme in pathways().items()
+    for k, options in enumerate(scheme.variants)
+]
 
 
 def job(contents, **record):

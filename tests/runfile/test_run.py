@@ -148,7 +148,7 @@ content = Path({str(made_up)!r}).read_bytes()
 damaged = Path({str(tmp_path / "damaged.h5")!r})
 random.seed(1)
 told = 0
-for _ in range(80):
+for _ in range(30):
     broken = bytearray(content)
     broken[random.randrange(len(broken))] ^= 1 << random.randrange(8)
     damaged.write_bytes(broken)
@@ -165,7 +165,7 @@ print(told)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert int(done.stdout) > 10
+    assert int(done.stdout) > 4
 
 
 def test_a_file_left_open_by_a_killed_process_opens(synthetic, tmp_path):

@@ -193,6 +193,7 @@ def test_what_is_no_study_is_one_line_before_anything_runs(change, said, study, 
     assert "\n" not in str(caught.value) and list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow  # it waits for an answer
 def test_a_cluster_where_nobody_answers_is_one_line():
     with pytest.raises(InputError, match="cluster 'tcp://127.0.0.1:9': nothing answers there"), connected("tcp://127.0.0.1:9"):
         pass
@@ -252,6 +253,7 @@ print(__spec__)
 """
 
 
+@pytest.mark.slow
 def test_a_script_needs_no_guard_of_its_own(tmp_path):
     """Workers do not run it again, as processes that Python spawns do."""
     (tmp_path / "script.py").write_text(SCRIPT.format(settings=SMALL))

@@ -426,7 +426,14 @@ NUMBERS = {
 }
 
 
-@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in NUMBERS.items() for value in values])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        pytest.param(name, value, marks=[pytest.mark.slow] if k else [])
+        for name, values in NUMBERS.items()
+        for k, value in enumerate(values)
+    ],
+)
 @pytest.mark.filterwarnings("error")
 def test_any_number_makes_a_page_or_one_line(make_run, edited, name, value):
     def change(file):
