@@ -81,8 +81,9 @@ def load(net: Any, namespace: Mapping[str, Any] | None = None) -> BrianNetwork:
     Raises
     ------
     InputError
-        Something in the network that cannot be taken, by name; a network that has run; more than one dt.
+        No ``Network``, or an empty one; something in it that cannot be taken, by name; a network that has run; more than one dt.
     """
     from brian2.core.namespace import get_local_namespace
 
-    return BrianNetwork(net.name, circuit_of(net, get_local_namespace(1) if namespace is None else namespace))
+    circuit = circuit_of(net, get_local_namespace(1) if namespace is None else namespace)
+    return BrianNetwork(net.name, circuit)

@@ -55,6 +55,8 @@ class _Reader:
     """Reads one network.  depths : group -> the longest delay of its spikes, ticks"""
 
     def __init__(self, net: Any, namespace: dict[str, Any]) -> None:
+        said = f"load: {quoted(net) if isinstance(net, str) else type(net).__name__}: expected a Brian2 Network"
+        require(isinstance(net, brian2.Network), f"{said}; make one, such as Network(collect()) for what run() would take")
         self.net, self.namespace = net, namespace
         self.where = f"Brian2 network {net.name!r}"
         self.arrays: dict[str, np.ndarray] = {}
@@ -64,10 +66,11 @@ class _Reader:
         require(float(net.t_) == 0, f"{self.where}: it has run for {net.t}: expected one at its start; load it before it runs")
         self._prepare()
         self.objects = [one for one in net.sorted_objects if one.active]
-        steps = {float(one.clock.dt_) for one in self.objects if not isinstance(one, brian2.StateMonitor)}
-        said = f"{self.where}: time steps {', '.join(f'{step:g} s' for step in sorted(steps))}"
-        require(len(steps) == 1, f"{said}: expected one dt for all that it holds; change it, or fill the network")
-        self.dt = steps.pop()
+        require(bool(self.objects), f"{self.where}: it is empty: expected something to run; fill it, as with Network(collect())")
+        steps = {float(one.clock.dt_): one.name for one in self.objects if not isinstance(one, brian2.StateMonitor)}
+        said = f"{self.where}: time steps {', '.join(f'{step:g} s (of {name!r})' for step, name in sorted(steps.items()))}"
+        require(len(steps) == 1, f"{said}: expected one dt for all that it holds; change it, or leave that out")
+        (self.dt,) = steps
 
     def _prepare(self) -> None:
         """Let Brian2 check the network: names, units, synapses.  Nothing is compiled for that."""

@@ -8,7 +8,6 @@ from typing import Any
 from neurosim.backends import Backend, Draws
 from neurosim.errors import quoted, require, require_number
 from neurosim.neurons.neurons import RATE_VARIABLES, Neurons
-from neurosim.neurons.tanh import Tanh
 from neurosim.neurons.transfer import Transfer
 
 
@@ -17,7 +16,7 @@ class Leaky(Neurons):
 
     tau : in ticks, 1 or more; with 1 the neurons follow at once
     resistance : R, a positive number; with R = tau, u adds up its input, and forgets 1 / tau of it in a tick
-    transfer : phi, a Transfer that is not drawn
+    transfer : phi, a Transfer that is not drawn, or the name of one; tanh by default
 
     Raises
     ------
@@ -29,7 +28,7 @@ class Leaky(Neurons):
     variables = {**RATE_VARIABLES, "potential": "of the membrane, u"}
     argument = "potential"
 
-    def __init__(self, *, tau: float = 10.0, resistance: float = 1.0, transfer: Transfer | None = None) -> None:
+    def __init__(self, *, tau: float = 10.0, resistance: float = 1.0, transfer: str | Transfer | None = None) -> None:
         number = isinstance(tau, int | float) and not isinstance(tau, bool) and 1 <= tau < 1e6
         require(number, f"neurons 'leaky': tau {quoted(tau)}: expected 1 to 1,000,000 ticks; give one such as 10")
         self.tau = tau
@@ -37,10 +36,10 @@ class Leaky(Neurons):
         said = f"neurons 'leaky': resistance {quoted(resistance)}: expected a positive number below 1,000,000; give one such as 1"
         require(0 < resistance < 1e6, said)
         self.resistance = resistance
-        self.transfer = transfer or Tanh()
-        usable = isinstance(self.transfer, Transfer) and not self.transfer.stochastic and not self.transfer.straight_through
-        said = f"neurons 'leaky': transfer {quoted(getattr(self.transfer, 'name', self.transfer))}"
-        require(usable, f"{said}: expected a Transfer with a slope of its own; use Tanh()")
+        self.transfer = _curve("tanh" if transfer is None else transfer)
+        usable = not self.transfer.stochastic and not self.transfer.straight_through
+        said = f"neurons 'leaky': transfer {quoted(self.transfer.name)}"
+        require(usable, f"{said}: expected one with a slope of its own; give one such as 'tanh'")
 
     @property
     def curve(self) -> Transfer:
@@ -64,3 +63,12 @@ class Leaky(Neurons):
             error = error + error_on_state["potential"]
         share = error.dtype.type(1 / self.tau)
         return error * error.dtype.type(self.resistance / self.tau), {"potential": error * (1 - share)}
+
+
+def _curve(named: str | Transfer) -> Transfer:
+    """Return the transfer that is named, or given."""
+    from neurosim.neurons import transfer  # which knows them all, and this module
+
+    said = f"neurons 'leaky': transfer {quoted(named)}"
+    require(isinstance(named, str | Transfer), f"{said}: expected a name; give one such as 'tanh'")
+    return transfer(named)

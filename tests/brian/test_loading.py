@@ -155,7 +155,7 @@ def repeated():
 
 def two_clocks():
     net = two_cells()
-    net.add(b2.NeuronGroup(1, "dv/dt = -v/(10*ms) : 1", dt=1 * ms, method="euler"))
+    net.add(b2.NeuronGroup(1, "dv/dt = -v/(10*ms) : 1", dt=1 * ms, method="euler", name="slow"))
     return net
 
 
@@ -187,7 +187,9 @@ def own_event():
         (operated, "NetworkOperation .* cannot be taken"),
         (counted, "PopulationRateMonitor .* cannot be taken"),
         (repeated, "a period cannot be taken"),
-        (two_clocks, "time steps 0.0001 s, 0.001 s: expected one dt"),
+        (two_clocks, r"time steps 0.0001 s \(of '\w+'\), 0.001 s \(of 'slow_\w+'\): expected one dt"),
+        (lambda: b2.Network(), "it is empty: expected something to run; fill it"),
+        (lambda: [two_cells()], "load: list: expected a Brian2 Network; make one"),
         (run_before, "it has run for 1. ms: expected one at its start"),
         (drawn_for_each_spike, "'unreliable_pre': it draws random numbers for each spike"),
         (own_event, "event 'low' cannot be taken"),

@@ -323,10 +323,18 @@ def test_schemes_of_curves_refuse_a_state(name):
         pathway(name).attach(leaky(loop=False), Classification(2), seed=0)
 
 
-@pytest.mark.parametrize("options", [{"tau": 0.5}, {"tau": "3"}, {"tau": float("nan")}, {"transfer": "tanh"}, {"transfer": Sign()}])
+@pytest.mark.parametrize(
+    "options", [{"tau": 0.5}, {"tau": "3"}, {"tau": float("nan")}, {"transfer": 3}, {"transfer": "sign"}, {"transfer": Sign()}]
+)
 def test_leaky_neurons_out_of_range(options):
     with pytest.raises(InputError, match="neurons 'leaky': (tau|transfer)"):
         Leaky(**options)
+
+
+def test_a_leaky_neuron_s_transfer_may_be_named():
+    assert type(Leaky(transfer="softmax").transfer) is Softmax and type(Leaky().transfer) is Tanh
+    with pytest.raises(InputError, match="transfer 'sotfmax' is unknown"):
+        Leaky(transfer="sotfmax")
 
 
 @pytest.mark.parametrize("asked", [1, 4])
