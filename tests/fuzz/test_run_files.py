@@ -1,16 +1,19 @@
 """Damaged and hostile run files, with every command: one line, in time, nothing left behind, nothing written outside.
 
-Each case is a process of its own.  Fixed seeds are always the same cases; a fresh one, printed, is new every time.
+Each case is a process of its own, forked from one that has imported everything.  Fixed seeds are always the same cases; a fresh
+one, printed, is new every time.
 """
 
 import importlib.util
 import os
 import random
+import select
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 HERE = Path(__file__).parent
@@ -62,19 +65,51 @@ def set_status(path, status):
         file.attrs.modify("status", np.array(status, dtype=h5py.string_dtype("utf-8", 16)))
 
 
-def attacked(folder):
-    """Run every command on ``folder``/run.h5; return the exit status of each."""
-    code = f"import runpy; runpy.run_path({str(HERE / 'attack.py')!r})"
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=SECONDS)
-    lines = done.stdout.splitlines()
-    assert done.returncode == 0 and "Traceback" not in done.stderr and "traceback" not in done.stdout, done.stderr[-3000:]
-    assert int(lines[-1]) < MEMORY, f"{int(lines[-1]):,} bytes"
-    assert all(len(line) < 1000 for line in done.stderr.splitlines()), done.stderr
-    assert {item.name for item in folder.iterdir()} <= {"run.h5", "report.html", "run-csv", "victim"}, list(folder.iterdir())
-    assert (folder / "victim").read_bytes() == hostile.VICTIM
-    ended = [line.split() for line in lines if line.startswith("ended ")]
-    return {words[1] if words[1] != "run" else "resume": words[-1] for words in ended}, done.stderr
+@pytest.fixture(scope="session")
+def attacker():
+    """Return a function that runs every command on ``folder``/run.h5, and returns the status of the process that did."""
+    begun = [sys.executable, HERE / "attack.py"]
+    process = subprocess.Popen(begun, env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def run(folder):
+        process.stdin.write(f"{folder}\n")
+        process.stdin.flush()
+        ended, _, _ = select.select([process.stdout], [], [], SECONDS)
+        if not ended:
+            for one in (*psutil.Process(process.pid).children(recursive=True), process):
+                one.kill()
+            pytest.fail(f"not ended in {SECONDS} s")
+        return int(process.stdout.readline())
+
+    yield run
+    process.stdin.close()
+    process.wait()
+
+
+@pytest.fixture
+def attacked(attacker, tmp_path):
+    """Return a function that runs every command on ``folder``/run.h5: the exit status of each, and what stderr was told."""
+
+    def run(folder):
+        status = attacker(folder)
+        out, told = (folder.with_name(name).read_text() for name in ("stdout", "stderr"))
+        lines = out.splitlines()
+        assert status == 0 and "Traceback" not in told and "traceback" not in out, told[-3000:]
+        assert int(lines[-1]) < MEMORY, f"{int(lines[-1]):,} bytes"
+        assert all(len(line) < 1000 for line in told.splitlines()), told
+        assert {item.name for item in folder.iterdir()} <= {"run.h5", "report.html", "run-csv", "victim"}, list(folder.iterdir())
+        assert (folder / "victim").read_bytes() == hostile.VICTIM
+        ended = [line.split() for line in lines if line.startswith("ended ")]
+        return {words[1] if words[1] != "run" else "resume": words[-1] for words in ended}, told
+
+    return run
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = tmp_path / "attacked"
+    made.mkdir()
+    return made
 
 
 def given(good, kind, folder):
@@ -85,10 +120,10 @@ def given(good, kind, folder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["closed", "stopped", "killed"])
-def test_good_files_are_good(good, kind, tmp_path):
+def test_good_files_are_good(good, kind, attacked, folder):
     """The control: without it, an attack that refuses everything would pass."""
-    given(good, kind, tmp_path)
-    statuses, told = attacked(tmp_path)
+    given(good, kind, folder)
+    statuses, told = attacked(folder)
     assert statuses.pop("watch") == ("0" if kind == "closed" else "3"), told
     assert statuses == dict.fromkeys(("check", "report", "export", "open_run", "resume"), "0"), told
 
@@ -102,12 +137,12 @@ FRESH = random.Random(os.environ.get("PYTEST_XDIST_TESTRUNUID")).randrange(2**32
     [*((1, kind) for kind in hostile.HOSTILE), *((FRESH, kind) for kind in random.Random(FRESH).sample(list(hostile.HOSTILE), 8))],
     ids=lambda value: value if isinstance(value, str) else "fixed" if value == 1 else "fresh",
 )
-def test_hostile_objects(good, kind, seed, tmp_path):
-    path = given(good, "stopped", tmp_path)
+def test_hostile_objects(good, kind, seed, attacked, folder):
+    path = given(good, "stopped", folder)
     place = random.Random(f"{seed}{kind}").choice(datasets(path))
     print("seed", seed, place)
-    hostile.replace(path, place, kind, tmp_path / "victim")
-    attacked(tmp_path)
+    hostile.replace(path, place, kind, folder / "victim")
+    attacked(folder)
 
 
 def datasets(path):
@@ -123,11 +158,11 @@ def datasets(path):
 @pytest.mark.parametrize("kind", ["closed", "stopped", "killed"])
 @pytest.mark.parametrize("damage", ["flip", "flips", "cut", "zeros"])
 @pytest.mark.parametrize("seed", [1, FRESH], ids=["fixed", "fresh"])
-def test_damage(good, kind, damage, seed, tmp_path):
+def test_damage(good, kind, damage, seed, attacked, folder):
     print("seed", seed)
-    draw, path = random.Random(f"{seed}{kind}{damage}"), given(good, kind, tmp_path)
+    draw, path = random.Random(f"{seed}{kind}{damage}"), given(good, kind, folder)
     path.write_bytes(damaged(bytearray(path.read_bytes()), damage, draw))
-    attacked(tmp_path)
+    attacked(folder)
 
 
 def damaged(content, damage, draw):
