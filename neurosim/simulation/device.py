@@ -134,7 +134,7 @@ class DeviceTrials:
         (monitor, variable) -> (rows, batch, elements)
         """
         trains = {name: self.trains(name) for name in self.spikes}
-        spikes = {name: (found.tick, found.index, found.trial) for name, found in trains.items()}
+        spikes: dict[str, tuple[np.ndarray, ...]] = {name: (one.tick, one.index, one.trial) for name, one in trains.items()}
         recorded = self.recorded.items()
         rows = {key: np.ascontiguousarray(np.concatenate(parts, axis=1).swapaxes(0, 1)) for key, parts in recorded if parts}
         self.spikes, self.recorded = {name: [] for name in self.spikes}, {}

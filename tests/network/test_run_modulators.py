@@ -156,12 +156,20 @@ def test_a_run_goes_on_with_another_kind_of_reward():
 
 def test_only_what_a_rule_reads_in_a_run_is_needed():
     """Bounds hold; a constant takes the modulator's place; a rule that rests needs none."""
-    bounded = learning(reward_stdp(eta="100*Hz"), 1e-3, optimiser=chain(SGD(1.0), Bounds(0, 0.65)))
-    found = bounded.run("50*ms", ([1, 0], [0.01, 0.014]), modulators={"reward": [9.0, -9.0]}).final["given__e.w"]
-    assert found.max() == 0.65 and found.min() == 0.0
-    constant = learning(PlasticityRule("dw = reward * rate_pre", reward=0.1), 1e-3)
-    assert constant.run("20*ms", ([1], [0.01])).final["given__e.w"][0, 1] == pytest.approx(0.3)
-    learning(PlasticityRule("dw = reward * error_post * rate_pre"), 1e-3).run("5*ms")
+    rules = {
+        "bounded": reward_stdp(eta="100*Hz"),
+        "constant": PlasticityRule("dw = dopamine * rate_pre", dopamine=0.01, modulators=("dopamine",)),
+        "rests": PlasticityRule("dw = outcome * error_post * rate_pre", modulators=("outcome",)),
+    }  # fmt: skip
+    parts = [Population("given", 2, neurons=GivenSpikes()), Population("e", 1, neurons=Equations(TEXT, **CELL))]
+    own = {"into": "v", "initial": 0.6, "bias": False}
+    links = [Projection("given", "e", name=name, rule=rule, optimiser=chain(SGD(1.0), Bounds(0, 0.65)), **own)
+             for name, rule in rules.items()]  # fmt: skip
+    made = Network(parts, links, dt=1e-3, dtype="float64")
+    run = made.run("50*ms", ([1, 0], [0.01, 0.02]), modulators={"reward": [9.0, -9.0]})
+    assert run.final["bounded.w"].max() == 0.65 and run.final["bounded.w"].min() == 0.0
+    np.testing.assert_allclose(run.final["constant.w"], 0.61)
+    assert "rests.w" not in run.final
 
 
 def rewarded():
