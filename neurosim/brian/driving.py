@@ -1,4 +1,4 @@
-"""What the input populations of a network do in each trial of a run: spikes, rates of Poisson spikes, currents."""
+"""What comes into a network in each trial of a run: spikes, rates of Poisson spikes, currents, and modulators of its rules."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from neurosim.brian.synapse_code import modulated
 from neurosim.errors import InputError, ShapeError, UnknownNameError, quoted, require
 from neurosim.neurons import DRIVE, Equations, GivenSpikes, LatencySpikes, PoissonSpikes, Transfer
 from neurosim.simulation import InTime
@@ -29,43 +30,61 @@ class Driven:
     rates : population of Poisson spikes -> Hz, (batch, n), or in time
     trains : population of given spikes -> those of each trial
     currents : receiver -> name of a current -> its values, (batch, n), or in time; they are added to the drive
+    modulators : name -> its values, (batch, 1), or in time, (batch, steps)
     """
 
     batch: int
     rates: dict[str, np.ndarray | InTime] = field(default_factory=dict)
     trains: dict[str, list[Train]] = field(default_factory=dict)
     currents: dict[str, dict[str, np.ndarray | InTime]] = field(default_factory=dict)
+    modulators: dict[str, np.ndarray | InTime] = field(default_factory=dict)
 
     @property
     def signature(self) -> tuple[Any, ...]:
         """What of it the code of a run depends on."""
         flat = {("rates", name): value for name, value in self.rates.items()}
+        flat |= {("modulators", name): value for name, value in self.modulators.items()}
         flat |= {(name, current): value for name, of in self.currents.items() for current, value in of.items()}
         return tuple((key, (value.values.shape[1], value.dt) if isinstance(value, InTime) else None) for key, value in flat.items())
 
+    def in_time(self) -> dict[str, InTime]:
+        """Return what changes in time, by the names that the code of a run calls."""
+        found = {f"{name}_rates": one for name, one in self.rates.items() if isinstance(one, InTime)}
+        found |= {name: one for of in self.currents.values() for name, one in of.items() if isinstance(one, InTime)}
+        modulators = {name: one for name, one in self.modulators.items() if isinstance(one, InTime)}
+        for name in found.keys() & modulators.keys():
+            said = f"modulator {name!r}, in time: what comes from {name!r} changes in time, too"
+            raise InputError(f"{said}: expected two names; rename the projection or the modulator")
+        return found | modulators
 
-def drive_inputs(network: Network, inputs: Any, batch: int | None, first: int = 0) -> Driven:
-    """Return what the inputs of ``Network.run`` come to.
 
-    batch : trials; None goes by the inputs
-    first : the tick in which the run begins
+def drive_inputs(
+    network: Network, inputs: Any, batch: int | None, first: int = 0, modulators: Mapping[str, Any] | None = None
+) -> Driven:
+    """Return what the inputs and modulators of ``Network.run`` come to.
+
+    batch : trials; None goes by the inputs and modulators
+    first : the tick in which the run begins; from then on values in time count
 
     Raises
     ------
     InputError
-        An input of what is no input population, of another shape or number of trials, out of its range, or missing.
+        An input of what is no input population, or a modulator that no rule reads; of another shape or number of trials, out of
+        its range, or missing.
     """
     given = _by_name(network, inputs)
     found = {}
     for name in network.inputs:
         population = network.populations[name]
         if name in given and not isinstance(population.neurons, GivenSpikes):
-            found[name] = _values(population, given[name])
+            found[name] = _values(f"input of population {name!r}", population.shape, given[name], network.dt, first)
     trains = {name: value for name, value in given.items() if name not in found}
-    counts = {name: len(_array(values)) for name, values in found.items() if values is not None}
-    counts |= {name: len(value) for name, value in trains.items() if isinstance(value, list)}
+    modulating = _modulators(network, modulators or {}, first)
+    counts = {f"input of population {name!r}": len(_array(values)) for name, values in found.items()}
+    counts |= {f"input of population {name!r}": len(value) for name, value in trains.items() if isinstance(value, list)}
+    counts |= {f"modulator {name!r}": len(_array(values)) for name, values in modulating.items()}
     trials = _batch(batch, counts)
-    driven = Driven(trials)
+    driven = Driven(trials, modulators={name: _spread(values, trials) for name, values in modulating.items()})
     for name in network.inputs:
         population = network.populations[name]
         if isinstance(population.neurons, GivenSpikes):
@@ -99,9 +118,24 @@ def _by_name(network: Network, inputs: Any) -> dict[str, Any]:
     return dict(inputs)
 
 
-def _values(population: Population, value: Any) -> np.ndarray | InTime:
-    """Return an input as (1 or batch, n), or in time, (1 or batch, steps, n)."""
-    where, shape = f"input of population {population.name!r}", population.shape
+def _modulators(network: Network, given: Mapping[str, Any], first: int) -> dict[str, np.ndarray | InTime]:
+    """Return modulator -> its values, (1 or batch, 1), or in time, (1 or batch, steps)."""
+    example = "give a dictionary such as {'reward': 1.0}"
+    require(isinstance(given, Mapping), f"modulators {quoted(given)}: expected a dictionary, name -> its values; {example}")
+    read, found = modulated(network), {}
+    for name in given:
+        if name not in read:
+            raise UnknownNameError("modulators: modulator", name, read or ["(none)"])
+    for name, readers in read.items():
+        said = f"projection {readers[0].name!r}: its rule reads the modulator {name!r}: expected its values"
+        require(name in given, f"{said}; give modulators={{{name!r}: ...}}, or the rule a constant of that name")
+        values = _values(f"modulator {name!r}", (), given[name], network.dt, first)
+        found[name] = InTime(values.values[:, :, 0], values.dt) if isinstance(values, InTime) else values
+    return found
+
+
+def _values(where: str, shape: tuple[int, ...], value: Any, dt: float, first: int) -> np.ndarray | InTime:
+    """Return what is given as (1 or batch, n), or in time, (1 or batch, steps, n), for a run that begins in tick ``first``."""
     timed = isinstance(value, InTime)
     try:
         array = np.asarray(value.values if timed else value, float)
@@ -111,12 +145,25 @@ def _values(population: Population, value: Any) -> np.ndarray | InTime:
         array = np.full(shape, array)
     own = array.ndim - len(shape) - timed  # whether each trial has its own
     fits = own in (0, 1) and array.shape[array.ndim - len(shape) :] == shape
-    before = "(batch, steps, " if timed else "(batch, "
-    expected = f"{before}{', '.join(map(str, shape))}), or the same without batch"
+    axes = ["batch", *(["steps"] if timed else []), *map(str, shape)]
+    expected = f"({', '.join(axes)}), or the same without batch" if axes[1:] else "a number, or one for each trial, (batch,)"
     require(fits, f"{where}: shape {array.shape}: expected {expected}; reshape it", ShapeError)
     require(bool(np.isfinite(array).all()), f"{where}: it is not finite everywhere: expected finite numbers; correct it")
     flat = array.reshape(*([] if own else [1]), *array.shape[: array.ndim - len(shape)], math.prod(shape))
-    return InTime(flat, value.dt) if timed else flat
+    return _later(where, InTime(flat, value.dt), first, dt) if timed else flat
+
+
+def _later(where: str, values: InTime, first: int, dt: float) -> InTime:
+    """Return values in time that begin in tick ``first``."""
+    if not first:
+        return values
+    ticks = round(values.dt / dt)
+    said = f"{where}: values in time, of {values.dt:g} s each, in a run that goes on after another"
+    whole = ticks >= 1 and abs(values.dt / dt - ticks) < 1e-6 * ticks
+    require(whole, f"{said}: expected a multiple of the network's dt, {dt:g} s; change it")
+    step = math.gcd(ticks, first)
+    own = np.repeat(values.values, ticks // step, axis=1)
+    return InTime(np.concatenate([np.repeat(own[:, :1], first // step, axis=1), own], axis=1), step * dt)
 
 
 def _array(values: np.ndarray | InTime) -> np.ndarray:
@@ -129,9 +176,8 @@ def _batch(batch: int | None, counts: Mapping[str, int]) -> int:
         whole = isinstance(batch, int | np.integer) and not isinstance(batch, bool) and batch >= 1
         require(whole, f"batch {quoted(batch)}: expected 1 or more trials; give a positive whole number")
     trials = max(counts.values(), default=1) if batch is None else int(batch)
-    for name, count in counts.items():
-        said = f"input of population {name!r}: of {count} trials"
-        require(count in (1, trials), f"{said}: expected {trials}, or one for all; give as many")
+    for where, count in counts.items():
+        require(count in (1, trials), f"{where}: of {count} trials: expected {trials}, or one for all; give as many")
     return trials
 
 

@@ -28,25 +28,28 @@ def export(
     network: Network,
     inputs: Any = None,
     *,
+    modulators: Mapping[str, Any] | None = None,
     initial: Mapping[str, Any] | None = None,
     record: Any = None,
     every: Any = None,
 ) -> Any:
     """Return a network of spiking populations as an ordinary ``Network`` of Brian2, with its own copy of all values.
 
-    inputs, initial : as ``Network.run`` is given them, of one trial
+    inputs, modulators, initial : as ``Network.run`` is given them, of one trial
     record, every : as of ``Network.run``; for each population and projection recorded there is a StateMonitor
 
     NeuronGroups, PoissonGroups and SpikeGeneratorGroups have the names of their populations, Synapses those of their projections.
     A synapse's weight is ``w``, in the unit of the variable that it adds into.  The SpikeMonitor of a population is called
-    ``<population>_spikes``, a StateMonitor ``<population>_states`` or ``<projection>_states``.
+    ``<population>_spikes``, a StateMonitor ``<population>_states`` or ``<projection>_states``.  A modulator is a shared variable of
+    the synapses, or, in time, a TimedArray that they call.
 
     Raises
     ------
     InputError
-        A network without dt; rate neurons that are no input; a rule that cannot be a part of a run; inputs that are none.
+        A network without dt; rate neurons that are no input; a rule that cannot be a part of a run; inputs that are none;
+        modulators that are missing.
     """
-    driven = drive_inputs(network, inputs, 1)
+    driven = drive_inputs(network, inputs, 1, modulators=modulators)
     return exported(network, driven, starts_of(network, initial, 1), recorded_of(network, record), every)
 
 
@@ -161,7 +164,10 @@ class _Export:
 
     def _timed(self, name: str, values: InTime, unit: Any) -> tuple[str, dict[str, Any]]:
         """Return the text of values in time, and the array it names."""
-        return f"{name}(t, i)", {name: self.b2.TimedArray(values.values[0] * unit, dt=values.dt * self.b2.second, name=name)}
+        return f"{name}(t, i)", {name: self._array(name, values, unit)}
+
+    def _array(self, name: str, values: InTime, unit: Any) -> Any:
+        return self.b2.TimedArray(values.values[0] * unit, dt=values.dt * self.b2.second, name=name)
 
     def _neurons(self, population: Population, neurons: Equations) -> Any:
         options = neurons.group_options()
@@ -218,11 +224,17 @@ class _Export:
 
     def _projection(self, p: Projection) -> Any:
         into = self.adds_into[p.post] if p.into == DRIVE else p.into
-        code = synapse_code(self.network, p, f"{into}_post")
+        timed = {name: one for name, one in self.driven.modulators.items() if isinstance(one, InTime)}
+        constant = {name: one[0] for name, one in self.driven.modulators.items() if not isinstance(one, InTime)}
+        code = synapse_code(self.network, p, f"{into}_post", timed)
+        called = {name: self._array(name, one, 1) for name, one in timed.items() if name in code.modulators}
         pre, post = p.synapses()
         pairs = {"i": pre, "j": post} if len(pre) else {"condition": False}
-        made = plastic_synapses(code, self.groups[p.pre], self.groups[p.post], connect=pairs, clock=self.clock, name=p.name)
+        ends = self.groups[p.pre], self.groups[p.post]
+        made = plastic_synapses(code, *ends, connect=pairs, namespace=called, clock=self.clock, name=p.name)
         made.variables["w"].set_value(p.weights())
+        for name in code.modulators.keys() & constant.keys():
+            made.variables[name].set_value(constant[name])
         made.pre.delay = (p.delay if p.delays is None else p.delays) * self.dt * self.b2.second
         return made
 

@@ -1,16 +1,21 @@
-"""A network of neurosim's own as a circuit, and trials of it."""
+"""A network of neurosim's own as a circuit, and trials of it, in memory or into a run file."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from neurosim.backends import select
 from neurosim.brian.driving import Driven, drive_inputs
 from neurosim.brian.exporting import STATES, check_runs, exported, recorded_of, starts_of
-from neurosim.simulation import CircuitProgram, InTime, Simulated, simulate
+from neurosim.brian.synapse_code import modulated
+from neurosim.circuit import Circuit, Record
+from neurosim.errors import require
+from neurosim.simulation import CircuitProgram, InTime, Simulated, simulate, simulate_into
 
 Network = Any  # of neurosim.network, which uses this package
 
@@ -22,22 +27,28 @@ class Runner:
         self._kept: dict[Any, tuple[Sequence[Any], CircuitProgram]] = {}
 
     def run(
-        self, network: Network, seconds: float, inputs: Any, batch: int | None, record: Any, every: float | None,
-        initial: Mapping[str, Any] | None, seed: int, after: Simulated | None,
+        self, network: Network, seconds: float, inputs: Any, modulators: Mapping[str, Any] | None, batch: int | None, record: Any,
+        every: float | None, initial: Mapping[str, Any] | None, seed: int, after: Simulated | None, backend: str,
+        file: str | os.PathLike[str] | None, overwrite: bool, resume: bool,
     ) -> Simulated:  # fmt: skip
         """Run trials; see ``Network.run``."""
+        for name, wanted in (("overwrite", overwrite), ("resume", resume)):
+            require(file is not None or not wanted, f"run: {name}: expected only with file=...; leave it out, or give a file")
+        said = "run: after, with a file: expected one of them, because a file begins with its trials"
+        require(file is None or after is None, f"{said}; leave one out")
+        select(backend)  # before Brian2 takes its time
         check_runs(network)
         first = 0 if after is None or not after.left else after.left[0].tick
-        driven = drive_inputs(network, inputs, _trials(batch, after), first)
+        driven = drive_inputs(network, inputs, _trials(batch, after), first, modulators)
         starts, recorded = starts_of(network, initial, driven.batch), recorded_of(network, record)
+        timed = {name: one.values for name, one in driven.in_time().items()}
         program = self.program(network, driven, recorded, every)
-        values = dict(starts) | _constant(driven, program)
-        timed = {name: one.values for name, one in _in_time(driven).items()}
-        found = simulate(
-            program, seconds, batch=driven.batch, seed=seed, initial=values, trains=driven.trains, timed=timed, after=after
-        )
-        states = {owner: found.states[STATES.format(owner)] for owner in recorded}
-        return replace(found, states=states)
+        values = dict(starts) | _constant(network, driven, program)
+        given: dict[str, Any] = {"batch": driven.batch, "seed": seed, "initial": values, "backend": backend}
+        given |= {"trains": driven.trains, "timed": timed}
+        if file is None:
+            return simulate(program, seconds, after=after, **given)
+        return simulate_into(file, program, seconds, **given, overwrite=overwrite, resume=resume)
 
     def program(
         self, network: Network, driven: Driven, recorded: Mapping[str, dict[str, Any]], every: float | None
@@ -51,12 +62,21 @@ class Runner:
         kept, program = self._kept.get(key, ((), None))
         if program is None or len(kept) != len(parts) or any(one is not other for one, other in zip(kept, parts, strict=True)):
             made = exported(network, driven, {}, recorded, every)
-            program = CircuitProgram(circuit_of(made, {}))
+            program = CircuitProgram(_named(circuit_of(made, {}), recorded))
             self._kept[key] = parts, program
         for p in network.projections.values():
-            if f"{p.name}.w" in program.circuit.arrays:
-                program.circuit.arrays[f"{p.name}.w"][...] = p.weights()
+            own = program.circuit.arrays.get(f"{p.name}.w")
+            if own is not None and not np.array_equal(own, p.weights()):
+                own[...] = p.weights()
+                program.on_device.clear()  # a GPU has a copy of what it was
         return program
+
+
+def _named(circuit: Circuit, recorded: Mapping[str, Any]) -> Circuit:
+    """Return a circuit whose recordings have the names of what they record, in place of Brian2's monitors."""
+    owners = {STATES.format(owner): owner for owner in recorded}
+    actions = (replace(one, name=owners[one.name]) if isinstance(one, Record) else one for one in circuit.actions)
+    return replace(circuit, actions=tuple(actions))
 
 
 def _settings(p: Any) -> tuple[Any, ...]:
@@ -77,14 +97,12 @@ def _trials(batch: int | None, after: Simulated | None) -> int | None:
     return len(after.left) if batch is None and after is not None and after.left else batch
 
 
-def _in_time(driven: Driven) -> dict[str, InTime]:
-    found = {f"{name}_rates": one for name, one in driven.rates.items() if isinstance(one, InTime)}
-    return found | {name: one for of in driven.currents.values() for name, one in of.items() if isinstance(one, InTime)}
-
-
-def _constant(driven: Driven, program: CircuitProgram) -> dict[str, np.ndarray]:
-    """Return the inputs that stay as they are for a trial, as start values: ``group.variable`` -> (batch, n)."""
+def _constant(network: Network, driven: Driven, program: CircuitProgram) -> dict[str, np.ndarray]:
+    """Return what stays as it is for a trial, as start values: ``group.variable`` -> (batch, n)."""
     found = {f"{name}.rates": one for name, one in driven.rates.items() if not isinstance(one, InTime)}
+    read = modulated(network)
+    for name, values in driven.modulators.items():
+        found |= {} if isinstance(values, InTime) else {f"{p.name}.{name}": values for p in read[name]}
     for receiver, of in driven.currents.items():
         for name, one in of.items():
             own = f"{receiver}.{name}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from neurosim.errors import InputError, quoted, require
@@ -21,8 +21,10 @@ def rests(p: Projection) -> bool:
     return p.rule is None or "error" in p.rule.post
 
 
-def synapse_code(network: Network, p: Projection, into: str) -> SpikeCode:
+def synapse_code(network: Network, p: Projection, into: str, timed: Collection[str] = ()) -> SpikeCode:
     """Return the code of a projection whose spikes add to ``into``, such as ``I_post``.
+
+    timed : modulators that change in time; the code calls them as functions
 
     Raises InputError, naming the projection, for a rule that cannot be translated, or an optimiser that has no place in a run.
     """
@@ -34,9 +36,24 @@ def synapse_code(network: Network, p: Projection, into: str) -> SpikeCode:
     rule = None if rests(p) else p.rule
     try:
         bounds = None if rule is None else _bounds(p, units["w"])
-        return spike_code(rule, into=into, units=units, dt=network.dt, bounds=bounds, short_term=p.short_term)
+        of_time = set() if rule is None else rule.modulators & set(timed)
+        code = spike_code(rule, into=into, units=units, dt=network.dt, bounds=bounds, short_term=p.short_term, timed=of_time)
     except InputError as cause:
         raise type(cause)(f"projection {p.name!r}: {cause}") from cause
+    for name, called in code.modulators.items():
+        said = f"projection {p.name!r}: modulator {quoted(name)}: in the code of its synapses the name is of something else"
+        require(name == called, f"{said}: expected a name of its own, such as reward; change the rule")
+    return code
+
+
+def modulated(network: Network) -> dict[str, list[Projection]]:
+    """Return modulator -> the projections whose rules read it in a run."""
+    found: dict[str, list[Projection]] = {}
+    for p in network.projections.values():
+        if network.populations[p.pre].neurons.emits == "spike" and not rests(p):
+            for name in sorted(p.rule.modulators):
+                found.setdefault(name, []).append(p)
+    return found
 
 
 def _units(neurons: Any, side: str) -> Mapping[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import graphlib
 import math
+import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -278,6 +279,7 @@ class Network:
         duration: Any,
         inputs: Any = None,
         *,
+        modulators: Mapping[str, Any] | None = None,
         batch: int | None = None,
         record: Any = None,
         every: Any = None,
@@ -285,6 +287,10 @@ class Network:
         seed: int | None = None,
         after: Simulated | None = None,
         keep: int | None = None,
+        backend: str = "numpy",
+        file: str | os.PathLike[str] | None = None,
+        overwrite: bool = False,
+        resume: bool = False,
     ) -> Simulated:
         """Run trials of a spiking network: event by event, in Brian2's order of a tick, with the plasticity of its rules.
 
@@ -292,13 +298,19 @@ class Network:
         inputs : input population -> what it is given; where there is one such population, this alone.  PoissonSpikes, LatencySpikes
             and rate neurons take numbers, (*shape) or (batch, *shape), one for all, or an ``InTime``; GivenSpikes take
             ``(index, time)``, one entry a spike, or a list of such pairs, one for each trial
-        batch : how many trials; by default as many as the inputs are for
+        modulators : what the rules read from outside, such as ``reward`` -> a number, (batch,), or an ``InTime`` of (steps,) or
+            (batch, steps); all that a rule reads are needed
+        batch : how many trials; by default as many as the inputs and modulators are for
         record : names, ``population.variable`` or ``projection.w``, or name -> which neurons or synapses
         every : time between two recordings, by default a tick
         initial : ``population.variable`` -> its values when the trials begin, (n,) or (batch, n), SI units
         seed : of the random numbers; by default the network's
-        after : a run of this network: the trials go on where its trials ended, with their weights
+        after : a run of this network: the trials go on where its trials ended, with their weights; times of inputs and modulators
+            count from there
         keep : a trial whose weights the network takes over at the end; by default it keeps its own
+        backend : ``numpy`` runs a trial on each core, ``cupy`` all trials at once on a GPU
+        file : a run file, into which spikes and recordings go as they come, so that memory does not grow with the duration (None:
+            they are in memory); overwrite : whether it may exist; resume : whether to go on with the run that it holds
 
         Returns ``Simulated``: ``.spikes[population]`` with ``.index``, ``.time`` (s), ``.tick`` and ``.trial``, one entry a spike;
         ``.states[name]``, (batch, times, n); ``.final["projection.w"]``, (batch, synapses), and all other variables.
@@ -307,7 +319,11 @@ class Network:
         ------
         InputError
             A network or an input that cannot be in a run, by name, before anything runs; more recordings, trials or spikes than
-            there is memory for.
+            there is memory for; given spikes, values in time or ``after`` on a GPU.
+        BackendError
+            ``cupy`` was asked for and no CUDA device answers.
+        RunFileError
+            ``file`` exists (without ``overwrite``) or cannot be written; or holds no such run that could be resumed.
         """
         from neurosim.brian.running import Runner  # the import of Brian2 takes its time
 
@@ -315,14 +331,16 @@ class Network:
         seconds = duration_of(duration, "run: duration")
         steps = None if every is None else duration_of(every, "run: every")
         number = self.seed if seed is None else as_seed(seed)
-        found = self._runner.run(self, seconds, inputs, batch, record, steps, initial, number, after)
+        found = self._runner.run(
+            self, seconds, inputs, modulators, batch, record, steps, initial, number, after, backend, file, overwrite, resume
+        )
         if keep is not None:
             self._keep(found, keep)
         return found
 
     def _keep(self, run: Simulated, trial: int) -> None:
         """Take over the weights that a trial of a run ended with."""
-        trials = len(run.left)
+        trials = max((len(values) for values in run.final.values()), default=0)  # a run on a GPU leaves nothing to go on from
         whole = isinstance(trial, int | np.integer) and not isinstance(trial, bool) and 0 <= trial < trials
         require(whole, f"run: keep {quoted(trial)}: expected the number of a trial, 0 to {trials - 1}; give one")
         for p in self.projections.values():

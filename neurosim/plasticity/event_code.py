@@ -19,7 +19,8 @@ class SpikeCode:
     starts : name of a variable in the code -> what it starts as, where that is not 0
     names : the rule's states, as its equations write them -> names in the code
     reads : variables of the neurons that the code reads, such as ``v_post``
-    modulators : what is set from outside: a shared variable of the model, or a function of t among the constants
+    modulators : what is set from outside, as the rule's equations write it -> its name in the code: a shared variable of the model,
+        or a function of t, which is no part of the constants
     method : how the clock-driven equations are integrated; None where there are none
     """
 
@@ -31,7 +32,7 @@ class SpikeCode:
     starts: Mapping[str, float | Quantity] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
     reads: frozenset[str] = frozenset()
-    modulators: frozenset[str] = frozenset()
+    modulators: Mapping[str, str] = field(default_factory=dict)
     method: str | None = None
 
     __repr__ = reprs.fields

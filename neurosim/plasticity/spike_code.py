@@ -151,7 +151,7 @@ class _Translation:
             starts={names[state.name]: state.start for state in self.rule.states if state.number},
             names=names,
             reads=self.reads,
-            modulators=self.rule.modulators,
+            modulators={name: self.names[name] for name in sorted(self.rule.modulators)},
             method="euler" if self.clocked else None,
         )
 

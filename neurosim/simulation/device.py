@@ -133,7 +133,8 @@ class DeviceTrials:
         Returns group -> (tick, index, trial) of its spikes, (spikes,) each, ticks ascending within each trial; and
         (monitor, variable) -> (rows, batch, elements)
         """
-        spikes = {name: tuple(np.concatenate([np.zeros((3, 0), np.int32), *parts], axis=1)) for name, parts in self.spikes.items()}
+        trains = {name: self.trains(name) for name in self.spikes}
+        spikes: dict[str, tuple[np.ndarray, ...]] = {name: (one.tick, one.index, one.trial) for name, one in trains.items()}
         recorded = self.recorded.items()
         rows = {key: np.ascontiguousarray(np.concatenate(parts, axis=1).swapaxes(0, 1)) for key, parts in recorded if parts}
         self.spikes, self.recorded = {name: [] for name in self.spikes}, {}

@@ -92,7 +92,7 @@ def make_trials(
     own = _tables(program.circuit, batch, trains, timed)
     _check_after(program, after, batch)
     if not isinstance(chosen, NumpyBackend):
-        said = "backend 'cupy': trains, timed and after are not there on a GPU: expected none"
+        said = "backend 'cupy': given spikes, values in time and after are not there on a GPU: expected none"
         require(not own and after is None, f"{said}; run with backend='numpy'")
         state = {*program.circuit.changing(), *starts}
         room = _check_memory(batch, batch * sum(program.circuit.arrays[name].nbytes for name in state) + more, advice)

@@ -73,7 +73,8 @@ class Trial:
         self.program, self.number, self.tick = program, number, 0
         circuit = program.circuit
         if before is not None:
-            self.tick, start = before.tick, {**before.state, **start}
+            kept = {name: values for name, values in before.state.items() if name in circuit.arrays}  # its inputs may be others
+            self.tick, start = before.tick, {**kept, **start}
         self.state = {name: np.array(start.get(name, circuit.arrays[name])) for name in {*circuit.changing(), *start}}
         self.room = max([ROOM, *(4 * group.size for group in circuit.groups.values())])
         self.buffers = self._buffers(seed)

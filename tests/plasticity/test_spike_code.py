@@ -50,7 +50,7 @@ def test_a_state_that_the_rest_reads_is_worked_out_in_every_tick():
     assert "dw/dt = eligibility*eta*reward : 1 (clock-driven)" in code.model and code.method == "euler"
     assert "deligibility/dt = -eligibility/tau_e : 1 (clock-driven)" in code.model
     assert "dpre_trace/dt = -pre_trace/tau_plus : 1 (event-driven)" in code.model, "only spikes read it"
-    assert code.modulators == {"reward"} and "reward : 1 (shared)" in code.model
+    assert code.modulators == {"reward": "reward"} and "reward : 1 (shared)" in code.model
     timed = spike_code(reward_stdp(), timed=["reward"])
     assert "dw/dt = eligibility*eta*reward(t) : 1" in timed.model and "(shared)" not in timed.model
 
