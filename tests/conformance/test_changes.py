@@ -95,7 +95,7 @@ plans = st.lists(st.tuples(st.integers(1, 12), changes), min_size=1, max_size=6)
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(SCHEMES)), ids=lambda k: f"{SCHEMES[k][0].name}-{k}")
 @given(plan=plans, normalised=st.booleans(), first=st.sampled_from([SGD(0.02), Momentum(0.01)]))
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 def test_no_order_of_changes_tells_captured_from_array_code(number, plan, normalised, first):
     scheme, options = SCHEMES[number]
     captured, plain = (trained(scheme, options, plan, normalised, first, kind) for kind in (Trainer, ArrayTrainer))

@@ -300,8 +300,9 @@ def test_a_cheater_is_found(scheme, source):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scheme", [scheme for scheme, _ in CHEATERS], ids=lambda scheme: scheme.__name__)
+@pytest.mark.parametrize("scheme", [scheme for scheme, _ in CHEATERS[::3]], ids=lambda scheme: scheme.__name__)
 def test_the_public_check_fails_a_cheater(scheme):
+    """Some of them: what finds each out is tested above, alone."""
     result = neurosim.check(scheme())
     assert not result
     assert not result["feedback_learns_from"].passed

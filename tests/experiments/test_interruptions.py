@@ -21,14 +21,14 @@ RECORDED = ["--record", "hidden1.rate every 1 step", "--record", "*.w"]
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
-def test_fifty_runs_killed_at_random_moments(tmp_path):
-    """Every scheme, at least fifty kills, some of them of resumed runs; nothing is lost, and nothing differs from a whole run."""
+def test_runs_killed_at_random_moments(tmp_path):
+    """Every scheme, at least twenty kills, some of them of resumed runs; the program takes any number.  Nothing is lost, and nothing differs."""
     program = Path(__file__).with_name("kills.py")
-    done = subprocess.run([sys.executable, program, "50", "7", tmp_path], env=ENVIRONMENT, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, program, "20", "7", tmp_path], env=ENVIRONMENT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     counts = json.loads(done.stdout)
     assert counts["wrong"] == []
-    assert counts["kills"] >= 50
+    assert counts["kills"] >= 20
 
 
 @pytest.fixture

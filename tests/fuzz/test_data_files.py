@@ -186,9 +186,9 @@ def test_a_few_damaged_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [2, 3, None], ids=["2", "3", "fresh"])
+@pytest.mark.parametrize("seed", [2, None], ids=["2", "fresh"])
 def test_many_damaged_files(tmp_path: Path, seed: int | None) -> None:
     seed = int(os.environ.get("NEUROSIM_FUZZ_SEED") or secrets.randbits(32)) if seed is None else seed
     print(f"seed {seed}")
-    write_cases(tmp_path, seed, count=1500)
+    write_cases(tmp_path, seed, count=800)
     read_cases(tmp_path, seed)

@@ -141,12 +141,12 @@ def test_some_equations(limited, folder, capsys):
 
 @pytest.mark.slow
 def test_many_equations(limited, folder, capsys):
-    assert tried_all(range(200, 15_000), limited, folder, capsys) > 2000
+    assert tried_all(range(200, 5_000), limited, folder, capsys) > 600
 
 
 @pytest.mark.slow
 def test_equations_never_tried_before(limited, folder, capsys, fresh_seed):
-    assert tried_all(range(fresh_seed, fresh_seed + 10_000), limited, folder, capsys) > 1000
+    assert tried_all(range(fresh_seed, fresh_seed + 4_000), limited, folder, capsys) > 400
 
 
 def test_a_case_that_hangs_is_noticed(limited, folder, capsys, monkeypatch):

@@ -213,7 +213,7 @@ def test_events_give_what_every_tick_gives(drawn):
 
 
 @pytest.mark.slow
-@settings(max_examples=400, **QUIET)
+@settings(max_examples=100, **QUIET)
 @given(RULES)
 def test_events_give_what_every_tick_gives_in_many_rules(drawn):
     compare(drawn, by_hand)
