@@ -21,18 +21,47 @@ from neurosim.simulation.requests import StateRequest, seconds
 KEY = "simulation"
 
 
+class PoissonInput(Section):
+    """[[simulation.poisson]]: Poisson processes onto each neuron of a population, none of them shared.
+
+    into : ``population.variable``, to which each spike adds ``weight``
+    count : how many onto each neuron; rate : of one, such as ``"20*Hz"``
+    """
+
+    into: str
+    count: Annotated[int, Field(ge=1)]
+    rate: str
+    weight: str | float
+
+
+class NoiseInput(Section):
+    """[[simulation.noise]]: a variable that is drawn anew at the start of each tick, normal and of mean 0.
+
+    into : ``population.variable``; sd : its standard deviation
+    """
+
+    into: str
+    sd: str | float
+
+
 class Simulation(Section):
     """[simulation]: how long a spiking network runs, and what is recorded.
 
     duration : of biological time, such as ``"10 s"`` or ``"250 ms"``
     trials : how many independent ones
     record : what is recorded in time, such as ``"e.v[0:5] every 1 ms"``; spikes always are
+    initial : ``population.variable`` -> its values when a trial begins, such as ``"-60*mV + 10*mV*rand()"`` or ``"randn()"``; they
+        may name constants of the population's equations.  By default they are the neurons' own ``start``
+    poisson, noise : input from outside, beside populations of ``poisson_spikes``
     brian : ``module:function``, a function that returns a Brian2 ``Network``; by default the network is that of ``[network]``
     """
 
     duration: str
     trials: int = Field(default=1, ge=1)
     record: list[str] = []
+    initial: dict[str, str | float] = {}
+    poisson: list[PoissonInput] = []
+    noise: list[NoiseInput] = []
     brian: str = ""
     _make: Callable[[], Any] | None = PrivateAttr(None)
 
@@ -42,6 +71,9 @@ class Simulation(Section):
         for request in self.record:
             StateRequest.of(request)
         if self.brian:
+            outside = {"initial": self.initial, "poisson": self.poisson, "noise": self.noise}
+            given = ", ".join(key for key, value in outside.items() if value)
+            require(not given, f"{given} together with brian: expected that its function does this; leave it out")
             self._make = imports_of(info).find("brian", self.brian)
             made = is_outside(self.brian) and callable(self._make)
             require(made, f"brian {quoted(self.brian)}: expected module:function; change it")
