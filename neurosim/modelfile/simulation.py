@@ -88,6 +88,31 @@ class Simulation(Section):
         return self._make
 
 
+class Fired(Section):
+    """[measured.populations.NAME]: what a population did (see ``neurosim.analysis.spike_statistics.table``).
+
+    rate : Hz; cv : of the intervals between spikes; synchrony : ``chi``, from 0 to 1; one that is not defined is not there
+    """
+
+    rate: float
+    cv: float | None = None
+    synchrony: float | None = None
+
+
+class MeasuredSpikes(Section):
+    """[measured], of a simulation: what it did here, by neurosim's own simulator.
+
+    duration : of the run; start : what was left out of the statistics, from the beginning
+    """
+
+    populations: dict[str, Fired] = {}
+    seed: int | None = None
+    duration: str = ""
+    start: str = "0 s"
+    date: str = ""
+    note: str = ""
+
+
 class SimulationTable(Section):
     """A whole model file with a simulation."""
 
@@ -96,6 +121,7 @@ class SimulationTable(Section):
     paper: Paper = Paper()
     network: NetworkTable | None = None
     simulation: Simulation
+    measured: MeasuredSpikes = MeasuredSpikes()
     modules: dict[str, str] = {}  # of a run: the modules that it needs, each with a digest of its text
 
     @model_validator(mode="after")
