@@ -1,4 +1,4 @@
-"""From finished simulations to numbers: a summary of each run in ``benchmarks/results/simulations``, and [measured] in its model file.
+"""From finished simulations to numbers: a summary of each in ``benchmarks/results/simulations``, and [measured] in its model file.
 
     neurosim run cuba --seed 1 --out runs/cuba.h5
     python -m benchmarks.measured_simulations runs/*.h5
@@ -29,19 +29,19 @@ def summary(run: Run, start: str, commit: str) -> dict:
     said = {key: run.attributes[key] for key in (*SAID, "simulator") if key in run.attributes}
     said |= {"git_commit": said.get("git_commit") or commit, "versions": json.loads(said["versions"])}
     found = table(run, seconds(start, "start"))
-    rows = {name: {key: None if math.isnan(value) else float(value) for key, value in row.items()} for name, row in found.iterrows()}
+    rows = {name: {key: None if math.isnan(value) else value for key, value in row.items()} for name, row in found.iterrows()}
     settings = {key: model[key] for key in SETTINGS}
     return {"model": run.attributes["model_name"], **settings, "start": start, "run": said, "populations": rows}
 
 
 def measured(found: dict) -> dict:
     """Return the [measured] table of a summary."""
-    rows = found["populations"]
-    shown = {
-        name: {key: round(row[key], digits) for key, digits in SHOWN.items() if row[key] is not None} for name, row in rows.items()
-    }
-    table = {"seed": found["run"]["seed"], "duration": found["simulation"]["duration"], "start": found["start"]}
-    return table | {"date": found["run"]["created"][:10], "populations": shown}
+    shown = {}
+    for name, row in found["populations"].items():
+        defined = [key for key in SHOWN if row[key] is not None and (key != "synchrony" or row["neurons"] > 1)]
+        shown[name] = {key: round(row[key], SHOWN[key]) for key in defined}
+    made = {"seed": found["run"]["seed"], "duration": found["simulation"]["duration"], "start": found["start"]}
+    return made | {"date": found["run"]["created"][:10], "populations": shown}
 
 
 def main() -> None:

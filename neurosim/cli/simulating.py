@@ -119,12 +119,13 @@ def shown(model: SimulationModel) -> list[str]:
     for population in populations:
         made = population.neurons or population.transfer
         equations = made.equations.strip().splitlines() if isinstance(made, Equations) else []
-        size = " x ".join(map(str, population.shape or ["?"]))
+        size = " x ".join(map(str, population.shape or ())) or "?"
         lines.append(f"neurons   {population.name}: {size} {made.name if equations else repr(made)}")
         lines += [f"          {line}" for line in equations]
     for p in projections:
         wiring = repr(p.connectivity) if p.connectivity.options() else p.connectivity.name
-        parts = [wiring, f"weights {p.initial}", *([f"delay {p.delay}"] if p.delay else []), *([f"{p.short_term}"] if p.short_term else [])]
+        parts = [wiring, f"weights {p.initial}", *([f"delay {p.delay}"] if p.delay else [])]
+        parts += [repr(p.short_term)] if p.short_term else []
         rule = p.rule.describe() if p.rule else "fixed"
         lines.append(f"synapses  {p.pre} -> {p.post}.{p.into}: {', '.join(parts)}; {rule}")
     lines += [f"initial   {name} = {value}" for name, value in own.initial.items()]

@@ -27,7 +27,18 @@ from neurosim.neurons import (
     surrogates,
     transfers,
 )
-from neurosim.plasticity import Chain, PlasticityRule, Rule, TsodyksMarkram, Update, chain, rules, short_terms, spiking_rules, updates
+from neurosim.plasticity import (
+    Chain,
+    PlasticityRule,
+    Rule,
+    TsodyksMarkram,
+    Update,
+    chain,
+    rules,
+    short_terms,
+    spiking_rules,
+    updates,
+)
 from neurosim.runfile import Interval, Request, Some
 from neurosim.tasks import Sizes, Task, default, task, tasks
 

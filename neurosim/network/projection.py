@@ -38,7 +38,7 @@ class Projection:
     connectivity : ``all_to_all``, ``one_to_one``, or a Connectivity such as ``FixedProbability(0.02)``
     initial : ``glorot``, ``lecun`` (draws the bias too), ``orthogonal``, ``zeros``, a number for all weights, or an array of them,
         shaped as the weights, or (synapses,).  Weights are in the SI unit of what they add into: 1.62e-3, ``"1.62*mV"`` and a
-        quantity of Brian2 are the same; text with ``rand()`` or ``randn()``, such as ``"0.3*nS*rand()"``, draws one for each synapse
+        quantity of Brian2 are the same; text with ``rand()`` or ``randn()``, such as ``"0.3*nS*rand()"``, draws each synapse's
     bias : whether the postsynaptic neurons have a bias
     rule : a plasticity rule; ``None`` keeps the weights fixed.  If it is replaced later, the new rule starts with fresh state
     optimiser : for this projection's weights and bias, instead of the trainer's
