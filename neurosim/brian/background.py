@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import brian2
 from brian2.units.fundamentalunits import get_or_create_dimension
 
+from neurosim.brian.exporting import forget
 from neurosim.equations.units import NONE, Measure, measure, written
-from neurosim.errors import UnknownNameError, quoted, require
+from neurosim.errors import InputError, UnknownNameError, quoted, require
 from neurosim.neurons import Equations
 from neurosim.neurons.poisson_spikes import HERTZ
 
@@ -51,6 +53,21 @@ def add_noise(net: Any, network: Network, into: str, sd: Any) -> None:
     size = _in_unit(network, into, sd, f"{label}: sd")
     code, name = f"{variable} = {written(size)} * randn()", _free(net, f"{group.name}_{variable}_noise")
     group.run_regularly(code, when="start", clock=group.clock, name=name)
+
+
+def drawn_input(net: Any, network: Network, poisson: Iterable[Any], noise: Iterable[Any]) -> None:
+    """Add all inputs from outside that a model file lists; raise InputError for one that does not fit.
+
+    poisson : each with into, count, rate, weight; noise : each with into, sd
+    """
+    try:
+        for one in poisson:
+            add_poisson(net, network, one.into, one.count, one.rate, one.weight)
+        for one in noise:
+            add_noise(net, network, one.into, one.sd)
+    except InputError:
+        forget(net.objects)
+        raise
 
 
 def _variable(net: Any, network: Network, into: str, label: str) -> tuple[Any, str]:

@@ -116,8 +116,5 @@ def _exported(job: SimulationJob) -> Any:
     assert job.model.table.network is not None
     network = build_network(job.model.table.network, (), (), seed=job.seed, backend=select("numpy"))
     net = brian.export(network, initial=initial_values(network, own.initial))
-    for one in own.poisson:
-        brian.add_poisson(net, network, one.into, one.count, one.rate, one.weight)
-    for noise in own.noise:
-        brian.add_noise(net, network, noise.into, noise.sd)
+    brian.drawn_input(net, network, own.poisson, own.noise)
     return net
