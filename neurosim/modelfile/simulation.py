@@ -25,7 +25,9 @@ class PoissonInput(Section):
     """[[simulation.poisson]]: Poisson processes onto each neuron of a population, none of them shared.
 
     into : ``population.variable``, to which each spike adds ``weight``
-    count : how many onto each neuron; rate : of one, such as ``"20*Hz"``
+    count : how many onto each neuron
+    rate : of one, such as ``"20*Hz"``
+    weight : in the unit of the variable
     """
 
     into: str
@@ -37,7 +39,8 @@ class PoissonInput(Section):
 class NoiseInput(Section):
     """[[simulation.noise]]: a variable that is drawn anew at the start of each tick, normal and of mean 0.
 
-    into : ``population.variable``; sd : its standard deviation
+    into : ``population.variable``
+    sd : its standard deviation
     """
 
     into: str
@@ -51,7 +54,7 @@ class Simulation(Section):
     trials : how many independent ones
     record : what is recorded in time, such as ``"e.v[0:5] every 1 ms"``; spikes always are
     initial : ``population.variable`` -> its values when a trial begins, such as ``"-60*mV + 10*mV*rand()"`` or ``"randn()"``; they
-        may name constants of the population's equations.  By default they are the neurons' own ``start``
+        may name constants of the population's equations, and variables that stand before; by default the neurons' own ``start``
     poisson, noise : input from outside, beside populations of ``poisson_spikes``
     brian : ``module:function``, a function that returns a Brian2 ``Network``; by default the network is that of ``[network]``
     """
@@ -91,7 +94,9 @@ class Simulation(Section):
 class Fired(Section):
     """[measured.populations.NAME]: what a population did (see ``neurosim.analysis.spike_statistics.table``).
 
-    rate : Hz; cv : of the intervals between spikes; synchrony : ``chi``, from 0 to 1; one that is not defined is not there
+    rate : Hz
+    cv : of the intervals between spikes
+    synchrony : ``chi``, from 0 to 1; what is not defined is not there
     """
 
     rate: float
@@ -100,9 +105,10 @@ class Fired(Section):
 
 
 class MeasuredSpikes(Section):
-    """[measured], of a simulation: what it did here, by neurosim's own simulator.
+    """[measured]: what the populations did here, by neurosim's own simulator.
 
-    duration : of the run; start : what was left out of the statistics, from the beginning
+    duration : of the run
+    start : what was left out of the statistics, from the beginning
     """
 
     populations: dict[str, Fired] = {}
