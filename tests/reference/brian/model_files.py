@@ -23,15 +23,15 @@ NEURONS = ["network.populations.0.neurons", "network.populations.1.neurons"]
 KINDS = '{"e.r"="rand()", "e.v"=-65, "e.u"="0.2*v", "e.I"="10*rand()", "i.r"="rand()", "i.v"=-65, "i.u"=-14, "i.I"="6*rand()"}'
 # Brian2 draws other numbers, so that what draws in a run is replaced: Poisson input by a constant one, noise by its start value
 SMALL = {
-    "cuba": ["duration=150 ms", *SIZES, *DENSER],
-    "cobahh": ["duration=50 ms", *SIZES, *DENSER],
-    "brunel-ai": ["duration=150 ms", "poisson=[]", *SIZES, *FEWER, *(one + PUSHED for one in NEURONS)],
+    "cuba": ["duration=80 ms", *SIZES, *DENSER],
+    "cobahh": ["duration=30 ms", *SIZES, *DENSER],
+    "brunel-ai": ["duration=80 ms", "poisson=[]", *SIZES, *FEWER, *(one + PUSHED for one in NEURONS)],
     "song-miller-abbott": [
         "duration=500 ms", "record=[]", 'initial={"e.x"="rand()", "i.x"="rand()"}', "network.projections.1.initial=0.01",
         *(one + REGULAR for one in NEURONS),
     ],
     "vogels-sprekeler": ["duration=60 ms", "record=[]", *SIZES, *DENSER],
-    "izhikevich-2003": ["duration=300 ms", "noise=[]", f"initial={KINDS}", *FEW],
+    "izhikevich-2003": ["duration=200 ms", "noise=[]", f"initial={KINDS}", *FEW],
 }  # fmt: skip
 
 
