@@ -9,7 +9,8 @@ A fact is written once, beside the code it is about.  Directives (all take Markd
     {scheme-claims} NAME      the claims of one scheme, variant by variant
     {scheme-options} NAME     options, defaults and what the class says of them
     {model-table} [SCHEME]    model files: the paper's number, and what was measured
-    {model-keys}              the tables and keys of a model file
+    {model-keys} [simulation] the tables and keys of a model file
+    {simulation-table}        model files with a simulation, and what was measured
     {named-classes} KIND      transfers, neurons, encoders, tasks, updates, rules, initialisers or data
                               (sets), by the name a model file uses
     {command-table}           the command line

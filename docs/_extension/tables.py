@@ -15,8 +15,9 @@ from neurosim import datasets, encoders, neurons, plasticity, tasks
 from neurosim.connectivity import INITIALISERS
 from neurosim.feedback import Claims, FeedbackPathway, pathways
 from neurosim.modelfile import published
-from neurosim.modelfile.reading import models
+from neurosim.modelfile.reading import models, simulations
 from neurosim.modelfile.schema import ModelTable, Section
+from neurosim.modelfile.simulation import SimulationTable
 from neurosim.network import Network
 from neurosim.plasticity import Rule
 
@@ -166,10 +167,24 @@ def model_table(scheme: str = "") -> str:
     return table(["model", "what it is", "paper: test error", "measured here: test error"], rows) if rows else "None.\n"
 
 
-def model_keys() -> str:
-    """Return every table of a model file with its keys, their defaults, and what the schema says of it."""
+def simulation_table() -> str:
+    """Return the model files with a simulation, each with how its populations fired here."""
     rows = []
-    for path, section in sections(ModelTable):
+    for name, model in simulations().items():
+        fired = published.fired(model).items()
+        said = "; ".join(f"{of} {rate} Hz, CV {cv}, {synchrony}" for of, (rate, cv, synchrony) in fired)
+        rows.append((f"`{name}`", markdown(model["title"]), said or "not measured yet", published.simulated(model)))
+    return table(["model", "what it is", "measured here: rate, CV of intervals, synchrony", "of"], rows)
+
+
+def model_keys(kind: str = "") -> str:
+    """Return every table of a model file with its keys, their defaults, and what the schema says of it.
+
+    kind : ``simulation`` for what only those have
+    """
+    rows = []
+    own = [one for one in sections(SimulationTable) if one[0].startswith(("[simulation", "[[simulation", "[measured"))]
+    for path, section in own if kind == "simulation" else sections(ModelTable):
         fields = [(key, field) for key, field in section.model_fields.items() if _section(field.annotation) is None]
         keys = [f"**`{key}`**" if f.is_required() else f"`{key}{_default(f.default)}`" for key, f in fields]
         rows.append((f"`{path}`" if path else "", ", ".join(keys), _explained(inspect.getdoc(section) or "")))
@@ -250,6 +265,7 @@ def named_classes(kind: str) -> str:
         "updates": plasticity.updates,
         "rules": plasticity.rules,
         "spiking rules": plasticity.spiking_rules,
+        "short-term plasticity": plasticity.short_terms,
         "initialisers": lambda: INITIALISERS,
     }[kind]()
     rows = [(f"`{name}`", _options(value), markdown(_summary(value))) for name, value in found.items()]
@@ -380,6 +396,7 @@ COLLECTED: dict[str, Callable[..., str]] = {
     "scheme-options": scheme_options,
     "model-table": model_table,
     "model-keys": model_keys,
+    "simulation-table": simulation_table,
     "named-classes": named_classes,
     "command-table": command_table,
 }

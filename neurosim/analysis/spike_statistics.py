@@ -38,12 +38,19 @@ class Trains:
     __repr__ = reprs.fields
 
     @staticmethod
-    def of(run: Run, population: str) -> Trains:
-        """Return what a run file holds of a population, trials in order, and time within them; ``duration`` as far as it came."""
+    def of(run: Run, population: str, start: float = 0.0) -> Trains:
+        """Return what a run file holds of a population, trials in order, and time within them; ``duration`` as far as it came.
+
+        start : seconds of each trial that are left out, from its beginning; times are counted from there
+        """
         spikes = run.spikes[population].sort_values(["trial", "time"], kind="stable")
+        if start:
+            spikes = spikes[spikes["time"] >= start - 1e-9]
+            spikes = spikes.assign(time=np.maximum(spikes["time"] - start, 0.0))
         time, index, trial = (spikes[key].to_numpy() for key in ("time", "index", "trial"))
         trials = int(run.attributes.get("trials", 0)) or len(np.unique(trial)) or 1
-        return Trains(time, index, trial, int(run.spikes[population].attrs["neurons"]), trials, simulated(run))
+        duration = max(simulated(run) - start, 0.0)
+        return Trains(time, index, trial, int(run.spikes[population].attrs["neurons"]), trials, duration)
 
     def __len__(self) -> int:
         return len(self.time)
@@ -231,15 +238,15 @@ def _check_lasts(trains: Trains) -> None:
 # ---------------------------------------------------------------------- all of them
 
 
-def table(run: Run) -> pd.DataFrame:
-    """Return a row for each population.
+def table(run: Run, start: float = 0.0) -> pd.DataFrame:
+    """Return a row for each population.  start : seconds of each trial that are left out, from its beginning
 
     neurons, trials, spikes; rate (Hz, mean over neurons and trials), rate_std (over trials), silent (share of neurons that never
     fire), cv (mean over neurons), fano (mean over neurons), correlation and synchrony; NaN where a number is not defined
     """
     rows = {}
     for population in run.spikes:
-        trains = Trains.of(run, population)
+        trains = Trains.of(run, population, start)
         found: dict[str, float] = {"neurons": trains.neurons, "trials": trains.trials, "spikes": len(trains)}
         if trains.duration > 0:
             rate = rates(trains)

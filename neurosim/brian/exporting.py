@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -63,6 +63,12 @@ def exported(
     check_runs(network)
     with uncompiled():
         return _Export(network, driven, starts, recorded, every).net()
+
+
+def forget(objects: Iterable[Any]) -> None:
+    """Let Brian2 say nothing of objects that will be in no run, because an error says more."""
+    for one in objects:
+        one._network = "none"
 
 
 def check_runs(network: Network) -> None:
@@ -137,11 +143,18 @@ class _Export:
         self.adds_into: dict[str, str] = {}  # population -> what spikes that go into its drive add into
 
     def net(self) -> Any:
-        for name, population in self.network.populations.items():
-            made = self._group(population)
-            if made is not None:
-                self.groups[name] = made
-        self.synapses = {p.name: self._projection(p) for p in self.network.projections.values() if p.pre in self.groups}
+        self.synapses: dict[str, Any] = {}
+        try:
+            for name, population in self.network.populations.items():
+                made = self._group(population)
+                if made is not None:
+                    self.groups[name] = made
+            for p in self.network.projections.values():
+                if p.pre in self.groups:
+                    self.synapses[p.name] = self._projection(p)
+        except InputError:
+            forget([*self.groups.values(), *self.synapses.values()])
+            raise
         return self.b2.Network(*self.groups.values(), *self.synapses.values(), *self._monitors(), name="exported")
 
     # ------------------------------------------------------------------ populations

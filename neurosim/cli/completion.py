@@ -53,9 +53,9 @@ def files(incomplete: str) -> list[str]:
 
 def model(incomplete: str) -> list[str]:
     """Return the models, and model files here, that begin so."""
-    from neurosim.modelfile.reading import models
+    from neurosim.modelfile.reading import models, simulations
 
-    return _beginning(incomplete, *models(), *_here("*.toml"))
+    return _beginning(incomplete, *sorted({**models(), **simulations()}), *_here("*.toml"))
 
 
 def model_or_comparison(incomplete: str) -> list[str]:
@@ -67,9 +67,9 @@ def model_or_comparison(incomplete: str) -> list[str]:
 
 def comparison(incomplete: str) -> list[str]:
     """Return the comparison files that come with the package, and files here, that begin so."""
-    from neurosim.modelfile.reading import installed, models
+    from neurosim.modelfile.reading import installed, models, simulations
 
-    single = models()
+    single = {**models(), **simulations()}
     return _beginning(incomplete, *(name for name in installed() if name not in single), *_here("*.toml"))
 
 

@@ -11,7 +11,7 @@ import typer
 from neurosim.cli import arguments as args
 from neurosim.cli import completion
 from neurosim.cli.helping import Help
-from neurosim.cli.simulating import described
+from neurosim.cli.simulating import shown
 from neurosim.cli.terminal import say
 from neurosim.errors import quoted, require
 
@@ -62,7 +62,7 @@ def show(
     if is_simulation(model):
         said = f"show {quoted(model)}: a simulation: expected neither --data nor --recordable; leave it out"
         require(not (data or recordable), said)
-        say("\n".join(described(SimulationModel.load(model, args.settings(settings, None), imports=Imports(imports or ())))))
+        say("\n".join(shown(SimulationModel.load(model, args.settings(settings, None), imports=Imports(imports or ())))))
         return
     found = ModelFile.load(model, args.settings(settings, data), imports=Imports(imports or ()))
     table = found.table

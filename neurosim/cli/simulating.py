@@ -97,6 +97,42 @@ def described(model: SimulationModel) -> list[str]:
     return [*lines, f"record    spikes{''.join(f', {one}' for one in own.record)}"]
 
 
+def shown(model: SimulationModel) -> list[str]:
+    """Return what ``neurosim show`` says of a model file with a simulation: its paper, what was measured, its parts."""
+    from neurosim.modelfile import published
+    from neurosim.modelfile.building import written_out
+    from neurosim.neurons import Equations
+
+    table, own = model.table, model.table.simulation
+    paper, said = table.paper, {"measured": table.measured.model_dump()}
+    title, *rest = described(model)
+    cited = {"paper": paper.citation, "source": paper.source}
+    lines = [title, *(f"{key:<9} {text}" for key, text in cited.items() if text)]
+    fired = published.fired(said).items()
+    numbers = [f"{name} {rate} Hz, CV of intervals {cv}, synchrony {synchrony}" for name, (rate, cv, synchrony) in fired]
+    lines.append(f"measured  {'; '.join([*numbers, published.simulated(said)]) if numbers else 'not yet'}")
+    lines += [f"note      {text}" for text in (paper.note, table.measured.note) if text]
+    lines += rest
+    populations, projections = ([], []) if table.network is None else written_out(table.network)
+    if table.network is not None:
+        lines.append(f"tick      {table.network.dt}")
+    for population in populations:
+        made = population.neurons or population.transfer
+        equations = made.equations.strip().splitlines() if isinstance(made, Equations) else []
+        size = " x ".join(map(str, population.shape or ())) or "?"
+        lines.append(f"neurons   {population.name}: {size} {made.name if equations else repr(made)}")
+        lines += [f"          {line}" for line in equations]
+    for p in projections:
+        wiring = repr(p.connectivity) if p.connectivity.options() else p.connectivity.name
+        parts = [wiring, f"weights {p.initial}", *([f"delay {p.delay}"] if p.delay else [])]
+        parts += [repr(p.short_term)] if p.short_term else []
+        rule = p.rule.describe() if p.rule else "fixed"
+        lines.append(f"synapses  {p.pre} -> {p.post}.{p.into}: {', '.join(parts)}; {rule}")
+    lines += [f"initial   {name} = {value}" for name, value in own.initial.items()]
+    lines += [f"input     {one.into}: {one.count} Poisson processes of {one.rate}, weight {one.weight}" for one in own.poisson]
+    return [*lines, *(f"input     {one.into}: normal, standard deviation {one.sd}, drawn in each tick" for one in own.noise)]
+
+
 def rate_lines(run: Run) -> list[str]:
     """Return how often each population's neurons fired, a line each."""
     from neurosim.analysis.spike_statistics import simulated

@@ -22,9 +22,9 @@ NONE: Dimensions = (0.0,) * 7
 
 @dataclass(frozen=True)
 class Measure:
-    """A number of SI units.  dimensions : of metre, kilogram, second, ampere, kelvin, mole, candela"""
+    """A number of SI units, or an array of them.  dimensions : of metre, kilogram, second, ampere, kelvin, mole, candela"""
 
-    value: float
+    value: Any
     dimensions: Dimensions = NONE
 
 

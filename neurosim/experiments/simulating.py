@@ -14,7 +14,7 @@ from neurosim import reprs
 from neurosim.backends import select
 from neurosim.catalogue import NO_IMPORTS, Imports
 from neurosim.errors import RunFileError, UnknownNameError, quoted, require
-from neurosim.modelfile.building import build_network
+from neurosim.modelfile.building import build_network, initial_values
 from neurosim.modelfile.reading import override, parsed
 from neurosim.modelfile.simulation import SimulationModel
 from neurosim.runfile import Run
@@ -112,6 +112,9 @@ def _exported(job: SimulationJob) -> Any:
     """Return the network of ``[network]`` as a Brian2 network."""
     from neurosim import brian
 
+    own = job.model.table.simulation
     assert job.model.table.network is not None
-    build = functools.partial(build_network, job.model.table.network, (), (), seed=job.seed, backend=select("numpy"))
-    return brian.export(build())
+    network = build_network(job.model.table.network, (), (), seed=job.seed, backend=select("numpy"))
+    net = brian.export(network, initial=initial_values(network, own.initial))
+    brian.drawn_input(net, network, own.poisson, own.noise)
+    return net

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from neurosim import datasets
 from neurosim.backends import Backend
-from neurosim.errors import quoted, require
+from neurosim.backends.base import generator
+from neurosim.equations.drawn import drawn
+from neurosim.equations.units import Dimensions, Measure, measure
+from neurosim.errors import UnknownNameError, quoted, require
 from neurosim.modelfile.schema import Data, Layer, ModelTable, NetworkTable, Output, PopulationTable, ProjectionTable, Stage
 from neurosim.network import Network, Population, Projection
-from neurosim.neurons import transfer
+from neurosim.neurons import Equations, transfer
 from neurosim.tasks import Classification, Task
 from neurosim.training import Trainer
 
@@ -76,6 +82,36 @@ def build_network(
     )
 
 
+def initial_values(network: Network, initial: Mapping[str, str | float]) -> dict[str, np.ndarray]:
+    """Return the start values of a run: ``population.variable`` -> (n,), in SI units.
+
+    initial : ``population.variable`` -> a number, or text such as ``"Vr + (Vt - Vr) * rand()"``, which may name the constants of
+        the population's equations, and its variables that stand before; what it draws follows from the network's seed and this name
+
+    Raises InputError for a variable that is not there, and for a value that is none, or of another unit.
+    """
+    found: dict[str, np.ndarray] = {}
+    spiking = {name: one for name, one in network.populations.items() if isinstance(one.neurons, Equations)}
+    known = {f"{name}.{variable}": one for name, one in spiking.items() for variable in one.neurons.states}
+    for name, value in initial.items():
+        if name not in known:
+            raise UnknownNameError("initial: variable", name, known)
+        population, label = known[name], f"initial {quoted(name)}"
+        neurons, (owner, _, variable) = population.neurons, name.partition(".")
+        names = {key: measure(one, label) for key, one in neurons.constants.items()}
+        names |= {of: Measure(found[f"{owner}.{of}"], _unit(neurons, of)) for of in neurons.states if f"{owner}.{of}" in found}
+        draw = generator(network.seed, f"initial/{name}")
+        found[name], dimensions = drawn(str(value), label, draw, population.size, names)
+        fits = dimensions == _unit(neurons, variable) or not found[name].any()
+        require(fits, f"{label} {quoted(value)}: expected it in {neurons.unit_of(variable)}, the variable's unit; change it")
+    return found
+
+
+def _unit(neurons: Equations, variable: str) -> Dimensions:
+    unit = neurons.unit_of(variable)
+    return measure(1 if unit == "1" else f"1*({unit})", variable).dimensions
+
+
 def _outputs(table: NetworkTable, populations: list[PopulationTable], projections: list[ProjectionTable]) -> list[str]:
     """Return the output that does the task; where none is named, every population with no projection to others."""
     sending = {p.pre for p in projections if p.pre != p.post}
@@ -131,6 +167,7 @@ def _projection(table: ProjectionTable) -> Projection:
         bias=table.bias,
         rule=table.rule,
         optimiser=table.optimiser,
+        short_term=table.short_term,
     )
 
 

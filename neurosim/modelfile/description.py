@@ -28,7 +28,7 @@ from neurosim.modelfile.alike import alike, plain_attributes, replaced
 from neurosim.modelfile.reading import Contents
 from neurosim.network import Clock, Network, Population, Projection
 from neurosim.neurons import DRIVE, BatchNormalisation, Surrogate, Transfer, neurons_by_name, surrogates, transfers
-from neurosim.plasticity import Chain, PlasticityRule, Rule, Update, chain, rules, updates
+from neurosim.plasticity import Chain, PlasticityRule, Rule, Update, chain, rules, short_terms, updates
 from neurosim.tasks import Sizes, default, tasks
 from neurosim.training import Trainer
 
@@ -176,13 +176,13 @@ class _Describer:
         where = f"projection {projection.name}"
         self._own(where, projection, Projection)
         connectivity: Any = self.named(f"{where}: connectivity", projection.connectivity, connectivities())
-        if projection.short_term is not None:
-            self.unstated.append(f"{where}: short_term {projection.short_term!r}")
         table: Contents = {"pre": projection.pre, "post": projection.post}
         table |= {"name": projection.name} if projection.name != f"{projection.pre}__{projection.post}" else {}
         table |= {"delay": projection.delay} if projection.delay else {}
         table |= {"into": projection.into} if projection.into != DRIVE else {}
         table["connectivity"] = connectivity if len(connectivity) > 1 else connectivity["name"]
+        if projection.short_term is not None:
+            table["short_term"] = self.named(f"{where}: short_term", projection.short_term, short_terms())
         if projection.optimiser is not None:
             table["optimiser"] = self._optimiser(chain(projection.optimiser).links)
         return table | {"initial": projection.initial, "bias": projection.bias, "rule": self.rule(where, projection.rule)}

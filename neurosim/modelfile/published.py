@@ -68,3 +68,26 @@ def planned(model: Model) -> int:
 def is_whole(model: Model) -> bool:
     """Return whether what was measured was trained for as long as the file says; True where nothing was measured."""
     return model.get("measured", {}).get("epochs") in (None, planned(model))
+
+
+# ---------------------------------------------------------------------- simulations
+
+
+def fired(model: Model) -> dict[str, tuple[str, str, str]]:
+    """Return of each population of a simulation what was measured: rate in Hz, CV and synchrony, ``-`` where it is not defined."""
+    said = model.get("measured", {}).get("populations", {})
+    return {name: (_number(of, "rate"), _number(of, "cv"), _number(of, "synchrony")) for name, of in said.items()}
+
+
+def _number(of: Model, key: str) -> str:
+    return f"{of[key]:.2f}" if of.get(key) is not None else "-"
+
+
+def simulated(model: Model) -> str:
+    """Return which time of a simulation was measured, as ``50 s to 60 s``, with seed and date; empty where none was."""
+    said = model.get("measured", {})
+    if not said.get("populations"):
+        return ""
+    start = said.get("start", "0 s")
+    span = said["duration"] if start == "0 s" else f"{start} to {said['duration']}"
+    return f"{span}, seed {said['seed']}, {said['date']}"

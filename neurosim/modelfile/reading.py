@@ -30,9 +30,15 @@ def installed() -> dict[str, Path]:
 
 
 def models() -> dict[str, Contents]:
-    """Return the contents of every model file that comes with the package (comparison files left out) by name."""
+    """Return the contents of every model file that comes with the package (comparisons and simulations left out) by name."""
     found = {name: contents(path) for name, path in installed().items()}
-    return {name: values for name, values in found.items() if "rows" not in values}
+    return {name: values for name, values in found.items() if "rows" not in values and "simulation" not in values}
+
+
+def simulations() -> dict[str, Contents]:
+    """Return the contents of every model file with a simulation that comes with the package by name."""
+    found = {name: contents(path) for name, path in installed().items()}
+    return {name: values for name, values in found.items() if "simulation" in values}
 
 
 def locate(name: str | Path, beside: Path | None = None) -> Path:

@@ -27,7 +27,18 @@ from neurosim.neurons import (
     surrogates,
     transfers,
 )
-from neurosim.plasticity import Chain, PlasticityRule, Rule, Update, chain, rules, updates
+from neurosim.plasticity import (
+    Chain,
+    PlasticityRule,
+    Rule,
+    TsodyksMarkram,
+    Update,
+    chain,
+    rules,
+    short_terms,
+    spiking_rules,
+    updates,
+)
 from neurosim.runfile import Interval, Request, Some
 from neurosim.tasks import Sizes, Task, default, task, tasks
 
@@ -93,7 +104,7 @@ def make_rule(value: Any, imports: Imports = NO_IMPORTS) -> Rule | None:
     if isinstance(value, Mapping) and "equation" in value:
         made: Rule = construct("rule", {"equation": _equation}, "equation", value)
     else:
-        made = construct("rule", rules(), *_named("rule", value), Rule, imports)
+        made = construct("rule", {**rules(), **spiking_rules()}, *_named("rule", value), Rule, imports)
     return made
 
 
@@ -114,6 +125,11 @@ def _equation(
 ) -> PlasticityRule:
     options: dict[str, Any] = {"pre": pre, "post": post, "synapse": synapse, "per_sample": per_sample, **constants}
     return PlasticityRule(equation, bias=bias, modulators=modulators, method=method, **options)
+
+
+def _short_term(value: Any) -> TsodyksMarkram:
+    made: TsodyksMarkram = construct("short-term plasticity", short_terms(), *_named("short-term plasticity", value))
+    return made
 
 
 def _optimiser(value: Any, imports: Imports = NO_IMPORTS) -> Chain:
@@ -161,6 +177,7 @@ TransferField = Annotated[Transfer, _with_imports(_transfer)]
 ConnectivityField = Annotated[Connectivity, _with_imports(_connectivity)]
 NormalisationField = Annotated[BatchNormalisation | None, PlainValidator(_normalisation)]
 RuleField = Annotated[Rule | None, _with_imports(make_rule)]
+ShortTermField = Annotated[TsodyksMarkram, PlainValidator(_short_term)]
 OptimiserField = Annotated[Chain, _with_imports(_optimiser)]
 Shape = Annotated[list[int], BeforeValidator(lambda value: [value] if isinstance(value, int) else value)]
 
@@ -323,6 +340,7 @@ class ProjectionTable(_Synapses):
     name : by default ``pre__post``
     delay : for how many ticks a rate travels, or a time such as "1.5*ms" where the network has a dt
     into : the input of the postsynaptic neurons into which it adds
+    short_term : how what a spike transmits depends on the spikes before it, such as ``{ name = "tsodyks_markram", U = 0.5 }``
     """
 
     pre: str
@@ -330,6 +348,7 @@ class ProjectionTable(_Synapses):
     name: str | None = None
     delay: int | str = 0
     into: str = DRIVE
+    short_term: ShortTermField | None = None
     connectivity: ConnectivityField = _connectivity("all_to_all")
 
 

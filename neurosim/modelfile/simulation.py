@@ -21,18 +21,50 @@ from neurosim.simulation.requests import StateRequest, seconds
 KEY = "simulation"
 
 
+class PoissonInput(Section):
+    """[[simulation.poisson]]: Poisson processes onto each neuron of a population, none of them shared.
+
+    into : ``population.variable``, to which each spike adds ``weight``
+    count : how many onto each neuron
+    rate : of one, such as ``"20*Hz"``
+    weight : in the unit of the variable
+    """
+
+    into: str
+    count: Annotated[int, Field(ge=1)]
+    rate: str
+    weight: str | float
+
+
+class NoiseInput(Section):
+    """[[simulation.noise]]: a variable that is drawn anew at the start of each tick, normal and of mean 0.
+
+    into : ``population.variable``
+    sd : its standard deviation
+    """
+
+    into: str
+    sd: str | float
+
+
 class Simulation(Section):
     """[simulation]: how long a spiking network runs, and what is recorded.
 
     duration : of biological time, such as ``"10 s"`` or ``"250 ms"``
     trials : how many independent ones
     record : what is recorded in time, such as ``"e.v[0:5] every 1 ms"``; spikes always are
+    initial : ``population.variable`` -> its values when a trial begins, such as ``"-60*mV + 10*mV*rand()"`` or ``"randn()"``; they
+        may name constants of the population's equations, and variables that stand before; by default the neurons' own ``start``
+    poisson, noise : input from outside, beside populations of ``poisson_spikes``
     brian : ``module:function``, a function that returns a Brian2 ``Network``; by default the network is that of ``[network]``
     """
 
     duration: str
     trials: int = Field(default=1, ge=1)
     record: list[str] = []
+    initial: dict[str, str | float] = {}
+    poisson: list[PoissonInput] = []
+    noise: list[NoiseInput] = []
     brian: str = ""
     _make: Callable[[], Any] | None = PrivateAttr(None)
 
@@ -42,6 +74,9 @@ class Simulation(Section):
         for request in self.record:
             StateRequest.of(request)
         if self.brian:
+            outside = {"initial": self.initial, "poisson": self.poisson, "noise": self.noise}
+            given = ", ".join(key for key, value in outside.items() if value)
+            require(not given, f"{given} together with brian: expected that its function does this; leave it out")
             self._make = imports_of(info).find("brian", self.brian)
             made = is_outside(self.brian) and callable(self._make)
             require(made, f"brian {quoted(self.brian)}: expected module:function; change it")
@@ -56,6 +91,34 @@ class Simulation(Section):
         return self._make
 
 
+class Fired(Section):
+    """[measured.populations.NAME]: what a population did (see ``neurosim.analysis.spike_statistics.table``).
+
+    rate : Hz
+    cv : of the intervals between spikes
+    synchrony : ``chi``, from 0 to 1; what is not defined is not there
+    """
+
+    rate: float
+    cv: float | None = None
+    synchrony: float | None = None
+
+
+class MeasuredSpikes(Section):
+    """[measured]: what the populations did here, by neurosim's own simulator.
+
+    duration : of the run
+    start : what was left out of the statistics, from the beginning
+    """
+
+    populations: dict[str, Fired] = {}
+    seed: int | None = None
+    duration: str = ""
+    start: str = "0 s"
+    date: str = ""
+    note: str = ""
+
+
 class SimulationTable(Section):
     """A whole model file with a simulation."""
 
@@ -64,6 +127,7 @@ class SimulationTable(Section):
     paper: Paper = Paper()
     network: NetworkTable | None = None
     simulation: Simulation
+    measured: MeasuredSpikes = MeasuredSpikes()
     modules: dict[str, str] = {}  # of a run: the modules that it needs, each with a digest of its text
 
     @model_validator(mode="after")

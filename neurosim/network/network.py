@@ -212,6 +212,9 @@ class Network:
             for side, wanted, known in (("pre", p.rule.pre, sent), ("post", p.rule.post, {*post.variables, "error"})):
                 for name in sorted(wanted - known):
                     where = f"projection {quoted(p.name)}"
+                    said = f"{where}: rule {quoted(p.rule.describe())} reads spikes, but population"
+                    said += f" {getattr(p, side)!r} sends rates"
+                    require(name != "spike", f"{said}: expected neurons that spike; change them, or the rule", EquationError)
                     raise EquationError(
                         f"{where}: {name}_{side} is no variable of population {getattr(p, side)!r}: expected one of "
                         f"{', '.join(f'{k}_{side}' for k in sorted(known))}; change the equation {quoted(p.rule.describe())}"

@@ -15,6 +15,7 @@ from neurosim.backends import Backend
 from neurosim.backends.base import generator
 from neurosim.backends.limits import free_memory
 from neurosim.connectivity import Connectivity, Pattern, connectivity, initialiser
+from neurosim.equations.drawn import drawn, is_drawn
 from neurosim.equations.units import Dimensions, measure
 from neurosim.errors import InputError, ShapeError, quoted, require
 from neurosim.network.delays import is_time, ticks_of
@@ -37,7 +38,7 @@ class Projection:
     connectivity : ``all_to_all``, ``one_to_one``, or a Connectivity such as ``FixedProbability(0.02)``
     initial : ``glorot``, ``lecun`` (draws the bias too), ``orthogonal``, ``zeros``, a number for all weights, or an array of them,
         shaped as the weights, or (synapses,).  Weights are in the SI unit of what they add into: 1.62e-3, ``"1.62*mV"`` and a
-        quantity of Brian2 are the same
+        quantity of Brian2 are the same; text with ``rand()`` or ``randn()``, such as ``"0.3*nS*rand()"``, draws each synapse's
     bias : whether the postsynaptic neurons have a bias
     rule : a plasticity rule; ``None`` keeps the weights fixed.  If it is replaced later, the new rule starts with fresh state
     optimiser : for this projection's weights and bias, instead of the trainer's
@@ -230,15 +231,22 @@ class Projection:
         return spread
 
     def _values(self, draw: np.random.Generator, shape: tuple[int, ...], fan_in: int) -> np.ndarray:
+        if is_drawn(self.initial):
+            return self._from_text(draw, math.prod(map(int, shape))).reshape(shape)
         if isinstance(self.initial, str):
             return initialiser(self.initial)(draw, shape, fan_in)
         return np.array(np.broadcast_to(np.asarray(self.initial, float), np.shape(self.initial) or shape))  # its own
 
     def _listed(self, draw: np.random.Generator, shape: tuple[int, ...], fan_in: int) -> np.ndarray:
         """Return the weights of a Pattern's synapses, (synapses,)."""
+        if is_drawn(self.initial):
+            return self._from_text(draw, self.synapse_count)
         if not isinstance(self.initial, str) and np.ndim(self.initial) < 2:
             return np.broadcast_to(np.asarray(self.initial, float), (self.synapse_count,))
         return self._values(draw, shape, fan_in)[self.synapses()]
+
+    def _from_text(self, draw: np.random.Generator, count: int) -> np.ndarray:
+        return drawn(self.initial, f"projection {quoted(self.name)}: initial", draw, count)[0]
 
     def _spread(self) -> dict[str, Any]:
         """Make a Pattern's matrices: weights and mask, and what the rule remembers."""
@@ -380,6 +388,9 @@ class Projection:
     def _checked(self, initial: Any) -> Any:
         """Return what weights begin with; quantities lose their unit, which is SI's."""
         self.dimensions: Dimensions | None = None
+        if is_drawn(initial):
+            self.dimensions = drawn(initial, f"projection {quoted(self.name)}: initial", np.random.default_rng(0), 2)[1]
+            return initial
         if isinstance(initial, str):
             if "*" not in initial:
                 initialiser(initial)  # an unknown name is reported here, not when the network is built

@@ -77,7 +77,8 @@ class Equations(Neurons):
         require(known, f"{self._label}: method {quoted(method)}: expected one of {', '.join(METHODS)}, or None; change it")
         self.start = dict(start or {})
         self.surrogate: Surrogate = _surrogate(surrogate)
-        self._measures = {name: measure(value, f"{self._label}: constant {name}") for name, value in constants.items()}
+        label = f"{self._label}: constant "
+        self._measures = {name: measure(value, label + quoted(name)[1:-1]) for name, value in constants.items()}
         try:
             self._text: NeuronText = read(equations, threshold, reset, self.refractory, self._measures)
             self._check_refractory()

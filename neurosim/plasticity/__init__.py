@@ -48,7 +48,7 @@ __all__ = [
     "Momentum", "Nesterov", "NormaliseIncoming", "OneSign", "PlasticityRule", "Proposal", "RMSProp", "Rule", "SGD",
     "Shapes", "Sparsity", "SpikeCode", "Start", "StepDecay", "Synapses", "Time", "TsodyksMarkram", "Update",
     "additive_stdp", "bcm", "chain", "covariance", "distal_reward_stdp", "error_driven", "error_driven_trace", "hebbian",
-    "inhibitory_stdp", "multiplicative_stdp", "oja", "power_law_stdp", "reward_stdp", "rules", "spike_code",
+    "inhibitory_stdp", "multiplicative_stdp", "oja", "power_law_stdp", "reward_stdp", "rules", "short_terms", "spike_code",
     "spiking_rules", "synaptic_scaling", "three_factor", "triplet_stdp", "update", "updates", "voltage_stdp",
 ]  # fmt: skip
 
@@ -64,6 +64,11 @@ def spiking_rules() -> dict[str, Callable[..., PlasticityRule]]:
     pairs = additive_stdp, multiplicative_stdp, power_law_stdp, triplet_stdp, inhibitory_stdp
     made = *pairs, reward_stdp, distal_reward_stdp, voltage_stdp, synaptic_scaling
     return {make.__name__: make for make in made}
+
+
+def short_terms() -> dict[str, type[TsodyksMarkram]]:
+    """Return every short-term plasticity by name."""
+    return {TsodyksMarkram.name: TsodyksMarkram}
 
 
 def updates() -> dict[str, type[Update]]:

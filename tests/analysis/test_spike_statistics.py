@@ -1,11 +1,12 @@
 """Statistics of spike trains against closed forms, and against their definitions written out with matrices."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neurosim.analysis.spike_statistics import Trains, correlation, cv, fano, intervals, rate_in_time, rates, synchrony
+from neurosim.analysis.spike_statistics import Trains, correlation, cv, fano, intervals, rate_in_time, rates, synchrony, table
 from neurosim.errors import InputError
 
 
@@ -103,3 +104,17 @@ def test_nothing_recorded_and_silent_cells():
     silent = Trains(np.zeros(0), np.zeros(0, int), np.zeros(0, int), 3, 2, 1.0)
     assert rates(silent).tolist() == [[0.0] * 3] * 2 and np.isnan(cv(silent)).all() and np.isnan(fano(silent)).all()
     assert np.isnan(synchrony(silent)) and np.isnan(correlation(silent)) and len(intervals(silent)) == 0
+
+
+def test_what_is_left_out_of_the_beginning_is_not_counted():
+    """A cell that fires at 10 Hz for a second, and then at 50 Hz."""
+    times = np.r_[np.arange(0.05, 1, 0.1), np.arange(1.0, 3.0, 0.02)]
+
+    class File:
+        attributes, status, checkpoint_steps = {"duration": 3.0, "trials": 1}, "complete", ()
+        spikes = {"e": pd.DataFrame({"time": times, "index": 0, "trial": 0})}
+
+    File.spikes["e"].attrs["neurons"] = 1
+    whole, late = table(File).loc["e"], table(File, 1.0).loc["e"]
+    assert (whole["spikes"], late["spikes"]) == (110, 100) and late["rate"] == 50 and late["cv"] == pytest.approx(0, abs=1e-9)
+    assert whole["rate"] == pytest.approx(110 / 3) and whole["cv"] > 0.5

@@ -1,5 +1,6 @@
 """``neurosim run`` of a model file with a simulation, and what the other commands say of it."""
 
+import gc
 import sys
 
 import pytest
@@ -90,3 +91,40 @@ def test_a_training_has_no_simulator(folder, capsys):
     assert "expected a model with a [simulation]" in capsys.readouterr().err
     assert main(["compare", "--file", "four.toml"]) == 2
     capsys.readouterr()
+
+
+OWN = """
+title = "Four cells"
+
+[network]
+dt = "0.1*ms"
+projections = [{ pre = "e", post = "e", into = "v", initial = "1*mV", delay = 1, bias = false, rule = "fixed" }]
+
+[[network.populations]]
+name = "e"
+shape = 4
+neurons = { name = "equations", equations = "dv/dt = -v / (10*ms) : volt", threshold = "v > 9*mV", reset = "v = 0*mV" }
+
+[simulation]
+duration = "20 ms"
+poisson = [{ into = "e.v", count = 100, rate = "100*Hz", weight = "0.1*mV" }]
+"""
+
+
+@pytest.mark.parametrize(
+    ("setting", "why"),
+    [
+        ('simulation.poisson=[{into="e.w", count=3, rate="1*Hz", weight=1}]', "into 'e.w': variable 'e.w' is unknown"),
+        ('simulation.noise=[{into="e.v", sd="1*nA"}]', "noise into 'e.v': sd '1*nA': expected it in volt"),
+        ('simulation.initial={"e.v"="1*nA"}', "initial 'e.v' '1*nA': expected it in volt"),
+        ("network.projections.0.rule=additive_stdp", "is without a unit: expected volt"),
+        ('simulation.brian="mycells:cells"', "poisson together with brian: expected that its function does this"),
+    ],
+)
+def test_what_does_not_fit_a_network_of_ones_own_is_one_line(setting, why, folder, capfd):
+    (folder / "own.toml").write_text(OWN)
+    assert main(["run", "own.toml", "--out", "o.h5", "--quiet", "--set", setting, "--import", "mycells.py"]) == 2
+    gc.collect()  # Brian2 complains of objects that were never in a run when they are collected
+    said = capfd.readouterr().err
+    assert said.startswith("neurosim: ") and why in said and said.count("\n") == 1
+    assert not (folder / "o.h5").exists()

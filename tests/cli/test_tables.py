@@ -11,6 +11,7 @@ from neurosim.cli.tables import fitted, folded, show
 from neurosim.experiments.comparison import Result
 from neurosim.feedback import pathways
 from neurosim.modelfile.reading import models as model_files
+from neurosim.modelfile.reading import simulations
 
 WIDTHS = (40, 60, 80, 100, 128, 200)
 
@@ -67,6 +68,9 @@ def test_the_list_of_models_is_whole_at_any_width(width, monkeypatch):
         assert set(folded(name, width // 2).split("\n")) <= set(found.split()), name
         error = model.get("measured", {}).get("test_error")
         assert error is None or f"{error:.2f}" in found
+    for name, model in simulations().items():
+        assert set(folded(name, width // 2).split("\n")) <= set(found.split()), name
+        assert all(f"{of['rate']:.2f}" in found for of in model["measured"]["populations"].values()), name
 
 
 def test_any_table_fits_or_is_one_column_wide():

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from neurosim.feedback import pathways
-from neurosim.modelfile.reading import models
+from neurosim.modelfile.reading import models, simulations
 
 EXTENSION = Path(__file__).parents[2] / "docs/_extension"
 
@@ -44,6 +44,17 @@ def test_numbers_from_papers_are_not_shown_where_unverified(collected):
         assert f"`{name}`" in tables.model_table()
         if "test_error" in model.get("paper", {}):
             assert model["paper"]["source"], f"{name}: a paper's number needs its source"
+
+
+def test_the_table_of_simulations_says_what_was_measured_and_when(collected):
+    text = collected("tables").simulation_table()
+    for name, model in simulations().items():
+        row = next(line for line in text.splitlines() if f"`{name}`" in line)
+        assert f"{model['measured']['populations'][next(iter(model['measured']['populations']))]['rate']:.2f} Hz" in row
+        assert f"seed 1, {model['measured']['date']}" in row
+    keys = collected("tables").model_keys("simulation")
+    for key in ("[simulation]", "[[simulation.poisson]]", "[[simulation.noise]]", "[measured.populations]", "**`into`**"):
+        assert key in keys, key
 
 
 def test_measured_numbers_come_with_spread_and_circumstances(collected):

@@ -6,23 +6,36 @@ import json
 import math
 import re
 import statistics
+import sys
 from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
 from neurosim.analysis.grouping import TRAINED
-from neurosim.modelfile.reading import contents, installed
+from neurosim.modelfile.reading import contents, installed, simulations
 
 ROOT = Path(__file__).parents[2]
 SUMMARIES = ROOT / "benchmarks/results/runs"
+SIMULATION_SUMMARIES = {path.stem: path for path in sorted((ROOT / "benchmarks/results/simulations").glob("*.json"))}
 MEASURED = {name: table for name, path in installed().items() if "test_error" in (table := contents(path).get("measured", {}))}
 
 
 @pytest.fixture(scope="module")
 def tool():
     """The module that wrote the summaries and the tables."""
-    spec = importlib.util.spec_from_file_location("measured", ROOT / "benchmarks/measured.py")
+    return loaded("measured")
+
+
+@pytest.fixture(scope="module")
+def simulation_tool(tool):
+    """The module that wrote those of simulations, which uses the other one."""
+    sys.modules.setdefault("benchmarks.measured", tool)
+    return loaded("measured_simulations")
+
+
+def loaded(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"benchmarks/{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -73,6 +86,28 @@ def test_every_run_is_whole_and_says_where_it_comes_from(name):
         assert re.fullmatch("[0-9a-f]{40}", run["git_commit"]) and run["data_digest"] and run["versions"]["numpy"]
         most = math.inf if found.get("task") else 100  # an answer may be worse than the one that knows nothing
         assert len(run["error"]["test"]) == epochs + 1 and all(0 <= error <= most for error in run["error"]["test"])
+
+
+# ---------------------------------------------------------------------- simulations
+
+
+SIMULATED = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in SIMULATION_SUMMARIES.items()}
+
+
+def test_every_simulation_has_numbers_and_a_run():
+    measured = {name for name, model in simulations().items() if "measured" in model}
+    assert measured == set(SIMULATED) == set(simulations())
+
+
+@pytest.mark.parametrize("name", sorted(SIMULATED))
+def test_a_simulations_numbers_are_those_of_a_run_of_this_model_file(name, simulation_tool):
+    found, model = SIMULATED[name], simulations()[name]
+    again = simulation_tool.measured(found)
+    assert {key: model["measured"].get(key) for key in again} == again and set(model["measured"]) - set(again) <= {"note"}
+    assert {key: json.loads(json.dumps(model[key])) for key in ("network", "simulation")} == {
+        key: found[key] for key in ("network", "simulation")
+    }, f"{name}: a setting was changed after its run"
+    assert re.fullmatch("[0-9a-f]{40}", found["run"]["git_commit"]) and found["run"]["simulator"] == "neurosim"
 
 
 # ---------------------------------------------------------------------- pages

@@ -5,16 +5,17 @@ import tomllib
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from neurosim.backends import NumpyBackend
-from neurosim.errors import InputError, ShapeError, UnknownNameError
+from neurosim.errors import EquationError, InputError, ShapeError, UnknownNameError
 from neurosim.experiments.opened import open_run
 from neurosim.experiments.run import prepare, run
-from neurosim.modelfile.building import build_network, load_data
+from neurosim.modelfile.building import build_network, initial_values, load_data
 from neurosim.modelfile.description import describe
 from neurosim.modelfile.model_file import ModelFile
-from neurosim.modelfile.schema import Data, NetworkTable
-from neurosim.plasticity import Start
+from neurosim.modelfile.schema import Data, NetworkTable, make_rule
+from neurosim.plasticity import Start, additive_stdp, spiking_rules
 
 CHAIN = """
 hidden = [5, 4]
@@ -272,3 +273,96 @@ def test_spiking_populations_that_cannot_be(old, new, said, tmp_path):
     with pytest.raises(InputError, match=said) as caught:
         prepare(ModelFile.load(tmp_path / "spiking.toml"))
     assert "\n" not in str(caught.value)
+
+
+# ---------------------------------------------------------------------- spiking networks
+
+IN_TIME = """
+dt = "0.1*ms"
+dtype = "float64"
+projections = [{ pre = "x", post = "e", into = "v", initial = "0.3*mV*rand()", bias = false, RULE }]
+
+[[populations]]
+name = "x"
+shape = 3
+neurons = { name = "poisson_spikes", rate = "10*Hz" }
+
+[[populations]]
+name = "e"
+shape = 4
+
+[populations.neurons]
+name = "equations"
+equations = "dv/dt = (El - v) / tau : volt"
+threshold = "v > -50*mV"
+reset = "v = El"
+method = "exact"
+El = "-60*mV"
+tau = "20*ms"
+"""
+
+
+def in_time(rule):
+    return build(IN_TIME.replace("RULE", rule))
+
+
+@pytest.mark.parametrize("name", sorted(spiking_rules()))
+def test_rules_for_spikes_have_names(name):
+    """The rule that a name makes is the one that Python makes; what its neurons lack is told as it is there."""
+    assert make_rule({"name": name}).describe() == spiking_rules()[name]().describe()
+    assert make_rule(name).describe() == make_rule({"name": name}).describe()
+
+
+def test_a_projection_takes_a_rule_for_spikes_with_options_and_short_term_plasticity():
+    rule = '{ name = "additive_stdp", A_plus = "0.002*mV" }'
+    short_term = '{ name = "tsodyks_markram", U = 0.1, tau_f = "1*second" }'
+    made = in_time(f"rule = {rule}, short_term = {short_term}")
+    p = made.projections["x__e"]
+    assert p.rule.describe() == additive_stdp(A_plus="0.002*mV").describe() and p.rule.constants["A_plus"].value == 2e-6
+    assert (p.short_term.U, p.short_term.tau_f.value, p.short_term.tau_d.value) == (0.1, 1.0, 0.8)
+    assert in_time('rule = "fixed", short_term = "tsodyks_markram"').projections["x__e"].short_term.U == 0.5
+
+
+def test_drawn_weights_are_one_for_each_synapse_and_the_seeds():
+    w, again = (in_time('rule = "fixed"').projections["x__e"].weights() for _ in range(2))
+    np.testing.assert_array_equal(w, again)
+    assert len(set(w)) == 12 and 0 < w.min() < w.max() < 3e-4
+    some = IN_TIME.replace("RULE", 'rule = "fixed", connectivity = { name = "fixed_in_degree", degree = 2 }')
+    listed = build(some).projections["x__e"]
+    assert len(set(listed.weights())) == 8
+    np.testing.assert_array_equal(np.sort(listed.weights()), np.sort(listed.w[listed.w != 0]))  # spread, they are the same
+
+
+@pytest.mark.parametrize(
+    ("rule", "why"),
+    [
+        ('rule = "additiv_stdp"', "rule 'additiv_stdp' is unknown: .* did you mean 'additive_stdp'"),
+        ('rule = { name = "additive_stdp", A = 1 }', "rule 'additive_stdp': option 'A' is unknown"),
+        ('rule = "fixed", short_term = "tm"', "short-term plasticity 'tm' is unknown: expected one of tsodyks_markram"),
+        ('rule = "fixed", short_term = { name = "tsodyks_markram", U = 2 }', "U 2: expected a share above 0"),
+        ('rule = "fixed", initial = "3*nA*rand()"', "initial weights of another unit than 'v', which is in volt"),
+        ('rule = "fixed", initial = "3*mV*foo()*rand()"', r"'foo\(\)': expected rand\(\) or randn\(\)"),
+    ],
+)
+def test_what_is_none_of_these_is_told(rule, why):
+    text = IN_TIME.replace('initial = "0.3*mV*rand()", ', "") if "initial" in rule else IN_TIME
+    with pytest.raises((InputError, ValidationError), match=why):
+        build(text.replace("RULE", rule))
+
+
+def test_a_rule_for_spikes_between_rates_is_told_in_one_line():
+    why = r"^projection 'x__hidden1': rule .* reads spikes, but population 'x' sends rates: expected neurons that spike[^\n]*$"
+    with pytest.raises(EquationError, match=why):
+        build('hidden = [5]\nlayer = { rule = "additive_stdp" }')
+
+
+def test_start_values_may_name_constants_and_what_stands_before():
+    network = in_time('rule = "fixed"')
+    values = initial_values(network, {"e.v": "El + 10*mV*rand()"})["e.v"]
+    assert values.shape == (4,) and len(set(values)) == 4 and -0.06 <= values.min() < values.max() <= -0.05
+    np.testing.assert_array_equal(values, initial_values(network, {"e.v": "El + 10*mV*rand()"})["e.v"])
+    assert (initial_values(network, {"e.v": 0})["e.v"] == 0).all()
+    wrong = [("e.w", 1, "variable 'e.w' is unknown"), ("e.v", "3*ms", "expected it in volt"), ("e.v", "x", "no unit")]
+    for name, value, why in wrong:
+        with pytest.raises(InputError, match=why):
+            initial_values(network, {name: value})
