@@ -128,7 +128,8 @@ def _modulators(network: Network, given: Mapping[str, Any], first: int) -> dict[
             raise UnknownNameError("modulators: modulator", name, read or ["(none)"])
     for name, readers in read.items():
         said = f"projection {readers[0].name!r}: its rule reads the modulator {name!r}: expected its values"
-        require(name in given, f"{said}; give modulators={{{name!r}: ...}}, or the rule a constant of that name")
+        how = f"give modulators={{{name!r}: ...}} (in a model file, of [simulation]), or the rule a constant of that name"
+        require(name in given, f"{said}; {how}")
         values = _values(f"modulator {name!r}", (), given[name], network.dt, first)
         found[name] = InTime(values.values[:, :, 0], values.dt) if isinstance(values, InTime) else values
     return found

@@ -344,7 +344,8 @@ class _Slots(_Names):
 
     def __init__(self, item: Any, title: str) -> None:
         self.item, self.title = item, title
-        self.slots = _slots_of(type(item))
+        cls: type = type(item)
+        self.slots = _slots_of(cls)
 
     def read(self) -> dict[str, Any]:
         found = {name: getattr(self.item, name, ABSENT) for name in self.slots}

@@ -130,6 +130,8 @@ def shown(model: SimulationModel) -> list[str]:
         lines.append(f"synapses  {p.pre} -> {p.post}.{p.into}: {', '.join(parts)}; {rule}")
     lines += [f"initial   {name} = {value}" for name, value in own.initial.items()]
     lines += [f"input     {one.into}: {one.count} Poisson processes of {one.rate}, weight {one.weight}" for one in own.poisson]
+    for name, one in own.modulators.items():
+        lines.append(f"modulator {name}: {one if isinstance(one, float) else f'{len(one.values)} steps of {one.dt}'}")
     return [*lines, *(f"input     {one.into}: normal, standard deviation {one.sd}, drawn in each tick" for one in own.noise)]
 
 

@@ -115,6 +115,6 @@ def _exported(job: SimulationJob) -> Any:
     own = job.model.table.simulation
     assert job.model.table.network is not None
     network = build_network(job.model.table.network, (), (), seed=job.seed, backend=select("numpy"))
-    net = brian.export(network, initial=initial_values(network, own.initial))
+    net = brian.export(network, modulators=own.modulating(), initial=initial_values(network, own.initial))
     brian.drawn_input(net, network, own.poisson, own.noise)
     return net

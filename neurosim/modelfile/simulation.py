@@ -16,6 +16,7 @@ from neurosim.errors import quoted, require, utf8
 from neurosim.modelfile import reading
 from neurosim.modelfile.model_file import validated, with_modules
 from neurosim.modelfile.schema import NetworkTable, Paper, Section, imports_of
+from neurosim.simulation.in_time import InTime
 from neurosim.simulation.requests import StateRequest, seconds
 
 KEY = "simulation"
@@ -47,6 +48,17 @@ class NoiseInput(Section):
     sd: str | float
 
 
+class ModulatorInTime(Section):
+    """A modulator that changes in time; after the last step, the last value stays.
+
+    values : of each step
+    dt : how long a step is, such as ``"100 ms"``
+    """
+
+    values: Annotated[list[float], Field(min_length=1)]
+    dt: str
+
+
 class Simulation(Section):
     """[simulation]: how long a spiking network runs, and what is recorded.
 
@@ -56,6 +68,7 @@ class Simulation(Section):
     initial : ``population.variable`` -> its values when a trial begins, such as ``"-60*mV + 10*mV*rand()"`` or ``"randn()"``; they
         may name constants of the population's equations, and variables that stand before; by default the neurons' own ``start``
     poisson, noise : input from outside, beside populations of ``poisson_spikes``
+    modulators : what rules read from outside, such as ``reward``: a number, or ``{ values = [0.0, 1.0], dt = "100 ms" }``
     brian : ``module:function``, a function that returns a Brian2 ``Network``; by default the network is that of ``[network]``
     """
 
@@ -65,16 +78,18 @@ class Simulation(Section):
     initial: dict[str, str | float] = {}
     poisson: list[PoissonInput] = []
     noise: list[NoiseInput] = []
+    modulators: dict[str, float | ModulatorInTime] = {}
     brian: str = ""
     _make: Callable[[], Any] | None = PrivateAttr(None)
 
     @model_validator(mode="after")
     def _can_be_read(self, info: ValidationInfo) -> Self:
         self.seconds()
+        self.modulating()
         for request in self.record:
             StateRequest.of(request)
         if self.brian:
-            outside = {"initial": self.initial, "poisson": self.poisson, "noise": self.noise}
+            outside = {"initial": self.initial, "poisson": self.poisson, "noise": self.noise, "modulators": self.modulators}
             given = ", ".join(key for key, value in outside.items() if value)
             require(not given, f"{given} together with brian: expected that its function does this; leave it out")
             self._make = imports_of(info).find("brian", self.brian)
@@ -85,6 +100,13 @@ class Simulation(Section):
     def seconds(self) -> float:
         """Return the duration in seconds."""
         return seconds(self.duration, "duration")
+
+    def modulating(self) -> dict[str, Any]:
+        """Return modulator -> a number, or an ``InTime``."""
+        return {
+            name: one if isinstance(one, float) else InTime(one.values, seconds(one.dt, f"modulator {name!r}: dt"))
+            for name, one in self.modulators.items()
+        }
 
     def user_function(self) -> Callable[[], Any] | None:
         """Return the function that makes a Brian2 network, or None."""

@@ -119,6 +119,8 @@ poisson = [{ into = "e.v", count = 100, rate = "100*Hz", weight = "0.1*mV" }]
         ('simulation.initial={"e.v"="1*nA"}', "initial 'e.v' '1*nA': expected it in volt"),
         ("network.projections.0.rule=additive_stdp", "is without a unit: expected volt"),
         ('simulation.brian="mycells:cells"', "poisson together with brian: expected that its function does this"),
+        ("simulation.modulators.reward=1", "modulator 'reward' is unknown"),
+        ("simulation.modulators.reward={values=[1.0], dt='1 V'}", "modulator 'reward': dt"),
     ],
 )
 def test_what_does_not_fit_a_network_of_ones_own_is_one_line(setting, why, folder, capfd):
@@ -128,3 +130,37 @@ def test_what_does_not_fit_a_network_of_ones_own_is_one_line(setting, why, folde
     said = capfd.readouterr().err
     assert said.startswith("neurosim: ") and why in said and said.count("\n") == 1
     assert not (folder / "o.h5").exists()
+
+
+REWARDED = """
+title = "Two inputs, whose pairs with the cell are rewarded"
+
+[network]
+dtype = "float64"
+dt = "0.1*ms"
+populations = [
+    { name = "x", shape = 2, neurons = { name = "poisson_spikes", rate = "500*Hz" } },
+    { name = "y", shape = 1, neurons = { name = "equations", equations = "dv/dt = -v/ms : 1", threshold = "v > 1", reset = "v = 0" } },
+]
+projections = [{ pre = "x", post = "y", into = "v", initial = 0.8, rule = "reward_stdp", bias = false }]
+
+[simulation]
+duration = "200 ms"
+record = ["x__y.w every 1 ms"]
+"""
+
+
+def test_a_reward_is_a_number_or_comes_in_time(folder, capsys):
+    (folder / "own.toml").write_text(REWARDED)
+    assert main(["run", "own.toml", "--out", "o.h5"]) == 2
+    assert "its rule reads the modulator 'reward': expected its values; give modulators=" in capsys.readouterr().err
+    weights = {}
+    for name, reward in {"none": "0", "all": "1", "late": "{values=[0.0, 1.0], dt='100 ms'}"}.items():
+        assert main(["run", "own.toml", "--quiet", "--out", f"{name}.h5", "--set", f"simulation.modulators.reward={reward}"]) == 0
+        with Run(f"{name}.h5") as run:
+            weights[name] = run.recordings["x__y.w"].values[:, 0]
+    none, always, late = weights["none"], weights["all"], weights["late"]
+    assert (none == 0.8).all() and (always[50:] != 0.8).all()
+    assert (late[:101] == 0.8).all() and (late[110:] != 0.8).any()
+    assert main(["show", "own.toml", "--set", "simulation.modulators.reward={values=[0.0, 1.0], dt='100 ms'}"]) == 0
+    assert "modulator reward: 2 steps of 100 ms" in capsys.readouterr().out

@@ -22,7 +22,7 @@ RECORDED = ["--record", "hidden1.rate every 1 step", "--record", "*.w"]
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_runs_killed_at_random_moments(tmp_path):
-    """Every scheme, at least twenty kills, some of them of resumed runs; the program takes any number.  Nothing is lost, and nothing differs."""
+    """Every scheme, twenty kills or more, some of them of resumed runs: nothing is lost, and nothing differs from a whole run."""
     program = Path(__file__).with_name("kills.py")
     done = subprocess.run([sys.executable, program, "20", "7", tmp_path], env=ENVIRONMENT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
