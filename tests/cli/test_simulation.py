@@ -140,7 +140,7 @@ dtype = "float64"
 dt = "0.1*ms"
 populations = [
     { name = "x", shape = 2, neurons = { name = "poisson_spikes", rate = "500*Hz" } },
-    { name = "y", shape = 1, neurons = { name = "equations", equations = "dv/dt = -v/ms : 1", threshold = "v > 1", reset = "v = 0" } },
+    { name = "y", shape = 1, neurons = { name = "equations", equations = "dv/dt = -v/ms : 1", threshold = "v>1", reset = "v=0" } },
 ]
 projections = [{ pre = "x", post = "y", into = "v", initial = 0.8, rule = "reward_stdp", bias = false }]
 
