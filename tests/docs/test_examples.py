@@ -96,6 +96,7 @@ README_BLOCKS = [(code, at) for language, code, at, _ in README_FENCED if langua
 README_COMMANDS = re.findall(r"(?:^    .*\n)*^    .*neurosim .*\n(?:^    .*\n)*", README_TEXT, re.MULTILINE)
 SHORTER = {  # what is added to a command, so that it downloads nothing and is soon done
     "run": ["--data", "digits", "--epochs", "1"],
+    "simulation": ["--set", "simulation.duration=50 ms"],
     "compare": ["--epochs", "1"],
     "study": ["--set", "training.epochs=1", "--seeds", "1"],
 }
@@ -113,12 +114,14 @@ def test_a_block_of_the_readme_is_all_that_is_needed(code, tmp_path):
 @pytest.mark.parametrize("block", README_COMMANDS, ids=lambda block: block.strip().splitlines()[0][:50])
 def test_the_readmes_commands_run(block, tmp_path, monkeypatch):
     from neurosim.cli import main
+    from neurosim.modelfile.simulation import is_simulation
 
     monkeypatch.chdir(tmp_path)
     commands = [part for line in block.splitlines() for part in line.split("&&")]
     for name, *args in (shlex.split(command, comments=True) for command in commands):
         if name == "neurosim":
-            assert main([*args, *SHORTER.get(args[0], [])]) == 0, args
+            kind = "simulation" if args[0] == "run" and not args[1].startswith("-") and is_simulation(args[1]) else args[0]
+            assert main([*args, *SHORTER.get(kind, [])]) == 0, args
 
 
 def anchors(text):
