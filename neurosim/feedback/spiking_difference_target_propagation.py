@@ -29,8 +29,8 @@ class SpikingDifferenceTargetPropagation(FeedbackPathway):
     weights follow it.  It goes back through the filter; a synapse could as well keep a filtered eligibility trace, see ``EProp``.
 
     No published model has this form.  From rate neurons in one tick, with ``tau`` 1, targets and errors are those of
-    ``DifferenceTargetPropagation``, and its inverses' changes without noise.  g_l has the transfer of the population below, or is a
-    logistic function where that one spikes.
+    ``DifferenceTargetPropagation``, and its inverses' changes without noise.  g_l has the transfer of the population below; it is
+    linear where that one spikes, so that V_l (target_l - s_l) is what comes down, and ``step`` is no more than a scale.
 
     step : per sample
     tau : of the filter, in ticks, 1 or more; with 1 a tick's spikes are the activity.  If the output is ``Leaky`` with the same
@@ -74,7 +74,7 @@ class SpikingDifferenceTargetPropagation(FeedbackPathway):
             above, below = network.populations[link.post], network.populations[link.pre]
             populations = [
                 Population(above.name, above.shape),
-                Population(below.name, below.shape, transfer=below.neurons.curve or "sigmoid"),
+                Population(below.name, below.shape, transfer=below.neurons.curve or "linear"),
             ]
             inverse = Projection(above.name, below.name, initial=link.initial)
             options: dict[str, Any] = {"dtype": str(network.dtype), "backend": network.backend, "prefix": "inverse/"}
