@@ -18,10 +18,10 @@ FILTERED = "filtered"  # the name under which a tick's teaching holds the activi
 class SpikingDifferenceTargetPropagation(FeedbackPathway):
     """The activity of a layer is its filtered spikes; in each tick it gets a target, through learned approximate inverses g_l.
 
-    s_l(t)        = (1 - 1 / tau) s_l(t - 1) + z_l(t) / tau              z the spikes, or rates, of a population
+    s_l(t)        = (1 - 1 / tau) s_l(t - 1) + z_l(t) / tau             z the spikes, or rates, of a population
     target_{M-1}  = s_{M-1} + step * W_M e_M, e_M = y - p for classes   error of the output on what it gets in this tick
     target_{l-1}  = s_{l-1} + g_l(target_l) - g_l(s_l)
-    loss_l        = sum over t of ||target_l(t) - s_l(t)||**2            targets are constants; t : ticks in which the output is asked
+    loss_l        = sum of ||target_l(t) - s_l(t)||**2 over the t in which the output is asked; targets are constants
     error_l(t)    = (1 / tau) sum over t' >= t of (1 - 1 / tau)**(t' - t) * 2 (target_l(t') - s_l(t')) * psi(u_l(t))
     g_l learns ||g_l(s_l(t)) - s_{l-1}(t)||**2
 
@@ -45,7 +45,8 @@ class SpikingDifferenceTargetPropagation(FeedbackPathway):
     name = "spiking_difference_target_propagation"
     title = "Spiking difference target propagation"
     citation = (
-        "neurosim's own, after Lee, Zhang, Fischer and Bengio (2015). Difference target propagation. ECML PKDD 2015. arXiv:1412.7525."
+        "neurosim's own, after Lee, Zhang, Fischer and Bengio (2015). Difference target propagation. ECML PKDD 2015. "
+        "arXiv:1412.7525."
     )
     claims = Claims(
         weight_transport="output",
@@ -123,9 +124,14 @@ class SpikingDifferenceTargetPropagation(FeedbackPathway):
     def adapt(self, sweep: Sweep, target: Any, teaching: Mapping[str, Teaching], draws: Draws) -> Deltas:
         deltas: Deltas = {}
         for link in self.links:
-            above, below = (teaching[name].activity.passing[FILTERED] for name in (link.post, link.pre))
             g = self.networks[link.post]
-            inverse = g.sweep(above)
-            error = 2 * (below - inverse.rate[link.pre])
+            inverse = g.sweep(find_filtered(teaching[link.post]))
+            error = 2 * (find_filtered(teaching[link.pre]) - inverse.rate[link.pre])
             deltas |= g.propose(inverse, {link.pre: g.populations[link.pre].teach(error, inverse[link.pre])})[0]
         return deltas
+
+
+def find_filtered(taught: Teaching) -> Any:
+    """Return the filtered activity that a tick's teaching was found from, (batch, *shape)."""
+    assert taught.activity is not None
+    return taught.activity.passing[FILTERED]

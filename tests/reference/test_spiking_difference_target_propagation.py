@@ -9,6 +9,7 @@ from autograd.tracer import getval
 from neurosim import datasets
 from neurosim.errors import InputError, ShapeError
 from neurosim.feedback import pathway
+from neurosim.feedback.spiking_difference_target_propagation import find_filtered
 from neurosim.network import Clock, Network, Population, Projection
 from neurosim.neurons import Leaky
 from neurosim.neurons.lif import LIF
@@ -21,7 +22,6 @@ from tests.reference.spiking import (
     HIDDEN,
     R_OUT,
     SAMPLES,
-    TARGET,
     TAU,
     TAU_OUT,
     X,
@@ -60,13 +60,17 @@ def follow(ticks):
 
 def find_targets(weights, ticks):
     """Return the targets of each tick, constants; the first by automatic differentiation of the tick's loss by its spikes."""
+
+    def loss(more, u):
+        return SAMPLES * cross_entropy(u + R_OUT / TAU_OUT * anp.dot(more, weights["hidden2__output.w"]))
+
+    def inverse(h):
+        return h @ weights[f"{INVERSE}.w"] + weights[f"{INVERSE}.b"]
+
     found = []
     for tick, s in zip(ticks, follow(ticks), strict=True):
-        gain = R_OUT / TAU_OUT
-        loss = lambda more, u=tick["output"]: SAMPLES * cross_entropy(u + gain * anp.dot(more, weights["hidden2__output.w"]))  # noqa: E731
-        second = s["hidden2"] - STEP * grad(loss)(np.zeros((SAMPLES, HIDDEN["hidden2"])))
-        g = lambda h: h @ weights[f"{INVERSE}.w"] + weights[f"{INVERSE}.b"]  # noqa: E731
-        found.append({"hidden1": s["hidden1"] + g(second) - g(s["hidden2"]), "hidden2": second})
+        second = s["hidden2"] - STEP * grad(loss)(np.zeros((SAMPLES, HIDDEN["hidden2"])), tick["output"])
+        found.append({"hidden1": s["hidden1"] + inverse(second) - inverse(s["hidden2"]), "hidden2": second})
     return found
 
 
@@ -173,7 +177,7 @@ def reconstruct(trainer, scheme, data):
     sweeps = trainer.trial.sweeps(trainer.network, data.test.x[:100])
     targets = [np.eye(10, dtype=np.float32)[data.test.y[:100]]] * len(sweeps)
     teaching = scheme.teach_trial(sweeps, targets, trainer.network.backend.draws(0, 0))[-1]
-    s = {name: teaching[name].activity.passing["filtered"] for name in HIDDEN}
+    s = {name: find_filtered(teaching[name]) for name in HIDDEN}
     back = scheme.networks["hidden2"].sweep(s["hidden2"]).rate["hidden1"]
     return float(((back - s["hidden1"]) ** 2).sum() / ((s["hidden1"] - s["hidden1"].mean(axis=0)) ** 2).sum())
 
