@@ -179,6 +179,7 @@ DEFAULTS = {
     "local_errors": {"loss": "predsim", "beta": None, "backprop_free": False},
     "none": {},
     "segregated_dendrites": {"settle": 30, "scale": 1.0},
+    "spiking_difference_target_propagation": {"step": 0.1, "tau": 20.0},
     "synthetic_gradients": MODULES,
 }
 
