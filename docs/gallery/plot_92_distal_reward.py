@@ -19,8 +19,7 @@ from neurosim.neurons import Equations, GivenSpikes
 from neurosim.plasticity import SGD, Bounds, chain, distal_reward_stdp
 
 DT, MINUTES, INPUTS, CHOSEN = 1e-3, 30, 50, 0
-TICKS, START = MINUTES * 60_000, 0.3
-draw = np.random.default_rng(0)
+TICKS, START, draw = MINUTES * 60_000, 0.3, np.random.default_rng(0)
 
 
 def network(inputs, start):
@@ -51,8 +50,7 @@ print(f"largest difference from the integral: {abs((w - START) / changes - 1).ma
 # weights sink, because by chance there is more depression than potentiation: the area of its window is 1.5 times as large.
 
 spikes = [draw.random(TICKS) < 2 * DT for _ in range(INPUTS + 1)]  # 2 Hz
-index = np.concatenate([np.full(one.sum(), k) for k, one in enumerate(spikes[:-1])])
-time = np.concatenate([np.flatnonzero(one) for one in spikes[:-1]]) * DT
+index, ticks = np.nonzero(spikes[:-1])
 fires, before = np.flatnonzero(spikes[-1]) + 1, np.flatnonzero(spikes[CHOSEN])  # ticks
 since = fires - before[np.searchsorted(before, fires) - 1]
 paired = fires[(since > 0) & (since < 10)]
@@ -60,7 +58,7 @@ earned = paired + draw.integers(1000, 2000, len(paired))
 earned = earned[earned < TICKS]
 rewards = np.zeros((2, TICKS))
 rewards[0, earned], rewards[1, draw.choice(TICKS, len(earned), replace=False)] = 1.0, 1.0
-given = {"x": (index, time), "teacher": (np.zeros(len(fires), int), (fires - 1) * DT)}
+given = {"x": (index, ticks * DT), "teacher": (np.zeros(len(fires), int), (fires - 1) * DT)}
 modulators = {"reward": InTime(rewards, DT)}
 run = network(INPUTS, START).run(TICKS * DT, given, modulators=modulators, record="x__cell.w", every="10*second")
 weights = run.states["x__cell"]["w"]
@@ -71,8 +69,7 @@ left.plot(delays * DT, w - START, "o", color="#0072B2", ms=4, label="run")
 left.set(xlabel="reward after the pair (s)", ylabel="change of the weight", title="one pair, one reward", ylim=(0, None))
 left.legend(frameon=False, fontsize=8)
 for panel, of, title in zip(panels, weights, ("rewards for one synapse", "as many, at random"), strict=True):
-    minutes = run.states["x__cell"].time / 60
-    others = np.delete(of, CHOSEN, axis=1)
+    minutes, others = run.states["x__cell"].time / 60, np.delete(of, CHOSEN, axis=1)
     panel.plot(minutes, others, color="0.75", lw=0.6)
     panel.plot(minutes, of[:, CHOSEN], color="#D55E00", lw=1.8)
     panel.set(xlabel="time (min)", ylabel="weight", title=title, ylim=(0, 0.6))

@@ -66,8 +66,8 @@ def test_shapes_that_do_not_chain():
 
 
 def test_a_rule_that_reads_what_no_population_has():
-    rule = PlasticityRule("dw = spike_post * rate_pre")
-    with pytest.raises(EquationError, match="spike_post.*rate_post"):
+    rule = PlasticityRule("dw = potential_post * rate_pre")
+    with pytest.raises(EquationError, match="potential_post.*rate_post"):
         Network([Population("x", 2), Population("y", 3)], [Projection("x", "y", rule=rule)])
 
 
