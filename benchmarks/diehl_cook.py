@@ -46,9 +46,11 @@ PUBLISHED = {100: 82.9, 400: 87.0, 1600: 91.9, 6400: 95.0}  # per cent of the te
 
 
 def excitatory(adapts: bool = True) -> Equations:
-    """Return cells whose threshold, theta - 72 mV, rises with each spike; 5 ms after a spike they move, 50 ms after it they may spike.
+    """Return cells that move 5 ms after a spike, and may spike 50 ms after it; their threshold is theta - 72 mV.
 
-    The authors' code counts the time since the spike at a tenth of its speed, and so waits for 50 ms.
+    The authors' code counts the time since a spike at a tenth of its speed, and so waits for 50 ms.
+
+    adapts : whether a spike raises theta
     """
     return Equations(
         """dv/dt = (-65*mV - v + ge * (0*mV - v) + gi * (-100*mV - v)) / (100*ms) : volt (unless refractory)
@@ -190,7 +192,7 @@ def measured(
         learner.see(x[shown % len(x)])
         shown, spent = shown + 1, time.perf_counter() - began
         if not quiet and shown % 1000 == 0:
-            print(f"{shown} images, {learner.presented} presentations, {spent:.0f} s, theta {learner.theta.mean():.4f} V", flush=True)
+            print(f"{shown} images, shown {learner.presented} times, {spent:.0f} s, theta {learner.theta.mean():.4f} V", flush=True)
     digits = assigned(learner.responses(x[:ASSIGNING], 1), labels[:ASSIGNING])
     wrong = answers(learner.responses(test_x, 2), digits) != test_labels
     return {

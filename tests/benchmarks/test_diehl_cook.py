@@ -5,7 +5,6 @@ from pathlib import Path
 
 import brian2 as b2
 import numpy as np
-import pytest
 from brian2 import ms, mV, second, volt
 
 ROOT = Path(__file__).parents[2]
@@ -96,16 +95,16 @@ def test_spikes_and_weights_are_those_of_a_brian2_network_written_by_hand():
     for name, (equations, options, pause) in BY_HAND.items():
         groups[name] = b2.NeuronGroup(cells, equations, refractory=pause, method="euler", **options)
     groups["e"].v, groups["e"].theta, groups["i"].v = -65 * mV, 20 * mV, -60 * mV
-    codes = {"x__e": LEARNING, "e__i": {"model": "w : 1", "on_pre": "ge_post += w"}, "i__e": {"model": "w : 1", "on_pre": "gi_post += w"}}
+    fixed = {name: {"model": "w : 1", "on_pre": f"{into}_post += w"} for name, into in (("e__i", "ge"), ("i__e", "gi"))}
     net, synapses = b2.Network(*groups.values()), {}
-    for name, code in codes.items():
+    for name, code in ({"x__e": LEARNING} | fixed).items():
         p = ours.projections[name]
         synapses[name] = b2.Synapses(groups[p.pre], groups[p.post], **code)
         pre, post = p.synapses()
         synapses[name].connect(i=pre, j=post)
         synapses[name].w = p.weights()
         if p.delays is not None:
-            (synapses[name].pre).delay = p.delays * DT * second
+            synapses[name].pre.delay = p.delays * DT * second
         net.add(synapses[name])
     monitors = {name: b2.SpikeMonitor(groups[name]) for name in "ei"}
     net.add(*monitors.values())
