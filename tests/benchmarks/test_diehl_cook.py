@@ -90,21 +90,21 @@ def test_spikes_and_weights_are_those_of_a_brian2_network_written_by_hand():
     run = ours.run(seconds, (index, tick * DT))
 
     b2.prefs.codegen.target = "numpy"
-    b2.defaultclock.dt = DT * second
-    groups = {"x": b2.SpikeGeneratorGroup(pixels, index, tick * DT * second)}
+    step = DT * second
+    groups = {"x": b2.SpikeGeneratorGroup(pixels, index, tick * step, dt=step)}
     for name, (equations, options, pause) in BY_HAND.items():
-        groups[name] = b2.NeuronGroup(cells, equations, refractory=pause, method="euler", **options)
+        groups[name] = b2.NeuronGroup(cells, equations, refractory=pause, method="euler", dt=step, **options)
     groups["e"].v, groups["e"].theta, groups["i"].v = -65 * mV, 20 * mV, -60 * mV
     fixed = {name: {"model": "w : 1", "on_pre": f"{into}_post += w"} for name, into in (("e__i", "ge"), ("i__e", "gi"))}
     net, synapses = b2.Network(*groups.values()), {}
     for name, code in ({"x__e": LEARNING} | fixed).items():
         p = ours.projections[name]
-        synapses[name] = b2.Synapses(groups[p.pre], groups[p.post], **code)
+        synapses[name] = b2.Synapses(groups[p.pre], groups[p.post], dt=step, **code)
         pre, post = p.synapses()
         synapses[name].connect(i=pre, j=post)
         synapses[name].w = p.weights()
         if p.delays is not None:
-            synapses[name].pre.delay = p.delays * DT * second
+            synapses[name].pre.delay = p.delays * step
         net.add(synapses[name])
     monitors = {name: b2.SpikeMonitor(groups[name]) for name in "ei"}
     net.add(*monitors.values())
