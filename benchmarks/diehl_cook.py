@@ -11,7 +11,8 @@ Equations and constants are those of the authors' code, which the paper's accura
 - Before each image, the incoming weights of each cell are scaled to the same sum.
 - When the network is tested, weights and thresholds stay as they are.
 
-Other than there: no 150 ms of rest follow an image.  Instead, all but weights and thresholds is set back.  Each of the images that
+Other than there: no 150 ms of rest follow an image.  Instead, all but weights and thresholds is set back, and
+thresholds do not decay meanwhile.  Each of the images that
 assign cells to digits, and of those that test, begins from the same state.
 """
 
