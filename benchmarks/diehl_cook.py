@@ -1,6 +1,6 @@
 """Digits without a teacher, by spikes: Diehl and Cook 2015.
 
-    python -m benchmarks.diehl_cook [--data mnist] [--data-dir FOLDER] [--cells 100] [--images 60000] [--seed 1] [--out FILE.json]
+    python -m benchmarks.diehl_cook [--data mnist] [--data-dir FOLDER] [--cells 100] [--images 7000] [--seed 1] [--out FILE.json]
 
 Pixels are Poisson inputs of excitatory cells, whose synapses learn by STDP.  Each excitatory cell has an inhibitory one, which
 inhibits all others.  Labels are used after learning only: a cell belongs to the digit to which it responds most.
@@ -11,9 +11,8 @@ Equations and constants are those of the authors' code, which the paper's accura
 - Before each image, the incoming weights of each cell are scaled to the same sum.
 - When the network is tested, weights and thresholds stay as they are.
 
-Other than there: no 150 ms of rest follow an image.  Instead, all but weights and thresholds is set back, and
-thresholds do not decay meanwhile.  Each of the images that
-assign cells to digits, and of those that test, begins from the same state.
+Other than there: no 150 ms of rest follow an image.  Instead, all but weights and thresholds is set back, and thresholds do not
+decay meanwhile.  Each of the images that assign cells to digits, and of those that test, begins from the same state.
 """
 
 import argparse
