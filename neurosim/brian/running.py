@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -81,7 +82,7 @@ def _named(circuit: Circuit, recorded: Mapping[str, Any]) -> Circuit:
 
 def _settings(p: Any) -> tuple[Any, ...]:
     """Return what a projection says of itself that a program depends on; what may be changed in place, as text."""
-    delays = None if p.delays is None else p.delays.tobytes()
+    delays = None if p.delays is None else hashlib.blake2b(p.delays.tobytes()).hexdigest()  # the text of many bytes takes longer
     return p.into, p.delay, delays, repr(p.optimiser), repr(p.short_term)
 
 

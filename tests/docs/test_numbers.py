@@ -151,6 +151,15 @@ def compared():
     return found
 
 
+def test_the_page_on_diehl_and_cook_shows_the_committed_runs():
+    shown = list(rows("docs/howto/diehl-and-cook.md", "| cells | images learned from"))
+    for cells, name in zip(shown, ("diehl-cook-short", "diehl-cook"), strict=True):
+        found = json.loads((ROOT / f"benchmarks/results/{name}-2026-11-26.json").read_text(encoding="utf-8"))
+        errors = f"{found['test_error']:.2f} %", f"{found['published_error']} %"
+        assert cells == [str(found["cells"]), f"{found['images']:,}", *errors, f"{found['seconds']:,.0f}"]
+        assert (found["data"], found["seed"], found["date"], found["test_images"]) == ("mnist", 1, "2026-11-26", 10_000)
+
+
 def test_the_readme_shows_the_committed_comparison():
     accuracies = compared()
     shown = [re.sub(r"`(\w+)`.*", r"\1", cells[0]) for cells in rows("README.md", "| scheme | test accuracy")]
