@@ -8,11 +8,11 @@ inhibits all others.  Labels are used after learning only: a cell belongs to the
 Equations and constants are those of the authors' code, which the paper's accuracies come from.  Here as there:
 
 - An image is shown for 350 ms.  After fewer than five spikes it is shown again, at a higher rate.
-- Before each image, the incoming weights of each cell are scaled to the same sum.
+- Each time before an image is shown, the incoming weights of each cell are scaled to the same sum.
 - When the network is tested, weights and thresholds stay as they are.
 
-Other than there: no 150 ms of rest follow an image.  Instead, all but weights and thresholds is set back, and thresholds do not
-decay meanwhile.  Each of the images that assign cells to digits, and of those that test, begins from the same state.
+Other than there: the 150 ms of rest that follow an image are not simulated.  Thresholds decay as in them, weights stay, and all
+else is set back.  Each of the images that assign cells to digits, and of those that test, begins from the same state.
 """
 
 import argparse
@@ -33,10 +33,10 @@ from neurosim.network import Network, Population, Projection
 from neurosim.neurons import Equations, Neurons, PoissonSpikes
 from neurosim.plasticity import SGD, Bounds, PlasticityRule, chain
 
-SHOWN = "350*ms"
+SHOWN, REST = "350*ms", 0.15  # s
 FEWEST = 5  # spikes; an image with fewer is shown again
 BRIGHTER, BRIGHTEST = 0.5, 8  # what rates are multiplied by grows from 1 in such steps, up to that
-START = 20e-3  # V, of theta
+START, TAU = 20e-3, 1e4  # of theta: V; s in which it decays
 INPUTS = {  # data -> the rate of a white pixel, and the sum of a cell's incoming weights
     "mnist": ("63.75*Hz", 78.0),
     "digits": ("400*Hz", 12.8),  # not the paper's, which has more pixels; found with training images only
@@ -117,7 +117,7 @@ def network(source: Neurons, pixels: int, cells: int, seed: int, learns: bool = 
 class Learner:
     """Cells that learn from images, (pixels,) each, from 0 to 1.
 
-    rate : of a white pixel; total : of a cell's incoming weights, before each image
+    rate : of a white pixel; total : of a cell's incoming weights, each time before an image is shown
     weights : (pixels, cells); theta : (cells,), V; presented : how often an image was shown
     """
 
@@ -132,13 +132,13 @@ class Learner:
 
     def see(self, image: np.ndarray) -> None:
         """Show one image until it makes cells spike, and learn from it."""
-        w = self.weights
-        self.network.projections["x__e"].set_weights((self.total * w / w.sum(axis=0)).ravel())
         for brightness in itertools.count(1, BRIGHTER):
             self.presented += 1
+            w = self.weights
+            self.network.projections["x__e"].set_weights((self.total * w / w.sum(axis=0)).ravel())
             own = self.seed * 10**8 + self.presented  # each time, random numbers of its own
             run = self.network.run(SHOWN, image * brightness, initial={"e.theta": self.theta}, seed=own, keep=0)
-            self.theta = run.final["e.theta"][0]
+            self.theta = run.final["e.theta"][0] * math.exp(-REST / TAU)
             if len(run.spikes["e"]) >= FEWEST or brightness >= BRIGHTEST:
                 return
 

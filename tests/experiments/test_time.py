@@ -19,7 +19,9 @@ from neurosim.runfile import Run
 from neurosim.training import Observer
 from neurosim.training.captured import CapturedStep
 
-OF_CHAINS = {"alternating_minimization", "difference_target_propagation", "synthetic_gradients"}
+OF_CHAINS = {
+    "alternating_minimization", "difference_target_propagation", "spiking_difference_target_propagation", "synthetic_gradients",
+}  # fmt: skip
 SCHEMES = [(name, dict(v)) for name, scheme in pathways().items() if name not in OF_CHAINS for v in scheme.variants[:2]]
 
 

@@ -193,7 +193,9 @@ def test_an_output_with_another_input_where_its_task_has_an_error_on_it(scheme, 
     assert_exact(network, expected, before)
 
 
-CHAINS = {"alternating_minimization", "difference_target_propagation", "synthetic_gradients"}
+CHAINS = {
+    "alternating_minimization", "difference_target_propagation", "spiking_difference_target_propagation", "synthetic_gradients",
+}  # fmt: skip
 CASES = [(scheme, options) for scheme in pathways().values() if scheme.name not in CHAINS for options in scheme.variants]
 
 

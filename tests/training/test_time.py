@@ -114,13 +114,15 @@ def test_one_tick_and_no_state_is_today_s_step(scheme):
             np.testing.assert_array_equal(value, ends[1][name])
 
 
-OF_CHAINS = {"alternating_minimization", "difference_target_propagation", "synthetic_gradients"}
+OF_CHAINS = {
+    "alternating_minimization", "difference_target_propagation", "spiking_difference_target_propagation", "synthetic_gradients",
+}  # fmt: skip
 ONLINE = [scheme for scheme in pathways().values() if scheme.name not in OF_CHAINS]
 
 
 @pytest.mark.parametrize("scheme", ONLINE, ids=lambda s: s.name)
 def test_schemes_that_answer_each_tick_run_in_recurrent_networks(scheme, monkeypatch):
-    """Captured and as array code; the three that are defined on chains say so."""
+    """Captured and as array code; those that are defined on chains say so."""
     ends = []
     for captured in (True, False):
         network = recurrent()
