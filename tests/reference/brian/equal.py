@@ -13,6 +13,7 @@ from networks import NETWORKS
 import neurosim.brian
 
 b2.prefs.codegen.target = "numpy"
+np.set_printoptions(threshold=0, edgeitems=1)  # exprel of NumPy's target writes what it returns into a message that nobody reads
 for build in NETWORKS:
     b2.seed(1)
     net, namespace, compared = build()

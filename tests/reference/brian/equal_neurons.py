@@ -15,6 +15,7 @@ from neurosim.neurons.adex import PATTERNS, AdEx
 from neurosim.neurons.izhikevich import KINDS
 
 b2.prefs.codegen.target = "numpy"
+np.set_printoptions(threshold=0, edgeitems=1)  # exprel of NumPy's target writes what it returns into a message that nobody reads
 CELLS = 20
 CASES = {  # neurons, dt, mean and deviation of the drive
     "lif": (lambda: neurons("lif"), "1*ms", 1.5, 1.5),
