@@ -38,6 +38,15 @@ def small():
     return contents
 
 
+@pytest.fixture
+def numpy_target():
+    """Let Brian2 compile nothing."""
+    from neurosim.brian.uncompiled import uncompiled  # the import of Brian2 takes its time
+
+    with uncompiled():
+        yield
+
+
 @pytest.fixture(scope="session")
 def synthetic():
     """The module that writes run files with made-up numbers."""

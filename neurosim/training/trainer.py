@@ -279,6 +279,7 @@ class Trainer:
         Raises InputError where the batch size changes within a pass over the data, besides what ``fit`` does.
         """
         self.check(data)
+        self.whole = False
         looked_at = 1 if self.augment is not None or not all(map(_is_own, observers)) else SELDOM
         watched = [observer for observer in observers if _overrides(observer, "on_step")]
         for phase in self.pathway.phases[self.phase :]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import brian2 as b2
 import numpy as np
+import pytest
 from brian2 import ms, mV, second, volt
 
 ROOT = Path(__file__).parents[2]
@@ -83,13 +84,13 @@ LEARNING = {
 }
 
 
+@pytest.mark.usefixtures("numpy_target")
 def test_spikes_and_weights_are_those_of_a_brian2_network_written_by_hand():
     pixels, cells, seconds = 40, 8, 0.2
     ours = diehl_cook.network(GivenSpikes(), pixels, cells, 3)
     tick, index = np.nonzero(np.random.default_rng(0).random((round(seconds / DT), pixels)) < 500 * DT)
     run = ours.run(seconds, (index, tick * DT))
 
-    b2.prefs.codegen.target = "numpy"
     step = DT * second
     groups = {"x": b2.SpikeGeneratorGroup(pixels, index, tick * step, dt=step)}
     for name, (equations, options, pause) in BY_HAND.items():

@@ -10,12 +10,8 @@ from neurosim.errors import InputError
 
 
 @pytest.fixture(autouse=True)
-def numpy_target():
-    before = b2.prefs.codegen.target
-    b2.prefs.codegen.target = "numpy"
+def _seeded(numpy_target):
     b2.seed(1)
-    yield
-    b2.prefs.codegen.target = before
 
 
 def two_cells(**options):

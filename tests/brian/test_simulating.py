@@ -12,12 +12,7 @@ from neurosim.runfile import Run, problems
 RECORD = ["cells.v[0:2] every 1 ms", "synapses.w every 5 ms"]
 
 
-@pytest.fixture(autouse=True)
-def numpy_target():
-    before = b2.prefs.codegen.target
-    b2.prefs.codegen.target = "numpy"
-    yield
-    b2.prefs.codegen.target = before
+pytestmark = pytest.mark.usefixtures("numpy_target")
 
 
 def network():

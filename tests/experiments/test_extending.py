@@ -136,6 +136,20 @@ def test_what_was_cut_in_two_is_no_checkpoint(small, tmp_path):
         assert said.checkpoint_steps == [4]
 
 
+@pytest.mark.usefixtures("in_the_foreground")
+def test_a_trainer_that_was_interrupted_before_can_be_cut_in_two_as_well(tmp_path):
+    """What an earlier interruption left whole says nothing of the step at hand."""
+    data = datasets.load("digits", limit=200, validation=100)
+    trainer = Trainer(Network.layered(data.shape, [8], 10, seed=1), pathway("backprop"), Adam(1e-3), epochs=3, batch=50, seed=1)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.fit(data, Signal(2), progress=False)
+    path = tmp_path / "run.h5"
+    with pytest.raises(KeyboardInterrupt), Recorder.open(path, trainer, data) as recorder:
+        trainer.fit(data, recorder, Stop(3), progress=False)
+    with Run(path) as said:
+        assert (said.status, said.checkpoint_steps) == ("interrupted", [2])
+
+
 @pytest.mark.parametrize("epochs", [2, 3, 6])
 def test_a_run_that_was_stopped_can_be_given_fewer_or_more(epochs, small, tmp_path, same_content):
     path = stopped(small(epochs=4), tmp_path / "run.h5", 5)

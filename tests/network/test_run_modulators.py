@@ -23,12 +23,7 @@ CELL = {"threshold": "v > 0.5", "reset": "v = 0", "method": "exact"}
 TEXT = "dv/dt = -v / (10*ms) : 1"
 
 
-@pytest.fixture(autouse=True)
-def numpy_target():
-    before = b2.prefs.codegen.target
-    b2.prefs.codegen.target = "numpy"
-    yield
-    b2.prefs.codegen.target = before
+pytestmark = pytest.mark.usefixtures("numpy_target")
 
 
 def learning(rule, dt, w=((0.6,), (0.2,)), **options):

@@ -22,12 +22,7 @@ CONSTANTS = {"A": 0.3, "B": -0.2, "N": 1.5, "ms": 0.4}  # of which two are Brian
 BOUNDS = (-0.4, 0.7)
 
 
-@pytest.fixture(autouse=True)
-def numpy_target():
-    before = b2.prefs.codegen.target
-    b2.prefs.codegen.target = "numpy"
-    yield
-    b2.prefs.codegen.target = before
+pytestmark = pytest.mark.usefixtures("numpy_target")
 
 
 # ---------------------------------------------------------------------- random rules

@@ -24,12 +24,7 @@ from neurosim.plasticity import (
 DT = 1e-4
 
 
-@pytest.fixture(autouse=True)
-def numpy_target():
-    before = b2.prefs.codegen.target
-    b2.prefs.codegen.target = "numpy"
-    yield
-    b2.prefs.codegen.target = before
+pytestmark = pytest.mark.usefixtures("numpy_target")
 
 
 def spikes(name, which, ticks):

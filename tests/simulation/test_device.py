@@ -36,12 +36,8 @@ needs_a_compiler = pytest.mark.skipif(not standin.available(), reason="no C++ co
 
 
 @pytest.fixture(autouse=True)
-def numpy_target():
-    before = b2.prefs.codegen.target
-    b2.prefs.codegen.target = "numpy"
+def _seeded(numpy_target):
     b2.seed(1)
-    yield
-    b2.prefs.codegen.target = before
 
 
 @pytest.fixture(scope="module")

@@ -90,12 +90,7 @@ HAND = {  # rule -> (made, the model, on_pre, on_post), as somebody writes them 
 FAST = ("additive", "triplet, visual cortex, nearest", "reward")
 
 
-@pytest.fixture(autouse=True)
-def numpy_target():
-    before = b2.prefs.codegen.target
-    b2.prefs.codegen.target = "numpy"
-    yield
-    b2.prefs.codegen.target = before
+pytestmark = pytest.mark.usefixtures("numpy_target")
 
 
 def trains(n, probability, ticks, seed, name):
