@@ -1,7 +1,7 @@
 """Forward passes and training steps of a spiking network, beside snnTorch's and SpikingJelly's of the same network.
 
     pip install torch snntorch spikingjelly
-    python -m benchmarks.spiking [--out FILE.json] [--hidden 1000] [--ticks 100] [--batch 128] [--seconds 20]
+    python -m benchmarks.spiking [--out FILE.json] [--inputs current spikes] [--hidden 1000] [--ticks 100] [--batch 128] [--seconds 20]
 
 784-hidden-10, leaky integrate-and-fire.  Theirs are trained by back-propagation through time; ours by that too, and online, as
 DECOLLE is.  All training steps include Adam.  The input is the same current in each tick (``current``), or in each tick other
@@ -31,6 +31,7 @@ from neurosim.training.captured import CapturedStep, EvaluationSource
 from neurosim.training.step import list_inputs
 
 SCHEMES = {"backprop_through_time": "bptt", "decolle": "decolle"}
+INPUTS = ("current", "spikes")
 GAIN = 1 / (1 - np.exp(-1 / 20))  # what makes v = exp(-dt / tau) v + drive of the exact solution, as the others have it
 
 
@@ -109,11 +110,12 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, default=1000)
     parser.add_argument("--ticks", type=int, default=100)
     parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--inputs", choices=INPUTS, nargs="+", default=INPUTS)
     parser.add_argument("--seconds", type=float, default=20.0, help="to spend on each row, at least")
     parser.add_argument("--out", type=Path, help="write the numbers as JSON")
     arguments = parser.parse_args()
     rows = []
-    for inputs in ("current", "spikes"):
+    for inputs in arguments.inputs:
         rows.append(measured(inputs, (784, arguments.hidden, 10), arguments.ticks, arguments.batch, arguments.seconds))
         print(json.dumps(rows[-1], indent=1), flush=True)
     if arguments.out:
