@@ -177,9 +177,11 @@ DEFAULTS = {
     "feedback_alignment": {"rule": None, "scale": 1.0},
     "frozen": {"settled": False},
     "hsic_bottleneck": hsic(50.0, 5.0, "softmax"),
+    "kolen_pollack": {},
     "local_errors": {"loss": "predsim", "beta": None, "backprop_free": False},
     "none": {},
     "segregated_dendrites": {"settle": 30, "scale": 1.0},
+    "sign_symmetric": {"magnitudes": "uniform"},
     "spiking_difference_target_propagation": {"step": 0.1, "tau": 20.0},
     "synthetic_gradients": MODULES,
 }
@@ -222,7 +224,7 @@ def found(table):
 
 def test_every_model_and_every_scheme_is_here():
     ours = ("lif-", "eprop-", "segregated-dendrites-")  # spiking models whose settings are no paper's
-    ours += ("drtp-",)  # nor are these, of feedback that needs no transposed weights
+    ours += ("drtp-", "sign-symmetric-", "kolen-pollack-")  # nor are these, of feedback that needs no transposed weights
     assert set(WANTED) == {name for name in models() if "mnist" in name and not name.startswith(ours)}
     assert set(DEFAULTS) == set(pathways())
 
