@@ -184,6 +184,7 @@ DEFAULTS = {
     "sign_symmetric": {"magnitudes": "uniform"},
     "spiking_difference_target_propagation": {"step": 0.1, "tau": 20.0},
     "synthetic_gradients": MODULES,
+    "weight_mirror": {"noise": 0.5, "decay": None},
 }
 
 
@@ -224,7 +225,7 @@ def found(table):
 
 def test_every_model_and_every_scheme_is_here():
     ours = ("lif-", "eprop-", "segregated-dendrites-")  # spiking models whose settings are no paper's
-    ours += ("drtp-", "sign-symmetric-", "kolen-pollack-")  # nor are these, of feedback that needs no transposed weights
+    ours += ("drtp-", "sign-symmetric-", "kolen-pollack-", "weight-mirror-")  # nor are these
     assert set(WANTED) == {name for name in models() if "mnist" in name and not name.startswith(ours)}
     assert set(DEFAULTS) == set(pathways())
 
