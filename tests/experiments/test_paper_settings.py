@@ -172,15 +172,19 @@ DEFAULTS = {
     "decolle": {},
     "difference_target_propagation": {"step": 0.1, "noise": 0.36, "difference": True, "alternate": True},
     "direct_feedback_alignment": {"rule": None, "scale": 1.0},
+    "direct_random_target_projection": {},
     "eprop": {"feedback": "random", "scale": 1.0, "rate_target": None, "rate_cost": 1.0},
     "feedback_alignment": {"rule": None, "scale": 1.0},
     "frozen": {"settled": False},
     "hsic_bottleneck": hsic(50.0, 5.0, "softmax"),
+    "kolen_pollack": {},
     "local_errors": {"loss": "predsim", "beta": None, "backprop_free": False},
     "none": {},
     "segregated_dendrites": {"settle": 30, "scale": 1.0},
+    "sign_symmetric": {"magnitudes": "uniform"},
     "spiking_difference_target_propagation": {"step": 0.1, "tau": 20.0},
     "synthetic_gradients": MODULES,
+    "weight_mirror": {"noise": 0.5, "decay": None},
 }
 
 
@@ -221,6 +225,7 @@ def found(table):
 
 def test_every_model_and_every_scheme_is_here():
     ours = ("lif-", "eprop-", "segregated-dendrites-")  # spiking models whose settings are no paper's
+    ours += ("drtp-", "sign-symmetric-", "kolen-pollack-", "weight-mirror-")  # nor are these
     assert set(WANTED) == {name for name in models() if "mnist" in name and not name.startswith(ours)}
     assert set(DEFAULTS) == set(pathways())
 
