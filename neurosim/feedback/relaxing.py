@@ -81,7 +81,8 @@ class Relaxing(FeedbackPathway):
     ) -> dict[str, Activity]:
         """Return the populations after ``turns`` of  a_l <- f_l(h_{l-1}) + feedback f_{l+1}^T(h_{l+1}) + pull_l, last one first.
 
-        Each takes the newest activity of its neighbours.  Those of ``at`` that do not move stay as they are.
+        Each takes the newest activity of its neighbours.  Those of ``at`` that do not move stay as they are, and a neuron that
+        dropout silences sends nothing either way.
 
         pull : of a population, given where all are now: what is added to its activation, (batch, *shape), or None
         """
@@ -94,8 +95,7 @@ class Relaxing(FeedbackPathway):
                 made[name] = self.respond(name, now, sweep, draws)
                 total = made[name].activation
                 if name in above:
-                    post = above[name]
-                    down = self.population(name).error_on_rate(self.send_down(post, now[post].transmitted, made[post]), now[name])
+                    down = self.send_down(above[name], now[above[name]].transmitted, made[above[name]])
                     total = total + down * down.dtype.type(feedback)
                 extra = None if pull is None else pull(name, now)
                 now[name] = self.hold(name, total if extra is None else total + extra, sweep)
