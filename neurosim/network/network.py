@@ -534,11 +534,31 @@ class Network:
             network's own, or, of each sample, starts
 
         A rule reads as ``error_post`` the error on the input that its projection adds into, and rests where the pathway gave none;
-        what it remembers of each sample goes on, with an error of 0.
+        what it remembers of each sample goes on, with an error of 0.  Where the teaching has phases, all this is done in each, one
+        after the other, and the proposed changes are summed.
 
-        Raises InputError where a rule reads a modulator that is not there, or the teaching is of an input that is not, ShapeError
-        where a modulator is of another shape.
+        Raises InputError where a rule reads a modulator that is not there, the teaching is of an input that is not, or populations
+        are taught in unequal numbers of phases; ShapeError where a modulator is of another shape.
         """
+        counts = {name: len(taught.phases) for name, taught in teaching.items()}
+        if not any(counts.values()):
+            return self._propose(sweep, teaching, modulators, states or {})
+        require(
+            len(set(counts.values())) == 1,
+            f"teaching: phases of each population: {counts}: expected as many of all; teach all of them in every phase",
+        )
+        deltas: dict[str, Any] = {}
+        after: dict[str, Any] = {}
+        for taught in zip(*(of.phases for of in teaching.values()), strict=True):
+            one = dict(zip(teaching, taught, strict=True))
+            proposed, now = self._propose(sweep, one, modulators, {**(states or {}), **after})
+            deltas, after = add_errors(deltas, proposed), {**after, **now}
+        return deltas, after
+
+    def _propose(
+        self, sweep: Sweep, teaching: Mapping[str, Teaching], modulators: Mapping[str, Any] | None, states: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return what rules propose in one phase."""
         for name, taught in teaching.items():
             others = self.populations[name].neurons.inputs[1:]
             for into in taught.inputs:
@@ -562,7 +582,7 @@ class Network:
             if rests:
                 post["error"] = self.backend.xp.zeros_like(sweep.rate[projection.post])
             own = f"{self.prefix}{projection.name}."
-            before = {name.removeprefix(own): value for name, value in (states or {}).items() if name.startswith(own)}
+            before = {name.removeprefix(own): value for name, value in states.items() if name.startswith(own)}
             proposal = projection.delta(pre, post, {name: shared[name] for name in rule.modulators}, before)
             after |= {f"{own}{name}": value for name, value in proposal.state.items() if not rests or name in projection.starts}
             if rests:
@@ -654,7 +674,7 @@ class Network:
 
 
 def add_errors(errors: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    """Return both, by name; those of one name added."""
+    """Return both, by name, errors or changes; those of one name added."""
     return {**errors, **{name: own + errors[name] if name in errors else own for name, own in more.items()}}
 
 

@@ -173,6 +173,8 @@ DEFAULTS = {
     "difference_target_propagation": {"step": 0.1, "noise": 0.36, "difference": True, "alternate": True},
     "direct_feedback_alignment": {"rule": None, "scale": 1.0},
     "direct_random_target_projection": {},
+    "dual_propagation": {"alpha": 0.5, "beta": 0.1, "passes": 2},
+    "equilibrium_propagation": {"beta": 0.1, "centred": True, "free": 10, "nudged": 4},
     "eprop": {"feedback": "random", "scale": 1.0, "rate_target": None, "rate_cost": 1.0},
     "feedback_alignment": {"rule": None, "scale": 1.0},
     "frozen": {"settled": False},
@@ -224,8 +226,8 @@ def found(table):
 
 
 def test_every_model_and_every_scheme_is_here():
-    ours = ("lif-", "eprop-", "segregated-dendrites-")  # spiking models whose settings are no paper's
-    ours += ("drtp-", "sign-symmetric-", "kolen-pollack-", "weight-mirror-")  # nor are these
+    ours = ("lif-", "eprop-", "segregated-dendrites-", "dualprop-", "ep-")  # models whose settings are no paper's
+    ours += ("drtp-", "sign-symmetric-", "kolen-pollack-", "weight-mirror-")
     assert set(WANTED) == {name for name in models() if "mnist" in name and not name.startswith(ours)}
     assert set(DEFAULTS) == set(pathways())
 
