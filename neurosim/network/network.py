@@ -6,7 +6,8 @@ import graphlib
 import math
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from itertools import pairwise
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -19,8 +20,8 @@ from neurosim.network.delays import duration as duration_of
 from neurosim.network.population import Population
 from neurosim.network.projection import Projection
 from neurosim.network.sweep import Activity, Sweep, Teaching
-from neurosim.neurons import DRIVE, BatchNormalisation, Equations, Transfer
-from neurosim.plasticity import PlasticityRule
+from neurosim.neurons import DRIVE, BatchNormalisation, Equations, Neurons, Transfer
+from neurosim.plasticity import PlasticityRule, Rule
 from neurosim.simulation import Simulated
 
 
@@ -40,6 +41,8 @@ class Network:
         An invalid seed, two parts with one name, a part of another network, a projection from or to an unknown population, a
         cycle without a delay, no input or no output, or shapes that do not fit together.
     """
+
+    usual_transfer: ClassVar[str] = "tanh"
 
     def __init__(
         self,
@@ -85,26 +88,33 @@ class Network:
         hidden: Sequence[int],
         classes: int,
         *,
-        transfer: str | Transfer = "tanh",
+        transfer: str | Transfer | None = None,
+        neurons: str | Neurons | None = None,
         normalisation: BatchNormalisation | None = None,
         initial: str = "glorot",
-        readout: str = "softmax",
+        rule: Rule | str | None = "error_driven",
+        readout: str | Neurons = "softmax",
         **options: Any,
     ) -> Network:
         """Return the chain x -> hidden1 -> ... -> output, all to all; ``options`` go to Network.
 
-        transfer, normalisation : of hidden populations; readout : the output's transfer, ``linear`` for real targets
+        transfer, neurons, normalisation : of hidden populations: a transfer (default: ``usual_transfer``), or neurons with a state
+        initial, rule : of all projections
+        readout : the output's transfer, ``linear`` for real targets, or its neurons
         classes : how many neurons the output has: the classes, or the numbers of a real target
         """
         listed = isinstance(hidden, Iterable) and not isinstance(hidden, str)
         require(listed, f"network: hidden {quoted(hidden)}: expected the hidden populations' sizes; give a list such as [64, 64]")
+        curve = cls.usual_transfer if transfer is None and neurons is None else transfer
         populations = [Population("x", shape)]
         populations += [
-            Population(f"hidden{k}", n, transfer=transfer, normalisation=normalisation) for k, n in enumerate(hidden, start=1)
+            Population(f"hidden{k}", n, transfer=curve, neurons=neurons, normalisation=normalisation)
+            for k, n in enumerate(hidden, start=1)
         ]
-        populations.append(Population("output", classes, transfer=readout))
+        populations.append(Population("output", classes, neurons=readout))
         names = [population.name for population in populations]
-        return cls(populations, [Projection(a, b, initial=initial) for a, b in zip(names, names[1:], strict=False)], **options)
+        links = [Projection(a, b, initial=initial, rule=rule) for a, b in pairwise(names)]
+        return cls(populations, links, **options)
 
     def __repr__(self) -> str:
         parts = reprs.listed((self.populations[name].describe() for name in self.order), 8)

@@ -600,6 +600,10 @@ class Trainer:
         (last,) = deque(self._sweeps(x), maxlen=1)
         return last
 
+    def show_ticks(self, x: np.ndarray) -> list[Sweep]:
+        """Return the sweep of each tick of a trial, in evaluation, for samples ``x``, (n, *sample): for rasters and traces."""
+        return list(self._sweeps(x))
+
     def _sweeps(self, x: np.ndarray) -> Iterator[Sweep]:
         """Yield the sweep of each tick of a trial, in evaluation; an encoder draws the same each time."""
         backend = self.network.backend
