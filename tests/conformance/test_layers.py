@@ -24,7 +24,8 @@ LAYERS = [  # nothing imports from its own row or from one below
     {"modelfile", "estimators"},
     {"recording"},
     {"workers"},
-    {"experiments", "checking"},
+    {"checking"},
+    {"experiments"},
     {"studies"},
     {"cli"},
 ]
