@@ -180,6 +180,7 @@ DEFAULTS = {
     "hsic_bottleneck": hsic(50.0, 5.0, "softmax"),
     "local_errors": {"loss": "predsim", "beta": None, "backprop_free": False},
     "none": {},
+    "predictive_coding": {"iterations": 20, "step": 0.1, "beta": None, "fixed": False, "learn": "settled"},
     "segregated_dendrites": {"settle": 30, "scale": 1.0},
     "spiking_difference_target_propagation": {"step": 0.1, "tau": 20.0},
     "synthetic_gradients": MODULES,
@@ -222,7 +223,7 @@ def found(table):
 
 
 def test_every_model_and_every_scheme_is_here():
-    ours = ("lif-", "eprop-", "segregated-dendrites-", "dualprop-", "ep-")  # models whose settings are no paper's
+    ours = ("lif-", "eprop-", "segregated-dendrites-", "dualprop-", "ep-", "pc-")  # models whose settings are no paper's
     assert set(WANTED) == {name for name in models() if "mnist" in name and not name.startswith(ours)}
     assert set(DEFAULTS) == set(pathways())
 
