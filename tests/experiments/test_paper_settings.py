@@ -169,6 +169,7 @@ DEFAULTS = {
     "alternating_minimization": CODES,
     "backprop": {},
     "backprop_through_time": {"horizon": None},
+    "contrastive_hebbian": {"gamma": 0.1, "turns": 5},
     "decolle": {},
     "difference_target_propagation": {"step": 0.1, "noise": 0.36, "difference": True, "alternate": True},
     "direct_feedback_alignment": {"rule": None, "scale": 1.0},
@@ -223,7 +224,7 @@ def found(table):
 
 
 def test_every_model_and_every_scheme_is_here():
-    ours = ("lif-", "eprop-", "segregated-dendrites-", "dualprop-", "ep-", "pc-")  # models whose settings are no paper's
+    ours = ("lif-", "eprop-", "segregated-dendrites-", "chl-", "dualprop-", "ep-", "pc-")  # models whose settings are no paper's
     assert set(WANTED) == {name for name in models() if "mnist" in name and not name.startswith(ours)}
     assert set(DEFAULTS) == set(pathways())
 
