@@ -169,6 +169,7 @@ DEFAULTS = {
     "alternating_minimization": CODES,
     "backprop": {},
     "backprop_through_time": {"horizon": None},
+    "contrastive_hebbian": {"gamma": 0.1, "turns": 5},
     "decolle": {},
     "difference_target_propagation": {"step": 0.1, "noise": 0.36, "difference": True, "alternate": True},
     "direct_feedback_alignment": {"rule": None, "scale": 1.0},
@@ -182,6 +183,7 @@ DEFAULTS = {
     "kolen_pollack": {},
     "local_errors": {"loss": "predsim", "beta": None, "backprop_free": False},
     "none": {},
+    "predictive_coding": {"iterations": 20, "step": 0.1, "beta": None, "fixed": False, "learn": "settled"},
     "segregated_dendrites": {"settle": 30, "scale": 1.0},
     "sign_symmetric": {"magnitudes": "uniform"},
     "spiking_difference_target_propagation": {"step": 0.1, "tau": 20.0},
@@ -226,8 +228,8 @@ def found(table):
 
 
 def test_every_model_and_every_scheme_is_here():
-    ours = ("lif-", "eprop-", "segregated-dendrites-", "dualprop-", "ep-")  # models whose settings are no paper's
-    ours += ("drtp-", "sign-symmetric-", "kolen-pollack-", "weight-mirror-")
+    ours = ("lif-", "eprop-", "segregated-dendrites-", "drtp-", "sign-symmetric-", "kolen-pollack-", "weight-mirror-")
+    ours += ("dualprop-", "ep-", "pc-", "chl-")  # models whose settings are no paper's
     assert set(WANTED) == {name for name in models() if "mnist" in name and not name.startswith(ours)}
     assert set(DEFAULTS) == set(pathways())
 

@@ -8,6 +8,7 @@ from neurosim.backends import DraftBackend
 from neurosim.errors import EquationError, InputError, ShapeError, UnknownNameError
 from neurosim.network import Network, Population, Projection
 from neurosim.neurons import BatchNormalisation, Leaky
+from neurosim.neurons.lif import LIF
 from neurosim.plasticity import PlasticityRule, error_driven_trace, hebbian
 
 X = np.random.default_rng(0).normal(size=(50, 4))
@@ -184,10 +185,10 @@ def test_equal_seeds_of_any_type_draw_equal_weights():
 def test_a_chain_of_neurons_with_a_state_and_rules_of_their_own():
     rule = error_driven_trace(tau=20.0)
     readout = Leaky(tau=20.0, transfer="softmax")
-    network = Network.layered((4,), [3, 3], 2, neurons="lif", rule=rule, readout=readout, dt="1*ms", dtype="float64")
+    network = Network.layered((4,), [3, 3], 2, neurons=LIF(resistance=300.0), rule=rule, readout=readout, dt="1*ms", dtype="float64")
     assert [population.neurons.name for population in network.populations.values()] == ["linear", "lif", "lif", "leaky"]
     assert {p.rule.describe() for p in network.projections.values()} == {rule.describe()}
-    x = 60 * np.random.default_rng(0).normal(size=(5, 4))
+    x = np.random.default_rng(0).normal(size=(5, 4))
     first = network.sweep(x)
     second = network.sweep(x, first.state)
     assert set(np.unique(second.rate["hidden1"])) <= {0.0, 1.0}
