@@ -87,7 +87,9 @@ def measured(inputs: str, sizes: tuple[int, int, int], ticks: int, batch: int, s
     x, labels = batch_of(inputs, ticks, batch, sizes[0]), np.random.default_rng(1).integers(0, sizes[2], batch)
     own, y = (x if x.ndim == 2 else np.ascontiguousarray(x.swapaxes(0, 1)[:, None])), one_hot(labels, sizes[2]).astype(np.float32)
     encoder = Constant() if inputs == "current" else Sequence(axis=1)
-    runs: dict[str, Callable] = {f"neurosim {name}": step(trainer(scheme, sizes, ticks, batch, encoder), own, y) for scheme, name in SCHEMES.items()}
+    runs: dict[str, Callable] = {}
+    for scheme, name in SCHEMES.items():
+        runs[f"neurosim {name}"] = step(trainer(scheme, sizes, ticks, batch, encoder), own, y)
     made = trainer("backprop_through_time", sizes, ticks, batch, encoder)
     runs["neurosim forward_ms"] = forward(made, own, y)[0]
     runs["neurosim_array_code forward_ms"] = lambda: answer(made.network, made.pathway, made.trial, own, y, None)
