@@ -334,6 +334,23 @@ def test_leaky_neurons_out_of_range(options):
         Leaky(**options)
 
 
+def test_leaky_neurons_take_a_time_where_a_tick_is_one():
+    def network(tau, **options):
+        populations = [Population("x", 3), Population("output", 2, neurons=Leaky(tau=tau))]
+        return Network(populations, [Projection("x", "output")], dtype="float64", seed=1, **options)
+
+    x = np.random.default_rng(0).normal(size=(4, 3))
+    timed, ticks = network("20*ms", dt="0.5*ms"), network(40.0)
+    np.testing.assert_array_equal(timed.sweep(x).rate["output"], ticks.sweep(x).rate["output"])
+    assert repr(timed.populations["output"].neurons) == "Leaky(tau='20*ms')"
+    with pytest.raises(InputError, match=r"population 'output': neurons 'leaky': tau '20\*ms': expected a network that says"):
+        network("20*ms")
+    with pytest.raises(InputError, match=r"tau '20\*ms': expected 1 to 1,000,000 ticks"):
+        network("20*ms", dt="30*ms")
+    with pytest.raises(InputError, match="no time"):
+        Leaky(tau="20*mV")
+
+
 def test_a_leaky_neuron_s_transfer_may_be_named():
     assert type(Leaky(transfer="softmax").transfer) is Softmax and type(Leaky().transfer) is Tanh
     with pytest.raises(InputError, match="transfer 'sotfmax' is unknown"):
