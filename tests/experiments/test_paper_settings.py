@@ -227,7 +227,7 @@ def found(table):
 
 def test_every_model_and_every_scheme_is_here():
     ours = ("lif-", "eprop-", "segregated-dendrites-")  # spiking models whose settings are no paper's
-    ours += ("drtp-", "sign-symmetric-", "kolen-pollack-", "weight-mirror-")  # nor are these
+    ours += ("drtp-", "sign-symmetric-", "kolen-pollack-", "weight-mirror-", "backprop-kolen-")  # nor are these
     assert set(WANTED) == {name for name in models() if "mnist" in name and not name.startswith(ours)}
     assert set(DEFAULTS) == set(pathways())
 
