@@ -169,10 +169,13 @@ DEFAULTS = {
     "alternating_minimization": CODES,
     "backprop": {},
     "backprop_through_time": {"horizon": None},
+    "contrastive_hebbian": {"gamma": 0.1, "turns": 5},
     "decolle": {},
     "difference_target_propagation": {"step": 0.1, "noise": 0.36, "difference": True, "alternate": True},
     "direct_feedback_alignment": {"rule": None, "scale": 1.0},
     "direct_random_target_projection": {},
+    "dual_propagation": {"alpha": 0.5, "beta": 0.1, "passes": 2},
+    "equilibrium_propagation": {"beta": 0.1, "centred": True, "free": 10, "nudged": 4},
     "eprop": {"feedback": "random", "scale": 1.0, "rate_target": None, "rate_cost": 1.0},
     "feedback_alignment": {"rule": None, "scale": 1.0},
     "frozen": {"settled": False},
@@ -181,6 +184,7 @@ DEFAULTS = {
     "local_errors": {"loss": "predsim", "beta": None, "backprop_free": False},
     "node_perturbation": {"noise": 0.01},
     "none": {},
+    "predictive_coding": {"iterations": 20, "step": 0.1, "beta": None, "fixed": False, "learn": "settled"},
     "reinforce": {},
     "segregated_dendrites": {"settle": 30, "scale": 1.0},
     "sign_symmetric": {"magnitudes": "uniform"},
@@ -226,8 +230,8 @@ def found(table):
 
 
 def test_every_model_and_every_scheme_is_here():
-    ours = ("lif-", "eprop-", "segregated-dendrites-")  # spiking models whose settings are no paper's
-    ours += ("drtp-", "sign-symmetric-", "kolen-pollack-", "weight-mirror-", "backprop-kolen-")  # nor are these
+    ours = ("lif-", "eprop-", "segregated-dendrites-", "drtp-", "sign-symmetric-", "kolen-pollack-", "weight-mirror-")
+    ours += ("backprop-kolen-", "dualprop-", "ep-", "pc-", "chl-")  # models whose settings are no paper's
     assert set(WANTED) == {name for name in models() if "mnist" in name and not name.startswith(ours)}
     assert set(DEFAULTS) == set(pathways())
 
