@@ -31,7 +31,8 @@ SOURCES = ("activity", "labels", "input", "responses", *TRANSPORT[1:])
 class Claims:
     """What the update of a hidden population may depend on within one step, while the network's activity stays as it was.
 
-    Every scheme declares its claims as data, for every variant, and ``neurosim.check`` measures them.
+    Every scheme declares its claims as data, for every variant, and ``neurosim.check`` measures them.  What weights, labels and
+    input do to one number for each sample, which all hidden populations are told alike, counts as ``scalar_broadcast`` only.
 
     weight_transport : which forward weights downstream of a hidden population influence its teaching signal: ``none``; only those
         of the ``output`` projection; only those of the next projection (``one_hop``); only the ``sign`` of all of them; or all of
@@ -120,6 +121,7 @@ class FeedbackPathway(Stated, abc.ABC):
     answers : ``tick`` if each tick is taught from this tick alone; ``trial`` if ``teach_trial`` teaches all ticks at once
     needs_error : whether it needs the output's error; a pathway that does not can be used with a task that has none
     made_for : what neurons emit where it makes sense, ``rate``, ``spike`` or both: comparisons of such networks have a row of it
+    hidden_transfer : of the hidden populations on which its claims are measured
     networks : the pathway's own networks by name; their populations and projections are ordinary ones
     variants : the options of each of the scheme's variants; tests for all schemes run on all of them
     """
@@ -132,6 +134,7 @@ class FeedbackPathway(Stated, abc.ABC):
     answers: ClassVar[str] = "tick"
     needs_error: bool = True
     made_for: ClassVar[tuple[str, ...]] = ("rate",)
+    hidden_transfer: ClassVar[str] = "tanh"
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
 
     def __init_subclass__(cls, **options: Any) -> None:

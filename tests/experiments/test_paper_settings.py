@@ -182,8 +182,10 @@ DEFAULTS = {
     "hsic_bottleneck": hsic(50.0, 5.0, "softmax"),
     "kolen_pollack": {},
     "local_errors": {"loss": "predsim", "beta": None, "backprop_free": False},
+    "node_perturbation": {"noise": 0.01},
     "none": {},
     "predictive_coding": {"iterations": 20, "step": 0.1, "beta": None, "fixed": False, "learn": "settled"},
+    "reinforce": {},
     "segregated_dendrites": {"settle": 30, "scale": 1.0},
     "sign_symmetric": {"magnitudes": "uniform"},
     "spiking_difference_target_propagation": {"step": 0.1, "tau": 20.0},
@@ -229,7 +231,7 @@ def found(table):
 
 def test_every_model_and_every_scheme_is_here():
     ours = ("lif-", "eprop-", "segregated-dendrites-", "drtp-", "sign-symmetric-", "kolen-pollack-", "weight-mirror-")
-    ours += ("dualprop-", "ep-", "pc-", "chl-")  # models whose settings are no paper's
+    ours += ("backprop-kolen-", "dualprop-", "ep-", "pc-", "chl-")  # models whose settings are no paper's
     assert set(WANTED) == {name for name in models() if "mnist" in name and not name.startswith(ours)}
     assert set(DEFAULTS) == set(pathways())
 
