@@ -41,7 +41,7 @@ DTP = {
     "layer": {"transfer": "tanh", "normalisation": None, "dropout": 0.0, "initial": "orthogonal", "bias": True},
     "output": {"transfer": "softmax", "normalisation": None, "initial": "orthogonal", "bias": True},
 }
-TARGETS = {"step": 0.00327736332653, "noise": 0.359829566008, "difference": True, "alternate": True}
+TARGETS = {"step": 0.00327736332653, "noise": 0.359829566008, "difference": True, "alternate": True, "learned": True}
 FORWARD, INVERSE = centred_rmsprop(0.0148893490317), [centred_rmsprop(0.00501149118237)]
 DTP_BACKPROP = centred_rmsprop(0.000804436870084)
 
@@ -170,12 +170,13 @@ DEFAULTS = {
     "backprop": {},
     "backprop_through_time": {"horizon": None},
     "decolle": {},
-    "difference_target_propagation": {"step": 0.1, "noise": 0.36, "difference": True, "alternate": True},
+    "difference_target_propagation": {"step": 0.1, "noise": 0.36, "difference": True, "alternate": True, "learned": True},
     "direct_feedback_alignment": {"rule": None, "scale": 1.0},
     "eprop": {"feedback": "random", "scale": 1.0, "rate_target": None, "rate_cost": 1.0},
     "feedback_alignment": {"rule": None, "scale": 1.0},
     "frozen": {"settled": False},
     "hsic_bottleneck": hsic(50.0, 5.0, "softmax"),
+    "local_difference_reconstruction": {"step": 0.5, "noise": 0.1},
     "local_errors": {"loss": "predsim", "beta": None, "backprop_free": False},
     "none": {},
     "segregated_dendrites": {"settle": 30, "scale": 1.0},
@@ -221,6 +222,7 @@ def found(table):
 
 def test_every_model_and_every_scheme_is_here():
     ours = ("lif-", "eprop-", "segregated-dendrites-")  # spiking models whose settings are no paper's
+    ours += ("ldrl-", "dtp-fixed-")  # schemes on networks that are no paper's
     assert set(WANTED) == {name for name in models() if "mnist" in name and not name.startswith(ours)}
     assert set(DEFAULTS) == set(pathways())
 
