@@ -179,6 +179,7 @@ DEFAULTS = {
     "local_difference_reconstruction": {"step": 0.5, "noise": 0.1},
     "local_errors": {"loss": "predsim", "beta": None, "backprop_free": False},
     "none": {},
+    "pepita": {"scale": 0.05},
     "segregated_dendrites": {"settle": 30, "scale": 1.0},
     "spiking_difference_target_propagation": {"step": 0.1, "tau": 20.0},
     "synthetic_gradients": MODULES,
@@ -222,7 +223,7 @@ def found(table):
 
 def test_every_model_and_every_scheme_is_here():
     ours = ("lif-", "eprop-", "segregated-dendrites-")  # spiking models whose settings are no paper's
-    ours += ("ldrl-", "dtp-fixed-")  # schemes on networks that are no paper's
+    ours += ("ldrl-", "dtp-fixed-", "pepita-")  # schemes on networks that are no paper's
     assert set(WANTED) == {name for name in models() if "mnist" in name and not name.startswith(ours)}
     assert set(DEFAULTS) == set(pathways())
 
