@@ -20,7 +20,7 @@ from benchmarks.steps import LEARN, batch_of, trainer
 from benchmarks.timing import machine
 from neurosim.backends import select
 from neurosim.backends.cupy_backend import CupyBackend, CupyProgram
-from neurosim.experiments.cost import Cost
+from neurosim.capture.cost import Cost
 
 NETWORKS = "784-512-512-10@128,784-4096-4096-4096-10@4096"
 STEPS, ROUNDS = 50, 9

@@ -19,7 +19,7 @@ from rich.table import Table
 from benchmarks.steps import floor_step, optimiser_step, our_step
 from benchmarks.timing import machine, medians
 from neurosim.backends import NumpyBackend
-from neurosim.experiments.cost import Cost
+from neurosim.capture.cost import Cost
 from neurosim.experiments.estimate import drafted
 from neurosim.feedback.frozen import Frozen
 from neurosim.modelfile.model_file import ModelFile

@@ -16,7 +16,7 @@ from rich.progress import track
 from benchmarks.schemes import theirs
 from benchmarks.steps import LEARN, floor_step, our_step, trainer
 from benchmarks.timing import Others, machine, medians
-from neurosim.experiments.cost import Cost
+from neurosim.capture.cost import Cost
 
 
 def measured(width: int, batch: int, seconds: float) -> dict:

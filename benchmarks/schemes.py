@@ -18,7 +18,7 @@ from rich.table import Table
 
 from benchmarks.steps import LEARN, floor_step, optimiser_step, our_step, trainer
 from benchmarks.timing import Others, machine, medians
-from neurosim.experiments.cost import Cost
+from neurosim.capture.cost import Cost
 
 SCHEMES = (  # those that PyTorch's steps are written for
     "backprop,feedback_alignment,direct_feedback_alignment,difference_target_propagation,hsic_bottleneck,alternating_minimization,"

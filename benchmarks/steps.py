@@ -6,7 +6,7 @@ import numpy as np
 
 from neurosim.backends import Backend, NumpyBackend
 from neurosim.backends.numpy_backend import NumpyProgram
-from neurosim.experiments.cost import Cost
+from neurosim.capture.cost import Cost
 from neurosim.feedback import Phase, pathway
 from neurosim.network import Network
 from neurosim.plasticity import Adam

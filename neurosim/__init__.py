@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # the same names for type checkers and editors; a test holds the lists to each other
     from neurosim import datasets
-    from neurosim.checking import check
+    from neurosim.checking import card, check
     from neurosim.datasets import load
     from neurosim.estimators import NeurosimClassifier, NeurosimRegressor
     from neurosim.experiments.compare import compare
@@ -37,6 +37,7 @@ _HOMES = {
     "Projection": "network",
     "Study": "studies",
     "Trainer": "training",
+    "card": "checking",
     "check": "checking",
     "compare": "experiments.compare",
     "load": "datasets",
@@ -47,7 +48,7 @@ _HOMES = {
 
 __all__ = [
     "Adam", "BatchNormalisation", "Network", "NeurosimClassifier", "NeurosimRegressor", "PlasticityRule", "Population",
-    "Projection", "Recorder", "Study", "Trainer", "check", "compare", "datasets", "load", "open_run", "pathway", "pathways",
+    "Projection", "Recorder", "Study", "Trainer", "card", "check", "compare", "datasets", "load", "open_run", "pathway", "pathways",
 ]  # fmt: skip
 
 

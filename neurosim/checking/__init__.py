@@ -1,6 +1,8 @@
-"""``neurosim.check``: a scheme or a rule from anywhere, held to the contract, its claims measured."""
+"""``neurosim.check`` holds a scheme or a rule from anywhere to the contract; ``neurosim.card`` draws up its locality card."""
 
+from neurosim.checking.cards import card
 from neurosim.checking.checking import check
+from neurosim.checking.locality_card import Card
 from neurosim.checking.result import Finding, Outcome, Result
 
-__all__ = ["Finding", "Outcome", "Result", "check"]
+__all__ = ["Card", "Finding", "Outcome", "Result", "card", "check"]

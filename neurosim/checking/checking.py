@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.checking import capturing, contract, measuring, rules, signs
+from neurosim.checking import capturing, cards, contract, measuring, rules, signs
 from neurosim.checking.bench import HIDDEN, Bench
 from neurosim.checking.result import Finding, Outcome, Result
 from neurosim.checking.subject import Subject, list_subjects
@@ -47,9 +47,14 @@ SCHEME: Mapping[str, Mapping[str, Property]] = {
     "claims": {
         **{name: functools.partial(measuring.claims_are_measured, name) for name in measuring.NAMES},
         "same_unattached": measuring.same_unattached,
+        "card_agrees": cards.card_agrees,
     },
 }
-RULE: Mapping[str, Mapping[str, Property]] = {"contract": {"works": works, **rules.CONTRACT}, "capture": rules.CAPTURE}
+RULE: Mapping[str, Mapping[str, Property]] = {
+    "contract": {"works": works, **rules.CONTRACT},
+    "capture": rules.CAPTURE,
+    "claims": {"card_agrees": cards.card_agrees},
+}
 PROPERTIES = {"scheme": SCHEME, "rule": RULE}
 
 

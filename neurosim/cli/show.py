@@ -173,8 +173,8 @@ def _stage(stage: Stage, trainer: Trainer) -> list[str]:
 
 
 def _asked(trainer: Trainer, phase: Phase) -> str:
+    from neurosim.capture.cost import Cost
     from neurosim.errors import NotCapturableError
-    from neurosim.experiments.cost import Cost
 
     try:
         return Cost.of(trainer.recorded(phase)).describe()

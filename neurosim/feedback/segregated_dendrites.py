@@ -43,7 +43,6 @@ class SegregatedDendrites(ErrorFeedback):
     name = "segregated_dendrites"
     title = "Segregated dendrites"
     citation = "Guerguiev, Lillicrap and Richards (2017). Towards deep learning with segregated dendrites. eLife 6, e22901."
-    claims = Claims(weight_transport="none", update_locking=True, backward_locking=False, labels_at_hidden=True)
     answers = "trial"
 
     def __init__(self, *, settle: int = 30, scale: float = 1.0) -> None:
@@ -51,6 +50,12 @@ class SegregatedDendrites(ErrorFeedback):
         require(whole, f"scheme {self.name!r}: settle {quoted(settle)}: expected 0 ticks or more; give a number such as 30")
         super().__init__(scale=scale)
         self.settle = settle
+
+    @property
+    def claims(self) -> Claims:
+        """What it needs; of spiking neurons also the ticks before, of which it keeps means."""
+        history = "trace" if self.attached and self.by_phases else "none"
+        return Claims(weight_transport="none", update_locking=True, backward_locking=False, labels_at_hidden=True, history=history)
 
     def check_output(self) -> None:
         network = self.network

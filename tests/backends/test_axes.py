@@ -14,8 +14,8 @@ from hypothesis.extra.numpy import array_shapes, basic_indices
 from neurosim.backends import NumpyBackend
 from neurosim.backends.cupy_backend import CupyBackend
 from neurosim.capture import Graph, Recorded, recording, repeat
+from neurosim.capture.cost import Cost
 from neurosim.errors import NotCapturableError
-from neurosim.experiments.cost import Cost
 
 spec = importlib.util.spec_from_file_location("standin", Path(__file__).with_name("standin.py"))
 standin = importlib.util.module_from_spec(spec)

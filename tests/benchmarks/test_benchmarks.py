@@ -13,7 +13,7 @@ if str(ROOT) not in sys.path:
 
 from benchmarks import hsic_precision, papers, scaling, schemes, steps  # noqa: E402
 from neurosim.backends import NumpyBackend  # noqa: E402
-from neurosim.experiments.cost import Cost  # noqa: E402
+from neurosim.capture.cost import Cost  # noqa: E402
 from neurosim.feedback import pathways  # noqa: E402
 
 NETWORK = "12-9-8-4@16"

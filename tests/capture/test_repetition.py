@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from neurosim.backends import NumpyBackend, RecordedDraws
 from neurosim.backends.cupy_backend import CupyBackend
 from neurosim.capture import Graph, Recorded, recording, repeat
+from neurosim.capture.cost import Cost
 from neurosim.errors import InputError, NotCapturableError
-from neurosim.experiments.cost import Cost
 
 spec = importlib.util.spec_from_file_location("standin", Path(__file__).parents[1] / "backends" / "standin.py")
 standin = importlib.util.module_from_spec(spec)

@@ -81,7 +81,7 @@ LEFT_OUT = {  # no object of these is ever in a user's hands, or it prints what 
     "Body", "Item", "Turn", "Leaf", "Node", "Plan", "Program", "Randomness", "Reach",  # inside of a captured step
     "Some",  # of a request
     "Scope", "Quantity",  # of an equation
-    "Outcome", "Finding", "Result",  # of neurosim.check: the table is the answer
+    "Outcome", "Finding", "Result", "Card",  # of neurosim.check and neurosim.card: the table is the answer
     "RunFile", "SimulationFile", "Monitor",  # in a Recorder, in a simulation
 }  # fmt: skip
 

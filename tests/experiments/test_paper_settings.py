@@ -169,20 +169,28 @@ DEFAULTS = {
     "alternating_minimization": CODES,
     "backprop": {},
     "backprop_through_time": {"horizon": None},
+    "contrastive_hebbian": {"gamma": 0.1, "turns": 5},
     "decolle": {},
     "difference_target_propagation": {"step": 0.1, "noise": 0.36, "difference": True, "alternate": True, "learned": True},
     "direct_feedback_alignment": {"rule": None, "scale": 1.0},
+    "direct_random_target_projection": {},
+    "dual_propagation": {"alpha": 0.5, "beta": 0.1, "passes": 2},
     "eprop": {"feedback": "random", "scale": 1.0, "rate_target": None, "rate_cost": 1.0},
+    "equilibrium_propagation": {"beta": 0.1, "centred": True, "free": 10, "nudged": 4},
     "feedback_alignment": {"rule": None, "scale": 1.0},
     "frozen": {"settled": False},
     "hsic_bottleneck": hsic(50.0, 5.0, "softmax"),
+    "kolen_pollack": {},
     "local_difference_reconstruction": {"step": 0.5, "noise": 0.1},
     "local_errors": {"loss": "predsim", "beta": None, "backprop_free": False},
     "none": {},
     "pepita": {"scale": 0.05},
+    "predictive_coding": {"iterations": 20, "step": 0.1, "beta": None, "fixed": False, "learn": "settled"},
     "segregated_dendrites": {"settle": 30, "scale": 1.0},
+    "sign_symmetric": {"magnitudes": "uniform"},
     "spiking_difference_target_propagation": {"step": 0.1, "tau": 20.0},
     "synthetic_gradients": MODULES,
+    "weight_mirror": {"noise": 0.5, "decay": None},
 }
 
 
@@ -222,8 +230,9 @@ def found(table):
 
 
 def test_every_model_and_every_scheme_is_here():
-    ours = ("lif-", "eprop-", "segregated-dendrites-")  # spiking models whose settings are no paper's
-    ours += ("ldrl-", "dtp-fixed-", "pepita-")  # schemes on networks that are no paper's
+    ours = ("lif-", "eprop-", "segregated-dendrites-", "drtp-", "sign-symmetric-", "kolen-pollack-", "weight-mirror-")
+    ours += ("dualprop-", "ep-", "pc-", "chl-")  # models whose settings are no paper's
+    ours += ("ldrl-", "dtp-fixed-", "pepita-", "forward-forward-", "ddtp-", "dfc-", "microcircuits-", "burst-")
     assert set(WANTED) == {name for name in models() if "mnist" in name and not name.startswith(ours)}
     assert set(DEFAULTS) == set(pathways())
 

@@ -134,7 +134,7 @@ def test_longer_trials_make_no_longer_program(scheme):
 
 
 def test_a_step_counts_what_its_ticks_compute():
-    from neurosim.experiments.cost import Cost
+    from neurosim.capture.cost import Cost
 
     graphs = [graph_of(trainer(simple(), pathway("backprop_through_time")), 14, loops) for loops in (True, False)]
     one, other = (sorted((p.rows, p.inner, p.columns) for p in Cost.of(graph).products) for graph in graphs)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from neurosim.experiments.cost import Cost
+from neurosim.capture.cost import Cost
 from neurosim.feedback import pathway
 from neurosim.network import Network
 from neurosim.plasticity import Adam

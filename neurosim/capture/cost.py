@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from neurosim.capture import Graph, Node
+from neurosim.capture.graph import Graph, Node
 
 
 @dataclass(frozen=True)
@@ -79,3 +80,52 @@ def _product(node: Node) -> Product:
 def _dtype(node: Node) -> np.dtype[Any]:
     assert node.dtype is not None
     return node.dtype
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """How many numbers pass through synapses in one step, read off its matrix products with weights.
+
+    forward : through the network's weights, as they lie; back : through the network's weights, backwards
+    own : through weights of the scheme's own
+    """
+
+    forward: int
+    back: int
+    own: int
+
+    @staticmethod
+    def of(graph: Graph, network: Collection[int], pathway: Collection[int]) -> Traffic:
+        """Return what passes in the step of ``graph``.
+
+        network, pathway : the ids of the weights of either
+        """
+        counts: Counter[str] = Counter()
+        for node, times in graph.counted():
+            if node.op != "matmul":
+                continue
+            for weights, sent in (node.inputs, node.inputs[::-1]):
+                leaf, turned = _find_weights(weights)
+                if leaf is None:
+                    continue
+                backwards = turned != (weights is node.inputs[0])
+                way = "own" if id(leaf) in pathway else "" if id(leaf) not in network else "back" if backwards else "forward"
+                counts[way] += sent.size * times
+        return Traffic(counts["forward"], counts["back"], counts["own"])
+
+    def describe(self, batch: int) -> str:
+        """Return the numbers of one of ``batch`` samples as text."""
+        parts = {
+            "forward": self.forward, "back through the same synapses": self.back, "through synapses of the scheme's own": self.own
+        }  # fmt: skip
+        told = [f"{count / batch:,.0f} {words}" for words, count in parts.items() if count]
+        return f"{', '.join(told) or 'no'} numbers a sample"
+
+
+def _find_weights(node: Node) -> tuple[Any, bool]:
+    """Return the array that a factor shows, or None, and whether it is turned; a mask may multiply it."""
+    turned = False
+    while node.op in ("transpose", "reshape", "copy", "multiply"):
+        turned ^= node.op == "transpose" and len(node.shape) == 2
+        node = next((value for value in node.inputs if value.base.op == "leaf"), node.inputs[0])
+    return (node.detail, turned) if node.op == "leaf" else (None, turned)
