@@ -212,12 +212,15 @@ def make_trainer(
     epochs: int = 2,
     kind: type[Trainer] = Trainer,
 ) -> Trainer:
-    """Return a trainer on ``make_data()``, joined to it, with noise and dropout everywhere."""
-    normalisation = BatchNormalisation() if normalised else None
+    """Return a trainer on ``make_data()``, joined to it, with noise and dropout everywhere.
+
+    normalised : with batch normalisation, too, unless the scheme takes none
+    """
+    pathway = make()
+    normalisation = BatchNormalisation() if normalised and pathway.takes_normalised else None
     network = Network.layered((12,), hidden, 4, transfer="tanh", normalisation=normalisation, dtype=dtype, seed=3)
     for name in network.hidden:
         network.populations[name].dropout = network.populations[name].noise = 0.1
-    pathway = make()
     fit_rules(network, pathway)
     made = kind(network, pathway, optimiser, epochs=epochs, batch=batch, seed=1)
     made.check(make_data())

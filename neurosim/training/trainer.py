@@ -574,9 +574,10 @@ class Trainer:
     def _evaluated_at_once(self, x: np.ndarray) -> Program | None:
         """Return a captured evaluation of samples ``x``, or None where array code has to do it.
 
-        Trials of one tick are as quick in array code, and other numbers of samples come once in a split.
+        Trials of one tick are as quick in array code, unless the scheme asks the network for more.  Other numbers of samples come
+        once in a split.
         """
-        if self.trial.clock.ticks == 1 or x.shape != (EVALUATION_BATCH, *self.sample):
+        if (self.trial.clock.ticks == 1 and not self.pathway.asks_more) or x.shape != (EVALUATION_BATCH, *self.sample):
             return None
         if self._evaluation is None:
             network, size = self.network, self.task.size

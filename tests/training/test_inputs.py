@@ -195,6 +195,8 @@ def test_an_output_with_another_input_where_its_task_has_an_error_on_it(scheme, 
 
 CHAINS = {
     "alternating_minimization", "difference_target_propagation", "spiking_difference_target_propagation", "synthetic_gradients",
+    "local_difference_reconstruction", "pepita", "forward_forward", "ddtp_linear",
+    "deep_feedback_control", "dendritic_microcircuits", "burst_dependent",
     "contrastive_hebbian", "dual_propagation", "equilibrium_propagation", "predictive_coding",
 }  # fmt: skip
 CASES = [(scheme, options) for scheme in pathways().values() if scheme.name not in CHAINS for options in scheme.variants]

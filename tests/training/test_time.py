@@ -116,6 +116,8 @@ def test_one_tick_and_no_state_is_today_s_step(scheme):
 
 OF_CHAINS = {
     "alternating_minimization", "difference_target_propagation", "spiking_difference_target_propagation", "synthetic_gradients",
+    "local_difference_reconstruction", "pepita", "forward_forward", "ddtp_linear",
+    "deep_feedback_control", "dendritic_microcircuits", "burst_dependent",
     "contrastive_hebbian", "dual_propagation", "equilibrium_propagation", "predictive_coding",
 }  # fmt: skip
 ONLINE = [scheme for scheme in pathways().values() if scheme.name not in OF_CHAINS]
