@@ -169,7 +169,7 @@ DEFAULTS = {
     "alternating_minimization": CODES,
     "backprop": {},
     "backprop_through_time": {"horizon": None},
-    "contrastive_hebbian": {"gamma": 0.1, "turns": 5},
+    "contrastive_hebbian": {"gamma": 0.01, "turns": 5},
     "decolle": {},
     "difference_target_propagation": {"step": 0.1, "noise": 0.36, "difference": True, "alternate": True},
     "direct_feedback_alignment": {"rule": None, "scale": 1.0},
