@@ -172,6 +172,7 @@ DEFAULTS = {
     "burst_dependent": {"rule": None, "scale": 1.0, "signal": 0.1},
     "contrastive_hebbian": {"gamma": 0.1, "turns": 5},
     "ddtp_linear": {"noise": 0.1},
+    "contrastive_hebbian": {"gamma": 0.01, "turns": 5},
     "decolle": {},
     "deep_feedback_control": {"alpha": 1.0, "scale": 0.1},
     "dendritic_microcircuits": {"leak": 0.1, "basal": 1.0, "apical": 0.8, "somatic": 0.8, "dendritic": 1.0},
