@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from neurosim.checking.locality_card import BEFORE, COLUMNS, Card, Row, Through
 from neurosim.feedback import Claims
 from neurosim.network import Network, Projection
+from neurosim.runfile.locality_card import BEFORE, COLUMNS, Card, Row, Through
 
 REAL = ("yes", "!!")  # states of what has an effect
 
