@@ -18,6 +18,7 @@ from neurosim.plasticity.hebbian import hebbian
 from neurosim.plasticity.inhibitory_stdp import inhibitory_stdp
 from neurosim.plasticity.multiplicative_stdp import multiplicative_stdp
 from neurosim.plasticity.oja import oja
+from neurosim.plasticity.oja_subspace import OjaSubspace
 from neurosim.plasticity.optimisers import (
     SGD,
     Adam,
@@ -34,6 +35,7 @@ from neurosim.plasticity.optimisers import (
 from neurosim.plasticity.power_law_stdp import power_law_stdp
 from neurosim.plasticity.reward_stdp import reward_stdp
 from neurosim.plasticity.rule import PlasticityRule, Proposal, Rule, Synapses
+from neurosim.plasticity.sanger import Sanger
 from neurosim.plasticity.short_term import TsodyksMarkram
 from neurosim.plasticity.spike_code import spike_code
 from neurosim.plasticity.state import Shapes, Start
@@ -45,8 +47,8 @@ from neurosim.plasticity.voltage_stdp import voltage_stdp
 
 __all__ = [
     "Adam", "Bounds", "CentredRMSProp", "Chain", "Clip", "CoActivationMemory", "Constraint", "Decay", "Milestones",
-    "Momentum", "Nesterov", "NormaliseIncoming", "OneSign", "PlasticityRule", "Proposal", "RMSProp", "Rule", "SGD",
-    "Shapes", "Sparsity", "SpikeCode", "Start", "StepDecay", "Synapses", "Time", "TsodyksMarkram", "Update",
+    "Momentum", "Nesterov", "NormaliseIncoming", "OjaSubspace", "OneSign", "PlasticityRule", "Proposal", "RMSProp", "Rule",
+    "SGD", "Sanger", "Shapes", "Sparsity", "SpikeCode", "Start", "StepDecay", "Synapses", "Time", "TsodyksMarkram", "Update",
     "additive_stdp", "bcm", "chain", "covariance", "distal_reward_stdp", "error_driven", "error_driven_trace", "hebbian",
     "inhibitory_stdp", "multiplicative_stdp", "oja", "power_law_stdp", "reward_stdp", "rules", "short_terms", "spike_code",
     "spiking_rules", "synaptic_scaling", "three_factor", "triplet_stdp", "update", "updates", "voltage_stdp",
@@ -56,7 +58,8 @@ __all__ = [
 def rules() -> dict[str, Callable[..., Rule]]:
     """Return every named plasticity rule."""
     made = error_driven, error_driven_trace, hebbian, oja, bcm, covariance, three_factor
-    return {make.__name__: make for make in made} | {"co_activation_memory": CoActivationMemory}
+    no_equations = {"co_activation_memory": CoActivationMemory, "oja_subspace": OjaSubspace, "sanger": Sanger}
+    return {**{make.__name__: make for make in made}, **no_equations}
 
 
 def spiking_rules() -> dict[str, Callable[..., PlasticityRule]]:
