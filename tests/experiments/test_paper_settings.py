@@ -170,7 +170,6 @@ DEFAULTS = {
     "backprop": {},
     "backprop_through_time": {"horizon": None},
     "burst_dependent": {"rule": None, "scale": 1.0, "signal": 0.1},
-    "contrastive_hebbian": {"gamma": 0.1, "turns": 5},
     "ddtp_linear": {"noise": 0.1},
     "contrastive_hebbian": {"gamma": 0.01, "turns": 5},
     "decolle": {},
