@@ -106,7 +106,7 @@ def _of_rule(subject: Subject) -> tuple[Card, Frozen]:
 
 def card_agrees(subject: Subject) -> Outcome:
     """A card shows nothing that is not declared, and both ways of asking agree."""
-    expected = "nothing undeclared, all explained"
+    expected = "as declared"
     if subject.kind == "rule":
         card, frozen = _of_rule(subject)
         undeclared = list_undeclared_of_rule(card, frozen.network.projections["x__hidden"])
@@ -115,8 +115,8 @@ def card_agrees(subject: Subject) -> Outcome:
         undeclared = list_undeclared(card, frozen.pathway.claims, frozen.network)
     unexplained = [f"{place}: it has an effect that the graph of the step does not show" for place in card.unexplained]
     lines = [*undeclared, *unexplained]
-    found = "; ".join(note for note in card.notes if "graph" in note) or "the same"
-    return Outcome(expected, f"{len(lines)} others" if lines else found, list_first(lines))
+    found = "; ".join([expected, *(note for note in card.notes if "graph" in note)])
+    return Outcome(expected, f"{len(lines)} more" if lines else found, list_first(lines))
 
 
 def _of_rules(row: Row) -> Row:
@@ -208,9 +208,9 @@ def _describe(trainer: Trainer) -> str | None:
 
 
 def cost_of(trainer: Trainer) -> dict[str, str]:
-    """Return what a step of the trainer's whole model takes, heading -> text; nothing where it cannot be counted."""
+    """Return what a step of the trainer's whole model takes, heading -> text; nothing before it is joined to its data."""
     found: dict[str, str] = {}
-    for phase in trainer.pathway.phases:
+    for phase in trainer.pathway.phases if trainer.pathway.attached else ():
         try:
             graph = trainer.recorded(phase)
         except NotCapturableError as reason:
