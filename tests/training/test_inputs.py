@@ -196,6 +196,7 @@ def test_an_output_with_another_input_where_its_task_has_an_error_on_it(scheme, 
 CHAINS = {
     "alternating_minimization", "difference_target_propagation", "spiking_difference_target_propagation", "synthetic_gradients",
     "contrastive_hebbian", "dual_propagation", "equilibrium_propagation", "predictive_coding",
+    "weight_perturbation",
 }  # fmt: skip
 CASES = [(scheme, options) for scheme in pathways().values() if scheme.name not in CHAINS for options in scheme.variants]
 

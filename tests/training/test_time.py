@@ -117,6 +117,7 @@ def test_one_tick_and_no_state_is_today_s_step(scheme):
 OF_CHAINS = {
     "alternating_minimization", "difference_target_propagation", "spiking_difference_target_propagation", "synthetic_gradients",
     "contrastive_hebbian", "dual_propagation", "equilibrium_propagation", "predictive_coding",
+    "weight_perturbation",
 }  # fmt: skip
 ONLINE = [scheme for scheme in pathways().values() if scheme.name not in OF_CHAINS]
 
