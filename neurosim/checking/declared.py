@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from neurosim.checking.locality_card import BEFORE, COLUMNS, Card, Row, Through
 from neurosim.feedback import Claims
 from neurosim.network import Network, Projection
+from neurosim.runfile.locality_card import BEFORE, COLUMNS, Card, Row, Through
 
 REAL = ("yes", "!!")  # states of what has an effect
 
@@ -50,9 +50,10 @@ def _of_any(row: Row) -> Iterator[str]:
 
 def _of_hidden(row: Row, claims: Claims, network: Network) -> Iterator[str]:
     declared = claims.weight_transport
+    told = claims.scalar_broadcast  # one number may depend on responses and input; that it is one, the claim's measure sees
     for through in row["weights"].through:
         q = network.projections.get(through.name)
-        if q is None or q.name == row.name or through.state not in REAL:
+        if q is None or q.name == row.name or through.state not in REAL or (told and "responses" in through.note):
             continue
         if through.note == BEFORE:
             yield from () if _remembers(row, network) else _of_kept_weights(row, through, q, claims, network)
@@ -73,7 +74,7 @@ def _of_hidden(row: Row, claims: Claims, network: Network) -> Iterator[str]:
             yield f"{row.name} depends on labels{how}: labels_at_hidden is declared no"
     reached = any(p.pre in network.inputs for p in network.incoming(row.post))
     for name in _effective(row, "input"):
-        if not claims.raw_input_at_hidden and (name == "past the sweep" or not reached):
+        if not (claims.raw_input_at_hidden or told) and (name == "past the sweep" or not reached):
             yield f"{row.name} depends on the input ({name}): raw_input_at_hidden is declared no"
     yield from _of_time(row, claims, network)
 

@@ -31,7 +31,8 @@ SOURCES = ("activity", "labels", "input", "responses", *TRANSPORT[1:])
 class Claims:
     """What the update of a hidden population may depend on within one step, while the network's activity stays as it was.
 
-    Every scheme declares its claims as data, for every variant, and ``neurosim.check`` measures them.
+    Every scheme declares its claims as data, for every variant, and ``neurosim.check`` measures them.  What weights, labels and
+    input do to one number for each sample, which all hidden populations are told alike, counts as ``scalar_broadcast`` only.
 
     weight_transport : which forward weights downstream of a hidden population influence its teaching signal: ``none``; only those
         of the ``output`` projection; only those of the next projection (``one_hop``); only the ``sign`` of all of them; or all of
@@ -123,6 +124,7 @@ class FeedbackPathway(Stated, abc.ABC):
         share what they have in common
     takes_normalised : whether it is defined for normalised populations; otherwise networks that have some are refused
     made_for : what neurons emit where it makes sense, ``rate``, ``spike`` or both: comparisons of such networks have a row of it
+    hidden_transfer : of the hidden populations on which its claims are measured
     networks : the pathway's own networks by name; their populations and projections are ordinary ones
     variants : the options of each of the scheme's variants; tests for all schemes run on all of them
     """
@@ -137,6 +139,7 @@ class FeedbackPathway(Stated, abc.ABC):
     asks_more: ClassVar[bool] = False
     takes_normalised: ClassVar[bool] = True
     made_for: ClassVar[tuple[str, ...]] = ("rate",)
+    hidden_transfer: ClassVar[str] = "tanh"
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
 
     def __init_subclass__(cls, **options: Any) -> None:
