@@ -13,7 +13,7 @@ import os
 import shlex
 from collections.abc import Iterable
 
-MANY = 30  # names; more of them are no help in one line
+MANY = 300  # characters; more names than fit into them are no help in one line
 LONGEST = 80  # characters of a value that a message quotes
 LISTED = 1000  # files of a folder among whose names one is looked for
 LONGEST_NAME = 255  # characters of a file's name
@@ -40,7 +40,7 @@ class UnknownNameError(InputError):
         near = difflib.get_close_matches(start, known, n=1, cutoff=0.5)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         listed = known
-        if len(known) > MANY:
+        if len(", ".join(known)) > MANY:
             nearest = difflib.get_close_matches(start, known, n=6, cutoff=0)
             listed = [*nearest, f"... ({len(known)} in all{': ' if where else ''}{where})"]
         super().__init__(f"{kind} {quoted(name)} is unknown: expected one of {', '.join(listed)}{hint}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -98,8 +97,7 @@ def transfer_name(group: Group) -> str:
         return ""
     if isinstance(found.get("hidden"), list):
         layer = found.get("layer", {})
-        default = inspect.signature(Network.layered).parameters["transfer"].default
-        return _neurons(layer, default) if found["hidden"] and isinstance(layer, Mapping) else ""
+        return _neurons(layer, Network.usual_transfer) if found["hidden"] and isinstance(layer, Mapping) else ""
     return ", ".join(dict.fromkeys(_neurons(one, "linear") for one in _hidden(group, found)))
 
 

@@ -169,10 +169,11 @@ def explain_teaching(bench: Bench, teaching: Any) -> str:
             return f"teach answers {quoted(signal)} for {name}: expected a Teaching"
         like = bench.sweep.rate[name]
         for field in FIELDS:
-            value = getattr(signal, field, None)
-            why = "" if value is None else _explain_array(f"teach: {field} of {name}", value, like)
-            if why:
-                return why
+            for one in (signal, *signal.phases):
+                value = getattr(one, field, None)
+                why = "" if value is None else _explain_array(f"teach: {field} of {name}", value, like)
+                if why:
+                    return why
     return ""
 
 

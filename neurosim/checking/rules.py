@@ -237,12 +237,13 @@ def synapse_is_local(subject: Subject) -> Outcome:
 
 
 def weights_move(subject: Subject) -> Outcome:
-    """In an epoch of training the rule changes some weight."""
+    """In an epoch of training the rule changes some weight; or some bias, where it leaves the weights alone."""
     made = make_trainer(subject.make(), kind=ArrayTrainer)
-    before = made.network.projections["x__hidden"].w.copy()
+    before = {name: value.copy() for name, value in made.network.projections["x__hidden"].parameters.items()}
     made.run_epoch(make_data())
-    moved = float(np.abs(made.network.projections["x__hidden"].w - before).max())
-    why = "" if moved > MOVED else f"no weight moves by more than {MOVED} in an epoch: the rule proposes next to nothing"
+    after = made.network.projections["x__hidden"].parameters
+    moved = max(float(np.abs(after[name] - value).max()) for name, value in before.items())
+    why = "" if moved > MOVED else f"no weight or bias moves by more than {MOVED} in an epoch: the rule proposes next to nothing"
     return Outcome("weights move", f"by up to {moved:.2g}", why)
 
 

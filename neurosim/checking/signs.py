@@ -38,7 +38,8 @@ def scale(signal: Teaching, factor: float) -> Teaching:
     """Return a teaching signal with its errors times ``factor``."""
     inner, inputs = signal.error_on_activation, {name: error * factor for name, error in signal.inputs.items()}
     inner = None if inner is None else inner * factor
-    return dataclasses.replace(signal, error=signal.error * factor, error_on_activation=inner, inputs=inputs)
+    phases = tuple(scale(one, factor) for one in signal.phases)
+    return dataclasses.replace(signal, error=signal.error * factor, error_on_activation=inner, inputs=inputs, phases=phases)
 
 
 def scale_teach(teach: Callable[..., Any], names: Collection[str], factor: float) -> Callable[..., Any]:

@@ -7,8 +7,8 @@ from typing import Any
 
 from neurosim.backends import Draws
 from neurosim.feedback.pathway import Claims
-from neurosim.feedback.synapses import ErrorFeedback, draw_weights
-from neurosim.network import Projection, Sweep, Teaching
+from neurosim.feedback.synapses import ErrorFeedback, draw_weights, list_crossed
+from neurosim.network import Sweep, Teaching
 
 
 class FeedbackAlignment(ErrorFeedback):
@@ -50,22 +50,11 @@ class FeedbackAlignment(ErrorFeedback):
         )
 
     def build(self, seed: int) -> None:
-        self.links = self._crossed()
+        self.links = list_crossed(self.network)
         for links in self.links.values():
             for p in links:
                 weights = draw_weights(seed, f"feedback/{p.name}", "glorot", p.w.shape, p.connectivity.fan_in(p.pre_shape))
                 self.add_feedback(p.name, p.post, p.pre, weights, p.connectivity.reversed())
-
-    def _crossed(self) -> dict[str, list[Projection]]:
-        """Return the projections that an error comes back along, by the population it comes to, from the output down."""
-        network = self.network
-        crossed: dict[str, list[Projection]] = {}
-        for name in reversed(network.order):
-            reached = {network.output, *crossed}
-            links = [p for p in network.outgoing(name) if p.post in reached and not p.delay]
-            if links and name not in (network.output, *network.inputs):
-                crossed[name] = links
-        return crossed
 
     def teach(self, sweep: Sweep, target: Any, draws: Draws) -> dict[str, Teaching]:
         teaching = {self.network.output: self.output_teaching(sweep, target)}

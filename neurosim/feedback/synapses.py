@@ -98,6 +98,17 @@ class ErrorFeedback(FeedbackPathway, abc.ABC):
         return renewed
 
 
+def list_crossed(network: Network) -> dict[str, list[Projection]]:
+    """Return the projections that an error comes back along within a tick, by the population it comes to, from the output down."""
+    crossed: dict[str, list[Projection]] = {}
+    for name in reversed(network.order):
+        reached = {network.output, *crossed}
+        links = [p for p in network.outgoing(name) if p.post in reached and not p.delay]
+        if links and name not in (network.output, *network.inputs):
+            crossed[name] = links
+    return crossed
+
+
 # ---------------------------------------------------------------------- one projection
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ PLACES = (PACKAGE / "models", PACKAGE.parent / "models")  # installed with the p
 NOT_INHERITED = ("paper", "measured")
 DEEPEST = 20  # tables and lists within each other
 LARGEST = 2**63 - 1  # a whole number of TOML, and of HDF5, has 64 bits
+KEY = re.compile(r"""[^."']+|"[^"]+"|'[^']+'""")
 LONGEST_FILE = 2**20  # characters; the longest that comes with the package has 6,000
 
 Contents = dict[str, Any]
@@ -156,11 +158,17 @@ def replaced(values: Contents, changes: Mapping[str, Any]) -> Contents:
 
 
 def _set(values: Contents, path: str, value: Any, said: str) -> Contents:
-    keys = path.split(".")
-    require(all(keys), f"{said}: expected key.path=value; write it like stages.0.epochs=3")
+    keys = _keys(path)
+    require(all(keys) and bool(keys), f"{said}: expected key.path=value; write it like stages.0.epochs=3")
     require(len(keys) <= DEEPEST, f"{said}: {len(keys):,} keys: expected at most {DEEPEST}; change the path")
     changed: Contents = _replaced(values, keys, value, said)
     return changed
+
+
+def _keys(path: str) -> list[str]:
+    """Return the keys of a path; a key with a dot in it stands in quotes, as in TOML: ``simulation.initial."e.v"``."""
+    keys = KEY.findall(path)
+    return [key.strip("\"'") for key in keys] if ".".join(keys) == path else [""]
 
 
 def recording(values: Contents, variables: Iterable[str], alignment: str | None) -> Contents:

@@ -6,7 +6,8 @@ import graphlib
 import math
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from itertools import pairwise
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -19,8 +20,8 @@ from neurosim.network.delays import duration as duration_of
 from neurosim.network.population import Population
 from neurosim.network.projection import Projection
 from neurosim.network.sweep import Activity, Sweep, Teaching
-from neurosim.neurons import DRIVE, BatchNormalisation, Equations, Transfer
-from neurosim.plasticity import PlasticityRule
+from neurosim.neurons import DRIVE, BatchNormalisation, Equations, Neurons, Transfer
+from neurosim.plasticity import PlasticityRule, Rule
 from neurosim.simulation import Simulated
 
 
@@ -40,6 +41,8 @@ class Network:
         An invalid seed, two parts with one name, a part of another network, a projection from or to an unknown population, a
         cycle without a delay, no input or no output, or shapes that do not fit together.
     """
+
+    usual_transfer: ClassVar[str] = "tanh"
 
     def __init__(
         self,
@@ -85,26 +88,33 @@ class Network:
         hidden: Sequence[int],
         classes: int,
         *,
-        transfer: str | Transfer = "tanh",
+        transfer: str | Transfer | None = None,
+        neurons: str | Neurons | None = None,
         normalisation: BatchNormalisation | None = None,
         initial: str = "glorot",
-        readout: str = "softmax",
+        rule: Rule | str | None = "error_driven",
+        readout: str | Neurons = "softmax",
         **options: Any,
     ) -> Network:
         """Return the chain x -> hidden1 -> ... -> output, all to all; ``options`` go to Network.
 
-        transfer, normalisation : of hidden populations; readout : the output's transfer, ``linear`` for real targets
+        transfer, neurons, normalisation : of hidden populations: a transfer (default: ``usual_transfer``), or neurons with a state
+        initial, rule : of all projections
+        readout : the output's transfer, ``linear`` for real targets, or its neurons
         classes : how many neurons the output has: the classes, or the numbers of a real target
         """
         listed = isinstance(hidden, Iterable) and not isinstance(hidden, str)
         require(listed, f"network: hidden {quoted(hidden)}: expected the hidden populations' sizes; give a list such as [64, 64]")
+        curve = cls.usual_transfer if transfer is None and neurons is None else transfer
         populations = [Population("x", shape)]
         populations += [
-            Population(f"hidden{k}", n, transfer=transfer, normalisation=normalisation) for k, n in enumerate(hidden, start=1)
+            Population(f"hidden{k}", n, transfer=curve, neurons=neurons, normalisation=normalisation)
+            for k, n in enumerate(hidden, start=1)
         ]
-        populations.append(Population("output", classes, transfer=readout))
+        populations.append(Population("output", classes, neurons=readout))
         names = [population.name for population in populations]
-        return cls(populations, [Projection(a, b, initial=initial) for a, b in zip(names, names[1:], strict=False)], **options)
+        links = [Projection(a, b, initial=initial, rule=rule) for a, b in pairwise(names)]
+        return cls(populations, links, **options)
 
     def __repr__(self) -> str:
         parts = reprs.listed((self.populations[name].describe() for name in self.order), 8)
@@ -534,11 +544,31 @@ class Network:
             network's own, or, of each sample, starts
 
         A rule reads as ``error_post`` the error on the input that its projection adds into, and rests where the pathway gave none;
-        what it remembers of each sample goes on, with an error of 0.
+        what it remembers of each sample goes on, with an error of 0.  Where the teaching has phases, all this is done in each, one
+        after the other, and the proposed changes are summed.
 
-        Raises InputError where a rule reads a modulator that is not there, or the teaching is of an input that is not, ShapeError
-        where a modulator is of another shape.
+        Raises InputError where a rule reads a modulator that is not there, the teaching is of an input that is not, or populations
+        are taught in unequal numbers of phases; ShapeError where a modulator is of another shape.
         """
+        counts = {name: len(taught.phases) for name, taught in teaching.items()}
+        if not any(counts.values()):
+            return self._propose(sweep, teaching, modulators, states or {})
+        require(
+            len(set(counts.values())) == 1,
+            f"teaching: phases of each population: {counts}: expected as many of all; teach all of them in every phase",
+        )
+        deltas: dict[str, Any] = {}
+        after: dict[str, Any] = {}
+        for taught in zip(*(of.phases for of in teaching.values()), strict=True):
+            one = dict(zip(teaching, taught, strict=True))
+            proposed, now = self._propose(sweep, one, modulators, {**(states or {}), **after})
+            deltas, after = add_errors(deltas, proposed), {**after, **now}
+        return deltas, after
+
+    def _propose(
+        self, sweep: Sweep, teaching: Mapping[str, Teaching], modulators: Mapping[str, Any] | None, states: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return what rules propose in one phase."""
         for name, taught in teaching.items():
             others = self.populations[name].neurons.inputs[1:]
             for into in taught.inputs:
@@ -562,7 +592,7 @@ class Network:
             if rests:
                 post["error"] = self.backend.xp.zeros_like(sweep.rate[projection.post])
             own = f"{self.prefix}{projection.name}."
-            before = {name.removeprefix(own): value for name, value in (states or {}).items() if name.startswith(own)}
+            before = {name.removeprefix(own): value for name, value in states.items() if name.startswith(own)}
             proposal = projection.delta(pre, post, {name: shared[name] for name in rule.modulators}, before)
             after |= {f"{own}{name}": value for name, value in proposal.state.items() if not rests or name in projection.starts}
             if rests:
@@ -654,7 +684,7 @@ class Network:
 
 
 def add_errors(errors: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    """Return both, by name; those of one name added."""
+    """Return both, by name, errors or changes; those of one name added."""
     return {**errors, **{name: own + errors[name] if name in errors else own for name, own in more.items()}}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -139,6 +139,9 @@ class Teaching:
     inputs : where the inputs beside the drive should go, by name; the synapses that add into one that is not there stay as they are
     on_state : where states should be at the end of the tick, by name, if the other errors were found from those: what goes back in
         time starts there
+    phases : the teaching of each moment of the step, where synapses learn in several: rules are asked in each, with its own errors
+        and rates, and what they propose is summed.  The errors above are then the sums of theirs.  Every population that is taught
+        in such a step has as many
     """
 
     error: Any = None
@@ -147,8 +150,18 @@ class Teaching:
     rate: Any = None
     inputs: Mapping[str, Any] = field(default_factory=dict)
     on_state: Mapping[str, Any] = field(default_factory=dict)
+    phases: tuple[Teaching, ...] = ()
 
     __repr__ = reprs.fields
+
+    @staticmethod
+    def of(phases: Sequence[Teaching]) -> Teaching:
+        """Return the teaching of a step in which synapses learn in several phases; its errors are the sums of theirs."""
+        first, *others = phases
+        error, on_activation = first.error, first.error_on_activation
+        for one in others:
+            error, on_activation = error + one.error, on_activation + one.error_on_activation
+        return Teaching(error, on_activation, phases=tuple(phases))
 
     def error_on(self, into: str) -> Any:
         """Return where the input ``into``, the drive or another, should go, (batch, *shape); None where nothing is said of it."""

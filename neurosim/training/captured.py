@@ -1,7 +1,8 @@
-"""A phase's training step, written down and replayed batch after batch, as long as nothing around it changes."""
+"""A phase's training step, or an evaluation, written down and replayed batch after batch, as long as nothing around it changes."""
 
 from __future__ import annotations
 
+import abc
 import functools
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -10,13 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from neurosim import reprs
-from neurosim.backends import Backend, RecordedDraws
+from neurosim.backends import Backend, Draws, RecordedDraws
 from neurosim.backends.base import Program, reason_of
 from neurosim.capture import Graph, Randomness, Reach, Recorded, recording, writeable
 from neurosim.errors import NotCapturableError
 from neurosim.feedback import FeedbackPathway, Phase
 from neurosim.network import Network
 from neurosim.plasticity import Time
+from neurosim.training.answering import Answers, answer
 from neurosim.training.step import Commit, step
 from neurosim.training.trial import Trial
 
@@ -29,33 +31,35 @@ Apply = Callable[[Time, dict[str, Any], dict[str, Any], dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
-class StepSource:
-    """All that a phase's step is made of.
+class Source(abc.ABC):
+    """All that something which is captured is made of.
 
+    batch : how many samples it is for
     trial : how a sample is shown, of which shape
-    apply : commits, at a ``time``, deltas, states and the pathway's own deltas
-    outside : classes whose instances take no part in a step, though a part of it may know them
+    outside : classes whose instances take no part in it, though a part of it may know them
     """
 
     network: Network
     pathway: FeedbackPathway
-    commits: tuple[Commit, ...]
-    phase: Phase
     batch: int
     seed: int
     trial: Trial
     sample: tuple[int, ...]
-    apply: Apply
     outside: tuple[type, ...]
 
+    @property
+    @abc.abstractmethod
+    def holders(self) -> list[Any]:
+        """What holds the arrays that are read and written."""
+
     def reach(self) -> Reach:
-        """Return all that the step can read besides arrays."""
-        return Reach([self.network, self.pathway, self.trial, *self.commits], self.outside)
+        """Return all that can be read besides arrays."""
+        return Reach([*self.holders, self.trial], self.outside)
 
     def recorded(self, time: Time) -> tuple[Graph, Reach]:
-        """Return the graph of one step, and what it was recorded amid; nothing is computed.
+        """Return the graph, and what it was recorded amid; nothing is computed.
 
-        The step is recorded twice.  The first time fills what is made when it is first needed (an optimiser's memory, a compiled
+        It is recorded twice.  The first time fills what is made when it is first needed (an optimiser's memory, a compiled
         rule); in the second nothing may change, and the same graph must come out, or the step draws, counts or keeps something
         that a program would repeat as it was.
 
@@ -103,20 +107,55 @@ class StepSource:
         return True
 
     def _recorded(self, time: Time, loops: bool) -> Graph:
-        graph, network, pathway = Graph(loops=loops), self.network, self.pathway
-        holders = [network, pathway, *self.commits]
-        with network.backend.recording(), recording(graph, holders, network.backend.array, self.outside):
+        graph, network = Graph(loops=loops), self.network
+        with network.backend.recording(), recording(graph, self.holders, network.backend.array, self.outside):
             x = Recorded(graph, graph.input("x", (self.batch, *self.sample), network.dtype))
-            target = Recorded(graph, graph.input("target", (self.batch, pathway.task.size), network.dtype))
-            draws = RecordedDraws(graph, self.seed)
-            step(network, pathway, self.phase, x, target, draws, functools.partial(self.apply, time), self.trial)
+            target = Recorded(graph, graph.input("target", (self.batch, self.pathway.task.size), network.dtype))
+            self.run(x, target, RecordedDraws(graph, self.seed), time)
         return graph
+
+    @abc.abstractmethod
+    def run(self, x: Any, target: Any, draws: Draws, time: Time) -> None:
+        """Do what is captured, with one batch: x, (batch, *sample), and target, (batch, task.size)."""
 
     def described(self, graph: Graph, reach: Reach) -> list[bytes]:
         """Return what a graph does, to compare it with another."""
         backend = self.network.backend
         known = {id(value) for value in reach.values() if isinstance(value, backend.array)}
         return graph.described(known, backend.to_host)
+
+
+@dataclass(frozen=True)
+class StepSource(Source):
+    """A phase's step.
+
+    apply : commits, at a ``time``, deltas, states and the pathway's own deltas
+    """
+
+    commits: tuple[Commit, ...]
+    phase: Phase
+    apply: Apply
+
+    @property
+    def holders(self) -> list[Any]:
+        return [self.network, self.pathway, *self.commits]
+
+    def run(self, x: Any, target: Any, draws: Draws, time: Time) -> None:
+        step(self.network, self.pathway, self.phase, x, target, draws, functools.partial(self.apply, time), self.trial)
+
+
+@dataclass(frozen=True)
+class EvaluationSource(Source):
+    """An evaluation, which writes what it finds into ``answers``."""
+
+    answers: Answers
+
+    @property
+    def holders(self) -> list[Any]:
+        return [self.network, self.pathway, self.answers]
+
+    def run(self, x: Any, target: Any, draws: Draws, time: Time) -> None:
+        self.answers.take(answer(self.network, self.pathway, self.trial, x, target, draws))
 
 
 @contextmanager
@@ -134,16 +173,16 @@ def _later(outsiders: Sequence[Any]) -> Iterator[None]:
 
 
 class CapturedStep:
-    """One phase's step: a program, or, where it cannot be captured, None and the reason said once.
+    """One phase's step, or an evaluation: a program, or, where it cannot be captured, None and the reason said once.
 
     A change of what the step can read (see ``Reach``) takes effect at the next step, which is then recorded anew.
     """
 
-    def __init__(self, source: Callable[[], StepSource], backend: Backend, what: str) -> None:
+    def __init__(self, source: Callable[[], Source], backend: Backend, what: str) -> None:
         self.source, self.backend, self.what = source, backend, what
         self.program: Program | None = None
         self._reach: Reach | None = None
-        self._source: StepSource | None = None
+        self._source: Source | None = None
         self._described: list[bytes] = []
         self._written: list[Any] = []  # the arrays that the program writes into
         self._time: tuple[int, int] | None = None  # epoch and epochs the program is for, or None where it is the same in all
@@ -184,7 +223,7 @@ class CapturedStep:
             return False
         return self._reach.changed() or not all(map(writeable, self._written)) or self.source() != self._source
 
-    def _record(self, source: StepSource, time: Time) -> None:
+    def _record(self, source: Source, time: Time) -> None:
         graph, self._reach = source.recorded(time)
         described = source.described(graph, self._reach)
         if self.program is None or described != self._described:
@@ -193,7 +232,7 @@ class CapturedStep:
             self._written = [leaf.detail for leaf in graph.assigned]
         self._described = described
 
-    def _noted(self, source: StepSource) -> Reach | None:
+    def _noted(self, source: Source) -> Reach | None:
         try:
             return source.reach()
         except NotCapturableError:

@@ -28,7 +28,8 @@ from neurosim.feedback import FeedbackPathway, Phase
 from neurosim.network import Clock, Network, Sweep
 from neurosim.plasticity import Time, Update
 from neurosim.tasks import Sizes, Task, of_data
-from neurosim.training.captured import CapturedStep, StepSource
+from neurosim.training.answering import Answer, Answers, answer
+from neurosim.training.captured import CapturedStep, EvaluationSource, StepSource
 from neurosim.training.evaluation import Evaluation, History
 from neurosim.training.progress import show_progress
 from neurosim.training.step import Commit, diverged, list_inputs, step
@@ -148,12 +149,13 @@ class Trainer:
     def _forget(self) -> None:
         """Let go of all that is made anew when it is needed."""
         self._programs: dict[Phase, CapturedStep] = {}
+        self._evaluation: tuple[CapturedStep, Answers] | None = None
         self._holding: weakref.WeakSet[Program] = weakref.WeakSet()  # those that have the training data
         self._held: tuple[Any, Any] = (None, None)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy takes over: all but the programs, which know this trainer's arrays, and the data they were given."""
-        return {name: value for name, value in vars(self).items() if name not in ("_programs", "_holding", "_held")}
+        return {name: value for name, value in vars(self).items() if name not in ("_programs", "_evaluation", "_holding", "_held")}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         vars(self).update(state)
@@ -303,7 +305,7 @@ class Trainer:
                 try:
                     run(rows)
                 except FloatingPointError as cause:
-                    raise diverged(cause, self.steps) from cause
+                    raise diverged(cause, self.steps, self.network) from cause
                 self.seconds += time.perf_counter() - started
                 self.steps += 1
                 self.position += 1
@@ -369,7 +371,7 @@ class Trainer:
             if program is not None:
                 program.check()
         except FloatingPointError as cause:
-            raise diverged(cause, self.steps) from cause
+            raise diverged(cause, self.steps, self.network) from cause
         self.seconds += time.perf_counter() - started
 
     def _images(self, data: DataSet) -> Images:
@@ -419,10 +421,14 @@ class Trainer:
 
     def _source(self, phase: Phase) -> StepSource:
         commits = self.commit, self.feedback_commit
-        outside = Backend, Observer, Program, Trainer
-        return StepSource(
-            self.network, self.pathway, commits, phase, self.batch, self.seed, self.trial, self.sample, self._commit, outside
-        )
+        return StepSource(**self._shown(self.batch), commits=commits, phase=phase, apply=self._commit)
+
+    def _shown(self, batch: int) -> dict[str, Any]:
+        """Return what a captured step or evaluation of ``batch`` samples is made of."""
+        parts = {"network": self.network, "pathway": self.pathway, "trial": self.trial}
+        return parts | {
+            "batch": batch, "seed": self.seed, "sample": self.sample, "outside": (Backend, Observer, Program, Trainer),
+        }  # fmt: skip
 
     def run_as_array_code(self, phase: Phase, x: Any, target: Any) -> None:
         """Run one step without capturing it."""
@@ -525,26 +531,61 @@ class Trainer:
         sums = backend.zeros((2 + len(inputs),), np.float64)
         loss, missed, *totals = sums[:, None]  # views, added to in place
         for part in _parts(split):
-            target, scores = backend.asarray(self.targets(part), self.network.dtype), None
-            for sweep in self._answers(part.x):
-                loss += self.pathway.loss(sweep, target) * (len(part) / self.trial.clock.asked)
-                scores = self.pathway.scores(sweep) if scores is None else scores + self.pathway.scores(sweep)
-                for (population, name), total in zip(inputs.values(), totals, strict=True):
-                    total += sweep[population].value(name).sum()
-            missed += self.task.missed(self._mean(scores), target)
-        found = backend.to_host(sums).tolist()
-        for what, value in zip(inputs, found[2:], strict=True):
+            target = backend.asarray(self.targets(part), self.network.dtype)
+            found = self._answer(part.x, target)
+            loss += found.loss * (len(part) / self.trial.clock.asked)
+            for value, total in zip(found.totals, totals, strict=True):
+                total += value
+            missed += self.task.missed(self._mean(found.scores), target)
+        results = backend.to_host(sums).tolist()
+        for what, value in zip(inputs, results[2:], strict=True):
             if not np.isfinite(value):
-                raise diverged(FloatingPointError(what, value, None), self.steps)
-        return Evaluation(found[0] / len(split.y), 100 * found[1] / self.task.most(self.targets(split)))
+                raise diverged(FloatingPointError(what, value, None), self.steps, self.network)
+        return Evaluation(results[0] / len(split.y), 100 * results[1] / self.task.most(self.targets(split)))
 
     def scores(self, x: np.ndarray) -> Any:
         """Return the network's answer to samples ``x``, (n, *sample), in evaluation: (n, task.size), on the backend.
 
         It is the mean of the answers in the ticks in which the output is asked.
         """
+        program = self._evaluated_at_once(x)
+        if program is not None:
+            target = np.zeros((len(x), self.task.size), self.network.dtype)
+            return self._mean(self._answered(program, x, target).scores)
         first, *others = (self.pathway.scores(sweep) for sweep in self._answers(x))
         return self._mean(sum(others, start=first))
+
+    def _answer(self, x: np.ndarray, target: Any) -> Answer:
+        """Return what the network answers to samples x, (n, *sample), in evaluation; an encoder draws the same each time."""
+        program, backend = self._evaluated_at_once(x), self.network.backend
+        if program is not None:
+            return self._answered(program, x, target)
+        draws = backend.draws(self.seed, 0) if self.trial.encoder.stochastic else None
+        return answer(self.network, self.pathway, self.trial, backend.asarray(x), target, draws)
+
+    def _answered(self, program: Program, x: np.ndarray, target: Any) -> Answer:
+        """Return what a captured evaluation finds."""
+        assert self._evaluation is not None
+        found = self._evaluation[1]
+        program.run_on({"x": x, "target": target}, 0)
+        loss, *totals = found.sums
+        return Answer(found.scores.copy(), loss, tuple(totals))
+
+    def _evaluated_at_once(self, x: np.ndarray) -> Program | None:
+        """Return a captured evaluation of samples ``x``, or None where array code has to do it.
+
+        Trials of one tick are as quick in array code, unless the scheme asks the network for more.  Other numbers of samples come
+        once in a split.
+        """
+        if (self.trial.clock.ticks == 1 and not self.pathway.asks_more) or x.shape != (EVALUATION_BATCH, *self.sample):
+            return None
+        if self._evaluation is None:
+            network, size = self.network, self.task.size
+            answers = Answers(network.backend, len(x), size, len(list_inputs(network)), network.dtype)
+            source = lambda: EvaluationSource(**self._shown(len(x)), answers=answers)  # noqa: E731
+            what = f"scheme {self.pathway.name!r}, evaluation"
+            self._evaluation = CapturedStep(source, network.backend, what), answers
+        return self._evaluation[0].prepared(self.epoch, self.epochs)
 
     def _mean(self, total: Any) -> Any:
         """Return the mean over the ticks in which the output is asked, of which ``total`` is the sum."""
@@ -559,6 +600,10 @@ class Trainer:
         """Return the sweep of the last tick of a trial, in evaluation, for samples ``x``, (n, *sample)."""
         (last,) = deque(self._sweeps(x), maxlen=1)
         return last
+
+    def show_ticks(self, x: np.ndarray) -> list[Sweep]:
+        """Return the sweep of each tick of a trial, in evaluation, for samples ``x``, (n, *sample): for rasters and traces."""
+        return list(self._sweeps(x))
 
     def _sweeps(self, x: np.ndarray) -> Iterator[Sweep]:
         """Yield the sweep of each tick of a trial, in evaluation; an encoder draws the same each time."""

@@ -60,6 +60,8 @@ def mutants(scheme: type[FeedbackPathway]) -> dict[str, dict[str, Callable]]:
             found[f"hidden errors times {factor}"] = {method: spoil(original, False, factor)}
         if scheme.adapt is not FeedbackPathway.adapt and scheme.name != "segregated_dendrites":  # whose feedback never learns
             found[f"own proposals times {factor}"] = {"adapt": spoiled_adapt(scheme.adapt, factor)}
+        if scheme.adapt_to_proposals is not FeedbackPathway.adapt_to_proposals:
+            found[f"own proposals times {factor}"] = {"adapt_to_proposals": spoiled_adapt(scheme.adapt_to_proposals, factor)}
     return found
 
 

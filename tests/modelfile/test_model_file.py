@@ -48,6 +48,18 @@ def test_the_fields_are_ready_for_use():
     assert table.stages[0].pathway().difference is False
 
 
+def test_a_key_with_a_dot_in_it_stands_in_quotes():
+    for quote in "\"'":
+        changed = override({"simulation": {}}, [f"simulation.initial.{quote}e.v{quote}=-60*mV"])
+        assert changed == {"simulation": {"initial": {"e.v": "-60*mV"}}}
+
+
+@pytest.mark.parametrize("path", ['a."b', 'a.""', 'a."b"c', "a.'b\"", ".a", "a..b", ""])
+def test_a_path_that_is_no_path_says_so(path):
+    with pytest.raises(InputError, match="expected key.path=value"):
+        override({}, [f"{path}=1"])
+
+
 @pytest.mark.parametrize(
     ("rule", "described"),
     [

@@ -7,8 +7,9 @@ import pytest
 from neurosim.backends import DraftBackend
 from neurosim.errors import EquationError, InputError, ShapeError, UnknownNameError
 from neurosim.network import Network, Population, Projection
-from neurosim.neurons import BatchNormalisation
-from neurosim.plasticity import PlasticityRule, hebbian
+from neurosim.neurons import BatchNormalisation, Leaky
+from neurosim.neurons.lif import LIF
+from neurosim.plasticity import PlasticityRule, error_driven_trace, hebbian
 
 X = np.random.default_rng(0).normal(size=(50, 4))
 
@@ -179,6 +180,25 @@ def test_equal_seeds_of_any_type_draw_equal_weights():
     one, other = (Network.layered((4,), [3], 2, seed=seed).projections["x__hidden1"].w for seed in (7, np.int64(7)))
     np.testing.assert_array_equal(one, other)
     Network.layered((4,), [3], 2, seed=2**63 - 1)
+
+
+def test_a_chain_of_neurons_with_a_state_and_rules_of_their_own():
+    rule = error_driven_trace(tau=20.0)
+    readout = Leaky(tau=20.0, transfer="softmax")
+    options = {"neurons": LIF(resistance=300.0), "rule": rule, "readout": readout}
+    network = Network.layered((4,), [3, 3], 2, **options, dt="1*ms", dtype="float64")
+    assert [population.neurons.name for population in network.populations.values()] == ["linear", "lif", "lif", "leaky"]
+    assert {p.rule.describe() for p in network.projections.values()} == {rule.describe()}
+    x = np.random.default_rng(0).normal(size=(5, 4))
+    first = network.sweep(x)
+    second = network.sweep(x, first.state)
+    assert set(np.unique(second.rate["hidden1"])) <= {0.0, 1.0}
+    assert not np.array_equal(first.rate["output"], second.rate["output"])
+
+
+def test_a_chain_takes_a_transfer_or_neurons():
+    with pytest.raises(InputError, match="only one of the two"):
+        Network.layered((4,), [3], 2, neurons="lif", transfer="tanh")
 
 
 def test_a_long_name_is_cut_in_every_message():
