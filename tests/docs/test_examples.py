@@ -22,7 +22,9 @@ DOCS, README = ROOT / "docs", ROOT / "README.md"
 PAGES = sorted([*(p for p in DOCS.rglob("*.md") if "_build" not in p.parts), *ROOT.glob("*.md"), ROOT / "data/README.md"])
 FENCE = re.compile(r"(?P<fence>`{3,}|~{3,})\s*(?P<language>\S*)")
 LINK = re.compile(r"(?<!!)\[(?:[^\]\[]|\[[^\]]*\])*\]\((?P<target>[^)\s]+)\)|!\[[^\]]*\]\((?P<image>[^)\s]+)\)")
-LONG = {"run-a-study", "record-a-spiking-simulation", "own-scheme", "study", "plot-a-run", "templates"}  # above three seconds
+LONG = {  # above three seconds
+    "run-a-study", "record-a-spiking-simulation", "own-scheme", "study", "plot-a-run", "compare-representations", "templates",
+}  # fmt: skip
 NOT_RUN = re.compile(r"<!-- not run: \S.*-->")
 NEEDS = re.compile(r"<!-- needs: (?P<module>\w+) -->")
 
