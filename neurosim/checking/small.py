@@ -18,7 +18,7 @@ from neurosim.network import Clock, Network, Population, Projection
 from neurosim.tasks import Classification, Regression, Task
 from neurosim.training import Trainer
 
-SMALL = 5  # neurons of a population, and up to three more, so that sizes that differed mostly still do
+SMALL, MORE = 4, 7  # neurons of a population, and fewer than so many more, so that sizes that differed mostly still do
 KEPT = 8  # populations of so many neurons stay as they are
 TICKS = 4  # of a trial: in the third one something is perturbed, so that a delayed loop has brought something before
 SPARSE = 0.6  # the share of pairs that are joined, where it was some of them
@@ -105,7 +105,7 @@ def _shrink_population(one: Population, keep: bool) -> Population:
 
 
 def _shrink_size(n: int, axes: int) -> int:
-    return min(n, SMALL + n % 4 if axes == 1 else 2 + n % 2)
+    return min(n, SMALL + n % MORE if axes == 1 else 2 + n % 2)
 
 
 def _shrink_projection(one: Projection, rules: dict[int, Any]) -> Projection:

@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 class Wiring(Protocol):
     """What a rule needs of a connectivity."""
 
+    name: ClassVar[str]
     matrix: ClassVar[bool]
 
     def correlate(self, backend: Backend, pre: Any, post: Any) -> Any:
