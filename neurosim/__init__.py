@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # the same names for type checkers and editors; a test holds 
     from neurosim.checking import card, check
     from neurosim.datasets import load
     from neurosim.estimators import NeurosimClassifier, NeurosimRegressor
+    from neurosim.experiments.analyse import analyse
     from neurosim.experiments.compare import compare
     from neurosim.experiments.opened import open_run
     from neurosim.feedback.finding import pathway, pathways
@@ -37,6 +38,7 @@ _HOMES = {
     "Projection": "network",
     "Study": "studies",
     "Trainer": "training",
+    "analyse": "experiments.analyse",
     "card": "checking",
     "check": "checking",
     "compare": "experiments.compare",
@@ -48,7 +50,8 @@ _HOMES = {
 
 __all__ = [
     "Adam", "BatchNormalisation", "Network", "NeurosimClassifier", "NeurosimRegressor", "PlasticityRule", "Population",
-    "Projection", "Recorder", "Study", "Trainer", "card", "check", "compare", "datasets", "load", "open_run", "pathway", "pathways",
+    "Projection", "Recorder", "Study", "Trainer", "analyse", "card", "check", "compare", "datasets", "load", "open_run", "pathway",
+    "pathways",
 ]  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from neurosim.cli import check, compare, export, models, report, run, show, streams, study, watch
+from neurosim.cli import analyse, check, compare, export, models, report, run, show, streams, study, watch
 from neurosim.cli.arguments import Interrupted
 from neurosim.cli.helping import Command, Help, Program, said_of
 from neurosim.cli.signals import Signals
@@ -65,6 +65,7 @@ SHORT: tuple[Told, ...] = (
     (watch.watch, watch.HELP),
     (check.check, check.HELP),
     (report.report, report.HELP),
+    (analyse.analyse, analyse.HELP),
     (export.export, export.HELP),
 )
 

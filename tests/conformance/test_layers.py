@@ -39,7 +39,7 @@ ONLY_IN = {
     "brian2": {"brian", "equations/neuron_code.py"},
     "dask": {"runfile/run.py", "workers.py"},  # arrays that are read when they are asked for; workers
     "distributed": {"workers.py"},
-    "sklearn": {"datasets", "estimators", "experiments/estimate.py"},
+    "sklearn": {"analysis/representations.py", "datasets", "estimators", "experiments/estimate.py"},
     "typer": {"cli"},
     "pydantic": {"modelfile"},
 }

@@ -198,6 +198,7 @@ DEFAULTS = {
     "spiking_difference_target_propagation": {"step": 0.1, "tau": 20.0},
     "synthetic_gradients": MODULES,
     "weight_mirror": {"noise": 0.5, "decay": None},
+    "weight_perturbation": {"noise": 0.001},
 }
 
 

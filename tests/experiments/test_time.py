@@ -24,6 +24,7 @@ OF_CHAINS = {
     "local_difference_reconstruction", "pepita", "forward_forward", "ddtp_linear",
     "deep_feedback_control", "dendritic_microcircuits", "burst_dependent",
     "contrastive_hebbian", "dual_propagation", "equilibrium_propagation", "predictive_coding",
+    "weight_perturbation",
 }  # fmt: skip
 SCHEMES = [(name, dict(v)) for name, scheme in pathways().items() if name not in OF_CHAINS for v in scheme.variants[:2]]
 

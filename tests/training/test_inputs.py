@@ -198,6 +198,7 @@ CHAINS = {
     "local_difference_reconstruction", "pepita", "forward_forward", "ddtp_linear",
     "deep_feedback_control", "dendritic_microcircuits", "burst_dependent",
     "contrastive_hebbian", "dual_propagation", "equilibrium_propagation", "predictive_coding",
+    "weight_perturbation",
 }  # fmt: skip
 CASES = [(scheme, options) for scheme in pathways().values() if scheme.name not in CHAINS for options in scheme.variants]
 

@@ -119,6 +119,7 @@ OF_CHAINS = {
     "local_difference_reconstruction", "pepita", "forward_forward", "ddtp_linear",
     "deep_feedback_control", "dendritic_microcircuits", "burst_dependent",
     "contrastive_hebbian", "dual_propagation", "equilibrium_propagation", "predictive_coding",
+    "weight_perturbation",
 }  # fmt: skip
 ONLINE = [scheme for scheme in pathways().values() if scheme.name not in OF_CHAINS]
 
