@@ -61,7 +61,7 @@ def network(case: Case) -> b2.Network:
 
 
 def measured(case: Case) -> dict[str, float]:
-    """Return microseconds of a tick, all trials together, seconds to begin, and the rate that there was."""
+    """Return microseconds of a tick, all trials together; seconds to begin, and the rate that there was."""
     b2.seed(1)
     started = time.perf_counter()
     loaded = neurosim.brian.load(network(case))

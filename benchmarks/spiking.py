@@ -1,7 +1,7 @@
 """Forward passes and training steps of a spiking network, beside snnTorch's and SpikingJelly's of the same network.
 
     pip install torch snntorch spikingjelly
-    python -m benchmarks.spiking [--out FILE.json] [--inputs current spikes] [--hidden 1000] [--ticks 100] [--batch 128] [--seconds 20]
+    python -m benchmarks.spiking [--out FILE.json] [--inputs current spikes] [--hidden 1000] [--ticks 100] [--batch 128]
 
 784-hidden-10, leaky integrate-and-fire.  Theirs are trained by back-propagation through time; ours by that too, and online, as
 DECOLLE is.  All training steps include Adam.  The input is the same current in each tick (``current``), or in each tick other
@@ -26,11 +26,11 @@ from neurosim.neurons.lif import LIF
 from neurosim.plasticity import Adam
 from neurosim.tasks import one_hot
 from neurosim.training import Trainer
-from neurosim.training.answering import Answers
+from neurosim.training.answering import Answers, answer
 from neurosim.training.captured import CapturedStep, EvaluationSource
 from neurosim.training.step import list_inputs
 
-SCHEMES = {"backprop_through_time": "bptt", "decolle": "decolle"}
+SCHEMES = {"backprop_through_time": "bptt_ms", "decolle": "online_ms"}
 INPUTS = ("current", "spikes")
 GAIN = 1 / (1 - np.exp(-1 / 20))  # what makes v = exp(-dt / tau) v + drive of the exact solution, as the others have it
 
@@ -82,27 +82,28 @@ def none(*_: object) -> dict[str, Callable[[], None]]:
     return {}
 
 
-def measured(inputs: str, sizes: tuple[int, int, int], ticks: int, batch: int, seconds: float) -> dict:
-    """Return one row."""
+def measured(inputs: str, sizes: tuple[int, int, int], ticks: int, batch: int, seconds: float) -> list[dict]:
+    """Return one row for each program."""
     x, labels = batch_of(inputs, ticks, batch, sizes[0]), np.random.default_rng(1).integers(0, sizes[2], batch)
     own, y = (x if x.ndim == 2 else np.ascontiguousarray(x.swapaxes(0, 1)[:, None])), one_hot(labels, sizes[2]).astype(np.float32)
     encoder = Constant() if inputs == "current" else Sequence(axis=1)
-    runs = {}
-    for scheme, short in SCHEMES.items():
-        runs[f"{short}_training_ms"] = step(trainer(scheme, sizes, ticks, batch, encoder), own, y)
-    runs["forward_ms"] = forward(trainer("backprop_through_time", sizes, ticks, batch, encoder), own, y)[0]
+    runs: dict[str, Callable] = {}
+    for scheme, name in SCHEMES.items():
+        runs[f"neurosim {name}"] = step(trainer(scheme, sizes, ticks, batch, encoder), own, y)
+    made = trainer("backprop_through_time", sizes, ticks, batch, encoder)
+    runs["neurosim forward_ms"] = forward(made, own, y)[0]
+    runs["neurosim_array_code forward_ms"] = lambda: answer(made.network, made.pathway, made.trial, own, y, None)
     other = none
     if importlib.util.find_spec("torch") is not None:
         from benchmarks.torch_spiking import theirs as other  # type: ignore[assignment]
     with Others(other, sizes, ticks, x, labels) as others:
         found = medians(runs, seconds, others)
-    row = {"inputs": inputs, "network": "-".join(map(str, sizes)), "ticks": ticks, "batch": batch, **found}
-    for name in ("snntorch", "spikingjelly", "spikingjelly_whole"):
-        if f"{name}_forward_ms" in found:
-            row[f"{name}_forward_over_ours"] = found[f"{name}_forward_ms"] / found["forward_ms"]
-            for short in SCHEMES.values():
-                row[f"{name}_training_over_our_{short}"] = found[f"{name}_training_ms"] / found[f"{short}_training_ms"]
-    return row
+    rows: dict[str, dict] = {}
+    for name, took in found.items():
+        program, _, what = name.partition(" ")
+        about = {"network": f"{'-'.join(map(str, sizes))}, {ticks} ticks", "batch": batch, "inputs": inputs, "program": program}
+        rows.setdefault(program, about)[what] = took
+    return list(rows.values())
 
 
 def main() -> None:
@@ -116,13 +117,13 @@ def main() -> None:
     arguments = parser.parse_args()
     rows = []
     for inputs in arguments.inputs:
-        rows.append(measured(inputs, (784, arguments.hidden, 10), arguments.ticks, arguments.batch, arguments.seconds))
-        print(json.dumps(rows[-1], indent=1), flush=True)
+        rows += measured(inputs, (784, arguments.hidden, 10), arguments.ticks, arguments.batch, arguments.seconds)
+        print(json.dumps(rows, indent=1), flush=True)
     if arguments.out:
         versions = {}
         for name in ("torch", "snntorch", "spikingjelly"):
             versions[name] = importlib.metadata.version(name) if importlib.util.find_spec(name) else None
-        arguments.out.write_text(json.dumps({"about": machine() | versions, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+        arguments.out.write_text(json.dumps({"about": machine() | versions, "steps": rows}, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -98,5 +98,5 @@ def theirs(sizes: tuple[int, int, int], ticks: int, x: np.ndarray, labels: np.nd
             F.cross_entropy(potential.flatten(0, 1), classes.repeat(ticks)).backward()
             optimiser.step()
 
-        runs |= {f"{name}_forward_ms": forward, f"{name}_training_ms": train}
+        runs |= {f"{name} forward_ms": forward, f"{name} bptt_ms": train}
     return runs

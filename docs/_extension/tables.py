@@ -343,6 +343,10 @@ MEASURED = {
         "batch": "batch", "before_ms": "all in float64, ms", "ours_ms": "step, ms", "floor_ms": "floor, ms",
         "over_floor": "over floor",
     },
+    "spiking": {
+        "inputs": "input", "program": "program", "forward_ms": "forward, ms", "bptt_ms": "a step back through time, ms",
+        "online_ms": "a step online, ms",
+    },
     "ticks": {
         "setting": "network, scheme", "ticks": "ticks", "version": "ticks as", "capture_s": "capture, s", "step_ms": "step, ms",
         "buffers_mib": "buffers, MiB",

@@ -19,10 +19,13 @@ from neurosim.analysis.grouping import Group, baselines, contents, differences, 
 from neurosim.analysis.pages import TEMPLATES, check_free, rendered, write_page
 from neurosim.analysis.summary import CLAIMS, accuracy, claim, error_words, explained, table
 from neurosim.errors import RunFileError, require
-from neurosim.runfile import Run
+from neurosim.runfile import Card, Run
+from neurosim.runfile.locality_card import COLUMNS, HEADS, MEANINGS, NO, NONE, READS, UNEXPLAINED, YES
 
 DIFFERENCES = 6  # keys that a note names
 SHORT = 60  # characters of a value that a note shows
+MARKS = {YES: "\N{BLACK CIRCLE}", READS: "\N{WHITE CIRCLE}", NO: "\N{MIDDLE DOT}", NONE: "\N{EN DASH}", UNEXPLAINED: "!!"}
+CLASSES = {YES: "yes", READS: "reads", NO: "none", NONE: "none", UNEXPLAINED: "unexplained"}  # of the style sheet
 
 
 def write_report(runs: Sequence[Run], out: Path, *, overwrite: bool = False) -> Path:
@@ -65,6 +68,11 @@ def page(runs: Sequence[Run]) -> str:
         styles=styles(groups),
         figures=list(figures(groups)),
         needs={heading: [claim(group, name) or "not known" for group in groups] for name, heading in CLAIMS.items()},
+        cards=list(_cards(groups)),
+        columns_of_cards={HEADS.get(column, column): words for column, words in COLUMNS.items()},
+        meanings=MEANINGS,
+        marks=MARKS,
+        classes=CLASSES,
         shared=shared,
         headings=[h for h in described[0] if h not in shared and any(line[h] for line in described)],
         runs=described,
@@ -76,6 +84,14 @@ def _best_first(group: Group) -> tuple[bool, float, str]:
     """Order by test accuracy, back-propagation before all; what is equal by name, in whatever order the files came."""
     reached = accuracy(group)
     return not group.is_baseline, -reached.mean if reached else 0.0, group.label
+
+
+def _cards(groups: Sequence[Group]) -> Iterator[tuple[str, Card]]:
+    """Yield each group's locality cards, of its first run that has any: one for each stage."""
+    for group in groups:
+        cards = next((run.cards for run in group.runs if run.cards), ())
+        for number, card in enumerate(cards, start=1):
+            yield group.label + (f", stage {number}" if len(cards) > 1 else ""), card
 
 
 # ---------------------------------------------------------------------- what the page says first

@@ -119,7 +119,7 @@ class Traffic:
             "forward": self.forward, "back through the same synapses": self.back, "through synapses of the scheme's own": self.own
         }  # fmt: skip
         told = [f"{count / batch:,.0f} {words}" for words, count in parts.items() if count]
-        return f"{', '.join(told) or 'no'} numbers a sample"
+        return f"numbers a sample: {', '.join(told) or 'none'}"
 
 
 def _find_weights(node: Node) -> tuple[Any, bool]:

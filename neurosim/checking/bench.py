@@ -42,9 +42,9 @@ class Bench:
 
     def __init__(self, make: Callable[[], FeedbackPathway], perturb: Perturb = leave, *, dtype: str = "float64") -> None:
         draw = np.random.default_rng(5)
-        self.network = make_chain(dtype)
-        self.noise = np.random.default_rng(6)
         self.pathway = make()
+        self.network = make_chain(dtype, self.pathway.hidden_transfer)
+        self.noise = np.random.default_rng(6)
         fit_rules(self.network, self.pathway)
         end = perturb(self)
         self.pathway.attach(self.network, CLASSES, seed=0)
@@ -71,7 +71,8 @@ class Bench:
 
     def move_activity(self, **drives: Any) -> Sweep:
         """Return the sweep with the drive of some populations moved, and all that follows inside those populations."""
-        moved = {name: self.network.populations[name].respond(drive, training=True) for name, drive in drives.items()}
+        of, same = self.network.populations, {"training": True, "draws": self.draws}  # what fires at random draws what it drew
+        moved = {name: of[name].respond(drive, **same) for name, drive in drives.items()}
         return Sweep.of({**self.sweep.activity, **moved}, self.sweep.training)
 
     def move(self, population: str, rows: slice = slice(None), far: float = 1) -> Any:
@@ -102,9 +103,9 @@ class Bench:
         return arrays, self.list_errors() | {"scores": np.array(self.pathway.scores(self.sweep))}
 
 
-def make_chain(dtype: str = "float64") -> Network:
-    """Return a chain of tanh populations; its projections share one rule, whose making takes longer than all the rest."""
-    hidden = [Population(f"hidden{k}", size, transfer="tanh") for k, size in enumerate(HIDDEN, start=1)]
+def make_chain(dtype: str = "float64", transfer: str = "tanh") -> Network:
+    """Return a chain of three hidden populations; its projections share one rule, whose making takes longer than all the rest."""
+    hidden = [Population(f"hidden{k}", size, transfer=transfer) for k, size in enumerate(HIDDEN, start=1)]
     populations = [Population("x", INPUTS), *hidden, Population("output", CLASSES, transfer="softmax")]
     names, rule = [population.name for population in populations], error_driven()
     links = [Projection(a, b, rule=rule) for a, b in zip(names, names[1:], strict=False)]
@@ -211,12 +212,15 @@ def make_trainer(
     epochs: int = 2,
     kind: type[Trainer] = Trainer,
 ) -> Trainer:
-    """Return a trainer on ``make_data()``, joined to it, with noise and dropout everywhere."""
-    normalisation = BatchNormalisation() if normalised else None
+    """Return a trainer on ``make_data()``, joined to it, with noise and dropout everywhere.
+
+    normalised : with batch normalisation, too, unless the scheme takes none
+    """
+    pathway = make()
+    normalisation = BatchNormalisation() if normalised and pathway.takes_normalised else None
     network = Network.layered((12,), hidden, 4, transfer="tanh", normalisation=normalisation, dtype=dtype, seed=3)
     for name in network.hidden:
         network.populations[name].dropout = network.populations[name].noise = 0.1
-    pathway = make()
     fit_rules(network, pathway)
     made = kind(network, pathway, optimiser, epochs=epochs, batch=batch, seed=1)
     made.check(make_data())

@@ -7,8 +7,8 @@ from typing import Any
 
 from neurosim.checking.frozen import WRITTEN
 from neurosim.checking.locality import Key, Locality, Reached, Target
-from neurosim.checking.locality_card import BEFORE, COLUMNS, NO, NONE, READS, YES, Cell, Row, Through, state_of
 from neurosim.network import Network, Projection
+from neurosim.runfile.locality_card import BEFORE, COLUMNS, NO, NONE, READS, YES, Cell, Row, Through, state_of
 
 Where = Mapping[str, Any]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from neurosim.checking.locality_card import BEFORE, COLUMNS, Card, Row, Through
 from neurosim.feedback import Claims
 from neurosim.network import Network, Projection
+from neurosim.runfile.locality_card import BEFORE, COLUMNS, Card, Row, Through
 
 REAL = ("yes", "!!")  # states of what has an effect
 
@@ -50,13 +50,14 @@ def _of_any(row: Row) -> Iterator[str]:
 
 def _of_hidden(row: Row, claims: Claims, network: Network) -> Iterator[str]:
     declared = claims.weight_transport
+    told = claims.scalar_broadcast  # one number may depend on responses and input; that it is one, the claim's measure sees
     for through in row["weights"].through:
         q = network.projections.get(through.name)
-        if q is None or q.name == row.name or through.state not in REAL:
+        if q is None or q.name == row.name or through.state not in REAL or (told and "responses" in through.note):
             continue
         if through.note == BEFORE:
             yield from () if _remembers(row, network) else _of_kept_weights(row, through, q, claims, network)
-        elif not _allows(declared, through, q, row, network):
+        elif not (_allows(declared, through, q, row, network) or _is_swept_again(through, q, row, claims, network)):
             yield f"{row.name} depends on {through}: weight_transport is declared {declared}"
     below = _list_below(network, row.post)
     for name in _effective(row, "layers"):
@@ -73,9 +74,17 @@ def _of_hidden(row: Row, claims: Claims, network: Network) -> Iterator[str]:
             yield f"{row.name} depends on labels{how}: labels_at_hidden is declared no"
     reached = any(p.pre in network.inputs for p in network.incoming(row.post))
     for name in _effective(row, "input"):
-        if not claims.raw_input_at_hidden and (name == "past the sweep" or not reached):
+        if not (claims.raw_input_at_hidden or told) and (name == "past the sweep" or not reached):
             yield f"{row.name} depends on the input ({name}): raw_input_at_hidden is declared no"
     yield from _of_time(row, claims, network)
+
+
+def _is_swept_again(through: Through, q: Projection, row: Row, claims: Claims, network: Network) -> bool:
+    """Return whether the network is asked again from its input on, and a projection further up responds to that.
+
+    ``weight_transport`` is about weights downstream; another sweep is what ``raw_input_at_hidden`` says of those upstream.
+    """
+    return claims.raw_input_at_hidden and "responses" in through.note and row.post in _list_below(network, q.post)
 
 
 def _of_time(row: Row, claims: Claims, network: Network) -> Iterator[str]:

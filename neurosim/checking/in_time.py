@@ -137,17 +137,18 @@ def _in_words(crossings: Sequence[tuple[int, int, str]]) -> str:
 
 
 def scalar_broadcast(make: Make) -> Measured:
-    """Whatever happens to the target, a sample's hidden errors move along one line only."""
+    """Whatever happens to the targets, each sample's hidden errors move along one line only."""
     bench = Bench(make)
     draw, before = np.random.default_rng(0), bench.list_errors()
     moves = []
     for k in range(6):
-        target = bench.target.copy()
-        target[0] = np.roll(target[0], k % CLASSES) + 0.3 * draw.normal(size=CLASSES) * (k >= CLASSES)
+        target = np.roll(bench.target, k % CLASSES, axis=1) + 0.3 * draw.normal(size=bench.target.shape) * (k >= CLASSES)
         after = bench.list_errors(target=target)
-        moves.append(np.concatenate([[0.0], *((after[name] - before[name])[0].ravel() for name in sorted(before))]))
-    sizes = np.linalg.svd(np.array(moves), compute_uv=False)
-    return Measured(bool(sizes[0] > 1e-12 and sizes[1:].max(initial=0) < 1e-9 * sizes[0]))
+        moved = [(after[name] - before[name]).reshape(SAMPLES, -1) for name in sorted(before)]
+        moves.append(np.concatenate([np.zeros((SAMPLES, 1)), *moved], axis=1))
+    sizes = np.linalg.svd(np.stack(moves, axis=1), compute_uv=False)  # (samples, 6)
+    largest = sizes[:, 0].max()
+    return Measured(bool(largest > 1e-12 and sizes[:, 1:].max() < 1e-9 * largest))
 
 
 IN_TIME = {measure.__name__: measure for measure in (scalar_broadcast, history, future)}

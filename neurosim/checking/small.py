@@ -18,9 +18,9 @@ from neurosim.network import Clock, Network, Population, Projection
 from neurosim.tasks import Classification, Regression, Task
 from neurosim.training import Trainer
 
-SMALL = 5  # neurons of a population, and up to three more, so that sizes that differed mostly still do
+SMALL, MORE = 4, 7  # neurons of a population, and fewer than so many more, so that sizes that differed mostly still do
 KEPT = 8  # populations of so many neurons stay as they are
-TICKS = 3  # of a trial: one before and one after the tick that is looked at
+TICKS = 4  # of a trial: in the third one something is perturbed, so that a delayed loop has brought something before
 SPARSE = 0.6  # the share of pairs that are joined, where it was some of them
 LARGEST = 2_000_000  # weights of a model that is asked as it is
 SEED = 2
@@ -64,7 +64,7 @@ def _freeze_itself(trainer: Trainer, clock: Clock, cause: Exception) -> Frozen:
 
 
 def _shorten(clock: Clock) -> Clock:
-    """Return a clock of few ticks, in the middle one of which the output is asked."""
+    """Return a clock of few ticks, in all but the first of which the output is asked at least."""
     return Clock(TICKS, TICKS if clock.asked == clock.ticks else TICKS - 1)
 
 
@@ -105,7 +105,7 @@ def _shrink_population(one: Population, keep: bool) -> Population:
 
 
 def _shrink_size(n: int, axes: int) -> int:
-    return min(n, SMALL + n % 4 if axes == 1 else 2 + n % 2)
+    return min(n, SMALL + n % MORE if axes == 1 else 2 + n % 2)
 
 
 def _shrink_projection(one: Projection, rules: dict[int, Any]) -> Projection:

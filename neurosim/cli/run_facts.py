@@ -33,6 +33,8 @@ def run_facts(path: Path) -> list[str]:
         lines.append(f"threads     {_threads(said)}")
         for entry in extensions(said):
             lines += _extended(entry)
+        for card in run.cards:
+            lines += ["", *card.lines()]
         return [" ".join(str(plain(line)).splitlines()) for line in lines]  # what texts of JSON hold is a stranger's
 
 

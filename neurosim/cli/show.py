@@ -74,7 +74,7 @@ def show(
     origin = _origin(table, task_of(table, entry))
     say("\n".join([*origin, "", network.summary(), f"weights     {_size(network.parameters())}"]))
     for number, (stage, trainer) in enumerate(zip(table.stages, trainers, strict=True), start=1):
-        say("\n".join(["", f"stage {number} of {len(table.stages)}", *_stage(stage, trainer)]))
+        say("\n".join(["", f"stage {number} of {len(table.stages)}", *_stage(stage, trainer), "", *_locality(trainer)]))
     needed = memory(table, entry=entry)
     say(f"\nmemory      {needed.describe()}")
     say("\n".join(_machine()))
@@ -170,6 +170,17 @@ def _stage(stage: Stage, trainer: Trainer) -> list[str]:
         *(f"step        {phase.name}: {_asked(trainer, phase)}" for phase in pathway.phases),
         f"claims      {'; '.join(claims)}",
     ]
+
+
+def _locality(trainer: Trainer) -> list[str]:
+    """Return the card of what changes depend on; where it cannot be measured, why."""
+    from neurosim.checking import card
+    from neurosim.errors import NeurosimError
+
+    try:
+        return list(card(trainer).lines())
+    except NeurosimError as reason:
+        return [f"locality    not measured: {reason}"]
 
 
 def _asked(trainer: Trainer, phase: Phase) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 from neurosim import reprs
 from neurosim.backends import select
 from neurosim.catalogue import NO_IMPORTS, Imports
+from neurosim.checking import write_cards
 from neurosim.datasets import DataSet
 from neurosim.datasets.registry import REGISTRY, find
 from neurosim.errors import DataError, InputError, RunFileError, quoted, require, utf8
@@ -73,6 +74,7 @@ class Job:
             "data_content": self.data.content,
             "score": utf8(self.trainers[0].task.score),
             **claims_of(self.trainers[0].pathway),
+            **write_cards(self.trainers),
             "data_samples": " ".join(map(str, self.data.samples)),
             "data_shape": " ".join(map(str, self.data.shape)),
             "data_classes": self.data.classes,

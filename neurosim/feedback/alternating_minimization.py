@@ -8,11 +8,13 @@ from typing import Any
 from neurosim.backends import Draws
 from neurosim.capture import repeat
 from neurosim.errors import quoted, require
-from neurosim.feedback.pathway import Claims, FeedbackPathway
+from neurosim.feedback.pathway import Claims
+from neurosim.feedback.relaxing import Relaxing
 from neurosim.network import Activity, Sweep, Teaching
+from neurosim.neurons import Transfer
 
 
-class AlternatingMinimization(FeedbackPathway):
+class AlternatingMinimization(Relaxing):
     """Codes c_l are activations, c_l^0 = f_l(h_{l-1}) those of the sweep; h = phi(c), and f_l includes the normalisation.
 
     last code    minimises  L(output(phi(c)), y) / mu  + ||c - c^0||**2 + code_sparsity / mu |c|
@@ -72,20 +74,16 @@ class AlternatingMinimization(FeedbackPathway):
         require(code_sparsity >= 0, f"{owner}: code_sparsity {quoted(code_sparsity)} is negative; give 0 or more")
         self.mu, self.iterations, self.step, self.momentum, self.code_sparsity = mu, iterations, step, momentum, code_sparsity
 
+    def check_transfer(self, owner: str, curve: Transfer) -> None:
+        said = f"{owner} has transfer {curve.name!r}, which draws: expected one that gives a code one rate"
+        require(not curve.stochastic, f"{said}; use 'relu', 'tanh' or 'sign'")
+
     def build(self, seed: int) -> None:
-        network = self.network
-        for name in network.hidden:
-            curve = network.populations[name].transfer
-            require(
-                not curve.stochastic,
-                f"scheme {self.name!r}: population {name!r} has transfer {curve.name!r}, which draws: expected one that gives a "
-                "code one rate; use 'relu', 'tanh' or 'sign'",
-            )
-        self.links = {link.post: link for link in network.chain(f"scheme {self.name!r}")}
+        super().build(seed)
         self.solved = {name for name, link in self.links.items() if link.rule is not None and link.rule.solves}
         for name in self.solved:
             require(
-                network.populations[name].normalisation is None and name != network.output,
+                self.population(name).normalisation is None and name != self.network.output,
                 f"scheme {self.name!r}: population {name!r}, normalised or the output, is fed by a rule that solves for weights: "
                 "expected error-driven synapses there; change the rule",
             )
@@ -93,17 +91,15 @@ class AlternatingMinimization(FeedbackPathway):
     def teach(self, sweep: Sweep, target: Any, draws: Draws) -> dict[str, Teaching]:
         codes = self._relaxed(sweep, target, draws)
         teaching = {}
-        for name, link in self.links.items():
-            local = sweep[name]
-            if link.pre in codes:
-                local = self._above(name, codes[link.pre], sweep, draws)
+        for name in self.links:
+            local = self.respond(name, codes, sweep, draws)
             if name == self.network.output:
-                error = self.task.error(self.network.populations[name], local, target)
+                error = self.task.error(self.population(name), local, target)
             else:
                 error = codes[name].activation - local.activation
                 if name not in self.solved:  # those take drive + error for their target: the code itself
-                    error *= 2 / self.network.populations[name].size
-            teaching[name] = self.network.populations[name].teach_activation(error, local)
+                    error *= 2 / self.population(name).size
+            teaching[name] = self.population(name).teach_activation(error, local)
         return {name: replace(t, rate=codes[name].transmitted if name in codes else None) for name, t in teaching.items()}
 
     def signals(self, sweep: Sweep, target: Any, draws: Draws) -> dict[str, dict[str, Any]]:
@@ -123,36 +119,26 @@ class AlternatingMinimization(FeedbackPathway):
         start = sweep[name].activation
 
         def turn(code: Any, velocity: Any) -> tuple[Any, Any]:
-            descent = self._descent(name, above, aim, self._coded(name, code, sweep), start, sweep, draws)
+            descent = self._descent(name, above, aim, self.hold(name, code, sweep), start, sweep, draws)
             velocity = self.momentum * velocity + descent
             return code + self.step * (descent + self.momentum * velocity), velocity
 
         code, _ = repeat(self.iterations, turn, start.copy(), 0)
-        return self._coded(name, code, sweep)
+        return self.hold(name, code, sweep)
 
     def _descent(
         self, name: str, above: str, aim: Any, coded: Activity, start: Any, sweep: Sweep, draws: Draws
     ) -> Any:
         """Return minus the gradient of the code's objective, (batch, *shape)."""
-        population, xp, code = self.network.populations[name], self.network.backend.xp, coded.activation
-        local = self._above(above, coded, sweep, draws)
+        population, xp, code = self.population(name), self.network.backend.xp, coded.activation
+        local = self.respond(above, {name: coded}, sweep, draws)
         if above == self.network.output:
-            error = self.task.error(self.network.populations[above], local, aim) / (self.mu * len(code))
+            error = self.task.error(self.population(above), local, aim) / (self.mu * len(code))
         else:
             error = 2 / local.activation.size * (aim - local.activation)
-        below = self.links[above].back(self.network.populations[above].teach_activation(error, local).error)
+        below = self.send_down(above, error, local)
         descent = population.error_on_activation(population.error_on_rate(below, coded), coded)
         descent += 2 / code.size * (start - code)
         if self.code_sparsity:
             descent -= self.code_sparsity / (self.mu * code.size) * xp.sign(code)
         return descent
-
-    def _coded(self, name: str, code: Any, sweep: Sweep) -> Activity:
-        """Return the activity of ``name`` with ``code`` for its activation."""
-        rate = self.network.populations[name].transfer.rate(self.network.backend, code, None, name)
-        mask = sweep[name].mask
-        return replace(sweep[name], activation=code, rate=rate, transmitted=rate if mask is None else rate * mask)
-
-    def _above(self, name: str, below: Activity, sweep: Sweep, draws: Draws) -> Activity:
-        """Return the activity of ``name`` that ``below``'s rate causes, with the sweep's own noise."""
-        return self.network.respond(name, {self.links[name].pre: below.transmitted}, training=sweep.training, draws=draws)

@@ -23,7 +23,8 @@ class ContrastiveHebbian(Relaxing):
     For small gamma this is back-propagation of the output's y - h_L (Xie and Seung 2003, section 4): of cross-entropy where the
     output is softmax, of the squared error where it is linear.  The network's answer is its free state.
 
-    gamma : how strong feedback is beside the way up
+    gamma : how strong feedback is beside the way up.  Where gamma |W|**2 comes near 1, phases do not come to rest; where
+        gamma**(L - 1) comes near rounding, which is 1e-7 in float32, nothing of the target is left below
     turns : how often every population is updated in a phase
 
     Raises
@@ -42,8 +43,8 @@ class ContrastiveHebbian(Relaxing):
     claims = Claims(weight_transport="full", update_locking=True, backward_locking=True, labels_at_hidden=True)
     variants = ({}, {"gamma": 0.5})
 
-    def __init__(self, *, gamma: float = 0.1, turns: int = 5) -> None:
-        require(0 < gamma <= 1, f"scheme {self.name!r}: gamma {quoted(gamma)} is not in (0, 1]; give a factor such as 0.1")
+    def __init__(self, *, gamma: float = 0.01, turns: int = 5) -> None:
+        require(0 < gamma <= 1, f"scheme {self.name!r}: gamma {quoted(gamma)} is not in (0, 1]; give a factor such as 0.01")
         self.gamma, self.turns = gamma, self.check_turns("turns", turns)
 
     def teach(self, sweep: Sweep, target: Any, draws: Draws) -> dict[str, Teaching]:

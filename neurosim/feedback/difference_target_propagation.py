@@ -22,6 +22,8 @@ class DifferenceTargetPropagation(FeedbackPathway):
     step : per sample; the released code's step is on the batch mean, 100 times this one at batch 100
     noise : standard deviation of the noise that the inverses learn with
     difference : False is target propagation without the correction, a control
+    learned : False keeps the inverses as they are drawn (fixed-weight DTP, Shibuya et al. 2023, AAAI): the correction alone makes
+        targets of use; there is one pass in each epoch then
     alternate : two passes in each epoch, as in the paper, the inverses first; with False, both learn from every batch
 
     The paper's discrete and stochastic networks have other targets (its sections 3.2 and 3.3: inverses that read signs, targets for
@@ -36,17 +38,28 @@ class DifferenceTargetPropagation(FeedbackPathway):
     name = "difference_target_propagation"
     title = "Difference target propagation"
     citation = "Lee, Zhang, Fischer and Bengio (2015). Difference target propagation. ECML PKDD 2015. arXiv:1412.7525."
-    claims = Claims(
-        weight_transport="output", update_locking=True, backward_locking=True, feedback_learns_from=("activity", "responses")
-    )
-    variants = ({}, {"difference": False}, {"alternate": False})
+    variants = ({}, {"difference": False}, {"alternate": False}, {"learned": False})
 
-    def __init__(self, *, step: float = 0.1, noise: float = 0.36, difference: bool = True, alternate: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        step: float = 0.1,
+        noise: float = 0.36,
+        difference: bool = True,
+        alternate: bool = True,
+        learned: bool = True,
+    ) -> None:
         require(step > 0, f"scheme {self.name!r}: step {quoted(step)} is not positive; give one such as 0.00328")
         require(noise >= 0, f"scheme {self.name!r}: noise {quoted(noise)} is negative; give a standard deviation such as 0.36")
-        self.step, self.noise, self.difference = step, noise, difference
-        if alternate:
+        self.step, self.noise, self.difference, self.learned = step, noise, difference, learned
+        if alternate and learned:
             self.phases = (Phase("inverse", forward=False), Phase("forward", feedback=False))
+
+    @property
+    def claims(self) -> Claims:
+        """The same in all variants, but for inverses that do not learn."""
+        learns = ("activity", "responses") if self.learned else ()
+        return Claims(weight_transport="output", update_locking=True, backward_locking=True, feedback_learns_from=learns)
 
     def build(self, seed: int) -> None:
         network = self.network
@@ -61,7 +74,8 @@ class DifferenceTargetPropagation(FeedbackPathway):
         for link in self.links:
             above, below = network.populations[link.post], network.populations[link.pre]
             populations = [Population(above.name, above.shape), Population(below.name, below.shape, transfer=below.transfer)]
-            inverse = Projection(above.name, below.name, initial=link.initial)
+            learning: dict[str, Any] = {} if self.learned else {"rule": None}
+            inverse = Projection(above.name, below.name, initial=link.initial, **learning)
             options: dict[str, Any] = {"dtype": str(network.dtype), "backend": network.backend, "prefix": "inverse/"}
             self.networks[link.post] = Network(populations, [inverse], seed=seed, **options)
 
@@ -90,7 +104,7 @@ class DifferenceTargetPropagation(FeedbackPathway):
 
     def adapt(self, sweep: Sweep, target: Any, teaching: Mapping[str, Teaching], draws: Draws) -> Deltas:
         deltas: Deltas = {}
-        for link in self.links:
+        for link in self.links if self.learned else ():
             h, g = sweep.rate[link.pre], self.networks[link.post]
             noisy = h + h.dtype.type(self.noise) * draws.normal(f"{link.name}/reconstruction", h.shape, h.dtype)
             code = self.network.respond(link.post, {link.pre: noisy}, training=sweep.training).rate

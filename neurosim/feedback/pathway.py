@@ -31,7 +31,8 @@ SOURCES = ("activity", "labels", "input", "responses", *TRANSPORT[1:])
 class Claims:
     """What the update of a hidden population may depend on within one step, while the network's activity stays as it was.
 
-    Every scheme declares its claims as data, for every variant, and ``neurosim.check`` measures them.
+    Every scheme declares its claims as data, for every variant, and ``neurosim.check`` measures them.  What weights, labels and
+    input do to one number for each sample, which all hidden populations are told alike, counts as ``scalar_broadcast`` only.
 
     weight_transport : which forward weights downstream of a hidden population influence its teaching signal: ``none``; only those
         of the ``output`` projection; only those of the next projection (``one_hop``); only the ``sign`` of all of them; or all of
@@ -119,7 +120,11 @@ class FeedbackPathway(Stated, abc.ABC):
     training_sweep : whether the network sweeps with batch statistics, dropout and noise while this pathway teaches
     answers : ``tick`` if each tick is taught from this tick alone; ``trial`` if ``teach_trial`` teaches all ticks at once
     needs_error : whether it needs the output's error; a pathway that does not can be used with a task that has none
+    asks_more : whether its scores ask the network for more than the sweep; an evaluation is captured then, so that loss and scores
+        share what they have in common
+    takes_normalised : whether it is defined for normalised populations; otherwise networks that have some are refused
     made_for : what neurons emit where it makes sense, ``rate``, ``spike`` or both: comparisons of such networks have a row of it
+    hidden_transfer : of the hidden populations on which its claims are measured
     networks : the pathway's own networks by name; their populations and projections are ordinary ones
     variants : the options of each of the scheme's variants; tests for all schemes run on all of them
     """
@@ -131,7 +136,10 @@ class FeedbackPathway(Stated, abc.ABC):
     training_sweep: bool = True
     answers: ClassVar[str] = "tick"
     needs_error: bool = True
+    asks_more: ClassVar[bool] = False
+    takes_normalised: ClassVar[bool] = True
     made_for: ClassVar[tuple[str, ...]] = ("rate",)
+    hidden_transfer: ClassVar[str] = "tanh"
     variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -164,6 +172,7 @@ class FeedbackPathway(Stated, abc.ABC):
         self.networks: dict[str, Network] = {}
         try:
             self._check_error()
+            self._check_normalisation()
             self.check_output()
             self.build(seed)
             self._check_targets()
@@ -180,6 +189,11 @@ class FeedbackPathway(Stated, abc.ABC):
         fits = self.task.has_error or not self.needs_error
         where = f"scheme {self.name!r}: task {self.task.name!r}"
         require(fits, f"{where} has no error at the output, which this scheme carries on; use scheme 'none'")
+
+    def _check_normalisation(self) -> None:
+        for name, population in self.network.populations.items():
+            said = f"scheme {self.name!r}: population {name!r} is normalised, for which this scheme is not defined"
+            require(self.takes_normalised or population.normalisation is None, f"{said}; leave its normalisation out")
 
     def _check_targets(self) -> None:
         needed = self.claims_on(self.network.hidden).labels_at_hidden

@@ -11,6 +11,7 @@ from neurosim.capture import repeat
 from neurosim.errors import quoted, require
 from neurosim.feedback.pathway import FeedbackPathway
 from neurosim.network import Activity, Population, Projection, Sweep
+from neurosim.neurons import Transfer
 
 MOST_TURNS = 1000
 
@@ -26,14 +27,14 @@ class Relaxing(FeedbackPathway):
     links: dict[str, Projection]
 
     def build(self, seed: int) -> None:
-        self.links = {link.post: link for link in self.network.chain(f"scheme {self.name!r}")}
         for name in self.network.hidden:
-            curve = self.network.populations[name].transfer
-            require(
-                not curve.straight_through,
-                f"scheme {self.name!r}: population {name!r} has transfer {curve.name!r}: expected one with a slope of its own, "
-                "along which its neurons can relax; use 'tanh' or 'sigmoid'",
-            )
+            self.check_transfer(f"scheme {self.name!r}: population {name!r}", self.population(name).transfer)
+        self.links = {link.post: link for link in self.network.chain(f"scheme {self.name!r}")}
+
+    def check_transfer(self, owner: str, curve: Transfer) -> None:
+        """Raise InputError, naming ``owner``, where hidden populations cannot relax with this transfer."""
+        said = f"{owner} has transfer {curve.name!r}: expected one with a slope of its own, along which its neurons can relax"
+        require(not curve.straight_through, f"{said}; use 'tanh' or 'sigmoid'")
 
     def check_turns(self, option: str, turns: Any, least: int = 1) -> int:
         """Return how often something is repeated; raise InputError where that is no whole number from ``least`` on."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from neurosim.catalogue import make
 from neurosim.plasticity import optimisers, transforms
 from neurosim.plasticity.additive_stdp import additive_stdp
+from neurosim.plasticity.anti_hebbian import anti_hebbian
 from neurosim.plasticity.bcm import bcm
 from neurosim.plasticity.co_activation import CoActivationMemory
 from neurosim.plasticity.covariance import covariance
@@ -16,8 +17,11 @@ from neurosim.plasticity.error_driven_trace import error_driven_trace
 from neurosim.plasticity.event_code import SpikeCode
 from neurosim.plasticity.hebbian import hebbian
 from neurosim.plasticity.inhibitory_stdp import inhibitory_stdp
+from neurosim.plasticity.intrinsic_homeostasis import intrinsic_homeostasis
 from neurosim.plasticity.multiplicative_stdp import multiplicative_stdp
+from neurosim.plasticity.normalised_hebb import NormalisedHebb
 from neurosim.plasticity.oja import oja
+from neurosim.plasticity.oja_subspace import OjaSubspace
 from neurosim.plasticity.optimisers import (
     SGD,
     Adam,
@@ -34,7 +38,9 @@ from neurosim.plasticity.optimisers import (
 from neurosim.plasticity.power_law_stdp import power_law_stdp
 from neurosim.plasticity.reward_stdp import reward_stdp
 from neurosim.plasticity.rule import PlasticityRule, Proposal, Rule, Synapses
+from neurosim.plasticity.sanger import Sanger
 from neurosim.plasticity.short_term import TsodyksMarkram
+from neurosim.plasticity.soft_hebb import soft_hebb
 from neurosim.plasticity.spike_code import spike_code
 from neurosim.plasticity.state import Shapes, Start
 from neurosim.plasticity.synaptic_scaling import synaptic_scaling
@@ -45,18 +51,26 @@ from neurosim.plasticity.voltage_stdp import voltage_stdp
 
 __all__ = [
     "Adam", "Bounds", "CentredRMSProp", "Chain", "Clip", "CoActivationMemory", "Constraint", "Decay", "Milestones",
-    "Momentum", "Nesterov", "NormaliseIncoming", "OneSign", "PlasticityRule", "Proposal", "RMSProp", "Rule", "SGD",
-    "Shapes", "Sparsity", "SpikeCode", "Start", "StepDecay", "Synapses", "Time", "TsodyksMarkram", "Update",
-    "additive_stdp", "bcm", "chain", "covariance", "distal_reward_stdp", "error_driven", "error_driven_trace", "hebbian",
-    "inhibitory_stdp", "multiplicative_stdp", "oja", "power_law_stdp", "reward_stdp", "rules", "short_terms", "spike_code",
-    "spiking_rules", "synaptic_scaling", "three_factor", "triplet_stdp", "update", "updates", "voltage_stdp",
+    "Momentum", "Nesterov", "NormaliseIncoming", "NormalisedHebb", "OjaSubspace", "OneSign", "PlasticityRule", "Proposal",
+    "RMSProp", "Rule", "SGD", "Sanger", "Shapes", "Sparsity", "SpikeCode", "Start", "StepDecay", "Synapses", "Time",
+    "TsodyksMarkram", "Update", "additive_stdp", "anti_hebbian", "bcm", "chain", "covariance", "distal_reward_stdp",
+    "error_driven", "error_driven_trace", "hebbian", "inhibitory_stdp", "intrinsic_homeostasis", "multiplicative_stdp",
+    "oja", "power_law_stdp", "reward_stdp", "rules", "short_terms", "soft_hebb", "spike_code", "spiking_rules",
+    "synaptic_scaling", "three_factor", "triplet_stdp", "update", "updates", "voltage_stdp",
 ]  # fmt: skip
 
 
 def rules() -> dict[str, Callable[..., Rule]]:
     """Return every named plasticity rule."""
-    made = error_driven, error_driven_trace, hebbian, oja, bcm, covariance, three_factor
-    return {make.__name__: make for make in made} | {"co_activation_memory": CoActivationMemory}
+    rate = error_driven, error_driven_trace, hebbian, oja, bcm, covariance, three_factor
+    made = *rate, anti_hebbian, intrinsic_homeostasis, soft_hebb
+    no_equations: dict[str, type[Rule]] = {
+        "co_activation_memory": CoActivationMemory,
+        "normalised_hebb": NormalisedHebb,
+        "oja_subspace": OjaSubspace,
+        "sanger": Sanger,
+    }
+    return {**{make.__name__: make for make in made}, **no_equations}
 
 
 def spiking_rules() -> dict[str, Callable[..., PlasticityRule]]:

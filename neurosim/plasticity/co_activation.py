@@ -29,7 +29,7 @@ class CoActivationMemory(Rule):
         ``forgetting`` is not in [0, 1), ``sparsity`` is negative, or the projection is not all to all.
     """
 
-    needs_pre_pre_correlations = True
+    local = False
     solves = True
     pre = frozenset({"rate"})
     post = frozenset({"drive", "error"})

@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 class Wiring(Protocol):
     """What a rule needs of a connectivity."""
 
+    name: ClassVar[str]
     matrix: ClassVar[bool]
 
     def correlate(self, backend: Backend, pre: Any, post: Any) -> Any:
@@ -74,12 +75,15 @@ class Rule(Stated, abc.ABC):
     ``delta`` is pure: it changes nothing, and gives the same answer for the same arguments.  It gets the variables that ``pre``
     and ``post`` name, and nothing else.
 
+    local : whether each synapse changes by what its own two neurons and itself have, and by modulators; measured for every rule
+        of the package
     solves : the proposal is the final weight change, and not a direction for an optimiser to scale
     scale_matters : the terms of the change balance each other, so an optimiser that rescales the change of each weight, such as
         Adam, turns it into another rule
     modulators : the names of the modulators that it reads
     """
 
+    local = True
     solves = False
     scale_matters = False
     pre: frozenset[str]

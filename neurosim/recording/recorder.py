@@ -18,6 +18,7 @@ from typing import Any, Self
 import numpy as np
 import tomli_w
 
+from neurosim.checking import write_cards
 from neurosim.datasets import DataSet, Split
 from neurosim.errors import RunFileError, quoted, require, utf8
 from neurosim.modelfile.description import STARTED, describe, settings
@@ -90,7 +91,7 @@ class Recorder(Observer):
         said = {"seed": trainer.seed, "backend": backend.name, "device": backend.describe(), "model_name": trainer.pathway.name}
         said |= {"data_dir": utf8(data.folder), "data_digest": data.digest()}
         said |= {"data_samples": " ".join(map(str, data.samples)), "data_shape": " ".join(map(str, data.shape))}
-        said |= {"data_scale": data.scale, "data_content": data.content, "score": utf8(trainer.task.score)}
+        said |= {"data_scale": data.scale, "data_content": data.content, "score": utf8(trainer.task.score)} | write_cards([trainer])
         model = tomli_w.dumps(describe(trainer, data, record.model_dump(exclude_unset=True)))
         recorder = cls(plan, create(Path(path), plan, said | provenance(), model=model, overwrite=overwrite))
         recorder.settings, recorder.started = settings(trainer, data), _digest_of(trainer)

@@ -4,6 +4,7 @@ from neurosim.runfile.background import Background
 from neurosim.runfile.check import problems
 from neurosim.runfile.checkpoints import Layout
 from neurosim.runfile.extension import Extension, extensions
+from neurosim.runfile.locality_card import Card
 from neurosim.runfile.opening import is_hdf5
 from neurosim.runfile.provenance import provenance, warn_of_other_arithmetic
 from neurosim.runfile.request import Interval, Request, Some, chosen
@@ -14,6 +15,7 @@ from neurosim.runfile.writer_lock import being_written
 
 __all__ = [
     "Background",
+    "Card",
     "Extension",
     "Interval",
     "Layout",

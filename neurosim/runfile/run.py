@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,7 @@ from neurosim.errors import NeurosimError, RunFileError, UnknownNameError, quote
 from neurosim.runfile import checkpoints, digests, tables
 from neurosim.runfile.checkpoints import Held
 from neurosim.runfile.guard import UNREADABLE, children, direct, readable, whole
+from neurosim.runfile.locality_card import Card
 from neurosim.runfile.opening import damaged, opened, plain
 from neurosim.runfile.run_file import TEXTS as SIZES
 from neurosim.runfile.tables import Table
@@ -113,6 +115,14 @@ class Run:
         """The model file's text as run, every override applied; "" for a network built in Python."""
         with self._damage_told():
             return digests.model(self._file)
+
+    @cached_property
+    def cards(self) -> tuple[Card, ...]:
+        """The locality card of each stage: what its changes depend on, measured when the run began; none in older files."""
+        try:
+            return tuple(map(Card.from_data, json.loads(str(self.attributes.get("locality", "[]")))))
+        except (ValueError, TypeError, RecursionError):  # a stranger's text
+            return ()
 
     # ------------------------------------------------------------------ what was measured
 

@@ -50,13 +50,16 @@ class Classification(Task):
     def error(self, population: Population, activity: Activity, outcome: Any) -> Any:
         return outcome - activity.rate
 
+    def losses(self, backend: Backend, rate: Any, outcome: Any) -> Any:
+        return -(outcome * backend.xp.log(rate + rate.dtype.type(1e-30))).sum(axis=1)
+
     def answer(self, scores: NDArray[Any], sizes: Sizes) -> NDArray[np.int64]:
         """Return the number of the class with the highest score, (n,)."""
         return scores.argmax(axis=1).astype(np.int64)
 
     def loss(self, backend: Backend, rate: Any, target: Any) -> Any:
         """Return the mean cross-entropy in nats."""
-        return -(target * backend.xp.log(rate + rate.dtype.type(1e-30))).sum() / len(rate)
+        return self.losses(backend, rate, target).sum() / len(rate)
 
     def missed(self, scores: Any, target: Any) -> Any:
         return (scores.argmax(axis=1) != target.argmax(axis=1)).sum()

@@ -47,14 +47,17 @@ class Regression(Task):
     def error(self, population: Population, activity: Activity, outcome: Any) -> Any:
         return population.error_on_argument(outcome.reshape(activity.rate.shape) - activity.rate, activity)
 
+    def losses(self, backend: Backend, rate: Any, outcome: Any) -> Any:
+        distance = outcome - rate.reshape(outcome.shape)
+        return (distance * distance).sum(axis=1) / 2
+
     def answer(self, scores: NDArray[Any], sizes: Sizes) -> NDArray[Any]:
         """Return the real targets, (n, *target_shape)."""
         return scores.reshape(len(scores), *sizes.target_shape)
 
     def loss(self, backend: Backend, rate: Any, target: Any) -> Any:
         """Return the mean over samples of half the squared distance."""
-        distance = target - rate.reshape(target.shape)
-        return (distance * distance).sum() / (2 * len(rate))
+        return self.losses(backend, rate, target).sum() / len(rate)
 
     def missed(self, scores: Any, target: Any) -> Any:
         distance = (target - scores.reshape(target.shape)).astype(np.float64)

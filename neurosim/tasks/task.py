@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from neurosim.backends import Backend, Draws
 from neurosim.catalogue import Stated
 from neurosim.datasets import DataSet
-from neurosim.errors import require
+from neurosim.errors import InputError, require
 from neurosim.network import Activity, Population, Teaching
 
 Shape = tuple[int, ...]
@@ -107,6 +107,13 @@ class Task(Stated, abc.ABC):
     def teach(self, population: Population, activity: Activity, outcome: Any) -> Teaching:
         """Return the teaching signal of the population that does this task."""
         return population.teach_argument(self.error(population, activity, outcome), activity)
+
+    def losses(self, backend: Backend, rate: Any, outcome: Any) -> Any:
+        """Return what ``error`` is minus the gradient of, for each sample, (batch,), given the rate of the output, (batch, *shape).
+
+        For schemes that try out what changes it.  Raises InputError where a task does not say it (default).
+        """
+        raise InputError(f"task {self.name!r} says no loss of each sample: expected losses(); use a task that has it")
 
     # ------------------------------------------------------------------ evaluate
 

@@ -236,15 +236,24 @@ def check_finite(network: Network, sweep: Sweep, at: int) -> None:
         for what, (population, name) in list_inputs(network).items():
             network.backend.check_finite(what, sweep[population].value(name))
     except FloatingPointError as cause:
-        raise diverged(cause, at) from cause
+        raise diverged(cause, at, network) from cause
 
 
-def diverged(cause: FloatingPointError, at: int) -> DivergedError:
-    """Return the error that tells of an input, ``cause``, that was no finite number at step ``at``, or at the one it tells of."""
+def diverged(cause: FloatingPointError, at: int, network: Network) -> DivergedError:
+    """Return the error that tells of an input, ``cause``, that was no finite number at step ``at``, or at the one it tells of.
+
+    Where the synapses that bring the input are no finite numbers themselves, it names them, and the rule that changed them.
+    """
     what, total, noted = cause.args
     population, _, name = what.partition(".")
     at = at if noted is None else noted
     where = f"population {population!r}: {name or DRIVE} is {total} at step {at}"
+    for p in network.incoming(population) if at else ():
+        for key, values in p.parameters.items():
+            if p.into == (name or DRIVE) and p.rule is not None and not bool(network.backend.xp.isfinite(values).all()):
+                where += f": {p.name}.{key}, which rule {quoted(p.rule.describe())} changes, is no finite number"
+                advice = "lower the learning rate, clip, or change the rule where it divides by 0 or overflows"
+                return DivergedError(f"{where}: expected finite numbers; {advice}")
     return DivergedError(f"{where}: expected finite numbers; lower the learning rate, or clip")
 
 

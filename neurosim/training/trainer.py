@@ -305,7 +305,7 @@ class Trainer:
                 try:
                     run(rows)
                 except FloatingPointError as cause:
-                    raise diverged(cause, self.steps) from cause
+                    raise diverged(cause, self.steps, self.network) from cause
                 self.seconds += time.perf_counter() - started
                 self.steps += 1
                 self.position += 1
@@ -371,7 +371,7 @@ class Trainer:
             if program is not None:
                 program.check()
         except FloatingPointError as cause:
-            raise diverged(cause, self.steps) from cause
+            raise diverged(cause, self.steps, self.network) from cause
         self.seconds += time.perf_counter() - started
 
     def _images(self, data: DataSet) -> Images:
@@ -540,7 +540,7 @@ class Trainer:
         results = backend.to_host(sums).tolist()
         for what, value in zip(inputs, results[2:], strict=True):
             if not np.isfinite(value):
-                raise diverged(FloatingPointError(what, value, None), self.steps)
+                raise diverged(FloatingPointError(what, value, None), self.steps, self.network)
         return Evaluation(results[0] / len(split.y), 100 * results[1] / self.task.most(self.targets(split)))
 
     def scores(self, x: np.ndarray) -> Any:
@@ -574,9 +574,10 @@ class Trainer:
     def _evaluated_at_once(self, x: np.ndarray) -> Program | None:
         """Return a captured evaluation of samples ``x``, or None where array code has to do it.
 
-        Trials of one tick are as quick in array code, and other numbers of samples come once in a split.
+        Trials of one tick are as quick in array code, unless the scheme asks the network for more.  Other numbers of samples come
+        once in a split.
         """
-        if self.trial.clock.ticks == 1 or x.shape != (EVALUATION_BATCH, *self.sample):
+        if (self.trial.clock.ticks == 1 and not self.pathway.asks_more) or x.shape != (EVALUATION_BATCH, *self.sample):
             return None
         if self._evaluation is None:
             network, size = self.network, self.task.size

@@ -58,7 +58,8 @@ def data(scale=1.0):
 
 
 def trainer(scheme, options, backend, dtype="float64", optimiser=None, **settings):
-    shared = {"normalisation": BatchNormalisation() if settings.pop("normalised", True) else None, "dtype": dtype, "seed": 3}
+    normalisation = BatchNormalisation() if settings.pop("normalised", scheme.takes_normalised) else None
+    shared = {"normalisation": normalisation, "dtype": dtype, "seed": 3}
     network = Network.layered((12,), [9, 8, 7], 4, transfer=settings.pop("transfer", "tanh"), backend=backend, **shared)
     for name in network.hidden:
         network.populations[name].dropout = network.populations[name].noise = 0.1

@@ -1,18 +1,19 @@
 """Locality cards of schemes and rules whose dependences can be written down by hand, and of users' own networks."""
 
 import itertools
+import json
 
 import numpy as np
 import pytest
 
 import neurosim
 from neurosim.checking import Card, card
-from neurosim.checking.locality_card import BLOCKS, COLUMNS, MEANINGS, Cell, Row, Through
 from neurosim.errors import InputError
 from neurosim.feedback import pathway
 from neurosim.network import Network, Population, Projection
 from neurosim.neurons import BatchNormalisation
 from neurosim.plasticity import SGD, PlasticityRule
+from neurosim.runfile.locality_card import BLOCKS, COLUMNS, MEANINGS, Cell, Row, Through
 from neurosim.training import Trainer
 
 OWN = {"pre", "post", "slope"}
@@ -125,7 +126,7 @@ def test_a_trainers_own_network_is_asked_and_stays_as_it_was():
     assert "small network of the same structure" in found.network and not found.unexplained
     assert all(np.array_equal(before[name], value) for name, value in made.network.parameters().items())
     assert not made.pathway.attached
-    assert card(made).as_json() == found.as_json()
+    assert card(made).as_data() == found.as_data()
 
 
 def test_a_trainers_rules_are_asked():
@@ -145,7 +146,7 @@ def test_a_trainers_step_is_counted():
     assert made.batch == 8
     cost = card(made).cost
     # forward: 40 into cortex, 30 into context, 30 and 30 into choice; back: 3 and 3 into context and cortex, 30 into cortex
-    assert cost["travel, learn"] == "130 forward, 36 back through the same synapses numbers a sample"
+    assert cost["travel, learn"] == "numbers a sample: 130 forward, 36 back through the same synapses"
     assert "matrix products" in cost["step, learn"]
 
 
@@ -175,11 +176,34 @@ def test_text_fits_80_columns_and_names_every_column():
 
 def test_a_card_comes_back_from_json():
     found = card("eprop")
-    again = Card.from_json(found.as_json())
+    again = Card.from_data(json.loads(json.dumps(found.as_data())))
     assert again == found and str(again) == str(found)
-    for text in ("[]", "{}", '{"rows": 3}', "not json"):
-        with pytest.raises(ValueError, match="."):
-            Card.from_json(text)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: data.pop("rows"),
+        lambda data: data["rows"][0].pop("cells"),
+        lambda data: data["rows"][0]["cells"].update(pre=["perhaps"]),
+        lambda data: data["rows"][0]["cells"].update(pre=[]),
+        lambda data: data["rows"][0]["cells"].update(pre=["yes", ["name", "yes"]]),
+        lambda data: data["rows"][0].update(name=3),
+        lambda data: data.update(notes=[None]),
+        lambda data: data.update(cost=[]),
+    ],
+)
+def test_what_is_no_card_is_refused(change):
+    data = json.loads(json.dumps(card("backprop").as_data()))
+    change(data)
+    with pytest.raises(ValueError, match="."):
+        Card.from_data(data)
+
+
+def test_a_summary_is_of_hidden_populations():
+    assert card("backprop").summary == {"weights": "values, 3 hops", "layers": "up to 3", "labels": "through error"}
+    assert card("local_errors", loss="pred").summary == {"weights": "no", "layers": "no", "labels": "directly"}
+    assert card("frozen").summary == {"weights": "no", "layers": "no", "labels": "no"}
 
 
 def test_a_contradiction_stands_out():

@@ -79,7 +79,7 @@ class Meddler(Observer):
 
 
 def trained(scheme, options, plan, normalised, first, kind):
-    norm = BatchNormalisation() if normalised else None
+    norm = BatchNormalisation() if normalised and scheme.takes_normalised else None
     network = Network.layered((7,), [6, 5], 3, normalisation=norm, dtype="float64", seed=3)
     made = kind(network, scheme(**copy.deepcopy(options)), copy.deepcopy(first), epochs=3, batch=12, seed=1)
     made.check(data())

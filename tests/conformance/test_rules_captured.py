@@ -112,8 +112,8 @@ def test_every_rule_is_captured(subject, measure):
 
 
 @pytest.mark.parametrize("subject", CASES)
-def test_every_rule_is_local_but_the_one_that_says_it_is_not(subject, measure):
-    local = not getattr(subject.make(), "needs_pre_pre_correlations", False)
+def test_every_rule_is_local_but_those_that_say_they_are_not(subject, measure):
+    local = subject.make().local
     assert measure(subject, "contract", "synapse_is_local").outcome.measured.startswith("local" if local else "not local")
 
 

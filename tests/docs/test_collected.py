@@ -26,7 +26,7 @@ def test_claims_table_has_every_scheme_and_says_what_the_class_says(collected):
     for name in pathways():
         assert f"](/schemes/{name}.md)" in text
     row = next(line for line in text.splitlines() if "direct_feedback_alignment" in line)
-    assert [cell.strip() for cell in row.split("|")[2:-1]] == ["none", "yes", "no", "no", "no", "no", "nothing", "none", "no"]
+    assert [cell.strip() for cell in row.split("|")[2:-1]] == ["none", "yes", "no", "no", "no", "no", "nothing", "no", "none", "no"]
 
 
 @pytest.mark.parametrize("name", sorted(pathways()))

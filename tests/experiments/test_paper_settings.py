@@ -41,7 +41,7 @@ DTP = {
     "layer": {"transfer": "tanh", "normalisation": None, "dropout": 0.0, "initial": "orthogonal", "bias": True},
     "output": {"transfer": "softmax", "normalisation": None, "initial": "orthogonal", "bias": True},
 }
-TARGETS = {"step": 0.00327736332653, "noise": 0.359829566008, "difference": True, "alternate": True}
+TARGETS = {"step": 0.00327736332653, "noise": 0.359829566008, "difference": True, "alternate": True, "learned": True}
 FORWARD, INVERSE = centred_rmsprop(0.0148893490317), [centred_rmsprop(0.00501149118237)]
 DTP_BACKPROP = centred_rmsprop(0.000804436870084)
 
@@ -169,26 +169,36 @@ DEFAULTS = {
     "alternating_minimization": CODES,
     "backprop": {},
     "backprop_through_time": {"horizon": None},
-    "contrastive_hebbian": {"gamma": 0.1, "turns": 5},
+    "burst_dependent": {"rule": None, "scale": 1.0, "signal": 0.1},
+    "ddtp_linear": {"noise": 0.1},
+    "contrastive_hebbian": {"gamma": 0.01, "turns": 5},
     "decolle": {},
-    "difference_target_propagation": {"step": 0.1, "noise": 0.36, "difference": True, "alternate": True},
+    "deep_feedback_control": {"alpha": 1.0, "scale": 0.1},
+    "dendritic_microcircuits": {"leak": 0.1, "basal": 1.0, "apical": 0.8, "somatic": 0.8, "dendritic": 1.0},
+    "difference_target_propagation": {"step": 0.1, "noise": 0.36, "difference": True, "alternate": True, "learned": True},
     "direct_feedback_alignment": {"rule": None, "scale": 1.0},
     "direct_random_target_projection": {},
     "dual_propagation": {"alpha": 0.5, "beta": 0.1, "passes": 2},
-    "equilibrium_propagation": {"beta": 0.1, "centred": True, "free": 10, "nudged": 4},
     "eprop": {"feedback": "random", "scale": 1.0, "rate_target": None, "rate_cost": 1.0},
+    "equilibrium_propagation": {"beta": 0.1, "centred": True, "free": 10, "nudged": 4},
     "feedback_alignment": {"rule": None, "scale": 1.0},
+    "forward_forward": {"loss": "hinton", "goodness": "sum", "threshold": 0.3, "sharpness": 0.3},
     "frozen": {"settled": False},
     "hsic_bottleneck": hsic(50.0, 5.0, "softmax"),
     "kolen_pollack": {},
+    "local_difference_reconstruction": {"step": 0.5, "noise": 0.1},
     "local_errors": {"loss": "predsim", "beta": None, "backprop_free": False},
+    "node_perturbation": {"noise": 0.01},
     "none": {},
+    "pepita": {"scale": 0.05},
     "predictive_coding": {"iterations": 20, "step": 0.1, "beta": None, "fixed": False, "learn": "settled"},
+    "reinforce": {},
     "segregated_dendrites": {"settle": 30, "scale": 1.0},
     "sign_symmetric": {"magnitudes": "uniform"},
     "spiking_difference_target_propagation": {"step": 0.1, "tau": 20.0},
     "synthetic_gradients": MODULES,
     "weight_mirror": {"noise": 0.5, "decay": None},
+    "weight_perturbation": {"noise": 0.001},
 }
 
 
@@ -228,8 +238,11 @@ def found(table):
 
 
 def test_every_model_and_every_scheme_is_here():
-    ours = ("lif-", "eprop-", "segregated-dendrites-", "drtp-", "sign-symmetric-", "kolen-pollack-", "weight-mirror-")
-    ours += ("dualprop-", "ep-", "pc-", "chl-")  # models whose settings are no paper's
+    ours = (  # models whose settings are no paper's
+        "backprop-kolen-", "burst-", "chl-", "ddtp-", "dfc-", "drtp-", "dtp-fixed-", "dualprop-", "ep-", "eprop-",
+        "forward-forward-", "kolen-pollack-", "ldrl-", "lif-", "microcircuits-", "pc-", "pepita-", "segregated-dendrites-",
+        "sign-symmetric-", "weight-mirror-",
+    )  # fmt: skip
     assert set(WANTED) == {name for name in models() if "mnist" in name and not name.startswith(ours)}
     assert set(DEFAULTS) == set(pathways())
 

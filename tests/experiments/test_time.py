@@ -21,7 +21,10 @@ from neurosim.training.captured import CapturedStep
 
 OF_CHAINS = {
     "alternating_minimization", "difference_target_propagation", "spiking_difference_target_propagation", "synthetic_gradients",
+    "local_difference_reconstruction", "pepita", "forward_forward", "ddtp_linear",
+    "deep_feedback_control", "dendritic_microcircuits", "burst_dependent",
     "contrastive_hebbian", "dual_propagation", "equilibrium_propagation", "predictive_coding",
+    "weight_perturbation",
 }  # fmt: skip
 SCHEMES = [(name, dict(v)) for name, scheme in pathways().items() if name not in OF_CHAINS for v in scheme.variants[:2]]
 

@@ -34,7 +34,7 @@ def loss_after_twenty_steps(scheme, options):
     count = np.arange(60 * 6).reshape(60, 6)
     x, y = np.sin(count**1.5), (np.arange(60) * 7 // 4) % 3
     data = from_arrays(x, y, x, y)
-    normalisation = BatchNormalisation(affine=False)
+    normalisation = BatchNormalisation(affine=False) if scheme.takes_normalised else None
     network = Network.layered((6,), [8, 7, 5], 3, transfer="tanh", normalisation=normalisation, dtype="float64", initial="zeros")
     for k, value in enumerate(network.parameters().values()):
         value[...] = np.cos(np.arange(value.size) ** 1.3 + k).reshape(value.shape) / 2

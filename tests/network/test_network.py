@@ -185,7 +185,8 @@ def test_equal_seeds_of_any_type_draw_equal_weights():
 def test_a_chain_of_neurons_with_a_state_and_rules_of_their_own():
     rule = error_driven_trace(tau=20.0)
     readout = Leaky(tau=20.0, transfer="softmax")
-    network = Network.layered((4,), [3, 3], 2, neurons=LIF(resistance=300.0), rule=rule, readout=readout, dt="1*ms", dtype="float64")
+    options = {"neurons": LIF(resistance=300.0), "rule": rule, "readout": readout}
+    network = Network.layered((4,), [3, 3], 2, **options, dt="1*ms", dtype="float64")
     assert [population.neurons.name for population in network.populations.values()] == ["linear", "lif", "lif", "leaky"]
     assert {p.rule.describe() for p in network.projections.values()} == {rule.describe()}
     x = np.random.default_rng(0).normal(size=(5, 4))

@@ -141,6 +141,8 @@ def refusal(name, scheme):
     """Return what is said where a scheme cannot do a task, or None where it can."""
     if name == "unsupervised" and scheme.needs_error:
         return "has no error at the output"
+    if scheme.name == "forward_forward" and name != "classification":
+        return "expected task 'classification'"
     if name in ("unsupervised", "reward") and scheme.claims_on(["hidden1", "hidden2"]).labels_at_hidden:
         return "gives no targets"
     if getattr(scheme, "output", "") == "units" and name != "classification":

@@ -116,7 +116,10 @@ def test_one_tick_and_no_state_is_today_s_step(scheme):
 
 OF_CHAINS = {
     "alternating_minimization", "difference_target_propagation", "spiking_difference_target_propagation", "synthetic_gradients",
+    "local_difference_reconstruction", "pepita", "forward_forward", "ddtp_linear",
+    "deep_feedback_control", "dendritic_microcircuits", "burst_dependent",
     "contrastive_hebbian", "dual_propagation", "equilibrium_propagation", "predictive_coding",
+    "weight_perturbation",
 }  # fmt: skip
 ONLINE = [scheme for scheme in pathways().values() if scheme.name not in OF_CHAINS]
 
@@ -332,6 +335,23 @@ def test_schemes_of_curves_refuse_a_state(name):
 def test_leaky_neurons_out_of_range(options):
     with pytest.raises(InputError, match="neurons 'leaky': (tau|transfer)"):
         Leaky(**options)
+
+
+def test_leaky_neurons_take_a_time_where_a_tick_is_one():
+    def network(tau, **options):
+        populations = [Population("x", 3), Population("output", 2, neurons=Leaky(tau=tau))]
+        return Network(populations, [Projection("x", "output")], dtype="float64", seed=1, **options)
+
+    x = np.random.default_rng(0).normal(size=(4, 3))
+    timed, ticks = network("20*ms", dt="0.5*ms"), network(40.0)
+    np.testing.assert_array_equal(timed.sweep(x).rate["output"], ticks.sweep(x).rate["output"])
+    assert repr(timed.populations["output"].neurons) == "Leaky(tau='20*ms')"
+    with pytest.raises(InputError, match=r"population 'output': neurons 'leaky': tau '20\*ms': expected a network that says"):
+        network("20*ms")
+    with pytest.raises(InputError, match=r"tau '20\*ms': expected 1 to 1,000,000 ticks"):
+        network("20*ms", dt="30*ms")
+    with pytest.raises(InputError, match="no time"):
+        Leaky(tau="20*mV")
 
 
 def test_a_leaky_neuron_s_transfer_may_be_named():

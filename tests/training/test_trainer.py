@@ -1,6 +1,7 @@
 """Training on digits: learning, the control, seeds, resume, divergence."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ from neurosim.datasets import Split, from_arrays
 from neurosim.errors import DivergedError, InputError
 from neurosim.feedback import pathway
 from neurosim.network import Network
-from neurosim.plasticity import SGD, Adam
+from neurosim.plasticity import SGD, Adam, PlasticityRule
 from neurosim.training import Observer, Trainer
+from neurosim.training.captured import CapturedStep
 
 
 def trainer(scheme, *, epochs=4, optimiser=None):
@@ -32,6 +34,18 @@ def test_divergence_names_population_and_step():
     broken.check(data)
     broken.network.projections["x__hidden1"].w[0, 0] = np.inf
     with np.errstate(invalid="ignore"), pytest.raises(DivergedError, match="'hidden1'.*step 0"):
+        broken.fit(data)
+
+
+@pytest.mark.parametrize("captured", [True, False])
+@pytest.mark.parametrize("equation", ["dw = error_post / rate_pre", "dw = exp(error_post * 1000) * rate_pre"])
+def test_a_rule_that_divides_by_zero_or_overflows_is_named_with_its_synapses_and_the_step(equation, captured, monkeypatch):
+    broken, data = trainer("backprop", optimiser=SGD(0.1))
+    broken.network.projections["x__hidden1"].rule = PlasticityRule(equation)
+    if not captured:
+        monkeypatch.setattr(CapturedStep, "prepared", lambda *_: None)
+    said = f"population 'hidden1': drive is nan at step 1: x__hidden1.w, which rule '{equation}' changes, is no finite number"
+    with np.errstate(all="ignore"), pytest.raises(DivergedError, match=re.escape(said)):
         broken.fit(data)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -113,7 +112,7 @@ class Row:
 
     def words(self) -> str:
         """Return what it depends on beyond its two ends, as one line."""
-        told = [(column, list(map(str, cell.through))) for column, cell in self.cells.items() if cell.through]
+        told = [(HEADS.get(name, name), list(map(str, cell.through))) for name, cell in self.cells.items() if cell.through]
         return "; ".join(f"{column} {_listed(names)}" for column, names in told)
 
 
@@ -146,6 +145,24 @@ class Card:
         return tuple(
             f"{row.name}: {column}" for row in self.rows for column, cell in row.cells.items() if cell.state == UNEXPLAINED
         )
+
+    @property
+    def summary(self) -> dict[str, str]:
+        """What changes at hidden populations depend on elsewhere, at the most: ``weights``, ``layers`` and ``labels``, in words."""
+        own = [row for row in self.rows if row.owner == "network"]
+        hidden = [row for row in own if row.post in {other.pre for other in own}]
+        others = [through for row in hidden for through in row["weights"].through if through.name != row.name]
+        notes = [through.note for through in others if through.state in (YES, UNEXPLAINED)]
+        hops = [int(word) for note in notes for word in note.split() if word.isdecimal()]
+        kind = "values" if any("signs" not in note for note in notes) else "signs" if notes else "no"
+        layers = max((len(row["layers"].through) for row in hidden if row["layers"]), default=0)
+        ways = {through.name for row in hidden for through in row["labels"].through if row["labels"]}
+        labels = "no" if not ways else "through error" if all(way.startswith("through ") for way in ways) else "directly"
+        return {
+            "weights": kind + (f", {max(hops)} hop{'s' if max(hops) > 1 else ''}" if hops else ""),
+            "layers": f"up to {layers}" if layers else "no",
+            "labels": labels,
+        }
 
     # ------------------------------------------------------------------ as text
 
@@ -185,36 +202,54 @@ class Card:
 
     # ------------------------------------------------------------------ as what a run file keeps
 
-    def as_json(self) -> str:
-        """Return the card as JSON text, which ``from_json`` reads."""
+    def as_data(self) -> dict[str, Any]:
+        """Return the card as lists, texts and dictionaries, which ``from_data`` reads; cells with ``no`` are left out."""
         rows = [
             {
                 "name": row.name, "owner": row.owner, "pre": row.pre, "post": row.post,
                 "cells": {
-                    column: {"state": cell.state, "through": [[one.name, one.state, one.note] for one in cell.through]}
+                    column: [cell.state, *([one.name, one.state, one.note] for one in cell.through)]
                     for column, cell in row.cells.items()
+                    if cell != Cell(NO)
                 },
             }
             for row in self.rows
         ]  # fmt: skip
-        whole = {"title": self.title, "network": self.network, "rows": rows, "notes": list(self.notes), "cost": dict(self.cost)}
-        return json.dumps(whole)
+        return {"title": self.title, "network": self.network, "rows": rows, "notes": list(self.notes), "cost": dict(self.cost)}
 
     @staticmethod
-    def from_json(text: str) -> Card:
-        """Return the card of ``as_json``; raise ValueError where the text is none."""
+    def from_data(found: Any) -> Card:
+        """Return the card of ``as_data``; raise ValueError where it is none, as in a file of somebody else's."""
         try:
-            found: dict[str, Any] = json.loads(text)
             rows = tuple(
-                Row(row["name"], row["owner"], row["pre"], row["post"], {
-                    column: Cell(cell["state"], tuple(Through(*one) for one in cell["through"]))
-                    for column, cell in row["cells"].items()
-                })
+                Row(_text(row["name"]), _text(row["owner"]), _text(row["pre"]), _text(row["post"]), _cells(row["cells"]))
                 for row in found["rows"]
-            )  # fmt: skip
-            return Card(found["title"], found["network"], rows, tuple(found["notes"]), dict(found["cost"]))
-        except (KeyError, TypeError, AttributeError, RecursionError) as cause:
+            )
+            cost = {_text(key): _text(value) for key, value in found["cost"].items()}
+            return Card(_text(found["title"]), _text(found["network"]), rows, tuple(map(_text, found["notes"])), cost)
+        except (KeyError, TypeError, AttributeError, IndexError) as cause:
             raise ValueError(f"no locality card: {cause}") from cause
+
+
+def _cells(found: Mapping[str, Any]) -> dict[str, Cell]:
+    """Return one cell for each column."""
+    cells = {}
+    for column in COLUMNS:
+        state, *through = found.get(column, [NO])
+        cells[column] = Cell(_known(state), tuple(Through(_text(name), _known(how), _text(note)) for name, how, note in through))
+    return cells
+
+
+def _known(state: Any) -> str:
+    if state not in MEANINGS:
+        raise ValueError(f"no locality card: state {state!r}")
+    return str(state)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"no locality card: {type(value).__name__} where text stands")
+    return value
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -1,0 +1,189 @@
+"""Where a step goes, beside other directions: the exact gradient, Gauss and Newton's, other schemes' and seeds'; and what it does.
+
+All is found from one batch, in NumPy, without noise and dropout; nothing learns.
+
+Martens (2020). New insights and perspectives on the natural gradient method. Journal of Machine Learning Research 21, 146.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from neurosim.datasets import Split
+from neurosim.errors import InputError, quoted, require
+from neurosim.network import Sweep
+from neurosim.training.alignment import Alignment, exact_changes, proposed_changes
+from neurosim.training.trainer import Trainer
+
+Changes = Mapping[str, NDArray[np.float64]]
+MOST_ROWS = 4000  # samples times outputs: a matrix of that size is solved for
+
+
+class Effect(NamedTuple):
+    """The mean loss of a batch before and after a step on it, in the task's unit, in evaluation."""
+
+    before: float
+    after: float
+
+    @property
+    def decrease(self) -> float:
+        """How much the loss fell."""
+        return self.before - self.after
+
+
+def propose(trainer: Trainer, split: Split) -> Changes:
+    """Return projection -> the change of its weights that the rules propose for a batch, before the optimiser.
+
+    Raises InputError where the trainer has not seen its data yet.
+    """
+    sweeps, outcomes = _shown(trainer, split)
+    found = proposed_changes(trainer.pathway, sweeps, outcomes, trainer.network.backend.draws(trainer.seed, trainer.steps))
+    names = {name: f"{trainer.network.prefix}{name}.w" for name in trainer.network.projections}
+    return _on_host(trainer, {name: found[key] for name, key in names.items() if key in found})
+
+
+def gradient(trainer: Trainer, split: Split) -> Changes:
+    """Return projection -> minus the gradient of the task's mean loss of a batch in its weights.
+
+    Raises InputError where the trainer has not seen its data yet, or its task has no error at the output.
+    """
+    return _on_host(trainer, exact_changes(trainer.pathway, *_shown(trainer, split)))
+
+
+def gauss_newton(trainer: Trainer, split: Split, *, damping: float = 0.01) -> Changes:
+    """Return projection -> Gauss and Newton's change of its weights for a batch: (G + lambda I)**-1 times minus the gradient.
+
+    G = mean of J^T H J, with J the derivatives of the output's activation in all weights (biases stay), and H the second derivative
+    of the loss in the activation: diag(p) - p p^T of softmax and cross-entropy, I of linear neurons and squared error.  lambda is
+    ``damping`` times the mean eigenvalue of G among the batch's directions.
+
+    Raises
+    ------
+    InputError
+        Another task or output, several ticks, batch normalisation, synapses that are not all to all or not into a drive, more than
+        4,000 samples times outputs, a damping that is not positive, or a trainer that has not seen its data yet.
+    """
+    require(damping > 0, f"gauss_newton: damping {quoted(damping)}: expected a positive number; give one such as 0.01")
+    _check(trainer, split)
+    (sweep,), _ = _shown(trainer, split)
+    network, (n, outputs) = trainer.network, (len(split), trainer.task.size)
+    errors = _factor_errors(trainer, sweep)  # of each output: population -> (n, size)
+    rates = {p.name: sweep[p.pre].transmitted.reshape(n, -1).astype(np.float64) for p in network.projections.values()}
+    gram = np.zeros((n * outputs, n * outputs))
+    for p in network.projections.values():
+        of_post = np.concatenate([one[p.post] for one in errors])  # (outputs * n, post)
+        gram += np.tile(rates[p.name] @ rates[p.name].T, (outputs, outputs)) * (of_post @ of_post.T)
+    gram /= n
+    shift = damping * np.trace(gram) / len(gram)
+    downhill = gradient(trainer, split)
+
+    # Woodbury: with G = A^T A,  (A^T A + shift)^-1 g = (g - A^T (A A^T + shift)^-1 A g) / shift
+    along = np.zeros((outputs, n))
+    for p in network.projections.values():
+        change = downhill[p.name].reshape(rates[p.name].shape[1], -1)
+        along += np.stack([((rates[p.name] @ change) * one[p.post]).sum(axis=1) for one in errors])
+    solved = np.linalg.solve(gram + shift * np.eye(len(gram)), along.reshape(-1) / np.sqrt(n)).reshape(outputs, n)
+    found = {}
+    for p in network.projections.values():
+        post = sum(solved[k][:, None] * one[p.post] for k, one in enumerate(errors)) / np.sqrt(n)
+        back = (rates[p.name].T @ post).reshape(downhill[p.name].shape)
+        found[p.name] = (downhill[p.name] - back) / shift
+    return found
+
+
+def align(changes: Changes, others: Changes) -> pd.DataFrame:
+    """Return angle (degrees), cosine and norm_ratio (changes over others) by projection, of those that both have.
+
+    changes, others : what ``propose``, ``gradient`` or ``gauss_newton`` return, of one trainer or of two
+
+    Raises InputError where there is no such projection, or shapes differ.
+    """
+    shared = [name for name in changes if name in others]
+    alike = "take networks that are alike"
+    require(bool(shared), f"align: projections {list(changes)} and {list(others)}: expected some in both; {alike}")
+    for name in shared:
+        one, other = changes[name].shape, others[name].shape
+        require(one == other, f"align: projection {name!r} has weights {one} and {other}: expected one shape; {alike}")
+    rows = {name: vars(Alignment.of(changes[name], others[name])) for name in shared}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("projection")
+
+
+def step_effect(trainer: Trainer, split: Split) -> Effect:
+    """Return what one step on a batch does to the batch's own loss: all phases of the scheme, through the optimiser.
+
+    A copy of the trainer takes the step.  Raises InputError where the trainer has not seen its data yet.
+    """
+    _known(trainer)
+    tried = copy.deepcopy(trainer)
+    before = tried.evaluate(split).loss
+    for phase in tried.pathway.phases:
+        tried.run_as_array_code(phase, split.x, tried.targets(split))
+    return Effect(before, tried.evaluate(split).loss)
+
+
+def _known(trainer: Trainer) -> None:
+    known = trainer.pathway.attached
+    require(known, "directions: the trainer has not seen its data yet: expected fit(data) or check(data) first")
+
+
+def _shown(trainer: Trainer, split: Split) -> tuple[list[Sweep], list[object]]:
+    """Return the sweeps of a trial of the batch, without noise, and what is asked in each tick."""
+    _known(trainer)
+    network, backend = trainer.network, trainer.network.backend
+    draws = backend.draws(trainer.seed, trainer.steps)
+    x = backend.asarray(split.x, network.dtype)
+    target = backend.asarray(trainer.targets(split), network.dtype)
+    sweeps = trainer.trial.sweeps(network, x, training=False, draws=draws)
+    return sweeps, trainer.trial.outcomes(trainer.pathway, sweeps, target, draws)
+
+
+def _on_host(trainer: Trainer, changes: Mapping[str, object]) -> Changes:
+    host = trainer.network.backend.to_host
+    return {name: host(change).astype(np.float64) for name, change in changes.items()}
+
+
+def _check(trainer: Trainer, split: Split) -> None:
+    """Raise InputError where Gauss and Newton's direction is not defined, or takes too much."""
+    _known(trainer)
+    network, task = trainer.network, trainer.task
+    output = network.populations[network.output]
+    pair = (task.name, getattr(output.neurons, "name", ""))
+    known = pair in (("classification", "softmax"), ("regression", "linear"))
+    said = f"gauss_newton: task {pair[0]!r} with an output of {pair[1]!r} neurons"
+    require(known, f"{said}: expected classification with 'softmax', or regression with 'linear'; use gradient()")
+    ticks = trainer.trial.clock.ticks
+    require(ticks == 1, f"gauss_newton: trials of {ticks} ticks: expected one; use gradient()")
+    for population in network.populations.values():
+        plain = population.normalisation is None
+        require(plain, f"gauss_newton: population {population.name!r} has batch normalisation: expected none; use gradient()")
+    for p in network.projections.values():
+        plain = p.connectivity.matrix and p.into == "drive" and not p.delay
+        said = f"gauss_newton: projection {p.name!r}: expected all_to_all synapses into a drive, without delay"
+        require(plain, f"{said}; use gradient()")
+    rows = len(split) * task.size
+    said = f"gauss_newton: {len(split)} samples times {task.size} outputs: expected at most {MOST_ROWS:,}"
+    require(rows <= MOST_ROWS, f"{said}; give fewer")
+
+
+def _factor_errors(trainer: Trainer, sweep: Sweep) -> list[dict[str, NDArray[np.float64]]]:
+    """Return, for each output, the errors on all drives that come of a factor of H at the output: H = sum_k v_k v_k^T."""
+    network = trainer.network
+    output, activity = network.populations[network.output], sweep[network.output]
+    p = activity.rate.reshape(len(activity.rate), -1)
+    found = []
+    for k in range(trainer.task.size):
+        one = np.zeros(p.shape[1], p.dtype)
+        one[k] = 1
+        factor = np.sqrt(p[:, k : k + 1]) * (one - p) if trainer.task.name == "classification" else np.broadcast_to(one, p.shape)
+        taught = network.errors_back(sweep, output.teach_activation(factor.reshape(activity.rate.shape), activity))
+        missing = [name for name in network.populations if name not in taught and name not in network.inputs]
+        if missing:
+            raise InputError(f"gauss_newton: population {missing[0]!r} does not reach the output; leave it out")
+        found.append({name: np.asarray(one.error, np.float64).reshape(len(p), -1) for name, one in taught.items()})
+    return found
