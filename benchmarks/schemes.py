@@ -33,11 +33,13 @@ COLUMNS = {
 
 
 def theirs(scheme: str, sizes: tuple[int, ...], batch: int, compiled: bool) -> dict[str, Callable[[], None]]:
-    """Return PyTorch's steps of the same scheme; none where it is not installed."""
+    """Return PyTorch's steps of the same scheme; none where it is not installed, or the scheme is not written for it."""
     if importlib.util.find_spec("torch") is None:
         return {}
     from benchmarks.torch_steps import SCHEMES, torch_step
 
+    if scheme not in SCHEMES:
+        return {}
     steps = {"torch_ms": torch_step(scheme, sizes, batch), "torch_fused_ms": torch_step(scheme, sizes, batch, fused=True)}
     if compiled and SCHEMES[scheme].compiles:
         steps["torch_compile_ms"] = torch_step(scheme, sizes, batch, fused=True, compiled="default")

@@ -17,8 +17,8 @@ from neurosim.runfile import Run
 matplotlib.use("agg")
 import matplotlib.pyplot as plt  # noqa: E402  the backend has to be chosen first
 
-COLOURS = {"full": "#4c4c4c", "output": "#0072b2", "one_hop": "#56b4e9", "none": "#d55e00"}  # Okabe and Ito: safe for all eyes
-WORDS = {"full": "all downstream weights", "output": "the output weights only", "one_hop": "the next weights", "none": "none"}
+COLOURS = {"full": "#4c4c4c", "output": "#0072b2", "one_hop": "#56b4e9", "sign": "#009e73", "none": "#d55e00"}  # Okabe and Ito: safe for all eyes
+WORDS = {"full": "all downstream weights", "output": "the output weights only", "one_hop": "the next weights", "sign": "their signs", "none": "none"}
 
 NAMED = {"frozen": 2, "synthetic_gradients": 6}  # curves with a name, at this part of the epochs
 
@@ -39,7 +39,7 @@ def draw(folder: Path, out: Path) -> None:
     found = errors(folder)
     order = sorted(found, key=lambda scheme: found[scheme][:, -1].mean())
     plt.rcParams |= {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "neurosim"}
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), width_ratios=(1, 1.15), layout="constrained")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 1.5 + 0.2 * len(order)), width_ratios=(1, 1.15), layout="constrained")
     for scheme in order:
         mean = found[scheme].mean(axis=0)
         style = {"lw": 1.6, "ls": ":" if scheme == "frozen" else "-", "alpha": 0.9}
