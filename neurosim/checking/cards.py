@@ -92,7 +92,8 @@ def _freeze_in_time(subject: Subject) -> Frozen:
 def _of_rule(subject: Subject) -> tuple[Card, Frozen]:
     """Return the card of a rule between two populations whose errors are given, and its step."""
     rule: Rule = subject.make()
-    populations = [Population("x", 6), Population("hidden", 5, transfer="tanh"), Population("output", 3, transfer="softmax")]
+    populations = [Population("x", 6), Population("hidden", 5, neurons=rules.fitting_neurons(rule))]
+    populations.append(Population("output", 3, transfer="softmax"))
     links = [Projection("x", "hidden", rule=rule), Projection("hidden", "output", rule=None)]
     network = Network(populations, links, seed=3, dtype="float64")
     clock = rules.TICKS if network.projections["x__hidden"].starts else Clock()
@@ -151,16 +152,17 @@ def _without_normalisation(trainer: Trainer) -> Frozen | None:
 
 
 def _draw_up(title: str, network: str, frozen: Frozen, apart: Frozen | None, cost: Mapping[str, str] | None = None) -> Card:
-    found, aside = Locality(frozen), None
-    if frozen.ticks > 1 and found.silent:
-        found, aside = Locality(frozen, tick=frozen.ticks - 1), found
+    with np.errstate(all="ignore"):  # what is perturbed may be out of range for what reads it
+        found, aside = Locality(frozen), None
+        if frozen.ticks > 1 and found.silent:
+            found, aside = Locality(frozen, tick=frozen.ticks - 1), found
+        cells = Cells(found, None if apart is None else Locality(apart, whole=False), aside)
     notes = [f"the graph was not followed: {found.unwritten}"] if found.unwritten else []
     notes += ["what is perturbed is put back only in part: too many values lie around the step"] if frozen.reach is None else []
     if frozen.ticks > 1:
         last = "" if aside is None else "the last one, in which all is taught, or "
         notes.append(f"a trial of {frozen.ticks} ticks; what is perturbed lies in {last}tick {frozen.ticks // 2 + 1}")
-    rows = Cells(found, None if apart is None else Locality(apart, whole=False), aside).list_rows()
-    return Card(title, network, tuple(rows), tuple(notes), cost or {})
+    return Card(title, network, tuple(cells.list_rows()), tuple(notes), cost or {})
 
 
 def _sizes(network: Network) -> str:

@@ -233,6 +233,7 @@ NUMBERS = (
 )
 OTHER = ("100 % less\nthe test\nerror", "epochs to\n5 % error")  # in place of accuracies, where no wrong answers are counted
 CLAIMS = ("weight\ntransport", "update\nlocking", "backward\nlocking", "feedback\nlearns from")
+MEASURED = ("weights\nread", "layers\nread", "labels\nread")
 
 
 def _print_table(results: Sequence[Result], title: str, error: str = "error") -> None:
@@ -244,9 +245,10 @@ def _print_table(results: Sequence[Result], title: str, error: str = "error") ->
     numbers = NUMBERS if error == "error" else (OTHER[0], *NUMBERS[1:3], OTHER[1], *NUMBERS[4:])
     title += "" if error == "error" else f" (error: {error})"
     schemes, *cells = zip(*summarised(results), strict=True)
-    columns = [(heading, list(column)) for heading, column in zip((*numbers, *CLAIMS), cells, strict=True)]
-    blocks = [*([column] for column in columns[: len(NUMBERS)]), columns[len(NUMBERS) :]]
-    show(console, fitted(console, ("scheme", list(schemes)), blocks, title, left=CLAIMS))
+    columns = [(heading, list(column)) for heading, column in zip((*numbers, *CLAIMS, *MEASURED), cells, strict=True)]
+    claimed = len(NUMBERS) + len(CLAIMS)
+    blocks = [*([column] for column in columns[: len(NUMBERS)]), columns[len(NUMBERS) : claimed], columns[claimed:]]
+    show(console, fitted(console, ("scheme", list(schemes)), blocks, title, left=(*CLAIMS, *MEASURED)))
 
 
 def _print_after(results: Sequence[Result], out: Path, data: str) -> None:

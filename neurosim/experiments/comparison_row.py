@@ -115,6 +115,7 @@ def _reached(job: Job, path: Path, go: Callable[[], None]) -> Result:
         step = milliseconds_a_step(said, len(job.trainers[0].pathway.phases))
         hidden = [p.name for p in job.network.projections.values() if p.post != job.network.output]
         angle, reached = last_angle(said, hidden), epochs_to(said, REACHED)
+        locality = said.cards[0].summary if said.cards else {}
     return Result(
         scheme=job.model.name,
         seed=job.seed,
@@ -126,4 +127,5 @@ def _reached(job: Job, path: Path, go: Callable[[], None]) -> Result:
         claims=job.trainers[0].pathway.claims,
         failure=failure,
         score=job.trainers[0].task.score,
+        locality=locality,
     )

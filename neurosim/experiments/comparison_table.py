@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import itertools
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 COLUMNS = (
     "scheme", "seed", "test_accuracy", "train_loss", "epochs_to_95", "step_ms", "step_relative_to_backprop", "angle_to_backprop",
     "weight_transport", "update_locking", "backward_locking", "feedback_learns_from",
+    "weights_read", "layers_read", "labels_read",
 )  # fmt: skip
-CLAIMED = COLUMNS[-4:]
+CLAIMED, MEASURED = COLUMNS[-7:-3], COLUMNS[-3:]
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Result:
     step_ms : training on one batch of data, all passes of an epoch together; median over epochs, the first left out
     failure : "" or why the run stopped early; the numbers are then those it had
     score : what the error is, as the task says it
+    locality : what changes at hidden populations were found to depend on (see ``Card.summary``); empty where it is not known
     """
 
     scheme: str
@@ -51,6 +53,11 @@ class Result:
     claims: Claims
     failure: str = ""
     score: str = WRONG
+    locality: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    def measured(self) -> list[str]:
+        """Return the words of MEASURED."""
+        return [self.locality.get(name.removesuffix("_read"), "") for name in MEASURED]
 
     @property
     def test_error(self) -> float:
@@ -77,10 +84,10 @@ def relative_steps(results: Sequence[Result]) -> list[float | None]:
 
 
 def summarised(results: Sequence[Result]) -> list[list[str]]:
-    """Return one line of text cells for each scheme: means over seeds (accuracy with standard deviation), then its claims.
+    """Return one line of text cells for each scheme: means over seeds (accuracy with standard deviation), and what it needs.
 
     Cells: scheme, test accuracy, percentage points more error than backprop, training loss, epochs to 95 %, step, step over that of
-    backprop, angle, and the claims.
+    backprop, angle, the claims, and what hidden populations were found to read.
     """
     relative = dict(zip(results, relative_steps(results), strict=True))
     row = baseline_of(results)
@@ -89,7 +96,7 @@ def summarised(results: Sequence[Result]) -> list[list[str]]:
     for scheme in dict.fromkeys(result.scheme for result in results):
         runs = [result for result in results if result.scheme == scheme]
         claimed = [runs[0].claims.words(name) for name in CLAIMED]
-        lines.append([scheme, *_numbers(runs, baseline, [relative[r] for r in runs]), *claimed])
+        lines.append([scheme, *_numbers(runs, baseline, [relative[r] for r in runs]), *claimed, *runs[0].measured()])
     return lines
 
 
@@ -147,7 +154,7 @@ def as_rows(results: Sequence[Result]) -> list[list[Any]]:
         reached = result.test_accuracy if accuracy else result.test_error
         numbers = (reached, result.train_loss, result.epochs_to_95, result.step_ms, relative, result.angle)
         known = [None if number is None or np.isnan(number) or result.failure else round(number, 6) for number in numbers]
-        rows.append([result.scheme, result.seed, *known, *(result.claims.words(name) for name in CLAIMED)])
+        rows.append([result.scheme, result.seed, *known, *(result.claims.words(name) for name in CLAIMED), *result.measured()])
     return rows
 
 

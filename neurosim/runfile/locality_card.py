@@ -112,7 +112,7 @@ class Row:
 
     def words(self) -> str:
         """Return what it depends on beyond its two ends, as one line."""
-        told = [(column, list(map(str, cell.through))) for column, cell in self.cells.items() if cell.through]
+        told = [(HEADS.get(name, name), list(map(str, cell.through))) for name, cell in self.cells.items() if cell.through]
         return "; ".join(f"{column} {_listed(names)}" for column, names in told)
 
 
@@ -145,6 +145,24 @@ class Card:
         return tuple(
             f"{row.name}: {column}" for row in self.rows for column, cell in row.cells.items() if cell.state == UNEXPLAINED
         )
+
+    @property
+    def summary(self) -> dict[str, str]:
+        """What changes at hidden populations depend on elsewhere, at the most: ``weights``, ``layers`` and ``labels``, in words."""
+        own = [row for row in self.rows if row.owner == "network"]
+        hidden = [row for row in own if row.post in {other.pre for other in own}]
+        others = [through for row in hidden for through in row["weights"].through if through.name != row.name]
+        notes = [through.note for through in others if through.state in (YES, UNEXPLAINED)]
+        hops = [int(word) for note in notes for word in note.split() if word.isdecimal()]
+        kind = "values" if any("signs" not in note for note in notes) else "signs" if notes else "no"
+        layers = max((len(row["layers"].through) for row in hidden if row["layers"]), default=0)
+        ways = {through.name for row in hidden for through in row["labels"].through if row["labels"]}
+        labels = "no" if not ways else "through error" if all(way.startswith("through ") for way in ways) else "directly"
+        return {
+            "weights": kind + (f", {max(hops)} hop{'s' if max(hops) > 1 else ''}" if hops else ""),
+            "layers": f"up to {layers}" if layers else "no",
+            "labels": labels,
+        }
 
     # ------------------------------------------------------------------ as text
 

@@ -200,6 +200,12 @@ def test_what_is_no_card_is_refused(change):
         Card.from_data(data)
 
 
+def test_a_summary_is_of_hidden_populations():
+    assert card("backprop").summary == {"weights": "values, 3 hops", "layers": "up to 3", "labels": "through error"}
+    assert card("local_errors", loss="pred").summary == {"weights": "no", "layers": "no", "labels": "directly"}
+    assert card("frozen").summary == {"weights": "no", "layers": "no", "labels": "no"}
+
+
 def test_a_contradiction_stands_out():
     cells = dict.fromkeys(COLUMNS, Cell("no")) | {"layers": Cell.join([Through("a", "!!"), Through("b", "reads")])}
     found = Card("title", "network", (Row("a__b", "network", "a", "b", cells),))

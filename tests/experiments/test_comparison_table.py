@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from neurosim.experiments.compare import progress
-from neurosim.experiments.comparison_table import Result, as_frame, relative_steps, summarised, write_table
+from neurosim.experiments.comparison_table import Result, as_frame, as_rows, relative_steps, summarised, write_table
 from neurosim.feedback import Claims
 
 
@@ -19,8 +19,8 @@ def test_means_spreads_and_differences():
     results += [result("x", 1, 89, 4.0, angle=70), result("x", 2, 95, 4.0, reached=None, angle=74)]
     assert relative_steps(results) == [1, 1, 2, 1]
     assert summarised(results) == [
-        ["backprop", "91.00±1.41", "+0.00", "0.5000", "3", "3.00", "1.00", "-", "none", "no", "yes", "nothing"],
-        ["x", "92.00±4.24", "-1.00", "0.5000", "-", "4.00", "1.50", "72±3", "none", "no", "yes", "nothing"],
+        ["backprop", "91.00±1.41", "+0.00", "0.5000", "3", "3.00", "1.00", "-", "none", "no", "yes", "nothing", "", "", ""],
+        ["x", "92.00±4.24", "-1.00", "0.5000", "-", "4.00", "1.50", "72±3", "none", "no", "yes", "nothing", "", "", ""],
     ]
 
 
@@ -28,7 +28,12 @@ def test_without_backprop_nothing_is_relative(tmp_path):
     results = [result("x", 1, 89, 4.0)]
     assert summarised(results)[0][1:8] == ["89.00", "", "0.5000", "3", "4.00", "", "-"]
     write_table(results, tmp_path / "table.csv")
-    assert (tmp_path / "table.csv").read_text().splitlines()[1] == "x,1,89,0.5,3,4.0,,,none,no,yes,nothing"
+    assert (tmp_path / "table.csv").read_text().splitlines()[1] == "x,1,89,0.5,3,4.0,,,none,no,yes,nothing,,,"
+
+
+def test_what_was_measured_stands_beside_what_is_claimed():
+    found = replace(result("x", 1, 89, 4.0), locality={"weights": "signs, 2 hops", "layers": "up to 2", "labels": "no"})
+    assert summarised([found])[0][-3:] == as_rows([found])[0][-3:] == ["signs, 2 hops", "up to 2", "no"]
 
 
 def test_an_error_that_does_not_count_wrong_answers_is_no_accuracy(tmp_path):
