@@ -92,7 +92,8 @@ def _freeze_in_time(subject: Subject) -> Frozen:
 def _of_rule(subject: Subject) -> tuple[Card, Frozen]:
     """Return the card of a rule between two populations whose errors are given, and its step."""
     rule: Rule = subject.make()
-    populations = [Population("x", 6), Population("hidden", 5, transfer="tanh"), Population("output", 3, transfer="softmax")]
+    populations = [Population("x", 6), Population("hidden", 5, neurons=rules.fitting_neurons(rule))]
+    populations.append(Population("output", 3, transfer="softmax"))
     links = [Projection("x", "hidden", rule=rule), Projection("hidden", "output", rule=None)]
     network = Network(populations, links, seed=3, dtype="float64")
     clock = rules.TICKS if network.projections["x__hidden"].starts else Clock()

@@ -17,6 +17,7 @@ from neurosim.checking.subject import Subject
 from neurosim.errors import InputError, quoted
 from neurosim.feedback import pathway
 from neurosim.network import Clock, Network, Population, Projection
+from neurosim.neurons import neurons_by_name
 from neurosim.plasticity import SGD, Proposal, Rule, Synapses
 from neurosim.tasks import Classification
 from neurosim.training import Trainer
@@ -40,12 +41,20 @@ class Praise(Classification):
         return {name: (outcome * rewards).sum(axis=1) for name in self.modulators}
 
 
+def fitting_neurons(rule: Rule) -> str:
+    """Return the name of rate neurons that have what the rule reads of its postsynaptic side: those with tanh, or special ones."""
+    wanted = rule.post - {"error"}
+    names = ["tanh", *(name for name, made in neurons_by_name().items() if made.emits == "rate")]
+    return next((name for name in names if wanted <= set(neurons_by_name()[name].variables)), "tanh")
+
+
 def make_trainer(
     rule: Rule, *, dtype: str = "float64", connectivity: str = "all_to_all", kind: type[Trainer] = Trainer, epochs: int = 1
 ) -> Trainer:
     """Return a trainer joined to its data, under back-propagation, whose first projection learns by ``rule``."""
     size, initial = (12, 0.3) if connectivity == "one_to_one" else (7, "glorot")
-    populations = [Population("x", 12), Population("hidden", size, transfer="tanh"), Population("output", 4, transfer="softmax")]
+    populations = [Population("x", 12), Population("hidden", size, neurons=fitting_neurons(rule))]
+    populations.append(Population("output", 4, transfer="softmax"))
     hidden = Projection("x", "hidden", rule=rule, connectivity=connectivity, initial=initial)
     network = Network(populations, [hidden, Projection("hidden", "output")], seed=3, dtype=dtype)
     options: dict[str, Any] = {"task": Praise(4, names=rule.modulators), "clock": TICKS if hidden.starts else Clock()}
@@ -68,7 +77,8 @@ class Bench:
             {name: draw.normal(size=(BATCH, size)).astype(dtype) for name in sorted(names)}
             for names, size in ((self.rule.pre, PRE), (self.rule.post, POST))
         )
-        populations = [Population("x", PRE), Population("hidden", POST, transfer="tanh"), Population("output", 2)]
+        hidden = Population("hidden", POST, neurons=fitting_neurons(self.rule))
+        populations = [Population("x", PRE), hidden, Population("output", 2)]
         network = Network(populations, [Projection("x", "hidden", rule=self.rule), Projection("hidden", "output")], dtype=dtype)
         projection = network.projections["x__hidden"]
         for values in projection.parameters.values():

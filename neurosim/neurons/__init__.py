@@ -13,6 +13,7 @@ from neurosim.neurons.latency_spikes import LatencySpikes
 from neurosim.neurons.leaky import Leaky
 from neurosim.neurons.neurons import DRIVE, Neurons, check_inputs
 from neurosim.neurons.poisson_spikes import PoissonSpikes
+from neurosim.neurons.soft_winners import SoftWinners
 from neurosim.neurons.spike_source import SpikeSource
 from neurosim.neurons.surrogates import Surrogate, surrogate, surrogates
 from neurosim.neurons.transfer import Transfer
@@ -26,6 +27,7 @@ __all__ = [
     "Leaky",
     "Neurons",
     "PoissonSpikes",
+    "SoftWinners",
     "SpikeSource",
     "Surrogate",
     "Transfer",

@@ -40,6 +40,7 @@ from neurosim.plasticity.reward_stdp import reward_stdp
 from neurosim.plasticity.rule import PlasticityRule, Proposal, Rule, Synapses
 from neurosim.plasticity.sanger import Sanger
 from neurosim.plasticity.short_term import TsodyksMarkram
+from neurosim.plasticity.soft_hebb import soft_hebb
 from neurosim.plasticity.spike_code import spike_code
 from neurosim.plasticity.state import Shapes, Start
 from neurosim.plasticity.synaptic_scaling import synaptic_scaling
@@ -54,14 +55,15 @@ __all__ = [
     "RMSProp", "Rule", "SGD", "Sanger", "Shapes", "Sparsity", "SpikeCode", "Start", "StepDecay", "Synapses", "Time",
     "TsodyksMarkram", "Update", "additive_stdp", "anti_hebbian", "bcm", "chain", "covariance", "distal_reward_stdp",
     "error_driven", "error_driven_trace", "hebbian", "inhibitory_stdp", "intrinsic_homeostasis", "multiplicative_stdp",
-    "oja", "power_law_stdp", "reward_stdp", "rules", "short_terms", "spike_code", "spiking_rules", "synaptic_scaling",
-    "three_factor", "triplet_stdp", "update", "updates", "voltage_stdp",
+    "oja", "power_law_stdp", "reward_stdp", "rules", "short_terms", "soft_hebb", "spike_code", "spiking_rules",
+    "synaptic_scaling", "three_factor", "triplet_stdp", "update", "updates", "voltage_stdp",
 ]  # fmt: skip
 
 
 def rules() -> dict[str, Callable[..., Rule]]:
     """Return every named plasticity rule."""
-    made = error_driven, error_driven_trace, hebbian, oja, bcm, covariance, three_factor, anti_hebbian, intrinsic_homeostasis
+    rate = error_driven, error_driven_trace, hebbian, oja, bcm, covariance, three_factor
+    made = *rate, anti_hebbian, intrinsic_homeostasis, soft_hebb
     no_equations: dict[str, type[Rule]] = {
         "co_activation_memory": CoActivationMemory,
         "normalised_hebb": NormalisedHebb,

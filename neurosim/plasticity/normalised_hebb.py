@@ -45,7 +45,7 @@ class NormalisedHebb(Rule):
     def delta(self, pre: Variables, post: Variables, synapses: Synapses) -> Proposal:
         wiring, matmul = synapses.connectivity.name, synapses.backend.matmul
         said = f"rule 'normalised_hebb': connectivity {quoted(wiring)}: expected 'all_to_all', because it sums over all"
-        require(wiring == "all_to_all", f"{said} presynaptic neurons; use it, or another rule with the transform normalise_incoming")
+        require(wiring == "all_to_all", f"{said} presynaptic neurons; use it, or another rule and normalise_incoming")
         x, y = (side["rate"].reshape(len(side["rate"]), -1) for side in (pre, post))
         change: Any
         if self.normalisation == "subtractive":

@@ -1,4 +1,4 @@
-"""Commands that take a folder of runs: watch, check, export, report."""
+"""Commands that take a folder of runs: watch, check, export, report, analyse."""
 
 import shutil
 from pathlib import Path
@@ -202,7 +202,7 @@ def test_a_report_makes_the_folders_that_are_missing(runs, capsys, tmp_path):
     assert (status, errors) == (2, ["neurosim: report file/page.html: file is a file: expected a folder; give another --out"])
 
 
-@pytest.mark.parametrize("command", [["watch"], ["check"], ["report"], ["export", "--to", "npz"]])
+@pytest.mark.parametrize("command", [["watch"], ["check"], ["report"], ["analyse"], ["export", "--to", "npz"]])
 @pytest.mark.parametrize(("name", "told"), [
     ("empty", "folder empty: holds no run file: expected run files, whose names end in .h5; name another folder"),
     ("rns/", "no such file.*; check the name; did you mean 'runs'"),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from neurosim.checking.bench import ArrayTrainer, make_data, make_data_for, make_task_trainer, make_trainer
+from neurosim.checking.rules import fitting_neurons
 from neurosim.encoders import Constant
 from neurosim.feedback import Claims, FeedbackPathway, pathways
 from neurosim.network import Clock, Network, Population, Projection
@@ -111,7 +112,7 @@ def test_of_all_neurons(hidden):
 @pytest.mark.parametrize("rule", rules().values(), ids=rules())
 def test_of_every_rule(rule):
     task = Reward(4) if rule().modulators else None
-    assert_copies_go_on_alike(chained(neurons("tanh"), rule(), task=task), make_data())
+    assert_copies_go_on_alike(chained(neurons(fitting_neurons(rule())), rule(), task=task), make_data())
 
 
 @pytest.mark.parametrize("update", updates().values(), ids=updates())

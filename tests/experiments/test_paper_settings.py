@@ -241,7 +241,7 @@ def test_every_model_and_every_scheme_is_here():
     ours = (  # models whose settings are no paper's
         "backprop-kolen-", "burst-", "chl-", "ddtp-", "dfc-", "drtp-", "dtp-fixed-", "dualprop-", "ep-", "eprop-",
         "forward-forward-", "kolen-pollack-", "ldrl-", "lif-", "microcircuits-", "pc-", "pepita-", "segregated-dendrites-",
-        "sign-symmetric-", "weight-mirror-",
+        "sign-symmetric-", "softhebb-", "weight-mirror-",
     )  # fmt: skip
     assert set(WANTED) == {name for name in models() if "mnist" in name and not name.startswith(ours)}
     assert set(DEFAULTS) == set(pathways())

@@ -82,7 +82,7 @@ def test_the_anti_hebbian_rule_sets_the_mean_product_of_two_neurons(target):
 
 
 def test_neurons_of_one_population_inhibit_each_other_until_uncorrelated():
-    """Over two ticks: y(0) = x, y(1) = x + y(0) w.  At rest <y_1(0) y_2(1)> = <x_1 (x_2 + x_1 w)> = 0: w = -<x_1 x_2> / <x_1 x_1>."""
+    """Over two ticks: y(0) = x, y(1) = x + y(0) w.  At rest 0 = <x_1 (x_2 + x_1 w)>: w = -<x_1 x_2> / <x_1 x_1>."""
     x = DRAW.normal(size=(50, 2)) @ np.array([[1.0, 0.6], [0.0, 1.0]])
     populations = [Population("x", 2), Population("y", 2)]
     others = {"delay": 1, "connectivity": FromMatrix(1 - np.eye(2)), "initial": 0.1, "bias": False}

@@ -189,7 +189,7 @@ def way(request, monkeypatch):
 
 
 HELD = [("bounds",), ("one_sign",), ("one_sign", "bounds"), ("one_sign", "sum"), ("norm",)]
-OTHERWISE = {"three_factor", "co_activation_memory", "intrinsic_homeostasis"}  # by a reward; below; the bias alone
+OTHERWISE = {"three_factor", "co_activation_memory", "intrinsic_homeostasis", "soft_hebb"}  # a reward; below; bias; own neurons
 EVERY_RULE = [
     pytest.param(make, id=name) for name, make in rules().items() if name not in OTHERWISE
 ] + [Jump, Solving, CoActivationMemory, lambda: PlasticityRule("dw = tanh(rate_pre + rate_post) - w", method="explicit")]
