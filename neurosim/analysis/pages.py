@@ -58,13 +58,14 @@ def write_page(page: str, out: Path) -> Path:
     return out
 
 
-def check_free(out: Path, overwrite: bool, read: Sequence[Path] = ()) -> None:
-    """Raise RunFileError where ``out`` must not be written.  read : the files that the page is about"""
-    mine = {path.resolve() for path in read}
-    require(out.resolve() not in mine, f"report {out}: one of the files it is about; give another --out", RunFileError)
-    require(
-        not out.is_dir(), f"report {out}: a folder: expected the name of a file; add one, as {out / 'report.html'}", RunFileError
-    )
+def check_free(out: Path, overwrite: bool, read: Sequence[Path] = (), usual: str = "report.html") -> None:
+    """Raise RunFileError where ``out`` must not be written.
+
+    read : the files that it is about; usual : a name that such a file may have, whose stem says what it is
+    """
+    mine, what = {path.resolve() for path in read}, f"{Path(usual).stem} {out}"
+    require(out.resolve() not in mine, f"{what}: one of the files it is about; give another --out", RunFileError)
+    require(not out.is_dir(), f"{what}: a folder: expected the name of a file; add one, as {out / usual}", RunFileError)
     above = next(folder for folder in (out.parent, *out.parent.parents) if folder.exists())  # folders that are missing are made
-    require(above.is_dir(), f"report {out}: {above} is a file: expected a folder; give another --out", RunFileError)
-    require(overwrite or not out.exists(), f"report {out}: exists; give --overwrite, or another --out", RunFileError)
+    require(above.is_dir(), f"{what}: {above} is a file: expected a folder; give another --out", RunFileError)
+    require(overwrite or not out.exists(), f"{what}: exists; give --overwrite, or another --out", RunFileError)

@@ -13,7 +13,6 @@ from neurosim.cli import completion
 from neurosim.cli.helping import Help
 from neurosim.cli.places import run_files
 from neurosim.cli.terminal import say
-from neurosim.errors import RunFileError, require
 
 if TYPE_CHECKING:
     import pandas
@@ -70,11 +69,12 @@ def analyse(
     Over the recorded epochs (--record 'hidden*.rate every 1 epoch'), or of the last network, shown its test images again. What is
     printed is of the last epoch.
     """
+    from neurosim.analysis.pages import check_free
     from neurosim.experiments.analyse import analyse as measured
 
     paths = list({path.resolve(): path for path in run_files(runs)}.values())
     if out is not None:
-        _check_free(out, overwrite, paths)
+        check_free(out, overwrite, paths, "table.csv")
     table = measured(paths, samples=samples, data_dir=data_dir, imports=imports or ())
     if out is not None:
         _write(table, out)
@@ -84,20 +84,13 @@ def analyse(
         say(f"all measures: {out}")
 
 
-def _check_free(out: Path, overwrite: bool, read: list[Path]) -> None:
-    """Raise RunFileError where the table must not be written into ``out``."""
-    mine = {path.resolve() for path in read}
-    require(out.resolve() not in mine, f"table {out}: one of the runs; give another --out", RunFileError)
-    require(not out.is_dir(), f"table {out}: a folder: expected the name of a file; add one, as {out / 'table.csv'}", RunFileError)
-    require(overwrite or not out.exists(), f"table {out}: exists; give --overwrite, or another --out", RunFileError)
-
-
 def _write(table: pandas.DataFrame, out: Path) -> None:
     from neurosim.runfile.disk import followed, replacing
 
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with args.interruptible("nothing was written"), replacing(followed(out)) as fresh:
-        table.to_csv(fresh, index=False)
+    with args.interruptible("nothing was written"):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(followed(out)) as fresh:
+            table.to_csv(fresh, index=False)
 
 
 # ---------------------------------------------------------------------- what is printed

@@ -55,9 +55,9 @@ def analyse(
     of one run, and of the same population in two runs that were shown the same samples, at equal epochs.  Each is defined in
     ``neurosim.analysis.representations``.
 
-    Where a run recorded rates of several epochs (``"hidden*.rate every 1 epoch"``), or of the last, these are taken, of the first
-    recording in each epoch.  Otherwise the network of its last checkpoint is shown the first images of the test split, and all
-    populations, the input too, are measured.  Its rates are then means over the ticks of a trial.
+    Where a run recorded rates at the ends of several epochs (``"hidden*.rate every 1 epoch"``), or of the last, these are taken.
+    Otherwise the network of its last checkpoint is shown the first images of the test split, and all populations, the input too,
+    are measured.  Its rates are then means over the ticks of a trial.
 
     Parameters
     ----------

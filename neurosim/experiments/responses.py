@@ -49,16 +49,17 @@ def responses(run: OpenRun, samples: int | None, find_data: Callable[[OpenRun, M
 
 
 def recorded(run: OpenRun) -> Responses | None:
-    """Return the recorded rates of populations, of the first recording in each epoch.
+    """Return the rates of populations that were recorded at the ends of epochs, and before the first.
 
     None where there are none, or those of one epoch only, which is not the last: a comparison's default recordings of a short run.
     """
-    found = {}
+    ends = {int(step): int(epoch) for (_, epoch), step in run.metrics["step"].items()}
+    found: dict[str, Any] = {}
     for name, one in run.recordings.items():
         population, _, variable = name.rpartition(".")
-        if variable == "rate" and one.sizes["recording"]:
-            epochs, first = np.unique(one.epoch.values, return_index=True)
-            found[population] = {int(epoch): one.isel(recording=int(k)) for epoch, k in zip(epochs, first, strict=True)}
+        if variable == "rate":
+            taken = {ends[int(step)]: one.isel(recording=k) for k, step in enumerate(one.step.values) if int(step) in ends}
+            found |= {population: taken} if taken else {}
     moments = {epoch for rates in found.values() for epoch in rates}
     if len(moments) < 2 and run.done not in moments:
         return None

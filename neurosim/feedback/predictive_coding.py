@@ -20,9 +20,9 @@ Values = dict[str, Activity]
 class PredictiveCoding(Relaxing):
     """Values z_l are activations, at first the sweep's; mu_l = f_l(phi(z_{l-1})) predicts them, eps_l = z_l - mu_l.
 
-    energy  E = sum_l ||eps_l||**2 / 2 + loss(mu_L, y)                        output clamped
-            E = sum_l ||eps_l||**2 / 2 + beta loss(z_L, y)                    output nudged: z_L relaxes, too
-    relax   z_l <- z_l + step (-eps_l + phi'(z_l) eps_{l+1} W_{l+1}^T)        minus the gradient, all at once, ``iterations`` times
+    clamped : E = sum_l ||eps_l||**2 / 2 + loss(mu_L, y)
+    nudged  : E = sum_l ||eps_l||**2 / 2 + beta loss(z_L, y), where z_L relaxes, too
+    relax   : z_l <- z_l + step (-eps_l + phi'(z_l) eps_{l+1} W_{l+1}^T), all at once, ``iterations`` times: down the energy E
     error_l = eps_l (nudged: / beta), learned with the relaxed rate phi(z_{l-1})
 
     The loss is the task's.  Where that is the squared error of a linear output, its eps_L is y - mu_L, as that of an output clamped

@@ -164,8 +164,17 @@ def test_a_probe_is_scored_on_samples_that_it_was_not_fitted_on(draw):
     rates = draw.normal(size=(200, 300))  # enough neurons to learn all labels by heart
     assert measures.linear_probe(rates, labels) < 70
     fitted, scored = measures.probe_halves(labels)
+    assert len(set(np.diff(fitted))) > 2  # not every second one
     assert sorted([*fitted, *scored]) == list(range(200))
     assert np.bincount(labels[fitted]).tolist() == np.bincount(labels[scored]).tolist() == [50, 50]
+
+
+def test_a_probe_reads_neurons_alike_whatever_their_scale(draw):
+    labels = np.arange(200) % 2
+    rates = draw.normal(size=(200, 30)) + 0.4 * labels[:, None]
+    found = measures.linear_probe(rates, labels)
+    assert 60 < found < 100
+    assert measures.linear_probe(rates * np.logspace(-4, 4, 30) + 7, labels) == pytest.approx(found)
 
 
 def test_a_probe_needs_two_classes_and_finite_rates(draw):

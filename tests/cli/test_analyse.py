@@ -64,7 +64,8 @@ def test_a_file_that_is_named_twice_counts_once(runs, narrow, capsys):
 BAD = {
     ("runs", "-o", "there.csv"): "table there.csv: exists; give --overwrite, or another --out",
     ("runs", "-o", "runs"): "table runs: a folder: expected the name of a file; add one, as runs/table.csv",
-    ("runs", "--overwrite", "-o", "runs/frozen-seed1.h5"): "table runs/frozen-seed1.h5: one of the runs; give another --out",
+    ("runs", "--overwrite", "-o", "runs/frozen-seed1.h5"): "table runs/frozen-seed1.h5: one of the files it is about; give another",
+    ("runs", "-o", "there.csv/t.csv"): "table there.csv/t.csv: there.csv is a file: expected a folder; give another --out",
     ("none.h5",): "run file none.h5: no such file or folder; check the name",
     ("runs", "--samples", "0"): "--samples 0: expected a whole number, 1 or more; change it",
     ("runs", "--samples", "5"): "has changed since: expected the same; give the same files, or record",

@@ -3,6 +3,7 @@
 import logging
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from neurosim import Adam, Network, Recorder, Trainer, analyse, datasets, open_run, pathway
@@ -10,6 +11,7 @@ from neurosim.analysis import representations as measures
 from neurosim.encoders import Poisson
 from neurosim.errors import InputError, RunFileError
 from neurosim.experiments.analyse import COLUMNS, of_pair, of_population
+from neurosim.experiments.responses import data_finder, responses
 from neurosim.network import Clock
 from neurosim.tasks import Regression
 
@@ -85,10 +87,12 @@ def test_measures_of_a_population_by_hand():
     assert np.isnan(list(of_population(np.full((4, 2), np.nan), labels).values())).all()
 
 
-def test_what_the_last_network_answers_again_is_what_was_recorded(tmp_path, caplog):
+def test_what_the_last_network_answers_again_is_what_was_recorded(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr("neurosim.experiments.responses.BATCH", 16)  # samples are shown in several parts
     trained(tmp_path / "a.h5", "hidden*.rate every 1 epoch", "output.rate every 1 epoch", "x.rate", samples=60)
     recorded, again = analyse(tmp_path / "a.h5"), analyse(tmp_path / "a.h5", samples=60)
     assert set(recorded["epoch"]) == {0, 1, 2} and set(again["epoch"]) == {2}
+    assert list(dict.fromkeys(recorded["population"]))[:2] == ["hidden1", "hidden2"]
     for name in ("x", "hidden1", "hidden2", "output"):
         last, found = (values(table, epoch=2, population=name, other_run=None) for table in (recorded, again))
         assert last == pytest.approx(found, rel=1e-5, nan_ok=True)
@@ -124,11 +128,21 @@ def test_runs_that_were_shown_other_samples_are_not_aligned(tmp_path, caplog):
 
 def test_of_a_trial_the_mean_over_its_ticks_is_measured(tmp_path):
     trainer, data = trained(tmp_path / "a.h5", epochs=1, clock=Clock(5), encoder=Poisson())
-    table = analyse(tmp_path / "a.h5", samples=40)
     ticks = [sweep.rate["hidden1"] for sweep in trainer.show_ticks(data.test.x[:40])]
     assert len(ticks) == 5 and not np.array_equal(ticks[0], ticks[1])
-    found = values(table, population="hidden1", other_run=None)
-    assert found == pytest.approx(of_population(np.mean(ticks, axis=0), data.test.y[:40]), rel=1e-5, nan_ok=True)
+    with open_run(tmp_path / "a.h5") as run:
+        found = responses(run, 40, data_finder(None, None))
+        table = analyse(run, samples=40)
+    assert found.rates["hidden1"][1] == pytest.approx(np.mean(ticks, axis=0), abs=1e-6)
+    expected = of_population(found.rates["hidden1"][1], data.test.y[:40])
+    assert values(table, population="hidden1", other_run=None) == pytest.approx(expected, nan_ok=True)
+
+
+def test_of_recordings_by_step_those_at_the_ends_of_epochs_are_taken(tmp_path):
+    trained(tmp_path / "a.h5", "hidden1.rate every 1 step", samples=20)
+    trained(tmp_path / "b.h5", "hidden1.rate every 1 epoch", samples=20)
+    by_step, by_epoch = (analyse(tmp_path / name) for name in ("a.h5", "b.h5"))
+    pd.testing.assert_frame_equal(by_step.drop(columns="run"), by_epoch.drop(columns="run"))
 
 
 def test_real_targets_have_no_measure_that_needs_classes(tmp_path):
