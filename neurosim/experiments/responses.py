@@ -55,6 +55,7 @@ def recorded(run: OpenRun) -> Responses | None:
     """
     ends = {int(step): int(epoch) for (_, epoch), step in run.metrics["step"].items()}
     found: dict[str, Any] = {}
+    found: dict[str, dict[int, Any]] = {}
     for name, one in run.recordings.items():
         population, _, variable = name.rpartition(".")
         if variable == "rate":
