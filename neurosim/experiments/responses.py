@@ -54,7 +54,6 @@ def recorded(run: OpenRun) -> Responses | None:
     None where there are none, or those of one epoch only, which is not the last: a comparison's default recordings of a short run.
     """
     ends = {int(step): int(epoch) for (_, epoch), step in run.metrics["step"].items()}
-    found: dict[str, Any] = {}
     found: dict[str, dict[int, Any]] = {}
     for name, one in run.recordings.items():
         population, _, variable = name.rpartition(".")
