@@ -74,7 +74,7 @@ def test_names_that_are_offered_are_those_that_there_are():
 
 COMPLETED = [
     ("neurosim com", {"compare"}),
-    ("neurosim run dtp", {"dtp-mnist"}),
+    ("neurosim run dtp", {"dtp-mnist", "dtp-fixed-mnist"}),
     ("neurosim run mi", {"mine.toml"}),
     ("neurosim run compare", set()),
     ("neurosim study compare", {"compare", "compare-lif"}),
