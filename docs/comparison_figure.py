@@ -20,7 +20,7 @@ import matplotlib.pyplot as plt  # noqa: E402  the backend has to be chosen firs
 COLOURS = {"full": "#4c4c4c", "output": "#0072b2", "one_hop": "#56b4e9", "sign": "#009e73", "none": "#d55e00"}  # Okabe and Ito: safe for all eyes
 WORDS = {"full": "all downstream weights", "output": "the output weights only", "one_hop": "the next weights", "sign": "their signs", "none": "none"}
 
-NAMED = {"frozen": 2, "synthetic_gradients": 6}  # curves with a name, at this part of the epochs
+NAMED = {"frozen": 2, "weight_perturbation": 3}  # curves with a name, at this part of the epochs
 
 
 def errors(folder: Path) -> dict[str, np.ndarray]:
@@ -32,7 +32,7 @@ def errors(folder: Path) -> dict[str, np.ndarray]:
 
 
 def transport(scheme: str) -> str:
-    return pathways()[scheme]().claims.weight_transport
+    return pathways()[scheme]().claims_on(("hidden1", "hidden2")).weight_transport
 
 
 def draw(folder: Path, out: Path) -> None:
@@ -58,6 +58,7 @@ def draw(folder: Path, out: Path) -> None:
         right.text(max(last) + 0.15, row, f"{last.mean():.1f}", va="center")
     right.set_yticks(range(len(order)), [scheme.replace("_", " ") for scheme in reversed(order)])
     right.tick_params(axis="y", length=0)
+    right.margins(x=0.08)
     right.set(xlabel="test error after the last epoch (%)", title="Each dot is a seed")
     used = [kind for kind in COLOURS if kind in {transport(scheme) for scheme in order}]
     handles = [plt.Rectangle((0, 0), 1, 1, color=COLOURS[kind], alpha=0.85) for kind in used]

@@ -329,6 +329,10 @@ MEASURED = {
         "optimiser_ms": "optimiser, ms", "torch_ms": "PyTorch, ms", "times_faster": "times faster",
         "torch_fused_ms": "its fused Adam, ms", "torch_compile_ms": "torch.compile, ms",
     },
+    "pathways": {
+        "scheme": "scheme", "ours_ms": "step, ms", "floor_ms": "floor, ms", "over_floor": "over floor",
+        "optimiser_ms": "optimiser, ms",
+    },
     "papers": {
         "setting": "setting", "ours_ms": "step, ms", "floor_ms": "floor, ms", "optimiser_ms": "optimiser, ms",
         "over_floor": "over floor", "allowed": "allowed", "released_over_floor": "released code over its floor",

@@ -34,12 +34,13 @@ class DendriticMicrocircuits(FeedbackPathway):
 
     a_l      the basal potential, as the soma takes it: the network's drive
     u_M      = a_M + nudge e_M, e_M = y - p for classes      nudge = somatic / (leak + basal + somatic)
-    i_l      = (1 - partner) a^I_l + partner u_{l+1}         interneurons, a^I_l = W^IP_l h_l: partner = somatic / (leak + dendritic
-                                                             + somatic) is the share of the pyramidal neuron above
+    i_l      = (1 - partner) a^I_l + partner u_{l+1}         interneurons, a^I_l = W^IP_l h_l
     v_l      = W^TD_l phi(u_{l+1}) + W^PI_l phi(i_l)         apical voltage
     u_l      = a_l + apical_share v_l                        apical_share = apical / (leak + basal + apical)
     error_l  = phi(u_l) - phi(a_l)                           soma minus what its basal dendrite predicts; the output's is e_M
     W^IP_l   learns phi(i_l) - phi(a^I_l), presynaptic rate h_l;  W^PI_l learns -v_l, presynaptic rate phi(i_l);  W^TD_l is fixed
+
+    partner = somatic / (leak + dendritic + somatic) is the share that the pyramidal neuron above has in an interneuron.
 
     Of the output, phi is left out: what it sends down, and its interneurons, are potentials.
 
