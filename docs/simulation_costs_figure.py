@@ -11,6 +11,7 @@ import matplotlib
 
 matplotlib.use("agg")
 import matplotlib.pyplot as plt  # noqa: E402  the backend has to be chosen first
+from matplotlib.ticker import NullFormatter  # noqa: E402
 
 AXES = {"neurons": "neurons", "fan_out": "synapses of each neuron", "trials": "trials at once", "rate": "spikes of a neuron (Hz)"}
 TICK, BEGIN = "#0072b2", "#d55e00"  # Okabe and Ito: safe for all eyes
@@ -28,6 +29,7 @@ def draw(source: Path, out: Path) -> None:
             axis.plot(x, [point[key] for point in points], color=colour, marker="o", ms=3)
             axis.axvline(found["base"][name], color="#b0b0b0", lw=0.8, ls=":")
             axis.set(xscale="log", yscale="log")
+            axis.yaxis.set_minor_formatter(NullFormatter())
             axis.grid(axis="y", color="#e4e4e4", lw=0.6)
             if axis is axes[0, 0] or axis is axes[1, 0]:
                 axis.set_ylabel(title)
