@@ -32,13 +32,14 @@ MakeBench = Callable[..., Bench]
 # ---------------------------------------------------------------------- the update
 
 
-def list_moved(before: Arrays, after: Arrays) -> set[str]:
-    """Return the populations whose errors differ, and by more than one factor for each sample, the same for all populations.
+def list_moved(bench: Bench, before: Arrays, after: Arrays) -> set[str]:
+    """Return the populations whose errors differ.
 
-    Whatever reaches hidden populations as such a number has a claim of its own, ``scalar_broadcast``.
+    Where the scheme claims that all that hidden populations are told is one number for each sample (``scalar_broadcast``, which is
+    measured by itself), those are left out that differ by one factor for each sample, the same for all populations.
     """
     differing = list_differing(before, after)
-    if not differing or before.keys() != after.keys():
+    if not differing or before.keys() != after.keys() or not bench.pathway.claims.scalar_broadcast:
         return differing
     one, other = (np.concatenate([e[name].reshape(SAMPLES, -1) for name in sorted(before)], axis=1) for e in (before, after))
     squares = (one * one).sum(axis=1, keepdims=True)
@@ -53,7 +54,7 @@ def weight_transport(bench: Bench) -> Measured:
         w = projection.w.copy()
         projection.w[...] += bench.noise.normal(size=w.shape)
         downstream = {p for p in before if projection.pre == p or projection.pre in bench.list_above(p)}
-        reached |= {(population, name) for population in list_moved(before, bench.list_errors()) & downstream}
+        reached |= {(population, name) for population in list_moved(bench, before, bench.list_errors()) & downstream}
         projection.w[...] = w
     links = bench.network.projections
     if not reached:
@@ -73,7 +74,7 @@ def _sizes_matter(bench: Bench) -> bool:
     for projection in bench.network.projections.values():
         w = projection.w.copy()
         projection.w[...] *= bench.noise.uniform(0.5, 2, size=w.shape)
-        moved |= list_moved(before, bench.list_errors())
+        moved |= list_moved(bench, before, bench.list_errors())
         projection.w[...] = w
     return bool(moved)
 
@@ -120,7 +121,7 @@ def labels_at_hidden(bench: Bench) -> Measured:
         activity = {**bench.sweep.activity, bench.network.output: shifted}
         after = bench.list_errors(Sweep.of(activity, bench.sweep.training), target)
         if all(np.isfinite(error).all() for error in after.values()):
-            found = list_moved(before, after)
+            found = list_moved(bench, before, after)
             moved |= {name for name in found if not np.allclose(before[name], after[name], rtol=1e-9, atol=1e-12)}
     return Measured(bool(moved), list_first(sorted(moved)))
 
@@ -128,7 +129,7 @@ def labels_at_hidden(bench: Bench) -> Measured:
 def raw_input_at_hidden(bench: Bench) -> Measured:
     before = bench.list_errors()
     after = bench.list_errors(bench.move_activity(**{bench.network.input: bench.move(bench.network.input)}))
-    moved = list_moved(before, after) - {bench.network.hidden[0]}
+    moved = list_moved(bench, before, after) - {bench.network.hidden[0]}
     return Measured(bool(moved), list_first(sorted(moved)))
 
 

@@ -1,10 +1,13 @@
 """What reaches all hidden populations as one number for each sample is a broadcast, and no transport of weights or labels."""
 
+from dataclasses import replace
+
 import pytest
 
 from neurosim.checking.checking import measure
 from neurosim.checking.subject import list_subjects
 from neurosim.feedback import Claims, FeedbackPathway
+from neurosim.feedback.feedback_alignment import FeedbackAlignment
 
 CLAIMS = ("weight_transport", "labels_at_hidden", "raw_input_at_hidden", "scalar_broadcast", "update_locking")
 
@@ -53,3 +56,23 @@ def test_a_number_that_all_are_told_alike_is_a_broadcast_only(scheme, found):
     """Backward locking is left out: the populations' own rates are in their errors."""
     measured = [measure(*list_subjects(scheme, {}), "claims", name).outcome.measured for name in CLAIMS]
     assert measured == found
+
+
+class LeaksASize(FeedbackAlignment):
+    """Errors as in feedback alignment, times the size of all weights: no broadcast alone, so the factor is a transport."""
+
+    name = "leaks_a_size"
+
+    def teach(self, sweep, target, draws):
+        taught = super().teach(sweep, target, draws)
+        size = sum((p.w * p.w).sum() for p in self.network.projections.values())
+        for name in self.network.hidden:
+            one = taught[name]
+            taught[name] = replace(one, error=one.error * size, error_on_activation=one.error_on_activation * size)
+        return taught
+
+
+def test_a_factor_on_errors_that_are_more_than_a_number_is_no_broadcast():
+    found = [measure(*list_subjects(LeaksASize, {"rule": None}), "claims", name) for name in CLAIMS]
+    assert [one.outcome.measured for one in found] == ["full", "no", "no", "no", "yes"]
+    assert not found[0].passed
