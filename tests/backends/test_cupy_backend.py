@@ -70,9 +70,18 @@ def trainer(scheme, options, backend, dtype="float64", optimiser=None, **setting
     return made
 
 
+ENLARGED = {"contrastive_hebbian": 1e4}  # by 1 / gamma**2: two hidden populations below the one that is taught directly
+IN_FLOAT32 = {"contrastive_hebbian": {"gamma": 0.1}}  # 1 / gamma**3 of float32's rounding is as large as the errors, by default
+APART = {  # in float32 after a hundred steps of Adam, whose steps are as long where errors are small
+    "contrastive_hebbian",  # rounding grows by 1 / gamma in each population on the way
+    "sign_symmetric",  # a weight that crosses 0 a step earlier or later turns the error that comes back through it
+}
+
+
 def assert_same(one, other, rtol):
     for name, value in one.state().items():
-        scale = np.abs(value).max() + 1e-6  # a normalised population's bias gets no error but rounding
+        rounding = 1e-6 * ENLARGED.get(one.pathway.name, 1)  # a normalised population's bias gets no error but rounding
+        scale = np.abs(value).max() + rounding
         np.testing.assert_allclose(other.state()[name], value, rtol=0, atol=rtol * scale, err_msg=name)
 
 
@@ -90,8 +99,11 @@ def test_a_graph_trains_as_the_cpu_does_and_is_fit_to_be_captured(cupy, scheme, 
 
 @pytest.mark.parametrize("scheme", pathways().values())
 def test_a_hundred_steps_in_float32_agree(cupy, scheme):
-    host = trainer(scheme, {}, NumpyBackend(), "float32", Adam(1e-3), normalised=False)
-    device = trainer(scheme, {}, CupyBackend(), "float32", Adam(1e-3), normalised=False)
+    options = IN_FLOAT32.get(scheme.name, {})
+    host, device = (
+        trainer(scheme, options, backend, "float32", SGD(0.02) if scheme.name in APART else Adam(1e-3), normalised=False)
+        for backend in (NumpyBackend(), CupyBackend())
+    )
     for _ in range(HUNDRED_STEPS):
         host.run_epoch(data())
         device.run_epoch(data())
