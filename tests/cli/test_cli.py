@@ -143,7 +143,7 @@ BAD = [
     (["compare", "--resume", "--out", ".", "--record", "hidden1.rate"], "continues as it was started"),
     (["compare", "--epochs", "-1"], "--epochs -1: expected a whole number, 1 or more"),
     (["show", "dtp"], "model 'dtp' is unknown"),
-    (["bogus"], "command 'bogus' is unknown: expected one of check, compare, "),
+    (["bogus"], "command 'bogus' is unknown: expected one of analyse, check, compare, "),
     (["compar"], "command 'compar' is unknown: .*; did you mean 'compare'"),
     (["run", "--bogus"], "run: option '--bogus' is unknown: expected one of --alignment, "),
     (["--verison"], "option '--verison' is unknown: .*; did you mean '--version'"),

@@ -86,7 +86,8 @@ def test_compare_shows_the_angle_to_backprop(capsys):
     options = ["--epochs", "2", "--seeds", "2", "--alignment", "every 1 epoch", "--quiet"]
     assert main(["compare", "--schemes", "backprop,feedback_alignment,frozen", "--out", "out", *options]) == 0
     printed = capsys.readouterr().out
-    rows = {line.split()[0]: line.split() for line in printed.splitlines() if line.strip()}
+    lines = [line.split() for line in printed.splitlines() if line.strip()]
+    rows = {cells[0]: cells for cells in reversed(lines)}  # of the first part of the table
     assert "0±0" in rows["backprop"] and "angle" in printed and "measuring angles to the gradient took " in printed
     angle = next(cell for cell in rows["feedback_alignment"] if "±" in cell and "." not in cell)
     assert 20 < int(angle.split("±")[0]) < 110

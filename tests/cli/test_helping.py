@@ -75,7 +75,7 @@ def test_names_that_are_offered_are_those_that_there_are():
 COMPLETED = [
     ("neurosim com", {"compare"}),
     ("neurosim run dtp", {"dtp-mnist", "dtp-fixed-mnist"}),
-    ("neurosim run mi", {"mine.toml"}),
+    ("neurosim run min", {"mine.toml"}),
     ("neurosim run compare", set()),
     ("neurosim study compare", {"compare", "compare-lif"}),
     ("neurosim compare --file c", {"compare", "compare-lif"}),
@@ -87,7 +87,7 @@ COMPLETED = [
     ("neurosim run dtp-mnist --backend cu", {"cupy", "cupy-tf32"}),
     ("neurosim export r.h5 --to n", {"npz", "nwb"}),
     ("neurosim check oj", {"oja"}),
-    ("neurosim check lo", {"local.h5", "local_errors"}),
+    ("neurosim check lo", {"local.h5", "local_errors", "local_difference_reconstruction"}),
     ("neurosim check fol", {"folder/"}),
     ("neurosim run x --over", {"--overwrite"}),
     ("neurosim watch loc", set()),  # the shell's own files
