@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 import neurosim
+from neurosim import datasets
 from neurosim.checking import Card, card
 from neurosim.errors import InputError
 from neurosim.feedback import pathway
 from neurosim.network import Network, Population, Projection
 from neurosim.neurons import BatchNormalisation
-from neurosim.plasticity import SGD, PlasticityRule
+from neurosim.plasticity import SGD, Adam, PlasticityRule
 from neurosim.runfile.locality_card import BLOCKS, COLUMNS, MEANINGS, Cell, Row, Through
 from neurosim.training import Trainer
 
@@ -211,3 +212,17 @@ def test_a_contradiction_stands_out():
     found = Card("title", "network", (Row("a__b", "network", "a", "b", cells),))
     assert found.unexplained == ("a__b: layers",) and MEANINGS["!!"].split(",")[0] in " ".join(str(found).split())
     assert "layers a [!!], b [reads]" in str(found)
+
+
+def test_a_card_leaves_the_trainer_as_it_was():
+    """Also what an optimiser remembers, which the recording of a step fills."""
+    data = datasets.load("digits", limit=200)
+    network = Network.layered(data.shape, [9], data.classes, seed=1)
+    trainer = Trainer(network, pathway("kolen_pollack"), Adam(3e-3), batch=50, seed=1)
+    trainer.check(data)
+    before = trainer.state()
+    neurosim.card(trainer)
+    after = trainer.state()
+    assert after.keys() == before.keys() and trainer.commit.memory == {} == trainer.feedback_commit.memory
+    for name, value in before.items():
+        np.testing.assert_array_equal(after[name], value)
