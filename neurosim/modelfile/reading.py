@@ -190,6 +190,13 @@ def value_of(text: str) -> Any:
     return parsed["value"] if set(parsed) == {"value"} else text
 
 
+def _link_with(chain: Any, key: str) -> list[str]:
+    """Return the number of the one link of a chain of optimisers that has an option ``key``; nothing where it is no such chain."""
+    links = chain if isinstance(chain, list) else []
+    having = [str(k) for k, link in enumerate(links) if isinstance(link, dict) and key in link]
+    return having if len(having) == 1 else []
+
+
 def _replaced(values: Any, keys: list[str], value: Any, said: str) -> Any:
     """Return a copy of ``values`` with the item at the end of ``keys`` replaced; missing tables are made."""
     key, rest = keys[0], keys[1:]
@@ -200,4 +207,6 @@ def _replaced(values: Any, keys: list[str], value: Any, said: str) -> Any:
         return [*values[:at], _replaced(values[at], rest, value, said) if rest else value, *values[at + 1 :]]
     place = f"{said}: {quoted(key)} cannot be set inside {quoted(values)}"
     require(isinstance(values, dict), f"{place}, which is not a table; change the path")
+    if rest and key.endswith("optimiser"):
+        rest = [*_link_with(values.get(key), rest[0]), *rest]
     return values | {key: _replaced(values.get(key, {}), rest, value, said) if rest else value}

@@ -54,6 +54,15 @@ def test_a_key_with_a_dot_in_it_stands_in_quotes():
         assert changed == {"simulation": {"initial": {"e.v": "-60*mV"}}}
 
 
+def test_an_option_of_one_optimiser_of_a_chain_needs_no_number():
+    changed = override(copy.deepcopy(MODEL), ["stages.0.optimiser.learning_rate=0.5"])
+    assert changed["stages"][0]["optimiser"] == [{"name": "decay", "rate": 1e-4}, {"name": "adam", "learning_rate": 0.5}]
+    assert override(copy.deepcopy(MODEL), ["stages.0.optimiser.0.rate=0.5"])["stages"][0]["optimiser"][0]["rate"] == 0.5
+    for key in ("name", "beta1"):  # both have one, neither has
+        with pytest.raises(InputError, match=f"no item '{key}' in a list of 2"):
+            override(copy.deepcopy(MODEL), [f"stages.0.optimiser.{key}=0.5"])
+
+
 @pytest.mark.parametrize("path", ['a."b', 'a.""', 'a."b"c', "a.'b\"", ".a", "a..b", ""])
 def test_a_path_that_is_no_path_says_so(path):
     with pytest.raises(InputError, match="expected key.path=value"):

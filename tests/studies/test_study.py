@@ -182,7 +182,7 @@ def test_the_best_point_is_chosen_by_validation():
         (lambda s: s.grid({"seed": [1, 2]}), "parameter 'seed': every point runs from the same seeds: expected --seeds"),
         (
             lambda s: Study("compare").grid({"stages.0.options.step": [0.1]}),
-            "; it fits other schemes: add where scheme=alternating_minimization,difference_target_propagation$",
+            "; it fits other schemes: add where scheme=alternating_minimization,difference_target_propagation,",
         ),
         (lambda s: s.grid({"stages.0.optimiser": [object()]}), "parameter 'stages.0.optimiser': .*expected a number, text, a list"),
     ],
