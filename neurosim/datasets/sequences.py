@@ -1,4 +1,4 @@
-"""One data set as several tasks, to be learned one after the other: by classes, or by permuted inputs."""
+"""One data set as several tasks, to be learned one after the other: by classes, by permuted inputs; or with few samples."""
 
 from __future__ import annotations
 
@@ -70,6 +70,27 @@ def permute(data: DataSet, tasks: int, *, seed: int = 0) -> list[DataSet]:
         return _derived(data, f"order {number}", part)
 
     return [of(number) for number in range(tasks)]
+
+
+def few_shot(data: DataSet, shots: int, *, seed: int = 0) -> DataSet:
+    """Return a data set with ``shots`` training samples of each class; validation and test samples stay all.
+
+    seed : decides which; with more shots, those of fewer are among them
+
+    Raises DataError where targets are real, or a class has fewer training samples.
+    """
+    check_whole("shots", shots)
+    said = f"data set {data.name!r}: few_shot: shots {quoted(shots)}"
+    require(data.classes > 0, f"{said}: targets are real: expected classes; take fewer samples by limit", DataError)
+    fewest = int(np.bincount(data.train.y, minlength=data.classes).min())
+    require(1 <= shots <= fewest, f"{said}: expected 1 to {fewest}, the samples of the rarest class; change it", DataError)
+    order = np.random.default_rng(seed).permutation(len(data.train))
+    rows = np.sort(np.concatenate([order[data.train.y[order] == label][:shots] for label in range(data.classes)]))
+
+    def part(split: Split) -> Split:
+        return Split(split.x[rows], split.y[rows]) if split is data.train else split
+
+    return _derived(data, f"{shots} of each class", part)
 
 
 def _derived(data: DataSet, what: str, part: Callable[[Split], Split]) -> DataSet:

@@ -5,7 +5,7 @@ import pytest
 
 from neurosim import datasets
 from neurosim.datasets import from_arrays
-from neurosim.datasets.sequences import permute, split_by_class
+from neurosim.datasets.sequences import few_shot, permute, split_by_class
 from neurosim.errors import DataError, InputError
 from neurosim.feedback import pathway
 from neurosim.network import Network
@@ -72,6 +72,21 @@ def test_the_orders_of_before_are_remembered_better_than_classes(digits):
     assert found.errors[2, 0] < 60
 
 
+def test_few_samples_of_each_class(digits):
+    few, more = few_shot(digits, 3, seed=2), few_shot(digits, 5, seed=2)
+    assert np.bincount(few.train.y).tolist() == [3] * 10 and np.bincount(more.train.y).tolist() == [5] * 10
+    taken, among = ({one.tobytes() for one in data.train.x} for data in (few, more))
+    assert taken < among <= {one.tobytes() for one in digits.train.x}
+    assert few.test is digits.test and few.name == "digits, 3 of each class"
+    assert {one.tobytes() for one in few_shot(digits, 3, seed=3).train.x} != taken
+
+
+@pytest.mark.parametrize("shots", [0, 500])
+def test_shots_that_there_are_not(digits, shots):
+    with pytest.raises(DataError, match=f"few_shot: shots {shots}: expected 1 to [0-9]+, the samples of the rarest class"):
+        few_shot(digits, shots)
+
+
 def test_one_task_is_not_forgotten():
     assert Continual(("a",), np.array([[90.0], [3.0]])).forgetting == 0
 
@@ -95,6 +110,8 @@ def test_other_tasks_that_are_none(digits):
     real = from_arrays(draw.random((9, 3)), draw.random((9, 1)), draw.random((2, 3)), draw.random((2, 1)))
     with pytest.raises(DataError, match="targets are real"):
         split_by_class(real)
+    with pytest.raises(DataError, match="targets are real"):
+        few_shot(real, 1)
     with pytest.raises(DataError, match="tasks 0: expected 1 or more"):
         permute(digits, 0)
     with pytest.raises(InputError, match="no task"):
