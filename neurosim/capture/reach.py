@@ -35,7 +35,10 @@ COLLECTIONS = {"collections", "weakref", "_weakrefset"}  # whose classes hold th
 LIBRARIES = {"site-packages", "dist-packages"}  # folders
 ABSENT = object()
 OF_FUNCTIONS = ("__code__", "__defaults__", "__kwdefaults__")
-PYTHONS = {"__dict__", "__weakref__", "__doc__", "__module__", "__annotations__", "__abstractmethods__", "_abc_impl", "__slots__"}
+CACHED = {"__slotnames__"}  # what copying and pickling note in a class, in whatever thread that happens
+PYTHONS = CACHED | {
+    "__dict__", "__weakref__", "__doc__", "__module__", "__annotations__", "__abstractmethods__", "_abc_impl", "__slots__",
+}  # fmt: skip
 
 
 class Reach:
@@ -74,7 +77,7 @@ class Reach:
         """Return whether anything has changed since: quickly, all but what was replaced by an equal object, and this package."""
         try:
             if self.live == self.noted and not any(names.read() != known for names, known in self.named):
-                if not any(vars(cls) != self.classes[cls] for cls in self._users_classes):
+                if not any(_attributes_of(cls) != self.classes[cls] for cls in self._users_classes):
                     return False
         except Exception:  # arrays that were replaced do not compare to one truth value; a dictionary may grow meanwhile
             return True
@@ -94,7 +97,7 @@ class Reach:
             if any(getattr(function, name) is not value for name, value in zip(OF_FUNCTIONS, own, strict=True)):
                 return f"code or a default of function {function.__qualname__}"
         for cls, known in self.classes.items():
-            name = _different(vars(cls), known)
+            name = _different(_attributes_of(cls), known)
             if name is not None:
                 return f"{name} of class {cls.__name__}"
         return None
@@ -163,7 +166,7 @@ class Reach:
                 if getattr(function, name) is not value:
                     setattr(function, name, value)
         for cls, known in self.classes.items():
-            for name in vars(cls).keys() - known.keys():
+            for name in _attributes_of(cls).keys() - known.keys():
                 delattr(cls, name)
             for name, value in known.items():
                 if vars(cls).get(name, ABSENT) is not value:
@@ -272,7 +275,7 @@ class Reach:
         for base in cls.__mro__:
             if base not in self.classes and self._is_ours(base):
                 self._homes.add(_home(base))
-                self.classes[base] = dict(vars(base))
+                self.classes[base] = _attributes_of(base)
                 if _home(base) != "neurosim":
                     self._users.add(_home(base))
                     self._users_classes.append(base)
@@ -417,6 +420,10 @@ def _names_in(code: types.CodeType) -> frozenset[str]:
     """Return every name that a function asks for, and the functions within it."""
     inner = [_names_in(part) for part in code.co_consts if isinstance(part, types.CodeType)]
     return frozenset(code.co_names).union(*inner)
+
+
+def _attributes_of(cls: type) -> dict[str, Any]:
+    return {name: value for name, value in vars(cls).items() if name not in CACHED}
 
 
 def _title(value: Any) -> str:

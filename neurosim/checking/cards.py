@@ -210,7 +210,20 @@ def _describe(trainer: Trainer) -> str | None:
 
 
 def cost_of(trainer: Trainer) -> dict[str, str]:
-    """Return what a step of the trainer's whole model takes, heading -> text; nothing before it is joined to its data."""
+    """Return what a step of the trainer's whole model takes, heading -> text; nothing before it is joined to its data.
+
+    Recording a step gives the optimisers their memory; they are left as they were, or a run file would say that training has begun.
+    """
+    commits = trainer.commit, trainer.feedback_commit
+    before = [(dict(commit.memory), dict(commit.updates)) for commit in commits]
+    try:
+        return _count(trainer)
+    finally:
+        for commit, (memory, updates) in zip(commits, before, strict=True):
+            commit.memory, commit.updates = memory, updates
+
+
+def _count(trainer: Trainer) -> dict[str, str]:
     found: dict[str, str] = {}
     for phase in trainer.pathway.phases if trainer.pathway.attached else ():
         try:

@@ -416,14 +416,11 @@ class Trainer:
         return self._programs[phase]
 
     def recorded(self, phase: Phase) -> Graph:
-        """Return the graph of one step of ``phase``; raise NotCapturableError where it has none.  The trainer stays as it was."""
-        commits = self.commit, self.feedback_commit
-        before = [(dict(commit.memory), dict(commit.updates)) for commit in commits]  # the first recording fills them
-        try:
-            return self._source(phase).recorded(Time(self.epoch, self.epochs))[0]
-        finally:
-            for commit, (memory, updates) in zip(commits, before, strict=True):
-                commit.memory, commit.updates = memory, updates
+        """Return the graph of one step of ``phase``; raise NotCapturableError where it has none.
+
+        Optimisers then have the memory that the step works on, which is empty before the first one.
+        """
+        return self._source(phase).recorded(Time(self.epoch, self.epochs))[0]
 
     def _source(self, phase: Phase) -> StepSource:
         commits = self.commit, self.feedback_commit

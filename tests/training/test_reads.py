@@ -2,6 +2,7 @@
 
 import array
 import collections
+import copyreg
 import functools
 import itertools
 import sys
@@ -13,8 +14,10 @@ import numpy as np
 import pytest
 
 from neurosim.backends import NumpyBackend
+from neurosim.capture import Reach
 from neurosim.datasets import from_arrays
 from neurosim.feedback import pathways
+from neurosim.feedback.direct_feedback_alignment import DirectFeedbackAlignment
 from neurosim.network import Network, Population, Projection
 from neurosim.plasticity import SGD
 from neurosim.training import Observer, Trainer
@@ -251,3 +254,17 @@ def test_what_changes_takes_effect_wherever_it_is_read_from(monkeypatch, caplog,
     if case not in SLOW:
         unchanged = trained(monkeypatch, case, changed=False)
         assert any(not np.allclose(value, unchanged.state()[name]) for name, value in plain.state().items())
+
+
+def test_what_pickling_notes_in_a_class_is_no_change():
+    """Another thread of the process may pickle an object of a class for the first time while a step is recorded."""
+
+    class Own(DirectFeedbackAlignment):
+        name = "own"
+
+    scheme = Own()
+    reach = Reach([scheme])
+    copyreg._slotnames(Own)
+    assert "__slotnames__" in vars(Own) and not reach.changed() and reach.difference() is None
+    reach.restore()
+    assert "__slotnames__" in vars(Own)
