@@ -17,7 +17,9 @@ from neurosim.neurons import Leaky
 from neurosim.neurons.adaptive_lif import AdaptiveLIF
 from neurosim.neurons.lif import LIF
 from neurosim.neurons.softmax import Softmax
+from neurosim.plasticity import SGD, Chain, Decay
 from neurosim.training.trial import add_changes, teach_ticks
+from tests.feedback.test_eprop import DATA, make_trainer
 
 TICKS, ASKED, BATCH, INPUTS, CLASSES, TAU_OUT = 14, 5, 6, 5, 3, 4.0
 SIZES = {"lif": 7, "alif": 6}
@@ -252,3 +254,21 @@ def test_adaptive_feedback_learns_by_the_product_of_activity_and_the_outputs_err
     assert np.abs(change).max() > 1e-3
     np.testing.assert_allclose(change, (target - sweep.rate["output"]).T @ sweep.rate["hidden1"] / 6, rtol=1e-12)
     np.testing.assert_allclose(change, deltas["hidden1__output.w"].T, rtol=1e-12)
+
+
+def test_adaptive_feedback_becomes_the_readout():
+    """W - B shrinks by 1 - eta lambda in a step, whatever the data are: both learn from the same product, in all ticks."""
+    eta, decay = 0.2, 0.5
+    trainer = make_trainer(Chain([Decay(decay), SGD(eta)]), feedback="adaptive")
+    trainer.check(DATA)
+
+    def away():
+        network, links = trainer.network, trainer.pathway.networks
+        return {name: network.projections[f"{name}__output"].w - links[name].projections[f"output__{name}"].w.T for name in links}
+
+    before = away()
+    trainer.fit(DATA, progress=False)
+    after = away()
+    assert set(before) == {"lif", "alif"}
+    for name, gap in before.items():
+        np.testing.assert_allclose(after[name], gap * (1 - eta * decay) ** trainer.steps, rtol=1e-9)
