@@ -2,11 +2,12 @@
 
 Every second run is finished after half of its epochs, and then given the others: the kills are of what goes on.
 
-    python tests/experiments/kills.py KILLS SEED FOLDER
+    python tests/experiments/kills.py KILLS SEED FOLDER [CASES]
 
-Goes on until KILLS runs were hit on their way, and every scheme.  Prints one JSON line: those, how many more were hit before they
-had a file, or when they were complete, and what was wrong.  Each run is a process of its own, forked from this one, which has
-loaded everything and runs no thread; without that, most of the time would go into starting Python.
+Goes on until KILLS runs were hit on their way, and every scheme in two variants, or so many CASES of these.  Prints one JSON line:
+those, how many more were hit before they had a file, or when they were complete, and what was wrong.  Each run is a process of its
+own, forked from this one, which has loaded everything and runs no thread; without that, most of the time would go into starting
+Python.
 """
 
 import itertools
@@ -95,14 +96,15 @@ def different(one, other):
     return [name for name in a.keys() | b.keys() if a.get(name) != b.get(name)]
 
 
-def main(kills, seed, folder):
+def main(kills, seed, folder, most=None):
     took, draw, counts = {}, random.Random(seed), {"kills": 0, "without a file": 0, "complete": 0, "wrong": []}
+    cases = draw.sample(CASES, most or len(CASES))
     folder.mkdir(parents=True, exist_ok=True)
     for number in itertools.count():
-        if number >= len(CASES) and counts["kills"] >= kills:
+        if number >= len(cases) and counts["kills"] >= kills:
             break
-        scheme, options = CASES[number % len(CASES)]
-        whole, parts = folder / f"whole-{number % len(CASES)}.h5", folder / f"parts-{number}.h5"
+        scheme, options = cases[number % len(cases)]
+        whole, parts = folder / f"whole-{number % len(cases)}.h5", folder / f"parts-{number}.h5"
         if not whole.exists():
             run(prepare(model(scheme, options)), whole).close()
             began = time.perf_counter()
@@ -141,4 +143,4 @@ def main(kills, seed, folder):
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))
+    main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), *map(int, sys.argv[4:]))

@@ -22,9 +22,9 @@ RECORDED = ["--record", "hidden1.rate every 1 step", "--record", "*.w"]
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_runs_killed_at_random_moments(tmp_path):
-    """Every scheme, twenty kills or more, some of them of resumed runs: nothing is lost, and nothing differs from a whole run."""
+    """Sixteen schemes, twenty kills or more, some of resumed runs: nothing is lost, and nothing differs from a whole run."""
     program = Path(__file__).with_name("kills.py")
-    done = subprocess.run([sys.executable, program, "20", "7", tmp_path], env=ENVIRONMENT, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, program, "20", "7", tmp_path, "16"], env=ENVIRONMENT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     counts = json.loads(done.stdout)
     assert counts["wrong"] == []
