@@ -19,6 +19,7 @@ from pathlib import Path
 import tomli_w
 
 from neurosim.analysis.grouping import TRAINED
+from neurosim.datasets import GENERATED
 from neurosim.datasets.registry import find
 from neurosim.runfile import Run
 
@@ -85,6 +86,8 @@ def measured(found: dict, failed: tuple[int, ...] = ()) -> dict:
 
 def trained_on(model: dict) -> str:
     """Return which images trained, in words; in file order, those that do not fill a last batch are never shown."""
+    if model["data"]["name"] in GENERATED:
+        return f"{model['data']['options']['train']:,} generated trials"
     count = find(model["data"]["name"]).train
     shown = count - round(model["data"].get("validation", 0) * count)
     for stage in model["stages"]:
