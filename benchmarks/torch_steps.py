@@ -326,5 +326,7 @@ def loaded(scheme: str, weights: Mapping[str, np.ndarray]) -> Scheme:
             if layer.bias is not None:
                 layer.bias.copy_(torch.tensor(weights[f"{name}.b"]))
         for name, feedback in made.fixed.items():
-            feedback.copy_(torch.tensor(weights[f"{name}.w"]).T)
+            own = [value for key, value in weights.items() if key.startswith(f"{name}/")]
+            if own:  # there are none into the input
+                feedback.copy_(torch.tensor(own[0]))
     return made
