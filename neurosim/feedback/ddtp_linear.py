@@ -51,12 +51,11 @@ class DDTPLinear(FeedbackPathway):
 
     def build(self, seed: int) -> None:
         network = self.network
+        self.check_slopes()
         self.links = network.chain(f"scheme {self.name!r}")[1:]
         output = network.populations[network.output]
         for name in network.hidden:
             below = network.populations[name]
-            said = f"scheme {self.name!r}: population {name!r} has transfer {below.transfer.name!r}"
-            require(not below.transfer.straight_through, f"{said}: expected one that is differentiable; use 'tanh'")
             weights = draw_weights(seed, f"feedback/{name}", "glorot", (below.size, output.size), below.size)
             ends = Population(output.name, output.shape), Population(name, below.shape)
             self.networks[name] = feedback(network, *ends, weights, f"feedback/{name}/", rule=error_driven())

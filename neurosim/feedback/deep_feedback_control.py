@@ -111,7 +111,11 @@ class DeepFeedbackControl(FeedbackPathway):
         return self._solve(system, delta)
 
     def _solve(self, system: Any, right: Any) -> Any:
-        """Return the solution of each sample's linear equations, (batch, n): Gauss and Jordan's elimination."""
+        """Return the solution of each sample's linear equations, (batch, n): Gauss and Jordan's elimination.
+
+        Written out, since a captured step holds no solver for a stack of systems that are not symmetric.  Rows are not exchanged: a
+        pivot of 0 ends the run, at activity that is not finite.
+        """
         n = right.shape[1]
         rows = self.network.backend.xp.concatenate([system, right[:, :, None]], axis=2)
         for k in range(n):

@@ -63,13 +63,7 @@ class DifferenceTargetPropagation(FeedbackPathway):
 
     def build(self, seed: int) -> None:
         network = self.network
-        for name in network.hidden:
-            curve = network.populations[name].transfer
-            require(
-                not curve.straight_through,
-                f"scheme {self.name!r}: population {name!r} has transfer {curve.name!r}: expected one that is differentiable, "
-                "since the paper's discrete and stochastic variants are not built; use 'tanh'",
-            )
+        self.check_slopes(", since the paper's discrete and stochastic variants are not built")
         self.links = network.chain(f"scheme {self.name!r}")[1:-1]  # no inverse into the input, none out of the output
         for link in self.links:
             above, below = network.populations[link.post], network.populations[link.pre]

@@ -54,10 +54,7 @@ class LocalDifferenceReconstruction(FeedbackPathway):
 
     def build(self, seed: int) -> None:
         network = self.network
-        for name in network.hidden:
-            curve = network.populations[name].transfer
-            said = f"scheme {self.name!r}: population {name!r} has transfer {curve.name!r}"
-            require(not curve.straight_through, f"{said}: expected one that is differentiable; use 'tanh'")
+        self.check_slopes()
         self.links = network.chain(f"scheme {self.name!r}")[1:]  # no feedback into the input
         for link in self.links:
             above, below = Population(link.post, link.post_shape), Population(link.pre, link.pre_shape)

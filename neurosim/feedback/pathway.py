@@ -190,6 +190,16 @@ class FeedbackPathway(Stated, abc.ABC):
         where = f"scheme {self.name!r}: task {self.task.name!r}"
         require(fits, f"{where} has no error at the output, which this scheme carries on; use scheme 'none'")
 
+    def check_slopes(self, why: str = "") -> None:
+        """Raise InputError where a hidden population's transfer has no slope of its own, for schemes whose equations hold phi'.
+
+        why : what is to be said of it, for example ", since ..."
+        """
+        for name in self.network.hidden:
+            curve = self.network.populations[name].transfer
+            said = f"scheme {self.name!r}: population {name!r} has transfer {curve.name!r}"
+            require(not curve.straight_through, f"{said}: expected one that is differentiable{why}; use 'tanh'")
+
     def _check_normalisation(self) -> None:
         for name, population in self.network.populations.items():
             said = f"scheme {self.name!r}: population {name!r} is normalised, for which this scheme is not defined"
