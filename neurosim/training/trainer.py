@@ -585,10 +585,12 @@ class Trainer:
         if self._evaluation is None:
             network, size = self.network, self.task.size
             answers = Answers(network.backend, len(x), size, len(list_inputs(network)), network.dtype)
-            source = lambda: EvaluationSource(**self._shown(len(x)), answers=answers)  # noqa: E731
             what = f"scheme {self.pathway.name!r}, evaluation"
-            self._evaluation = CapturedStep(source, network.backend, what), answers
+            self._evaluation = CapturedStep(functools.partial(self._source_of, answers), network.backend, what), answers
         return self._evaluation[0].prepared(self.epoch, self.epochs)
+
+    def _source_of(self, answers: Answers) -> EvaluationSource:
+        return EvaluationSource(**self._shown(EVALUATION_BATCH), answers=answers)
 
     def _mean(self, total: Any) -> Any:
         """Return the mean over the ticks in which the output is asked, of which ``total`` is the sum."""
