@@ -1,6 +1,6 @@
 """Where a step goes, beside other directions: the exact gradient, Gauss and Newton's, other schemes' and seeds'; and what it does.
 
-All is found from one batch, in NumPy, without noise and dropout; nothing learns.
+All is found from one batch, without noise and dropout, and comes to the host; nothing learns.
 
 Martens (2020). New insights and perspectives on the natural gradient method. Journal of Machine Learning Research 21, 146.
 """
@@ -74,7 +74,8 @@ def gauss_newton(trainer: Trainer, split: Split, *, damping: float = 0.01) -> Ch
     (sweep,), _ = _shown(trainer, split)
     network, (n, outputs) = trainer.network, (len(split), trainer.task.size)
     errors = _factor_errors(trainer, sweep)  # of each output: population -> (n, size)
-    rates = {p.name: sweep[p.pre].transmitted.reshape(n, -1).astype(np.float64) for p in network.projections.values()}
+    host = network.backend.to_host
+    rates = {p.name: host(sweep[p.pre].transmitted).reshape(n, -1).astype(np.float64) for p in network.projections.values()}
     gram = np.zeros((n * outputs, n * outputs))
     for p in network.projections.values():
         of_post = np.concatenate([one[p.post] for one in errors])  # (outputs * n, post)
@@ -175,15 +176,17 @@ def _factor_errors(trainer: Trainer, sweep: Sweep) -> list[dict[str, NDArray[np.
     """Return, for each output, the errors on all drives that come of a factor of H at the output: H = sum_k v_k v_k^T."""
     network = trainer.network
     output, activity = network.populations[network.output], sweep[network.output]
-    p = activity.rate.reshape(len(activity.rate), -1)
+    host, shape = network.backend.to_host, activity.rate.shape
+    p = host(activity.rate).reshape(len(activity.rate), -1)
     found = []
     for k in range(trainer.task.size):
         one = np.zeros(p.shape[1], p.dtype)
         one[k] = 1
         factor = np.sqrt(p[:, k : k + 1]) * (one - p) if trainer.task.name == "classification" else np.broadcast_to(one, p.shape)
-        taught = network.errors_back(sweep, output.teach_activation(factor.reshape(activity.rate.shape), activity))
+        at_output = network.backend.asarray(np.ascontiguousarray(factor.reshape(shape)))
+        taught = network.errors_back(sweep, output.teach_activation(at_output, activity))
         missing = [name for name in network.populations if name not in taught and name not in network.inputs]
         if missing:
             raise InputError(f"gauss_newton: population {missing[0]!r} does not reach the output; leave it out")
-        found.append({name: np.asarray(one.error, np.float64).reshape(len(p), -1) for name, one in taught.items()})
+        found.append({name: host(one.error).astype(np.float64).reshape(len(p), -1) for name, one in taught.items()})
     return found

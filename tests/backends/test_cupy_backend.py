@@ -12,7 +12,7 @@ import pytest
 from neurosim.backends import NumpyBackend, cuda_loops
 from neurosim.backends.cupy_backend import CupyBackend
 from neurosim.capture import Graph
-from neurosim.datasets import from_arrays
+from neurosim.datasets import Split, from_arrays
 from neurosim.errors import DivergedError, InputError
 from neurosim.experiments import estimate
 from neurosim.experiments.run import prepare
@@ -24,6 +24,7 @@ from neurosim.neurons.tanh import Tanh
 from neurosim.plasticity import SGD, Adam, CoActivationMemory, PlasticityRule, three_factor
 from neurosim.tasks import Reward
 from neurosim.training import Trainer
+from neurosim.training.directions import gauss_newton, gradient, propose, step_effect
 
 spec = importlib.util.spec_from_file_location("standin", Path(__file__).with_name("standin.py"))
 standin = importlib.util.module_from_spec(spec)
@@ -405,3 +406,38 @@ def test_spiking_populations_agree(cupy, dtype):
 
     assert_same(trained(NumpyBackend()), trained(CupyBackend()), 1e-9 if dtype == "float64" else 1e-4)
     assert cupy.forbidden == []
+
+
+@pytest.mark.parametrize("scheme", ["backprop_through_time", "decolle"])
+def test_evaluations_of_trials_are_captured_and_agree(cupy, scheme, monkeypatch):
+    monkeypatch.setattr("neurosim.training.trainer.EVALUATION_BATCH", 16)
+
+    def evaluated(backend):
+        options = {"neurons": neurons("lif", resistance=40.0), "dt": "1*ms", "dtype": "float64", "seed": 3, "backend": backend}
+        network = Network.layered((12,), [9, 8], 4, **options)
+        made = Trainer(network, pathways()[scheme](), SGD(0.05), clock=Clock(6, 4), epochs=2, batch=16, seed=1)
+        made.check(data())
+        found = made.evaluate(data().train)
+        assert made._evaluation[0].program is not None
+        return found, backend.to_host(made.scores(data().train.x[:16]))
+
+    (host, scores), (device, others) = evaluated(NumpyBackend()), evaluated(CupyBackend())
+    assert host.error == device.error and host.loss == pytest.approx(device.loss, rel=1e-12)
+    np.testing.assert_allclose(others, scores, rtol=1e-12)
+    assert cupy.forbidden == []
+
+
+def test_directions_come_to_the_host_and_agree(cupy):
+    def found(backend):
+        network = Network.layered((12,), [9, 8], 4, dtype="float64", seed=3, backend=backend)
+        made = Trainer(network, pathways()["feedback_alignment"](), SGD(0.05), batch=16, seed=1)
+        made.check(data())
+        few = Split(data().train.x[:16], data().train.y[:16])
+        return [gauss_newton(made, few), gradient(made, few), propose(made, few)], step_effect(made, few)
+
+    (host, effect), (device, other) = found(NumpyBackend()), found(CupyBackend())
+    for ours, theirs in zip(host, device, strict=True):
+        for name, change in ours.items():
+            assert type(theirs[name]) is np.ndarray
+            np.testing.assert_allclose(theirs[name], change, rtol=1e-8, atol=1e-12, err_msg=name)
+    assert other == pytest.approx(effect, rel=1e-12)
