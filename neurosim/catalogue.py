@@ -8,6 +8,7 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import math
 import numbers
 import os
 import pickle
@@ -96,6 +97,8 @@ def _check_options(made: Any, init: Callable[..., None], args: tuple[Any, ...], 
             raise InputError(f"{owner}: {name} {quoted(value)}: expected {words}; give one, or leave {name} out")
         if isinstance(value, numbers.Real):
             require_number(owner, name, value, 1)
+            said = f"{owner}: {name} {quoted(value)}: expected a finite number; give one, or leave {name} out"
+            require(math.isfinite(value) or value == parameter.default, said)
 
 
 def concrete(package: ModuleType, base: type[T]) -> dict[str, type[T]]:

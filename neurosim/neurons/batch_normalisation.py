@@ -5,6 +5,7 @@ Source: Ioffe and Szegedy 2015; the form and defaults of the released code of th
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +30,7 @@ class BatchNormalisation(Stated):
     def __post_init__(self) -> None:
         for name in ("epsilon", "momentum"):
             require_number("batch normalisation", name, getattr(self, name), getattr(type(self), name))
-        require(self.epsilon > 0, f"batch normalisation: epsilon {self.epsilon} is not positive; use 1e-5")
+        require(0 < self.epsilon < math.inf, f"batch normalisation: epsilon {self.epsilon} is not positive and finite; use 1e-5")
         require(0 < self.momentum <= 1, f"batch normalisation: momentum {self.momentum} is not in (0, 1]; use 0.1")
 
     def normalise(self, backend: Backend, drive: Any, mean: Any, variance: Any) -> tuple[Any, Any]:

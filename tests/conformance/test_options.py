@@ -40,6 +40,15 @@ def test_what_is_no_number_is_told(maker, name):
         assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
 
 
+@pytest.mark.parametrize(("maker", "name"), NUMBERS)
+def test_what_is_not_finite_is_told(maker, name):
+    needed = {k: NEEDED[k] for k, p in inspect.signature(maker).parameters.items() if p.default is p.empty and k in NEEDED}
+    for value in (float("inf"), -float("inf"), float("nan")):
+        with pytest.raises(InputError, match=rf"\b{name}\b") as caught:
+            maker(**needed | {name: value})
+        assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
+
+
 @pytest.mark.parametrize("value", ["no", None, [], 0.5])
 def test_what_is_neither_true_nor_false_is_told(value):
     with pytest.raises(InputError, match="difference .*: expected True or False"):
