@@ -7,6 +7,7 @@ from autograd import grad
 
 from neurosim.feedback import pathway
 from neurosim.network import Network
+from tests.reference.white import White
 
 NOISE = 0.2
 TRANSFERS = {"tanh": anp.tanh, "relu": lambda a: anp.maximum(a, 0)}
@@ -55,17 +56,6 @@ def test_every_proposal_is_minus_the_gradient_of_its_loss(transfer):
     assert set(proposed) == set(wanted)
     for name, value in wanted.items():
         np.testing.assert_allclose(proposed[name], value, rtol=1e-6, atol=1e-9, err_msg=name)
-
-
-class White:
-    """Draws of mean 0 and variance 1, without correlations, in each batch: its mean is that over all noise."""
-
-    def __init__(self):
-        self.draw = np.random.default_rng(0)
-
-    def normal(self, stream, shape, dtype):
-        columns = np.concatenate([np.ones((shape[0], 1)), self.draw.normal(size=shape)], axis=1)
-        return np.sqrt(shape[0]) * np.linalg.qr(columns)[0][:, 1:]
 
 
 def test_in_a_linear_network_feedback_becomes_the_pseudo_inverse_of_the_jacobian():

@@ -8,6 +8,7 @@ from autograd import grad
 from neurosim.feedback import pathway
 from neurosim.network import Network
 from neurosim.neurons import BatchNormalisation
+from tests.reference.white import White
 
 NAME = "local_difference_reconstruction"
 STEP, NOISE = 0.3, 0.2
@@ -85,17 +86,6 @@ def test_every_proposal_is_minus_the_gradient_of_its_local_loss(transfer, normal
     assert set(proposed) == set(wanted)
     for name, value in wanted.items():
         np.testing.assert_allclose(proposed[name], value, rtol=1e-6, atol=1e-9, err_msg=name)
-
-
-class White:
-    """Draws of mean 0 and variance 1, without correlations, in each batch: its mean is that over all noise."""
-
-    def __init__(self):
-        self.draw = np.random.default_rng(0)
-
-    def normal(self, stream, shape, dtype):
-        columns = np.concatenate([np.ones((shape[0], 1)), self.draw.normal(size=shape)], axis=1)
-        return np.sqrt(shape[0]) * np.linalg.qr(columns)[0][:, 1:]
 
 
 @pytest.mark.parametrize(("name", "options"), [(NAME, {}), ("difference_target_propagation", {"noise": 1.0})])
