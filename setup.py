@@ -77,6 +77,7 @@ setup(
             "pyarrow>=17",
             "pynwb>=3",
             "pytest>=8",
+            "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",
             "ruff>=0.8",
             "selenium>=4.20",
