@@ -1,6 +1,6 @@
-"""Spoil one scheme in every way named here and print the mutants that its reference test lets live, as JSON.
+"""Spoil schemes in every way named here and print, as JSON, the mutants of each that its reference test lets live.
 
-    python tests/conformance/mutants.py SCHEME
+    python tests/conformance/mutants.py SCHEME...
 
 A mutant multiplies by 0 or by -1: the hidden populations' errors, the output's error, or the pathway's own proposals.
 """
@@ -65,17 +65,23 @@ def mutants(scheme: type[FeedbackPathway]) -> dict[str, dict[str, Callable]]:
     return found
 
 
+def passes(scheme: str) -> bool:
+    """Return whether the scheme's reference test is green."""
+    arguments = [str(reference(scheme)), "-x", "-q", "--no-header", "-p", "no:cacheprovider", "--tb=no"]
+    return pytest.main(arguments) == pytest.ExitCode.OK
+
+
 def survivors(scheme: type[FeedbackPathway]) -> list[str]:
     """Return the mutants under which the reference test stays green."""
     alive = []
     for description, methods in mutants(scheme).items():
         with mock.patch.multiple(scheme, **methods):
-            arguments = [str(reference(scheme.name)), "-x", "-q", "--no-header", "-p", "no:cacheprovider", "--tb=no"]
-            if pytest.main(arguments) != pytest.ExitCode.TESTS_FAILED:
+            if passes(scheme.name):
                 alive.append(description)
     return alive
 
 
 if __name__ == "__main__":
-    alive = survivors(pathways()[sys.argv[1]])
-    print("\n" + json.dumps(alive))
+    alive = {scheme: survivors(pathways()[scheme]) for scheme in sys.argv[1:]}
+    control = passes(sys.argv[-1])  # after all mutants, in the same process: what turned them red was the mutants
+    print("\n" + json.dumps({"alive": alive, "control": control}))
