@@ -36,7 +36,7 @@ values = [16, 32]
 """
 PROGRAM = [sys.executable, "-m", "neurosim", "study"]
 ENVIRONMENT = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
-RUNS = 12
+TURNS = 12  # studies, beside one for each kill, after which it ends with what it has: whom a moment meets is chance
 
 
 def content(path):
@@ -108,18 +108,22 @@ def main(kills, seed, folder):
         assert begin([str(file), "--out", str(folder / "whole"), "--workers", "2"], log).wait() == 0
         took, expected = time.monotonic() - began, table(folder / "whole")
         turn = 0
-        while sum(counts.values()) < kills or len(counts) < 3:
+        while (sum(counts.values()) < kills or len(counts) < 3) and turn < TURNS + kills:
             turn += 1
             parts, begun, status = folder / f"parts{turn}", False, None
             cluster = Cluster(log) if turn % 2 else None
             while status != 0:
                 where = ["--cluster", cluster.address] if cluster else ["--workers", "2"]
                 client = begin([*(["--resume"] if begun else [str(file)]), "--out", str(parts), *where], log)
+                resumed = time.monotonic()
                 for _ in range(random.randrange(4)):
                     time.sleep(random.uniform(0, 0.5 * took))
                     if client.poll() is not None:
+                        took = min(took, time.monotonic() - resumed)  # the machine is faster by now: kill sooner
                         break
-                    kind, process = random.choice(list(victims(client, cluster).items()))
+                    there = victims(client, cluster)
+                    kind = random.choice([kind for kind in there if kind not in counts] or list(there))
+                    process = there[kind]
                     try:
                         os.kill(process.pid, signal.SIGKILL)
                     except ProcessLookupError:
