@@ -36,6 +36,7 @@ values = [16, 32]
 """
 PROGRAM = [sys.executable, "-m", "neurosim", "study"]
 ENVIRONMENT = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
+KINDS = ("client", "worker", "scheduler")
 TURNS = 12  # studies, beside one for each kill, after which it ends with what it has: whom a moment meets is chance
 
 
@@ -108,7 +109,8 @@ def main(kills, seed, folder):
         assert begin([str(file), "--out", str(folder / "whole"), "--workers", "2"], log).wait() == 0
         took, expected = time.monotonic() - began, table(folder / "whole")
         turn = 0
-        while (sum(counts.values()) < kills or len(counts) < 3) and turn < TURNS + kills:
+        lacking = lambda: sum(counts.values()) < kills or len(counts) < len(KINDS)  # noqa: E731
+        while lacking() and turn < TURNS + kills:
             turn += 1
             parts, begun, status = folder / f"parts{turn}", False, None
             cluster = Cluster(log) if turn % 2 else None
@@ -116,13 +118,17 @@ def main(kills, seed, folder):
                 where = ["--cluster", cluster.address] if cluster else ["--workers", "2"]
                 client = begin([*(["--resume"] if begun else [str(file)]), "--out", str(parts), *where], log)
                 resumed = time.monotonic()
-                for _ in range(random.randrange(4)):
+                while lacking() and random.random() < 0.8:
                     time.sleep(random.uniform(0, 0.5 * took))
                     if client.poll() is not None:
                         took = min(took, time.monotonic() - resumed)  # the machine is faster by now: kill sooner
                         break
                     there = victims(client, cluster)
-                    kind = random.choice([kind for kind in there if kind not in counts] or list(there))
+                    wanted = [kind for kind in KINDS if kind not in counts] or list(there)
+                    met = [kind for kind in wanted if kind in there]
+                    if not met:  # no worker yet, or the scheduler is no process of its own
+                        continue
+                    kind = random.choice(met)
                     process = there[kind]
                     try:
                         os.kill(process.pid, signal.SIGKILL)
