@@ -27,6 +27,9 @@ CASES = {
     for scheme in pathways().values()
     for options in scheme.variants
 }
+# Signals that come down through a normalisation are divided by its small deviation.  In populations that settle together, what two
+# processors round differently came to .003 of the loss after twenty steps; without normalisation, to less than 1e-9.
+ENLARGING = ("contrastive_hebbian", "equilibrium_propagation")
 
 
 def loss_after_twenty_steps(scheme, options):
@@ -34,7 +37,8 @@ def loss_after_twenty_steps(scheme, options):
     count = np.arange(60 * 6).reshape(60, 6)
     x, y = np.sin(count**1.5), (np.arange(60) * 7 // 4) % 3
     data = from_arrays(x, y, x, y)
-    normalisation = BatchNormalisation(affine=False) if scheme.takes_normalised else None
+    normalised = scheme.takes_normalised and scheme.name not in ENLARGING
+    normalisation = BatchNormalisation(affine=False) if normalised else None
     network = Network.layered((6,), [8, 7, 5], 3, transfer="tanh", normalisation=normalisation, dtype="float64", initial="zeros")
     for k, value in enumerate(network.parameters().values()):
         value[...] = np.cos(np.arange(value.size) ** 1.3 + k).reshape(value.shape) / 2

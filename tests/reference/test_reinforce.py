@@ -73,11 +73,11 @@ def differences(network, value):
         found[name] = np.empty_like(array)
         for index in np.ndindex(array.shape):
             kept, sides = array[index], []
-            for step in (1e-6, -1e-6):
+            for step in (1e-5, -1e-5):
                 array[index] = kept + step
                 sides.append(value(network))
             array[index] = kept
-            found[name][index] = (sides[0] - sides[1]) / 2e-6
+            found[name][index] = (sides[0] - sides[1]) / 2e-5
     return found
 
 
