@@ -98,7 +98,10 @@ def test_a_graph_trains_as_the_cpu_does_and_is_fit_to_be_captured(cupy, scheme, 
     assert_same(host, device, 1e-9)
 
 
-@pytest.mark.parametrize("scheme", pathways().values())
+@pytest.mark.parametrize(
+    "scheme",
+    [pytest.param(scheme, marks=[pytest.mark.slow] if number % 4 else []) for number, scheme in enumerate(pathways().values())],
+)
 def test_a_hundred_steps_in_float32_agree(cupy, scheme):
     options = IN_FLOAT32.get(scheme.name, {})
     host, device = (

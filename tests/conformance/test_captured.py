@@ -7,9 +7,10 @@ from neurosim.checking.subject import list_subjects
 from neurosim.feedback import pathways
 
 CASES = [
-    pytest.param(subject, id=f"{scheme.name}-{'-'.join(map(str, options.values())) or 'default'}")
+    pytest.param(subject, id=f"{scheme.name}-{'-'.join(map(str, options.values())) or 'default'}", marks=marks)
     for scheme in pathways().values()
-    for subject, options in zip(list_subjects(scheme, {}), scheme.variants, strict=True)
+    for number, (subject, options) in enumerate(zip(list_subjects(scheme, {}), scheme.variants, strict=True))
+    for marks in [pytest.mark.slow if number else ()]
 ]
 NOT_CAPTURED = [("scheme 'synthetic_gradients'", "p_update=0.5")]  # whether a population learns is decided on the host, at random
 

@@ -24,11 +24,12 @@ COPIES = {
     "pickle": lambda value: pickle.loads(pickle.dumps(value)),
     "cloudpickle": lambda value: pickle.loads(cloudpickle.dumps(value)),
 }
-SCHEMES = {
-    f"{scheme.name}-{'-'.join(map(str, options.values())) or 'default'}": (scheme, options)
+SCHEMES = [
+    pytest.param(scheme, options, id=f"{scheme.name}-{'-'.join(map(str, options.values())) or 'default'}", marks=marks)
     for scheme in pathways().values()
-    for options in scheme.variants
-}
+    for number, options in enumerate(scheme.variants)
+    for marks in [pytest.mark.slow if number else ()]
+]
 
 
 class Copying(Observer):
@@ -73,7 +74,7 @@ def assert_copies_go_on_alike(made, data, copies=COPIES):
     np.testing.assert_array_equal(made.predict(data.test.x), last.predict(data.test.x))
 
 
-@pytest.mark.parametrize(("scheme", "options"), SCHEMES.values(), ids=SCHEMES)
+@pytest.mark.parametrize(("scheme", "options"), SCHEMES)
 def test_of_every_scheme(scheme, options):
     made = make_trainer(lambda: scheme(**options), Adam(0.01), normalised=True, kind=ArrayTrainer)
     assert_copies_go_on_alike(made, make_data())

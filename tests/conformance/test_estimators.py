@@ -41,7 +41,13 @@ def test_every_scheme_classifies_better_than_chance(scheme):
         assert (pickle.loads(pickle.dumps(one)).predict_proba(X) == answers).all()
 
 
-@pytest.mark.parametrize("scheme", sorted(set(pathways()) - {"forward_forward"}))  # which shows labels
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        pytest.param(scheme, marks=[pytest.mark.slow] if number % 3 else [])
+        for number, scheme in enumerate(sorted(set(pathways()) - {"forward_forward"}))  # which shows labels
+    ],
+)
 def test_every_scheme_regresses_better_than_the_mean(scheme):
     fitted = [NeurosimRegressor(scheme=scheme, random_state=seed).fit(SICK[::2], WORSE[::2]) for seed in SEEDS]
     score = np.mean([one.score(SICK[1::2], WORSE[1::2]) for one in fitted])
