@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from neurosim.errors import InputError, quoted, require
+from neurosim.errors import InputError, UnknownNameError, quoted, require
 from neurosim.feedback import FeedbackPathway, pathways
 from neurosim.plasticity import PlasticityRule, Rule, rules
 
@@ -68,12 +68,8 @@ def _find(text: str) -> Any:
         make.__name__ = " ".join(text.split())  # type: ignore[attr-defined]
         return make
     shipped = {**pathways(), **rules()}
-    names = ", ".join(shipped)
-    require(
-        text in shipped,
-        f"check: {quoted(text)}: expected an equation such as 'dw = eta * error_post * rate_pre', or one of {names}; give one of "
-        "these, or the class itself",
-    )
+    if text not in shipped:
+        raise UnknownNameError("scheme or rule", text, shipped, "a class or an equation such as 'dw = eta * error_post' will do too")
     return shipped[text]
 
 

@@ -20,14 +20,14 @@ NONE = [3, None, "backprp", "", dict, Network, print, np.tanh, Network.layered, 
 
 @pytest.mark.parametrize("what", NONE)
 def test_one_line_says_that_something_is_no_scheme(what):
-    with pytest.raises(InputError, match=r"^check: [^\n]*expected [^\n]*$"):
+    with pytest.raises(InputError, match=r"^(check: |scheme or rule )[^\n]*expected [^\n]*$"):
         neurosim.check(what)
 
 
 @given(what=st.one_of(st.text().filter(lambda text: "=" not in text and text not in pathways()), st.integers(), st.binary()))
 @settings(max_examples=30, deadline=None)
 def test_whatever_is_no_scheme_is_refused_in_one_line(what):
-    with pytest.raises(InputError, match=r"\Acheck: [^\n]*\Z"):
+    with pytest.raises(InputError, match=r"\A(check: |scheme or rule )[^\n]*\Z"):
         list_subjects(what, {})
 
 
