@@ -7,7 +7,7 @@ from neurosim.modelfile.model_file import ModelFile
 from neurosim.modelfile.reading import models
 
 NAMES = list(models())
-DRAWN = {"eprop-evidence": "evidence_accumulation"}  # models of data that are drawn
+OTHER_DATA = {"eprop-evidence": "evidence_accumulation", "diabetes": "diabetes"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -15,7 +15,7 @@ def test_loads_and_says_what_it_compares_with(name):
     table = ModelFile.load(name).table
     assert table.paper.source, "where the number comes from, or that there is none"
     assert table.paper.test_error is None or 0 < table.paper.test_error < 100
-    assert table.data.name == DRAWN.get(name, "digits" if name.startswith("digits-") else "mnist")
+    assert table.data.name == OTHER_DATA.get(name, "digits" if name.startswith("digits-") else "mnist")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -36,7 +36,9 @@ def test_trains_on_digits(name, tmp_path):
     data = ["data.name=digits", "data.limit=300"]
     if ModelFile.load(name).table.encoder.name == "sequence" and "digits" not in name:  # rows of digits are 8
         data.append("clock.ticks=8")
-    if name in DRAWN:
+    if name == "diabetes":
+        data = ["data.limit=200"]
+    if name == "eprop-evidence":
         trials = {"train": 200, "test": 100, "cues": 1, "cue": 5, "pause": 1, "delay": 3, "recall": 5}
         data = [f"data.options.{key}={value}" for key, value in trials.items()] + ["clock.ticks=14", "clock.asked=5"]
     model = ModelFile.load(name, [*data, *shortened])
