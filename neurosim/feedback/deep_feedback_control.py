@@ -19,12 +19,13 @@ class DeepFeedbackControl(FeedbackPathway):
 
     delta    = e_M, y - p for classes                    the way that the output's drive has to go
     u        = (J Q + alpha 1)^-1 delta                  steady state of a leaky integral controller, to first order in delta
-    error_l  = Q_l u, error_M = u                        how far control moves each drive from what comes from below
+    v_l      = a_l + Q_l u                               the drive under control; a_l is what comes from below
+    error_l  = phi(v_l) - phi(a_l), error_M = u          how far control moves each rate
     Q_l learns by dQ_l = -(Q_l u' + xi_l) u'             xi normal: noise in all drives, u' the control that it calls forth
 
     J has the Jacobian J_l of the output's drive in the drives of population l for each l, of each sample; J Q is the sum of
-    J_l Q_l and 1, for the output.  Where Q_l is J_l transposed, a small alpha makes the errors the pseudo-inverse of J times delta
-    (the least change of all drives together that does it), and a large one those of back-propagation, alpha times smaller.
+    J_l Q_l and 1, for the output.  Where Q_l is J_l transposed, a small alpha makes Q u the pseudo-inverse of J times delta
+    (the least change of all drives together that does it), and a large one back-propagation's errors, alpha times smaller.
 
     In the mean over noise, Q_l comes to rest at (1 + alpha) times J_l transposed.  Without noise at the output it would grow on.
 
@@ -76,8 +77,18 @@ class DeepFeedbackControl(FeedbackPathway):
         network, output = self.network, self.network.output
         delta = self.output_teaching(sweep, target).error
         u = self._control(self._jacobians(sweep), delta.reshape(len(delta), -1)).reshape(delta.shape)
-        errors = {name: link.sweep(u).rate[name] for name, link in self.networks.items()} | {output: u}
+        errors = {name: self._moved(name, move, sweep) for name, move in self.move(u).items()} | {output: u}
         return {name: network.populations[name].teach_activation(error, sweep[name]) for name, error in errors.items()}
+
+    def move(self, u: Any) -> dict[str, Any]:
+        """Return how far a control u, (batch, *output), moves the drive of each hidden population: Q_l u, (batch, *shape)."""
+        return {name: link.sweep(u).rate[name] for name, link in self.networks.items()}
+
+    def _moved(self, name: str, move: Any, sweep: Sweep) -> Any:
+        """Return how far the rate of a population goes with its drive, (batch, *shape)."""
+        activity = sweep[name]
+        curve = self.network.populations[name].transfer
+        return curve.rate(self.network.backend, activity.activation + move, None, name) - activity.rate
 
     def _jacobians(self, sweep: Sweep) -> dict[str, Any]:
         """Return J_l of each hidden population, (batch, n_M, n_l)."""
