@@ -93,7 +93,8 @@ def trained_on(model: dict) -> str:
     for stage in model["stages"]:
         if not stage.get("shuffle", True):
             shown -= shown % stage["batch"]
-    return f"the first {shown:,} of {count:,} training images" if shown < count else f"all {count:,} training images"
+    few = f"{model['data']['few_shot']} of each class of " if "few_shot" in model["data"] else ""
+    return few + (f"the first {shown:,} of {count:,} training images" if shown < count else f"all {count:,} training images")
 
 
 def write(path: Path, table: dict) -> None:

@@ -178,8 +178,8 @@ def _small(run: Run) -> Iterator[tuple[str, np.ndarray]]:
         yield f"attributes/{name}", np.array(value if isinstance(value, int | float) else str(value))
     for name, numbers in run.probe.items():
         yield f"probe/{name}", numbers
-    for place in ("metrics", "alignment"):
-        for key, group in getattr(run, place).groupby(level=0):
+    for place, frame in {"metrics": run.metrics, "tasks": run.tasks.drop(columns="name"), "alignment": run.alignment}.items():
+        for key, group in frame.groupby(level=0):
             rows = group.droplevel(0).reset_index()
             yield from ((f"{place}/{key}/{column}", rows[column].to_numpy()) for column in rows)
     for population, spikes in run.spikes.items():
@@ -210,6 +210,8 @@ def _tables(run: Run) -> Iterator[tuple[str, Iterator[pandas.DataFrame]]]:
     said = {**run.attributes, "model": run.model}
     yield ATTRIBUTES, iter([pd.DataFrame({"name": list(said), "value": [str(value) for value in said.values()]})])
     yield "metrics", iter([run.metrics.reset_index()])
+    if len(run.tasks):
+        yield "tasks", iter([run.tasks.reset_index()])
     yield "alignment", iter([run.alignment.reset_index()])
     for name, array in run.recordings.items():
         yield escaped(name), frames(run.path, array)

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from neurosim.analysis.grouping import Group, hidden_populations, seed, stages
+from neurosim.datasets.sequences import arranged
 from neurosim.network import Network
 from neurosim.runfile import Run
+from neurosim.runfile.continual import known
 from neurosim.tasks import tasks
 
 SEEDS = 10  # that are told one by one
@@ -55,7 +57,7 @@ def _seeds(runs: Sequence[Run]) -> str:
 def data_name(group: Group) -> str:
     """Return the name of a group's data set."""
     found = group.contents.get("data")
-    return str(found.get("name", "unnamed data")) if isinstance(found, Mapping) else "data of its own"
+    return f"{found.get('name', 'unnamed data')}{arranged(found)}" if isinstance(found, Mapping) else "data of its own"
 
 
 def _data(group: Group) -> str:
@@ -154,6 +156,12 @@ def _of_stages(key: str) -> Callable[[Group], str]:
     return lambda group: _then([str(stage.get(key, "")) for stage in stages(group.contents)])
 
 
+def _epochs(group: Group) -> str:
+    """Return the epochs of each stage; of tasks in sequence, those of each task."""
+    tasks, said = len(known(group.runs[0].attributes)), _of_stages("epochs")(group)
+    return f"{said} of each of {tasks} tasks" if tasks and said else said
+
+
 def _then(texts: Sequence[str]) -> str:
     """Return what stages have, once where it is the same in all."""
     return ", then ".join(texts if len(set(texts)) > 1 else texts[:1])
@@ -166,5 +174,5 @@ FACTS: dict[str, Callable[[Group], str]] = {
     "transfer": transfer_name,
     "optimiser": _optimisers,
     "batch": _of_stages("batch"),
-    "epochs": _of_stages("epochs"),
+    "epochs": _epochs,
 }

@@ -13,6 +13,7 @@ from neurosim.analysis.grouping import Group, baselines, seed
 from neurosim.analysis.palette import Style, styles_of
 from neurosim.analysis.plots import clean
 from neurosim.analysis.summary import error_words
+from neurosim.analysis.task_plots import DRAWN, Learned, after_each, over_epochs
 from neurosim.runfile import Run
 
 VARIABLES = 24  # recorded ones that are shown
@@ -54,6 +55,7 @@ def figures(groups: Sequence[Group]) -> Iterator[Figure]:
     split = next((name for name in ("test", "validation") if any(_has(group, name, "error") for group in groups)), "train")
     error = error_words(groups)
     yield from _learning(groups, drawn, split, "error", error, "%")
+    yield from _tasks(groups, drawn, error)
     yield from _learning(groups, drawn, "train", "loss", "loss", "nats" if error == "error" else "")
     yield from _alignment(groups, drawn)
     activity, weights = _variables(groups)
@@ -99,6 +101,8 @@ def _learning(
     if len(strips[0].panels) > 1:
         mean = "; an epoch stands at their mean over seeds" if any(found.seeds > 1 for found in curves.values()) else ""
         caption += f" Seconds are those spent in training steps, without evaluations{mean}."
+    if any(len(run.tasks) for group in groups for run in group.counted):
+        caption += " Of tasks in sequence: " + ("of the task at hand." if split == "train" else "mean over all tasks.")
     if len(groups) > 1 and references:
         caption += " Grey and dashed: back-propagation; in a small panel, that on the same data and network."
     if unit == "nats":
@@ -142,6 +146,33 @@ def _curve(group: Group, curves: Mapping[str, Curve], drawn: Mapping[str, Style]
 
 def _seeds(count: int) -> str:
     return "one seed" if count == 1 else f"{count} seeds"
+
+
+# ---------------------------------------------------------------------- tasks in sequence
+
+
+def _tasks(groups: Sequence[Group], drawn: Mapping[str, Style], error: str) -> Iterator[Figure]:
+    found = {group.label: learned for group in groups if (learned := Learned.of(group)) is not None}
+    if not found:
+        return
+    shared = [one for learned in found.values() for one in learned.curves]
+    most, maps, courses = max(float(learned.mean.max()) for learned in found.values()), [], []
+    for label, learned in found.items():
+        ends = ", ".join(f"{name} {value:.1f}" for name, value in zip(learned.names, learned.mean[-1], strict=True))
+        said = clean(f"test {error} of {label}, in the end in per cent: {ends}", 400)
+        own = replace(drawn[label], line="-", marker="")
+        maps.append(Panel(label, f"ends at {learned.mean[-1].mean():.1f} %", after_each(learned, most, label=said), own))
+        svg = over_epochs(learned, shared, axis=f"test {error} (%)", label=said)
+        courses.append(Panel(label, "", svg, own))
+    seeds = {learned.seeds for learned in found.values()}
+    over = "one seed" if seeds == {1} else "mean over seeds; behind ±: standard deviation"
+    left_out = f" Curves are those of the first {DRAWN} tasks." if any(len(one.names) > DRAWN for one in found.values()) else ""
+    caption = (
+        f"Above: test {error} of each task (row) before learning and after each task (column), per cent, {over}; on one scale, the "
+        "higher the darker. Below: the same over epochs, each task a "
+        f"line, which is named at the right; dotted: where the next task begins. {_lines(shared)}{left_out}"
+    )
+    yield Figure("Tasks in sequence", [Strip("After each task", maps), Strip("Over epochs", courses)], caption, [])
 
 
 # ---------------------------------------------------------------------- alignment

@@ -19,6 +19,7 @@ from neurosim.analysis.grouping import Group, grouped
 from neurosim.analysis.palette import Style, style_of
 from neurosim.analysis.plots import clean
 from neurosim.analysis.summary import error_words
+from neurosim.analysis.task_plots import Learned, draw_after_each
 from neurosim.analysis.traces import trace_of
 from neurosim.errors import RunFileError, UnknownNameError, quoted, require
 from neurosim.runfile import Run
@@ -57,6 +58,7 @@ class RunPlots:
     def __repr__(self) -> str:
         run = self._run
         has = ["loss", "error"] if len(run.metrics) else []
+        has += ["tasks"] if len(run.tasks) else []
         has += ["alignment"] if len(run.alignment) else []
         named = {"histograms": list(run.recordings), "raster": list(run.spikes)}
         has += [f"{kind} of {', '.join(names)}" for kind, names in named.items() if names]
@@ -95,6 +97,17 @@ class RunPlots:
         top = 120.0 if max(one.high.max() for one in curves.values()) <= 120 else 180.0
         named = {_as_written(name): one for name, one in curves.items()}
         return _drawn(lambda axes: plots.draw_alignment(axes, named, clock, colour=style_of(0).colour, top=top), ax)
+
+    def tasks(self, *, ax: Axes | None = None) -> Drawn:
+        """Draw the test error of each task of a sequence (row) before learning and after each task (column), per cent.
+
+        Raises RunFileError where the data had no tasks.
+        """
+        found = Learned.of(self._group)
+        if found is None:
+            said = f"run file {self._run.path}: no tasks in sequence: expected some to draw"
+            raise RunFileError(f"{said}; give [data] split_by_class or permute")
+        return _drawn(lambda axes: draw_after_each(axes, found, float(found.mean.max())), ax, WIDE)
 
     def histograms(self, name: str, *, ax: Axes | None = None) -> Drawn:
         """Draw the values of a recorded variable, such as ``hidden1.rate`` or ``x__hidden1.w``: a histogram for each moment.

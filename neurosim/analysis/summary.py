@@ -22,6 +22,7 @@ CLAIMS = {  # what a hidden population's update needs, in the words of docs/conc
     "feedback_learns_from": "Feedback learns from",
 }
 REACHED = 95  # per cent of test accuracy
+FORGETTING = "Forgetting (percentage points)"
 MORE_ERROR = "Percentage points more error than backprop"
 RELATIVE_STEP = "Step, times backprop's"
 SEEDS = 5  # that are told one by one
@@ -70,6 +71,7 @@ def table(groups: Sequence[Group]) -> dict[str, list[Cell]]:
         "Seeds": seeds if len(set(seeds)) > 1 else [],
         "Epochs": epochs if len(set(epochs)) > 1 or not complete else [],
         accuracy_name(groups): [_shown(accuracy(group), ".2f") for group in groups],
+        FORGETTING: [_shown(_over(group, _forgetting), ".2f") for group in groups],
         MORE_ERROR: [_more_error(group, references.get(group.label)) for group in groups],
         "Training loss": [_shown(_over(group, lambda run: last(run, "train", "loss")), ".4f") for group in groups],
         reached_name(groups): [_reached(group) for group in groups],
@@ -87,6 +89,9 @@ def explained(groups: Sequence[Group], columns: Mapping[str, Sequence[Cell]]) ->
     classified = error == "error"
     reached = f"test accuracy is {REACHED} % or more" if classified else f"{error} on the test set is {100 - REACHED} % or less"
     words = {
+        accuracy_name(groups): "mean over all tasks that were learned in sequence" if FORGETTING in columns else "",
+        FORGETTING: "error of a task in the end above its least after a task before, mean over all tasks but the last; less than 0 "
+        "where later tasks made earlier ones better",
         MORE_ERROR: f"{'test error' if classified else f'{error} on the test set'} minus that of back-propagation on the same data "
         "and network; less than 0 is better than back-propagation",
         "Training loss": "cross-entropy in nats, unless the scheme says otherwise" if classified else "in the unit of the task",
@@ -96,7 +101,7 @@ def explained(groups: Sequence[Group], columns: Mapping[str, Sequence[Cell]]) ->
         "Angle to gradient (°)": "between the proposed change and minus the exact gradient, mean over the projections into hidden "
         "populations, at the last recording",
     }
-    return {heading: said for heading, said in words.items() if heading in columns}
+    return {heading: said for heading, said in words.items() if said and heading in columns}
 
 
 def error_words(groups: Sequence[Group]) -> str:
@@ -131,6 +136,11 @@ def last(run: Run, split: str, name: str) -> float | None:
 def claim(group: Group, name: str) -> str:
     """Return one claim of the group's scheme in words; "" where the scheme is not known."""
     return "" if group.claims is None else group.claims.words(name)
+
+
+def _forgetting(run: Run) -> float | None:
+    """Return how much a run forgot of tasks in sequence; None where it had none."""
+    return None if run.continual is None else run.continual.forgetting
 
 
 def _angle(group: Group) -> Spread | None:

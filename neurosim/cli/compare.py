@@ -240,14 +240,18 @@ def _print_table(results: Sequence[Result], title: str, error: str = "error") ->
     """Print numbers and claims in one table, or below each other where the terminal is narrow.  error : what the accuracy lacks."""
     from neurosim.cli.progress import console
     from neurosim.cli.tables import fitted, show
-    from neurosim.experiments.comparison_table import summarised
+    from neurosim.experiments.comparison_table import has_forgetting, summarised
 
     numbers = NUMBERS if error == "error" else (OTHER[0], *NUMBERS[1:3], OTHER[1], *NUMBERS[4:])
     title += "" if error == "error" else f" (error: {error})"
+    forgotten = ("forgetting,\npercentage\npoints",) if has_forgetting(results) else ()
+    title += "; tests are means over all tasks" if forgotten else ""
     schemes, *cells = zip(*summarised(results), strict=True)
-    columns = [(heading, list(column)) for heading, column in zip((*numbers, *CLAIMS, *MEASURED), cells, strict=True)]
-    claimed = len(NUMBERS) + len(CLAIMS)
-    blocks = [*([column] for column in columns[: len(NUMBERS)]), columns[len(NUMBERS) : claimed], columns[claimed:]]
+    columns = [(heading, list(column)) for heading, column in zip((*numbers, *CLAIMS, *MEASURED, *forgotten), cells, strict=True)]
+    columns = [columns[0], *columns[len(columns) - len(forgotten) :], *columns[1 : len(columns) - len(forgotten)]]
+    measured = len(NUMBERS) + len(forgotten)
+    claimed = measured + len(CLAIMS)
+    blocks = [*([column] for column in columns[:measured]), columns[measured:claimed], columns[claimed:]]
     show(console, fitted(console, ("scheme", list(schemes)), blocks, title, left=(*CLAIMS, *MEASURED)))
 
 

@@ -43,7 +43,7 @@ class Bar(Observer):
         self.progress = progress
         self.job = job
         name = folded(title, NAME if console.width >= NARROW else NAME - 3)
-        self.task = progress.add_task(name, total=sum(steps(t, job) * t.epochs for t in job.trainers), state="")
+        self.task = progress.add_task(name, total=sum(t.steps_in(job.data, 0, t.epochs) for t in job.trainers), state="")
 
     def on_step(self, trainer: Trainer) -> None:
         self.progress.update(self.task, completed=trainer.steps)
@@ -93,9 +93,11 @@ def display() -> Progress:
 
 
 def reached(trainer: Trainer, job: Job) -> str:
-    """Return the epoch that has ended, counted over all stages."""
+    """Return the epoch that has ended, counted over all stages or tasks, and of which task it was."""
     earlier = job.trainers[: job.trainers.index(trainer)]
-    return f"epoch {sum(t.epochs for t in earlier) + trainer.epoch}/{job.epochs}"
+    tasks = len(job.data.tasks)
+    task = f" task {-(-trainer.epoch * tasks // trainer.epochs)}/{tasks}" if tasks and trainer.epoch else ""
+    return f"epoch {sum(t.epochs for t in earlier) + trainer.epoch}/{job.epochs}{task}"
 
 
 def described(metrics: Mapping[str, Evaluation], task: Task) -> str:
@@ -104,7 +106,3 @@ def described(metrics: Mapping[str, Evaluation], task: Task) -> str:
     errors = [f"{spoken(split)} {name} {metrics[split].error:.2f} %" for split in SPLITS if split in metrics]
     return "  ".join([f"training loss {metrics['train'].loss:.4f}", *errors])
 
-
-def steps(trainer: Trainer, job: Job) -> int:
-    """Return the steps of one epoch."""
-    return len(job.data.train) // trainer.batch * len(trainer.pathway.phases)

@@ -48,7 +48,7 @@ Epochs = Annotated[
     int | None,
     typer.Option(
         "--epochs", metavar="N", parser=args.whole(1),
-        help="Epochs, of a model that has one stage; with --resume, how many the run gets in all.",
+        help="Epochs, of a model that has one stage (of tasks in sequence: for each); with --resume, how many the run gets in all.",
     ),
 ]  # fmt: skip
 Checkpoint = Annotated[
@@ -129,7 +129,13 @@ def run(
                 result = engine.resume(job, out, *observers) if resume else engine.run(job, out, *observers, overwrite=overwrite)
     if "alignment_seconds" in result.metrics and not quiet:
         say(_price(result))
-    say(f"test {result.error_name} {result.metrics.loc['test', 'error'].iloc[-1]:.2f} %")
+    tasks = result.continual
+    if tasks is not None and not quiet:
+        say("\n".join(["test error in %, before learning and after each task:", *tasks.lines()]))
+    if tasks is not None:
+        say(f"forgetting {tasks.forgetting:.2f} percentage points")
+    over = f", mean over {len(tasks.names)} tasks" if tasks is not None else ""
+    say(f"test {result.error_name} {result.metrics.loc['test', 'error'].iloc[-1]:.2f} %{over}")
 
 
 def _given(value: Any, otherwise: str) -> Any:
@@ -173,5 +179,9 @@ def _introduction(job: Job, out: Path) -> str:
     parts = [f"{len(data.train):,} training", f"{len(data.validation):,} validation" if len(data.validation) else ""]
     samples = f"{', '.join(filter(None, [*parts, f'{len(data.test):,} test']))} samples"
     lines = [job.model.table.title, f"data     {data.name}: {samples}", f"backend  {job.network.backend.describe()}"]
+    if data.tasks:
+        each = job.epochs // len(data.tasks)
+        what = f"{len(data.tasks)} in sequence, {each} epoch{'s' * (each > 1)} each"
+        lines.append(f"tasks    {what}; validation and test errors are means over all of them")
     lines += [f"epochs   {job.extension}"] if job.extension else []
     return "\n".join([*lines, f"file     {out}"])

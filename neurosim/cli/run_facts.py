@@ -9,7 +9,7 @@ from typing import Any
 
 from neurosim.analysis.spike_statistics import simulated
 from neurosim.cli.simulating import rate_lines
-from neurosim.runfile import Run, extensions
+from neurosim.runfile import Continual, Run, extensions
 from neurosim.runfile.opening import plain
 
 FEW = 6  # checkpoints that are told one by one
@@ -25,7 +25,9 @@ def run_facts(path: Path) -> list[str]:
         metrics = run.metrics
         if "test" in metrics.index.get_level_values("split"):
             error = metrics.loc["test"]["error"]
-            lines.append(f"test        {run.error_name} {error.iloc[-1]:.2f} % after {error.index[-1]} epochs")
+            over = f", mean over {len(run.continual.names)} tasks" if run.continual else ""
+            lines.append(f"test        {run.error_name} {error.iloc[-1]:.2f} % after {error.index[-1]} epochs{over}")
+            lines += _tasks(run.continual) if run.continual else []
         lines.append(f"checkpoints {_checkpoints(run.checkpoint_steps, 'ticks' if run.is_simulation else 'steps')}")
         lines.append(f"created     {said.get('created', 'not told')}, {_versions(said)}")
         lines += [f"commit      {said['git_commit']}"] if said.get("git_commit") else []
@@ -36,6 +38,13 @@ def run_facts(path: Path) -> list[str]:
         for card in run.cards:
             lines += ["", *card.lines()]
         return [" ".join(str(plain(line)).splitlines()) for line in lines]  # what texts of JSON hold is a stranger's
+
+
+def _tasks(found: Continual) -> list[str]:
+    """Return how well each task was done after each, and what was forgotten by then."""
+    done = f"{found.done} of {len(found.names)} learned"
+    forgotten = f"; forgetting {found.forgetting:.2f} percentage points" if found.done > 1 else ""
+    return [f"tasks       {done}{forgotten}; test error of each in %:", *(f"            {line}" for line in found.lines())]
 
 
 def _simulation(run: Run) -> list[str]:

@@ -74,7 +74,8 @@ def show(
     origin = _origin(table, task_of(table, entry))
     say("\n".join([*origin, "", network.summary(), f"weights     {_size(network.parameters())}"]))
     for number, (stage, trainer) in enumerate(zip(table.stages, trainers, strict=True), start=1):
-        say("\n".join(["", f"stage {number} of {len(table.stages)}", *_stage(stage, trainer), "", *_locality(trainer)]))
+        each = " of each task" if table.data.is_sequence else ""
+        say("\n".join(["", f"stage {number} of {len(table.stages)}", *_stage(stage, trainer, each), "", *_locality(trainer)]))
     needed = memory(table, entry=entry)
     say(f"\nmemory      {needed.describe()}")
     say("\n".join(_machine()))
@@ -129,6 +130,7 @@ def _times(table: ModelTable, entry: Entry) -> list[str]:
 
 
 def _origin(table: ModelTable, task: Task) -> list[str]:
+    from neurosim.datasets.sequences import arranged
     from neurosim.modelfile import published
     from neurosim.runfile import error_name
 
@@ -139,14 +141,15 @@ def _origin(table: ModelTable, task: Task) -> list[str]:
     source = f", {found.source}" if found.source else ""
     number = published.paper(said)
     lines.append(f"published   {f'{error} {number}' if number != '-' else 'no test error'}{source}")
-    about = f"; seeds {published.seeds(said)}; {published.epochs(said)} epochs; {own.date}; trained on {own.trained_on}"
+    each = " of each task" if table.data.is_sequence else ""
+    about = f"; seeds {published.seeds(said)}; {published.epochs(said)} epochs{each}; {own.date}; trained on {own.trained_on}"
     here = f"{error} {published.measured(said)}{about}" if own.test_error is not None else "not yet"
     lines.append(f"measured    {here}")
     seeds, reached = published.failed(said)
     lines += [f"left out    seeds {seeds}, {error} {reached}: they are not in the mean"] if seeds else []
     lines += [f"note        {note}" for note in (found.note, own.note) if note]
     held_out = f", {table.data.validation:.1%} of the training images held out" if table.data.validation else ""
-    lines.append(f"data        {table.data.name}{held_out}")
+    lines.append(f"data        {table.data.name}{arranged(table.data.model_dump())}{held_out}")
     lines.append(f"task        {task.name}; its error is the {task.score}, in per cent")
     if table.clock.ticks > 1:
         asked = "the last one" if table.clock.asked == 1 else f"the last {table.clock.asked}"
@@ -154,7 +157,7 @@ def _origin(table: ModelTable, task: Task) -> list[str]:
     return lines
 
 
-def _stage(stage: Stage, trainer: Trainer) -> list[str]:
+def _stage(stage: Stage, trainer: Trainer, each: str) -> list[str]:
     pathway = trainer.pathway
     claims = [f"{name.replace('_', ' ')}: {pathway.claims.words(name)}" for name in vars(pathway.claims)]
     options = ", ".join(f"{name}={value}" for name, value in stage.options.items())
@@ -162,7 +165,7 @@ def _stage(stage: Stage, trainer: Trainer) -> list[str]:
     return [
         f"scheme      {stage.scheme} ({pathway.citation})",
         f"options     {options or 'the defaults'}",
-        f"training    {stage.epochs} epochs, batch {stage.batch}, {'shuffled' if stage.shuffle else 'in file order'}",
+        f"training    {stage.epochs} epochs{each}, batch {stage.batch}, {'shuffled' if stage.shuffle else 'in file order'}",
         f"optimiser   {_described(stage.optimiser)}",
         f"feedback    {_feedback(stage, own)}",
         *_traces(trainer),

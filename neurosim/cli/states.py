@@ -117,9 +117,13 @@ def _reached(run: Run) -> tuple[str, str, str]:
 
 
 def _planned(run: Run) -> str:
-    """Return ``/`` and the epochs of all stages; nothing where the file does not say them."""
+    """Return ``/`` and the epochs of all stages, or of all tasks; nothing where the file does not say them."""
     import tomllib
 
+    from neurosim.runfile.continual import known
+
+    if tasks := known(run.attributes):
+        return f"/{max(tasks)}"
     try:
         stages = tomllib.loads(run.model).get("stages", [])
         return f"/{sum(int(stage['epochs']) for stage in stages)}" if stages else ""

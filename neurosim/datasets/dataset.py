@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,6 +58,8 @@ class DataSet:
         and targets; empty for the caller's own arrays
     target_shape : the shape of one real target; () if targets are labels
     labels : the names of the classes, one text for each; by default their numbers
+    tasks : data sets of the same kind that a trainer learns one after the other, as ``sequences.in_sequence`` says; () for data
+        that are learned as a whole
 
     Raises
     ------
@@ -79,6 +81,7 @@ class DataSet:
     loaded: Mapping[str, Any] = field(default_factory=dict)
     target_shape: tuple[int, ...] = ()
     labels: tuple[str, ...] = ()
+    tasks: tuple[DataSet, ...] = ()
 
     def __post_init__(self) -> None:
         require(
@@ -106,7 +109,8 @@ class DataSet:
         numbered = self.labels == tuple(map(str, range(self.classes)))
         kind = f"{self.classes} classes{'' if numbered else f' ({reprs.listed(self.labels)})'}"
         kind = kind if self.classes else f"real targets of shape {self.target_shape}"
-        return f"<DataSet {self.name!r}: {', '.join(parts)} samples of shape {self.shape}, {kind}>"
+        sequence = f", {len(self.tasks)} tasks in sequence" if self.tasks else ""
+        return f"<DataSet {self.name!r}: {', '.join(parts)} samples of shape {self.shape}, {kind}{sequence}>"
 
     def _check_kind(self) -> None:
         """Raise DataError unless targets are either labels or real."""
@@ -137,12 +141,24 @@ class DataSet:
         """How many samples there are to train, to validate and to test on."""
         return len(self.train), len(self.validation), len(self.test)
 
+    def during(self, epoch: int, epochs: int) -> DataSet:
+        """Return what is learned in ``epoch``, counted from 0, of so many: a task, each for as many epochs; or these data.
+
+        In epochs beyond, the last task goes on.
+        """
+        return self.tasks[min(epoch * len(self.tasks) // epochs, len(self.tasks) - 1)] if self.tasks else self
+
+    def parts(self, name: str) -> Sequence[Split]:
+        """Return the split ``name`` of each task; of data that are learned as a whole, the one that there is."""
+        return [getattr(one, name) for one in self.tasks or (self,)]
+
     def digest(self) -> str:
-        """Return a fingerprint of all samples and targets; the names of classes have no part in it."""
+        """Return a fingerprint of all samples and targets, those of its tasks too; the names of classes have no part in it."""
         total = hashlib.blake2b(digest_size=16)
-        for split in (self.train, self.validation, self.test):
-            total.update(split.x.data)
-            total.update(split.y.data)
+        for data in (self, *self.tasks):
+            for split in (data.train, data.validation, data.test):
+                total.update(split.x.data)
+                total.update(split.y.data)
         return total.hexdigest()
 
 

@@ -105,6 +105,9 @@ def _extended(started: Started, folder: Path, epochs: int, imports: Imports) -> 
     before = contents["training"]["epochs"]
     told = f"folder {folder}: epochs {quoted(epochs)}: it was started with {before}: expected as many or more; leave them out"
     require(epochs >= before, told, RunFileError)
+    tasks = any(model.table.data.is_sequence for model in started.models.values())
+    said = f"folder {folder}: epochs {quoted(epochs)}: it learns tasks in sequence, {before} epochs each, which cannot be changed"
+    require(epochs == before or not tasks, f"{said}: leave them out to resume, or start again", RunFileError)
     longer = reading.override(contents, [f"training.epochs={epochs}"])
     return replace(started, plan=Plan.of(longer, str(folder), imports))
 

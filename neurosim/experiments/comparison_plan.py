@@ -12,6 +12,7 @@ import tomli_w
 
 from neurosim.catalogue import NO_IMPORTS, Imports
 from neurosim.datasets.registry import REGISTRY
+from neurosim.datasets.sequences import ARRANGED, SEQUENCES, arranged
 from neurosim.errors import InputError, UnknownNameError, pasteable, quoted, require
 from neurosim.feedback import FeedbackPathway, pathways
 from neurosim.modelfile import reading
@@ -62,7 +63,7 @@ class Plan:
         path = reading.locate(name)
         contents = reading.contents(path)
         if data is not None:
-            contents = contents | {"data": _named_data(contents, data) if isinstance(data, str) else data}
+            contents = contents | {"data": _named_data(contents, data) if isinstance(data, str) else given_data(contents, data)}
         usual = reading.contents(reading.installed()[USUAL])["rows"]
         if given is not None:
             usual |= contents.get("rows", {})
@@ -126,14 +127,25 @@ def describe(contents: Contents) -> str:
         sizes = "no hidden population"
     made = layer.get("neurons", layer.get("transfer", "tanh"))
     kind = f" {made if isinstance(made, str) else made.get('name', '')}" if hidden else ""
-    data = contents["data"]["name"]
-    return f"{Path(data).name if data.count('/') else data}, {sizes}{kind}, {epochs} epoch{'' if epochs == 1 else 's'}"
+    data, told = contents["data"]["name"], arranged(contents["data"])
+    each = f"{epochs} epoch{'' if epochs == 1 else 's'}{' a task' if any(contents['data'].get(key) for key in SEQUENCES) else ''}"
+    return f"{Path(data).name if data.count('/') else data}{told}, {sizes}{kind}, {each}"
 
 
 def _named_data(contents: Contents, name: str) -> Contents:
     """Return the [data] table of a comparison on another data set."""
+    table = contents.get("data", {}) if isinstance(contents.get("data", {}), dict) else {}
+    kept = table if name in REGISTRY else {key: table[key] for key in ARRANGED if key in table}
+    return kept | {"name": name}
+
+
+def given_data(contents: Contents, data: Contents) -> Contents:
+    """Return the [data] table of data that are given in Python; raise InputError where the file arranges its own in tasks."""
     table = contents.get("data", {})
-    return table | {"name": name} if name in REGISTRY and isinstance(table, dict) else {"name": name}
+    kept = [key for key in ARRANGED if isinstance(table, dict) and key in table]
+    said = f"data given in Python: {', '.join(kept)} of the file would not hold for them"
+    require(not kept, f"{said}: expected the name or the path of a data set; give that, or leave {' and '.join(kept)} out")
+    return data
 
 
 # ---------------------------------------------------------------------- rows

@@ -116,6 +116,7 @@ def _reached(job: Job, path: Path, go: Callable[[], None]) -> Result:
         hidden = [p.name for p in job.network.projections.values() if p.post != job.network.output]
         angle, reached = last_angle(said, hidden), epochs_to(said, REACHED)
         locality = said.cards[0].summary if said.cards else {}
+        tasks = said.continual
     return Result(
         scheme=job.model.name,
         seed=job.seed,
@@ -128,4 +129,5 @@ def _reached(job: Job, path: Path, go: Callable[[], None]) -> Result:
         failure=failure,
         score=job.trainers[0].task.score,
         locality=locality,
+        forgetting=None if tasks is None else tasks.forgetting,
     )

@@ -26,6 +26,7 @@ COLUMNS = (
     "weight_transport", "update_locking", "backward_locking", "feedback_learns_from",
     "weights_read", "layers_read", "labels_read",
 )  # fmt: skip
+FORGETTING = "forgetting"  # the column after them, where tasks were learned in sequence
 CLAIMED, MEASURED = COLUMNS[-7:-3], COLUMNS[-3:]
 
 
@@ -33,7 +34,8 @@ CLAIMED, MEASURED = COLUMNS[-7:-3], COLUMNS[-3:]
 class Result:
     """What one row reached with one seed.
 
-    test_accuracy : per cent, after the last epoch; 100 less the error, whatever the task says that is
+    test_accuracy : per cent, after the last epoch; 100 less the error, whatever the task says that is; of tasks in sequence the
+        mean over all of them
     train_loss : in the scheme's own unit, nats unless the scheme says otherwise
     epochs_to_95 : the first epoch whose test accuracy is 95 % or more; None where there was none
     angle : degrees between proposed changes and backprop's at the last comparison, mean over hidden projections; nan without one
@@ -41,6 +43,7 @@ class Result:
     failure : "" or why the run stopped early; the numbers are then those it had
     score : what the error is, as the task says it
     locality : what changes at hidden populations were found to depend on (see ``Card.summary``); empty where it is not known
+    forgetting : percentage points, of tasks in sequence (see ``runfile.Continual``); None of data that are learned as a whole
     """
 
     scheme: str
@@ -54,6 +57,7 @@ class Result:
     failure: str = ""
     score: str = WRONG
     locality: Mapping[str, str] = field(default_factory=dict, hash=False)
+    forgetting: float | None = None
 
     def measured(self) -> list[str]:
         """Return the words of MEASURED."""
@@ -87,7 +91,7 @@ def summarised(results: Sequence[Result]) -> list[list[str]]:
     """Return one line of text cells for each scheme: means over seeds (accuracy with standard deviation), and what it needs.
 
     Cells: scheme, test accuracy, percentage points more error than backprop, training loss, epochs to 95 %, step, step over that of
-    backprop, angle, the claims, and what hidden populations were found to read.
+    backprop, angle, the claims, what hidden populations were found to read; and forgetting, where tasks were learned in sequence.
     """
     relative = dict(zip(results, relative_steps(results), strict=True))
     row = baseline_of(results)
@@ -96,7 +100,9 @@ def summarised(results: Sequence[Result]) -> list[list[str]]:
     for scheme in dict.fromkeys(result.scheme for result in results):
         runs = [result for result in results if result.scheme == scheme]
         claimed = [runs[0].claims.words(name) for name in CLAIMED]
-        lines.append([scheme, *_numbers(runs, baseline, [relative[r] for r in runs]), *claimed, *runs[0].measured()])
+        lost = "" if any(r.failure for r in runs) else _with_spread(Spread.of([r.forgetting for r in runs]), ".2f")
+        forgotten = [lost] if has_forgetting(results) else []
+        lines.append([scheme, *_numbers(runs, baseline, [relative[r] for r in runs]), *claimed, *runs[0].measured(), *forgotten])
     return lines
 
 
@@ -137,10 +143,16 @@ def columns_of(results: Sequence[Result]) -> tuple[str, ...]:
 
     It is then named by what it is, as ``test_unexplained_variance``, and ``epochs_to_5`` is the first epoch with 5 % of it or less.
     """
+    last = (FORGETTING,) if has_forgetting(results) else ()
     if _is_accuracy(results):
-        return COLUMNS
+        return COLUMNS + last
     other = {"test_accuracy": "test_" + re.sub(r"\W+", "_", results[0].score.lower()), "epochs_to_95": "epochs_to_5"}
-    return tuple(other.get(name, name) for name in COLUMNS)
+    return tuple(other.get(name, name) for name in COLUMNS) + last
+
+
+def has_forgetting(results: Sequence[Result]) -> bool:
+    """Return whether tasks were learned in sequence."""
+    return any(result.forgetting is not None for result in results)
 
 
 def _is_accuracy(results: Sequence[Result]) -> bool:
@@ -153,9 +165,15 @@ def as_rows(results: Sequence[Result]) -> list[list[Any]]:
     for result, relative in zip(results, relative_steps(results), strict=True):
         reached = result.test_accuracy if accuracy else result.test_error
         numbers = (reached, result.train_loss, result.epochs_to_95, result.step_ms, relative, result.angle)
-        known = [None if number is None or np.isnan(number) or result.failure else round(number, 6) for number in numbers]
-        rows.append([result.scheme, result.seed, *known, *(result.claims.words(name) for name in CLAIMED), *result.measured()])
+        forgotten = [_known(result.forgetting, result)] if has_forgetting(results) else []
+        known = [_known(number, result) for number in numbers]
+        claimed = [result.claims.words(name) for name in CLAIMED]
+        rows.append([result.scheme, result.seed, *known, *claimed, *result.measured(), *forgotten])
     return rows
+
+
+def _known(number: float | None, result: Result) -> float | None:
+    return None if number is None or np.isnan(number) or result.failure else round(number, 6)
 
 
 def as_frame(results: Sequence[Result]) -> pandas.DataFrame:
@@ -163,7 +181,7 @@ def as_frame(results: Sequence[Result]) -> pandas.DataFrame:
     import pandas as pd
 
     frame = pd.DataFrame(as_rows(results), columns=list(columns_of(results)))
-    numbers = list(frame.columns[2:8])
+    numbers = [*frame.columns[2:8], *([FORGETTING] if FORGETTING in frame else [])]
     frame[numbers] = frame[numbers].astype(float)
     return frame
 

@@ -156,7 +156,7 @@ def _memory(table: ModelTable, entry: Entry) -> Memory:
         weights=learned,
         optimiser=kept,
         buffers=buffers,
-        data=_data(entry, network, task_of(table, entry).size),
+        data=_data(entry, table.data, network, task_of(table, entry).size),
         evaluation=3 * _activity(table, network, max(EVALUATION_BATCH, samples(table.record))),
         checkpoint=learned + kept,
         recording=_recording(table, network, trainers, entry),
@@ -199,11 +199,15 @@ def _activity(table: ModelTable, network: Network, batch: int) -> int:
     return batch * (table.clock.ticks * inputs + begun) * network.dtype.itemsize
 
 
-def _data(entry: Entry, network: Network, targets: int) -> int:
-    """Return the bytes of all samples while they are loaded, and of targets; a float64 network keeps another copy of both."""
+def _data(entry: Entry, table: Data, network: Network, targets: int) -> int:
+    """Return the bytes of all samples while they are loaded, and of targets; a float64 network keeps another copy of both.
+
+    The samples of tasks by classes are there once more, and those of each permuted task but the first.
+    """
     pixels = (entry.train + entry.test) * math.prod(entry.shape)
     copy = entry.train * math.prod(entry.shape) * 8 if network.dtype == np.float64 else 0
-    return entry.bytes_a_value * pixels + copy + entry.train * targets * (4 + network.dtype.itemsize)
+    more = 0 if not table.is_sequence else 1 if table.permute is None else table.permute - 1
+    return (entry.bytes_a_value + 4 * more) * pixels + copy + entry.train * targets * (4 + network.dtype.itemsize)
 
 
 def check_fits(
@@ -308,7 +312,8 @@ def roomy(table: ModelTable, entry: Entry | None = None) -> list[Backend]:
 def whole_run(table: ModelTable, found: Mapping[str, list[float]], entry: Entry | None = None) -> dict[str, float]:
     """Return the seconds of all epochs of all stages on each backend, from the seconds of a batch as ``timings`` finds them."""
     entry = entry or about(table.data)
-    counts = [stage.epochs * batches(entry, table, stage.batch) for stage in table.stages]
+    tasks = table.data.tasks(entry.classes)
+    counts = [tasks * stage.epochs * batches(entry, table, stage.batch) for stage in table.stages]
     return {name: sum(n * each for n, each in zip(counts, seconds, strict=True)) for name, seconds in found.items()}
 
 
@@ -322,6 +327,10 @@ def fastest(table: ModelTable, entry: Entry | None = None) -> str:
 
 
 def batches(entry: Entry, table: ModelTable, batch: int) -> int:
-    """Return how many batches an epoch has."""
-    kept = entry.train - round(table.data.validation * entry.train)
-    return min(kept, table.data.limit or kept) // batch
+    """Return how many batches an epoch has; where tasks are classes, about how many on average."""
+    data, kept = table.data, entry.train - round(table.data.validation * entry.train)
+    kept = min(kept, data.limit or kept, data.few_shot * entry.classes if data.few_shot else kept)
+    if data.permute is not None or not data.is_sequence:
+        return kept // batch
+    learned = sum(map(len, data.split_by_class)) if isinstance(data.split_by_class, list) else entry.classes
+    return kept * learned // max(1, entry.classes * data.tasks(entry.classes) * batch)

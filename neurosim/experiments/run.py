@@ -30,6 +30,7 @@ from neurosim.recording.extending import extended, extension, told
 from neurosim.recording.plan import RecordingPlan
 from neurosim.recording.recorder import Recorder, Stopped, create
 from neurosim.runfile import Extension, Run, RunFile, provenance, warn_of_other_arithmetic
+from neurosim.runfile.continual import said_of
 from neurosim.tasks import Sizes
 from neurosim.training import Evaluation, Observer, Trainer
 
@@ -79,6 +80,7 @@ class Job:
             "data_shape": " ".join(map(str, self.data.shape)),
             "data_classes": self.data.classes,
             "data_target_shape": " ".join(map(str, self.data.target_shape)),
+            **said_of([task.name for task in self.data.tasks], self.epochs),
             **provenance(),
         }
 
@@ -115,6 +117,7 @@ def prepare(
     check_fits(table, model.name, data_dir, chosen, entry)
     device = chosen or select(fastest(table, entry))
     data = data or load_data(table.data, data_dir)
+    _check_sequence(model, data)
     task = table.task.on(Sizes.of(data))
     network = build_network(
         table.network, table.shown(tuple(data.shape)), task.size, seed=seed, backend=device, readout=readout_of(task)
@@ -128,6 +131,17 @@ def by_environment(table: ModelTable) -> str | None:
     """Return the folder of data files that the environment names, for a data set that has any; the run file notes it."""
     published = table.data.name in REGISTRY and not table.data.arrays
     return os.environ.get("NEUROSIM_DATA") if published and find(table.data.name).openml is not None else None
+
+
+def _check_sequence(model: ModelFile, data: DataSet) -> None:
+    """Raise InputError where tasks that are learned one after the other are not those of the model, or it has several stages."""
+    table, count = model.table, len(data.tasks)
+    if table.data.is_sequence or count:
+        same = table.data.arrays or count == table.data.tasks(data.classes)
+        said = f"{model.name}: data set {quoted(data.name)} has {count} tasks"
+        require(same, f"{said}, not {table.data.tasks(data.classes)}: expected those of the model; give the data of the model")
+        stages = f"{model.name}: {len(table.stages)} stages on {count} tasks in sequence"
+        require(len(table.stages) == 1, f"{stages}: expected one stage; leave split_by_class and permute out, or the other stages")
 
 
 def _check_stated(model: ModelFile, data: DataSet | None = None) -> None:

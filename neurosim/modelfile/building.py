@@ -12,6 +12,7 @@ import numpy as np
 from neurosim import datasets
 from neurosim.backends import Backend
 from neurosim.backends.base import generator
+from neurosim.datasets.sequences import few_shot, in_sequence, permute, split_by_class
 from neurosim.equations.drawn import drawn
 from neurosim.equations.units import Dimensions, Measure, measure
 from neurosim.errors import UnknownNameError, quoted, require
@@ -23,7 +24,20 @@ from neurosim.training import Trainer
 
 
 def load_data(table: Data, data_dir: str | os.PathLike[str] | None = None) -> datasets.DataSet:
-    """Return the data set of a model file; one that a user's function makes gets a validation split where it has none."""
+    """Return the data set of a model file; one that a user's function makes gets a validation split where it has none.
+
+    Where the file says so, it keeps a few samples of each class, or has tasks, which are learned one after the other.
+    """
+    data = _loaded(table, data_dir)
+    data = data if table.few_shot is None else few_shot(data, table.few_shot)
+    if table.permute is not None:
+        return in_sequence(data, permute(data, table.permute))
+    if table.split_by_class is not False:
+        return in_sequence(data, split_by_class(data, None if table.split_by_class is True else table.split_by_class))
+    return data
+
+
+def _loaded(table: Data, data_dir: str | os.PathLike[str] | None) -> datasets.DataSet:
     made = table.made()
     if made is not None:
         return _limited(made, table)
@@ -185,7 +199,7 @@ def build_trainer(
         clock=table.clock.clock(),
         encoder=table.encoder,
         feedback_optimiser=stage.feedback_optimiser,
-        epochs=stage.epochs,
+        epochs=stage.epochs * (len(data.tasks) or 1),
         batch=stage.batch,
         shuffle=stage.shuffle,
         seed=seed,

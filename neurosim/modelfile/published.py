@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from neurosim.datasets.sequences import SEQUENCES
 from neurosim.tasks import Classification, tasks
 
 Model = Mapping[str, Any]
@@ -57,11 +58,12 @@ def epochs(model: Model) -> str:
     trained = model.get("measured", {}).get("epochs")
     if trained is None:
         return ""
-    return str(trained) if is_whole(model) else f"{trained} of {planned(model)}"
+    each = " a task" if any(model.get("data", {}).get(key) for key in SEQUENCES) else ""
+    return (str(trained) if is_whole(model) else f"{trained} of {planned(model)}") + each
 
 
 def planned(model: Model) -> int:
-    """Return the epochs of all stages together."""
+    """Return the epochs of all stages together, or of each task."""
     return sum(stage["epochs"] for stage in model["stages"])
 
 

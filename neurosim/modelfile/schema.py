@@ -216,7 +216,7 @@ class Measured(Section):
     """[measured]: what this model reached here.
 
     seeds : the seeds in the mean
-    epochs : of all stages together; it may be less than the file asks for
+    epochs : of all stages together, or for each task; it may be less than the file asks for
     failed_seeds, failed_error : seeds that were run and are not in the mean; their lowest and highest error
     """
 
@@ -248,6 +248,11 @@ class Data(Section):
     arrays : true if the data are arrays that were given in Python; then no file holds them
     test : if ``name`` is the path of a file without splits: the share of the samples in the test split (0.2 by default)
     targets : "labels" or "real", for a file of your own, if the guess would be wrong
+    few_shot : how many training samples of each class are kept; which, a seed of its own decides, 0, whatever that of the run
+    split_by_class : the classes of each task, such as ``[[0, 1], [2, 3]]``, or true for pairs, (0, 1), (2, 3), ...; tasks are
+        learned one after the other
+    permute : how many tasks, which are learned one after the other: the same samples, the inputs of each task but the first in an
+        order of its own, which the seed 0 decides, whatever that of the run
     """
 
     name: str
@@ -259,6 +264,9 @@ class Data(Section):
     test: float | None = Field(default=None, gt=0, lt=1)
     targets: Literal["labels", "real"] | None = None
     augment: Augment | None = None
+    few_shot: int | None = Field(default=None, ge=1)
+    split_by_class: bool | list[list[int]] = False
+    permute: int | None = Field(default=None, ge=1)
     _make: Callable[[], DataSet] | None = PrivateAttr(None)
 
     @model_validator(mode="after")
@@ -270,6 +278,26 @@ class Data(Section):
         if outside or drawn:
             self._make = functools.partial(construct, "data set", GENERATED, self.name, self.options, DataSet, imports_of(info))
         return self
+
+    @model_validator(mode="after")
+    def _one_sequence(self) -> Self:
+        none = "split_by_class = []: expected lists of classes, or true for pairs; add one, or leave it out"
+        require(self.split_by_class != [], none)
+        both = self.split_by_class is not False and self.permute is not None
+        require(not both, f"split_by_class together with permute = {self.permute}: expected only one of the two; leave one out")
+        moved = self.permute is not None and self.augment is not None
+        require(not moved, "permute together with augment: permuted inputs are no images to crop or flip; leave one out")
+        return self
+
+    @property
+    def is_sequence(self) -> bool:
+        """Whether there are tasks, which are learned one after the other."""
+        return self.split_by_class is not False or self.permute is not None
+
+    def tasks(self, classes: int) -> int:
+        """Return how many tasks there are, of a data set with so many classes; 1 where it is learned as a whole."""
+        pairs = -(-classes // 2) if self.split_by_class is True else 1
+        return len(self.split_by_class) if isinstance(self.split_by_class, list) else self.permute or pairs
 
     @property
     def is_made(self) -> bool:
@@ -386,7 +414,10 @@ class NetworkTable(Section):
 
 
 class Training(Section):
-    """[training]: how long a stage trains, on what batches."""
+    """[training]: how long a stage trains, on what batches.
+
+    epochs : of data with tasks (``split_by_class``, ``permute``), for each of them
+    """
 
     epochs: int
     batch: int

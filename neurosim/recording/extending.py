@@ -9,6 +9,7 @@ from dataclasses import replace
 from neurosim.errors import RunFileError, quoted, require
 from neurosim.modelfile.reading import Contents
 from neurosim.runfile import Run
+from neurosim.runfile.continual import known as known_tasks
 from neurosim.runfile.extension import Extension
 from neurosim.training import Trainer
 from neurosim.training.length import dependent
@@ -26,12 +27,14 @@ def extension(known: Run, contents: Contents, epochs: int) -> Extension | None:
 
     known : the run's file; contents : its model
 
-    Raises RunFileError where so many are done, or the stages before the last have so many.
+    Raises RunFileError where so many are done, or the stages before the last have so many, or the data are tasks in sequence.
     """
-    before, done = planned(contents), known.done
+    before, done, tasks = planned(contents), known.done, known_tasks(known.attributes)
+    asked = f"run file {known.path}: epochs {quoted(epochs)}"
+    told = f"{asked}: it learns {len(tasks)} tasks in sequence, {max(tasks, default=0)} epochs in all, which cannot be changed"
+    require(not tasks, f"{told}: expected none; leave them out to resume, or run again", RunFileError)
     if epochs == before and known.status != "complete":
         return None
-    asked = f"run file {known.path}: epochs {quoted(epochs)}"
     least = f"{asked}: {done} are done: expected more; give {done + 1} or more, or leave them out"
     require(epochs > done, least, RunFileError)
     *earlier, _ = contents["stages"]

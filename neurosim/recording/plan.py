@@ -78,6 +78,8 @@ class RecordingPlan:
         for split in ("train", "validation", "test"):
             if len(getattr(self.data, split)):
                 found += [_column(f"metrics/{split}/{name}", *said) for name, said in (EVERY | self._measured(split)).items()]
+        for number in range(1, len(self.data.tasks) + 1):
+            found += [_column(f"tasks/{number}/{name}", *said) for name, said in (EVERY | self._measured("test")).items()]
         for c in self.variables:
             where = f"{c.variable.group}/{c.variable.key}"
             said = {"units": UNITS, "description": c.variable.description, "dims": c.dims, "request": str(c.request)}
@@ -114,7 +116,8 @@ class RecordingPlan:
 
     def _between_flushes(self, request: Request) -> int:
         """Return how many recordings come in one epoch."""
-        longest = max(len(self.data.train) // trainer.batch * len(trainer.pathway.phases) for trainer in self.trainers)
+        most = max(map(len, self.data.parts("train")))
+        longest = max(most // trainer.batch * len(trainer.pathway.phases) for trainer in self.trainers)
         return max(1, longest // request.interval.every) if request.interval.unit == "steps" else 1
 
     def constants(self) -> dict[str, np.ndarray]:

@@ -31,6 +31,7 @@ from neurosim.recording.plan import Chosen, RecordingPlan
 from neurosim.recording.variables import signals
 from neurosim.runfile import Background, Run, RunFile, provenance, warn_of_other_arithmetic
 from neurosim.runfile.background import Work
+from neurosim.runfile.continual import said_of
 from neurosim.runfile.ending import to_the_end
 from neurosim.training import Evaluation, Observer, Trainer
 from neurosim.training.alignment import Alignment, alignments
@@ -92,6 +93,7 @@ class Recorder(Observer):
         said |= {"data_dir": utf8(data.folder), "data_digest": data.digest()}
         said |= {"data_samples": " ".join(map(str, data.samples)), "data_shape": " ".join(map(str, data.shape))}
         said |= {"data_scale": data.scale, "data_content": data.content, "score": utf8(trainer.task.score)} | write_cards([trainer])
+        said |= said_of([task.name for task in data.tasks], trainer.epochs)
         model = tomli_w.dumps(describe(trainer, data, record.model_dump(exclude_unset=True)))
         recorder = cls(plan, create(Path(path), plan, said | provenance(), model=model, overwrite=overwrite))
         recorder.settings, recorder.started = settings(trainer, data), _digest_of(trainer)
@@ -272,6 +274,9 @@ class Recorder(Observer):
             if split == "train":
                 row |= {"seconds": seconds} | ({"alignment_seconds": compared} if self.plan.comparisons else {})
             self.background.put(0, functools.partial(self._row, f"metrics/{split}", row))
+        for number, one in enumerate(metrics["test"].tasks, start=1):
+            row = {"epoch": self.epoch_of(trainer), "step": trainer.steps, "loss": one.loss, "error": one.error}
+            self.background.put(0, functools.partial(self._row, f"tasks/{number}", row))
 
     def _row(self, group: str, row: Mapping[str, Any]) -> Work:
         return functools.partial(self.file.append, group, row)
@@ -342,7 +347,7 @@ class Recorder(Observer):
     def _alignment(self, trainer: Trainer, clock: Mapping[str, int]) -> None:
         """Compare what the scheme proposes for the batch that comes next, before augmentation, with the exact gradient."""
         started = time.perf_counter()
-        backend, data = self.plan.network.backend, self.plan.data
+        backend, data = self.plan.network.backend, self.plan.data.during(trainer.epoch, trainer.epochs)
         rows = trainer.upcoming(len(data.train))
         shown = Split(data.train.x[rows], data.train.y[rows])
         x, target = (backend.asarray(values, self.plan.network.dtype) for values in (shown.x, trainer.targets(shown)))

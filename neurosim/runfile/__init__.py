@@ -3,6 +3,7 @@
 from neurosim.runfile.background import Background
 from neurosim.runfile.check import problems
 from neurosim.runfile.checkpoints import Layout
+from neurosim.runfile.continual import Continual
 from neurosim.runfile.extension import Extension, extensions
 from neurosim.runfile.locality_card import Card
 from neurosim.runfile.opening import is_hdf5
@@ -16,6 +17,7 @@ from neurosim.runfile.writer_lock import being_written
 __all__ = [
     "Background",
     "Card",
+    "Continual",
     "Extension",
     "Interval",
     "Layout",

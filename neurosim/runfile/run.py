@@ -15,8 +15,9 @@ import h5py
 import numpy as np
 
 from neurosim.errors import NeurosimError, RunFileError, UnknownNameError, quoted, require
-from neurosim.runfile import checkpoints, digests, tables
+from neurosim.runfile import checkpoints, continual, digests, tables
 from neurosim.runfile.checkpoints import Held
+from neurosim.runfile.continual import Continual
 from neurosim.runfile.guard import UNREADABLE, children, direct, readable, whole
 from neurosim.runfile.locality_card import Card
 from neurosim.runfile.opening import damaged, opened, plain
@@ -35,7 +36,11 @@ RESPONSES = "responses/"
 ELEMENT = ("neuron", "synapse", "pre", "post")  # what is told of each element that was recorded in time
 PIECE = 2**24  # bytes of a recording that dask reads at once
 SPIKES = {"time", "index", "trial", "step"}
-NEEDED = {"metrics": ("epoch", "step", "loss"), "alignment": ("epoch", "step", "angle", "cosine", "norm_ratio")}
+NEEDED = {
+    "metrics": ("epoch", "step", "loss"),
+    "tasks": ("epoch", "step", "error"),
+    "alignment": ("epoch", "step", "angle", "cosine", "norm_ratio"),
+}
 MOST = 10_000_000  # neurons of a population that spikes
 
 
@@ -143,6 +148,36 @@ class Run:
         Columns: epoch, angle (degrees), cosine, norm_ratio (norm of the proposed change over that of the gradient).
         """
         return self._frame("alignment", "projection", "step", ["epoch", "angle", "cosine", "norm_ratio"])
+
+    @cached_property
+    def tasks(self) -> pandas.DataFrame:
+        """One row for each evaluation of a task of a sequence, indexed by (task, epoch); no row where the data had no tasks.
+
+        Tasks are counted from 1.  Columns: name, step, loss (in the task's unit), error (per cent), both of its test samples.  The
+        test error of ``metrics`` is the mean over all tasks, those that are not learned yet among them.
+        """
+        frame, names = self._frame("tasks", "task", "epoch", ["step", "loss", "error"]), self._task_names
+        known = {str(number): number for number in range(1, len(names) + 1)}
+        for task in frame.index.unique("task"):
+            told = f"run file {self.path}: {quoted(f'tasks/{task}')} is no task: expected one of {len(names)}; do not trust it"
+            require(task in known, told, RunFileError)
+        frame = frame.rename(index=known, level="task").sort_index()
+        frame.insert(0, "name", [names[task - 1] for task in frame.index.get_level_values("task")])
+        return frame
+
+    @cached_property
+    def continual(self) -> Continual | None:
+        """What the tasks that were learned one after the other came to, as far as the run is; None where the data had no tasks, or
+        nothing was evaluated yet."""
+        errors = self.tasks["error"].unstack("task").dropna()  # a process that was killed may have left some of a row
+        rows = [epoch for epoch in (0, *continual.known(self.attributes)) if epoch in errors.index]
+        if rows[:1] != [0] or errors.shape[1] < len(self._task_names):
+            return None
+        return Continual(self._task_names, errors.loc[rows].to_numpy(dtype=float))
+
+    @property
+    def _task_names(self) -> tuple[str, ...]:
+        return tuple(continual.known(self.attributes).values())
 
     def _frame(self, place: str, key: str, index: str, columns: list[str]) -> pandas.DataFrame:
         import pandas as pd

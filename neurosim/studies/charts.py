@@ -14,11 +14,10 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from neurosim.analysis.courses import Curve
-from neurosim.analysis.palette import Style
+from neurosim.analysis.palette import MAP, Style
 from neurosim.analysis.plots import clean, draw_curve, is_logarithmic, limits, make_logarithmic, panel_axes
 from neurosim.analysis.svg import FAINT, TEXT, inline
 
-MAP = "cividis"  # even to all eyes
 FRAME = "#ba0000"  # of the best point
 MARKED = 12  # values of a curve that each have a marker
 APART = 0.15  # of an axis' length, between two ticks

@@ -10,7 +10,7 @@ from typing import Any
 
 from neurosim.catalogue import NO_IMPORTS, Imports
 from neurosim.errors import InputError, quoted, require
-from neurosim.experiments.comparison_plan import Plan
+from neurosim.experiments.comparison_plan import Plan, given_data
 from neurosim.modelfile import reading
 from neurosim.modelfile.model_file import ModelFile
 from neurosim.modelfile.reading import Contents
@@ -52,7 +52,7 @@ class Base:
             return Base(path.stem, {row: model.contents for row, model in plan.models.items()})
         changes = [*settings, *([f"data.name={data}"] if isinstance(data, str) else [])]
         contents = ModelFile.load(name, changes, imports=imports).contents
-        contents = contents if data is None or isinstance(data, str) else contents | {"data": data}
+        contents = contents if data is None or isinstance(data, str) else contents | {"data": given_data(contents, data)}
         return Base(path.stem, {scheme: _under(scheme, contents, path.stem) for scheme in schemes} or {"": contents})
 
     def model(self, values: Values, label: str, imports: Imports = NO_IMPORTS) -> ModelFile:
@@ -162,6 +162,9 @@ class StudyPlan:
             lengths = sorted({point.epochs for point in points})
             said = f"study: halving: points of {' and '.join(map(str, lengths[:3]))} epochs: expected one length for all"
             require(len(lengths) == 1, f"{said}; drop the parameter that changes it")
+            sequence = any(point.model.table.data.is_sequence for point in points)
+            said = "study: halving: tasks in sequence: a rung would end before the later tasks are learned"
+            require(not sequence, f"{said}: expected data that are learned as a whole; leave halving out")
             halving.lengths(lengths[0])
         return plan
 

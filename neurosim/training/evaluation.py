@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 MOST_LINES = 16  # of a history that is printed
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Loss in the task's unit (cross-entropy in nats for classes) and error in per cent: what ``Task.score`` says."""
+    """Loss in the task's unit (cross-entropy in nats for classes) and error in per cent: what ``Task.score`` says.
+
+    tasks : where it is the mean over tasks that are learned one after the other, that of each
+    """
 
     loss: float
     error: float
+    tasks: tuple[Evaluation, ...] = ()
+
+    @staticmethod
+    def over(tasks: Sequence[Evaluation]) -> Evaluation:
+        """Return the mean over tasks, each of which counts as much as any other."""
+        loss, error = (float(np.mean([getattr(one, name) for one in tasks])) for name in ("loss", "error"))
+        return Evaluation(loss, error, tuple(tasks))
 
     def __repr__(self) -> str:
         return f"Evaluation(loss={self.loss:.4g}, error={self.error:.2f})"

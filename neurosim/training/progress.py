@@ -143,14 +143,14 @@ class Bar:
         return f"{said} stopped: {self.trainer.stopped}" if self.trainer.stopped and self.ended.is_set() else said
 
     def _a_pass(self) -> int:
-        return len(self.data.train) // self.trainer.batch
+        return len(self.data.during(self.trainer.epoch, self.trainer.epochs).train) // self.trainer.batch
 
     def _done(self) -> int:
         """Return the steps of the epoch at hand that were done before."""
         return self.trainer.phase * self._a_pass() + self.trainer.position
 
     def _total(self) -> int:
-        return (self.last - self.first) * self._a_pass() * len(self.trainer.pathway.phases)
+        return self.trainer.steps_in(self.data, self.first, self.last)
 
 
 def columns(width: int) -> list[ProgressColumn]:

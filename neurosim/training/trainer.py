@@ -166,6 +166,9 @@ class Trainer:
     def fit(self, data: DataSet, *observers: Observer, epochs: int | None = None, progress: bool = True) -> History:
         """Train, and return the evaluation of each epoch that was trained: a list of split name -> Evaluation.
 
+        Of data with tasks (``datasets.sequences.in_sequence``), each task is learned for an equal share of ``self.epochs``, one
+        after the other; in epochs beyond, the last one goes on.
+
         A warning says so if the training error at the end is no better than chance.  After a ``fit`` that was interrupted within
         an epoch, the next one goes on there: the rest of the epoch comes first, and counts as one of its epochs.
 
@@ -197,7 +200,7 @@ class Trainer:
                 show(history[-1])
                 self._let_go()
         if history:
-            self._tell_of_chance(data, history[-1]["train"].error)
+            self._tell_of_chance(self._learned(data), history[-1]["train"].error)
         return history
 
     def _last_epoch(self, epochs: int | None) -> int:
@@ -234,8 +237,11 @@ class Trainer:
 
     def check(self, data: DataSet) -> None:
         """Join pathway and network to ``data``; raise InputError where they do not fit."""
-        size = len(data.train.y)
-        require(self.batch <= size, f"training: batch {self.batch} exceeds the {size} training samples; give a smaller batch")
+        size, of = min(map(len, data.parts("train"))), " of the smallest task" if data.tasks else ""
+        require(self.batch <= size, f"training: batch {self.batch} exceeds the {size} training samples{of}; give a smaller batch")
+        whole = self.epochs % (len(data.tasks) or 1) == 0
+        said = f"training: {self.epochs} epochs of {len(data.tasks)} tasks"
+        require(whole, f"{said}: expected as many for each; give a multiple of {len(data.tasks)}")
         self.trial.check(self.network, tuple(data.shape), data.name)
         self.sample, self.sizes = tuple(data.shape), Sizes.of(data)
         scheme = self.pathway
@@ -281,6 +287,7 @@ class Trainer:
         Raises InputError where the batch size changes within a pass over the data, besides what ``fit`` does.
         """
         self.check(data)
+        data = data.during(self.epoch, self.epochs)
         self.whole = False
         looked_at = 1 if self.augment is not None or not all(map(_is_own, observers)) else SELDOM
         watched = [observer for observer in observers if _overrides(observer, "on_step")]
@@ -318,6 +325,17 @@ class Trainer:
                     self._let_go()
             self._finish(program)
         self.epoch, self.phase, self.position = self.epoch + 1, 0, 0
+
+    def _learned(self, data: DataSet) -> DataSet:
+        """Return the task of the last epoch that was begun, or the first one; of data without tasks the data."""
+        return data.during(self.epoch if self.within_epoch else max(0, self.epoch - 1), self.epochs)
+
+    def steps_in(self, data: DataSet, first: int, last: int) -> int:
+        """Return how many steps the epochs from ``first``, counted from 0, to before ``last`` have."""
+        passes = len(self.pathway.phases)
+        if not data.tasks:
+            return (last - first) * (len(data.train) // self.batch) * passes
+        return sum(len(data.during(epoch, self.epochs).train) // self.batch for epoch in range(first, last)) * passes
 
     def _let_go(self) -> None:
         """Let a signal that waits interrupt the training, between two steps."""
@@ -466,15 +484,21 @@ class Trainer:
     # ------------------------------------------------------------------ evaluation
 
     def _report(self, data: DataSet, observers: tuple[Observer, ...]) -> dict[str, Evaluation]:
-        self._calibrate(data)
-        splits = {"train": _first(data.train), "validation": data.validation, "test": data.test}
-        metrics = {name: self.evaluate(split) for name, split in splits.items() if len(split.y)}
+        now = self._learned(data)
+        self.calibrate(now)
+        metrics = {"train": self.evaluate(_first(now.train))}
+        metrics |= {name: self._evaluated(data, name) for name in ("validation", "test") if len(getattr(data, name))}
         with self._watched([observer for observer in observers if _overrides(observer, "on_epoch")], observers):
             for observer in observers:
                 observer.on_epoch(self, metrics)
         return metrics
 
-    def _calibrate(self, data: DataSet) -> None:
+    def _evaluated(self, data: DataSet, name: str) -> Evaluation:
+        """Return the evaluation of a split; of data with tasks, the mean over all of them."""
+        found = [self.evaluate(split) for split in data.parts(name)]
+        return Evaluation.over(found) if data.tasks else found[0]
+
+    def calibrate(self, data: DataSet) -> None:
         """Let pathway and task learn from the training data how to read the output."""
         # a pathway's own way of reading the output is handed targets, which not every task gives away; the task's own sees them
         calibrate = type(self.pathway).calibrate if self.task.gives_target else FeedbackPathway.calibrate
@@ -506,14 +530,14 @@ class Trainer:
         probe); where there are real targets, R squared, several numbers weighted by their variance; of reward, the share that is
         had of what acting at random misses.
 
-        data : a data set, of which the test split is taken, or a split
+        data : a data set, of which the test split is taken (of one with tasks, those of all of them: the mean), or a split
 
         Raises InputError where a split is given to a trainer that has not seen its data yet (``fit`` or ``check``).
         """
         if isinstance(data, DataSet):
             self.check(data)
-            self._calibrate(data)
-            data = data.test
+            self.calibrate(self._learned(data))
+            return 1 - self._evaluated(data, "test").error / 100
         require(isinstance(data, Split), f"score: {quoted(data)}: expected a data set or a split; give one such as data.test")
         self._known_sizes("score")
         return 1 - self.evaluate(data).error / 100

@@ -14,6 +14,7 @@ import pytest
 
 from neurosim.analysis.grouping import TRAINED
 from neurosim.modelfile.reading import contents, installed, simulations
+from neurosim.modelfile.schema import Data
 
 ROOT = Path(__file__).parents[2]
 SUMMARIES = ROOT / "benchmarks/results/runs"
@@ -80,7 +81,7 @@ def test_the_runs_were_of_this_model_file(name):
 @pytest.mark.parametrize("name", SUMMARISED)
 def test_every_run_is_whole_and_says_where_it_comes_from(name):
     found = summary(name)
-    epochs = sum(stage["epochs"] for stage in found["stages"])
+    epochs = sum(stage["epochs"] for stage in found["stages"]) * Data.model_validate(found["data"]).tasks(10)
     assert len({run["seed"] for run in found["runs"]}) == len(found["runs"]) > 0
     for run in found["runs"]:
         assert re.fullmatch("[0-9a-f]{40}", run["git_commit"]) and run["data_digest"] and run["versions"]["numpy"]
