@@ -35,7 +35,9 @@ RESPONSES = "responses/"
 ELEMENT = ("neuron", "synapse", "pre", "post")  # what is told of each element that was recorded in time
 PIECE = 2**24  # bytes of a recording that dask reads at once
 SPIKES = {"time", "index", "trial", "step"}
-NEEDED = {"metrics": ("epoch", "step", "loss"), "alignment": ("epoch", "step", "angle", "cosine", "norm_ratio")}
+COMPARED = ("epoch", "step", "angle", "cosine", "norm_ratio")
+NEEDED = {"metrics": ("epoch", "step", "loss"), "alignment": COMPARED, "gauss_newton": COMPARED}
+SECONDS = ("seconds", "alignment_seconds", "gauss_newton_seconds", "step_effect_seconds")
 MOST = 10_000_000  # neurons of a population that spikes
 
 
@@ -131,10 +133,10 @@ class Run:
         """One row for each evaluation, indexed by (split, epoch).
 
         Columns: step, loss (in the task's unit, nats for classes), error (per cent, what ``error_name`` says), seconds (of train:
-        spent in steps since the evaluation before), alignment_seconds (likewise, where updates were compared with the exact
-        gradient's).
+        spent in steps since the evaluation before), alignment_seconds, gauss_newton_seconds, step_effect_seconds (likewise, where
+        these were recorded).
         """
-        return self._frame("metrics", "split", "epoch", ["step", "loss", "error", "seconds", "alignment_seconds"])
+        return self._frame("metrics", "split", "epoch", ["step", "loss", "error", *SECONDS])
 
     @cached_property
     def alignment(self) -> pandas.DataFrame:
@@ -143,6 +145,30 @@ class Run:
         Columns: epoch, angle (degrees), cosine, norm_ratio (norm of the proposed change over that of the gradient).
         """
         return self._frame("alignment", "projection", "step", ["epoch", "angle", "cosine", "norm_ratio"])
+
+    @cached_property
+    def gauss_newton(self) -> pandas.DataFrame:
+        """One row for each comparison with Gauss and Newton's direction, indexed by (projection, step): as ``alignment``."""
+        return self._frame("gauss_newton", "projection", "step", ["epoch", "angle", "cosine", "norm_ratio"])
+
+    @cached_property
+    def step_effect(self) -> pandas.DataFrame:
+        """One row for each step that was tried, indexed by step; none where that was not recorded.
+
+        Columns: epoch, before, after (the mean loss of the step's batch, in the unit of ``metrics``), decrease (before - after).
+        """
+        import pandas as pd
+
+        columns = ["epoch", "before", "after"]
+        with self._damage_told():
+            there = "step_effect" in self._file
+            found: dict[str, Any] = {name: [] for name in ("step", *columns)}
+            if there:
+                found = Table("step_effect", "", children(self._file, "step_effect")).numbers("step", *columns)
+            frame = pd.DataFrame(found).set_index("step")[columns]
+            told = f"run file {self.path}: step_effect has a step twice; do not trust it"
+            require(frame.index.is_unique, told, RunFileError)
+            return frame.assign(decrease=frame["before"] - frame["after"])
 
     def _frame(self, place: str, key: str, index: str, columns: list[str]) -> pandas.DataFrame:
         import pandas as pd

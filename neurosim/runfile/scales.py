@@ -12,7 +12,7 @@ import h5py
 from neurosim.runfile.guard import SCALED
 from neurosim.runfile.tables import RECORDINGS, Table, found
 
-INDEX = {"metrics": "epoch", "alignment": "step", RECORDINGS: "time"}  # what the rows of a table are told apart by
+INDEX = {"metrics": "epoch", RECORDINGS: "time", **dict.fromkeys(("alignment", "gauss_newton", "step_effect"), "step")}
 
 
 def lay_out(file: h5py.File) -> None:
