@@ -23,7 +23,10 @@ def model(scheme="backprop", seed=1):
     return ModelFile.load("backprop-dtp-mnist", settings).text
 
 
-def series(spikes=False):
+PROJECTIONS = ("x__hidden1", "hidden1__hidden2", "hidden2__output")
+
+
+def series(spikes=False, looked=False):
     found = []
     for split in ("train", "validation", "test"):
         columns = {"loss": FLOAT, "error": FLOAT, "epoch": WHOLE, "step": WHOLE} | ({"seconds": FLOAT} if split == "train" else {})
@@ -35,9 +38,12 @@ def series(spikes=False):
     weights = {"units": "1", "description": "weights", "dims": "recording pre post"}
     found.append(Series("projections/x__hidden1/w", (64, SIZES["hidden1"]), SMALL, weights))
     found += [Series(f"projections/x__hidden1/w.{clock}", (), WHOLE) for clock in ("epoch", "step")]
-    for name in ("x__hidden1", "hidden1__hidden2", "hidden2__output"):
-        found += [Series(f"alignment/{name}/{key}", (), FLOAT) for key in ("angle", "cosine", "norm_ratio")]
-        found += [Series(f"alignment/{name}/{clock}", (), WHOLE) for clock in ("epoch", "step")]
+    for place in ("alignment", "gauss_newton") if looked else ("alignment",):
+        for name in PROJECTIONS:
+            found += [Series(f"{place}/{name}/{key}", (), FLOAT) for key in ("angle", "cosine", "norm_ratio")]
+            found += [Series(f"{place}/{name}/{clock}", (), WHOLE) for clock in ("epoch", "step")]
+    if looked:
+        found += [Series(f"step_effect/{name}", (), FLOAT if name in ("before", "after") else WHOLE) for name in EFFECT]
     if spikes:
         found += [Series("spikes/hidden1/time", (), FLOAT, {"units": "s"})]
         found += [Series("spikes/hidden1/index", (), WHOLE, {"neurons": str(SIZES["hidden1"])})]
@@ -45,8 +51,14 @@ def series(spikes=False):
     return found
 
 
-def synthetic_run(path, *, scheme="backprop", seed=1, status="complete", spikes=False, epochs=4):
-    """Write a run of ``epochs`` epochs of 10 steps to ``path``; return ``path``."""
+EFFECT = ("before", "after", "epoch", "step")
+
+
+def synthetic_run(path, *, scheme="backprop", seed=1, status="complete", spikes=False, looked=False, epochs=4):
+    """Write a run of ``epochs`` epochs of 10 steps to ``path``; return ``path``.
+
+    looked : whether Gauss and Newton's angle was recorded, and twice an epoch what a step does
+    """
     rng = np.random.default_rng(seed)
     attributes = {
         "seed": seed, "backend": "numpy", "device": "CPU", "model_name": scheme, "data_dir": "",
@@ -55,7 +67,7 @@ def synthetic_run(path, *, scheme="backprop", seed=1, status="complete", spikes=
     }  # fmt: skip
     constants = {"probe/sample": np.arange(20), "probe/label": np.arange(20) % 10}
     state = {"network|x__hidden1.w": ((64, SIZES["hidden1"]), SMALL), "position|epoch": ((), WHOLE)}
-    options = {"series": series(spikes), "constants": constants, "checkpoint": Layout({0: state}, 2)}
+    options = {"series": series(spikes, looked), "constants": constants, "checkpoint": Layout({0: state}, 2)}
     with RunFile.create(Path(path), model=model(scheme, seed), attributes=attributes, **options) as file:
         for epoch in range(epochs + 1):
             now = {"epoch": epoch, "step": 10 * epoch}
@@ -67,9 +79,14 @@ def synthetic_run(path, *, scheme="backprop", seed=1, status="complete", spikes=
                 file.append(f"populations/{name}", {"rate": np.tanh(rng.normal(size=(20, size))), **clock})
             weights = rng.normal(size=(64, SIZES["hidden1"])).astype(SMALL)
             file.append("projections/x__hidden1", {"w": weights, "w.epoch": epoch, "w.step": 10 * epoch})
-            for k, name in enumerate(("x__hidden1", "hidden1__hidden2", "hidden2__output")):
+            for k, name in enumerate(PROJECTIONS):
                 angle = 90 * 0.8 ** (epoch * (k + 1)) + rng.random()
                 file.append(f"alignment/{name}", {"angle": angle, "cosine": np.cos(np.radians(angle)), "norm_ratio": 0.7, **now})
+                if looked:
+                    file.append(f"gauss_newton/{name}", {"angle": 80 - 5 * k, "cosine": 0.2, "norm_ratio": 0.1, **now})
+            for half in (0, 5) if looked else ():
+                before = 2.3 * 0.6 ** (epoch + half / 10)
+                file.append("step_effect", {"before": before, "after": 0.9 * before, "epoch": epoch, "step": 10 * epoch + half})
             if spikes:
                 count = 50
                 rows = {"time": np.sort(epoch + rng.random(count)), "index": rng.integers(SIZES["hidden1"], size=count)}

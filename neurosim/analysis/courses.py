@@ -156,18 +156,18 @@ def milliseconds_a_step(run: Run, passes: int, epochs: int | None = None) -> flo
 # ---------------------------------------------------------------------- alignment
 
 
-def _recorded(run: Run) -> pd.DataFrame:
-    """Return a run's angles by (projection, step); no row where it has none."""
-    found = run.alignment
+def _recorded(run: Run, place: str = "alignment") -> pd.DataFrame:
+    """Return a run's angles by (projection, step); no row where it has none.  place : alignment or gauss_newton"""
+    found: pd.DataFrame = getattr(run, place)
     return found if {"angle", "epoch"} <= set(found.columns) else found.iloc[:0]
 
 
-def hidden_projections(run: Run, contents: Mapping[str, Any] | None = None) -> list[str]:
+def hidden_projections(run: Run, contents: Mapping[str, Any] | None = None, place: str = "alignment") -> list[str]:
     """Return the projections with angles that do not lead to the output, the population that nothing else comes from.
 
     contents : of the model, which says where projections with names of their own begin and end
     """
-    names = list(dict.fromkeys(_recorded(run).index.get_level_values(0)))
+    names = list(dict.fromkeys(_recorded(run, place).index.get_level_values(0)))
     ends = {name: (name.partition("__")[0], name.partition("__")[2]) for name in names} | _named_ends(contents or {})
     onward = {ends[name][0] for name in names if ends[name][0] != ends[name][1]}
     return sorted((name for name in names if ends[name][1] in onward), key=lambda name: _depth(name, names, ends))
@@ -196,17 +196,32 @@ def last_angle(run: Run, projections: Sequence[str]) -> float | None:
     return sum(finite) / len(finite) if finite else None
 
 
-def angles(group: Group) -> tuple[dict[str, Curve], str]:
-    """Return projection -> course of its angle in degrees, and the clock: epoch, or step where an epoch has several."""
-    tables = [_recorded(run) for run in group.counted if len(_recorded(run))]
+def angles(group: Group, place: str = "alignment") -> tuple[dict[str, Curve], str]:
+    """Return projection -> course of its angle in degrees, and the clock: epoch, or step where an epoch has several.
+
+    place : which angle: alignment, to minus the exact gradient, or gauss_newton, to that direction
+    """
+    tables = [table for run in group.counted if len(table := _recorded(run, place))]
     clock = "epoch" if all(map(_one_an_epoch, tables)) else "step"
     found = {}
-    for name in hidden_projections(group.counted[0], group.contents):
+    for name in hidden_projections(group.counted[0], group.contents, place):
         frames = [table.loc[name].reset_index() for table in tables if name in table.index.get_level_values(0)]
         course = Curve.of([frame.set_index(clock)["angle"] for frame in frames])
         if course is not None:
             found[name] = course
     return found, clock
+
+
+def effects(groups: Sequence[Group]) -> tuple[dict[str, Curve], str]:
+    """Return label -> course of what a step takes off its batch's loss, where all runs of a group tell it; and the clock."""
+    tables = {group.label: [run.step_effect for run in group.counted] for group in groups}
+    tables = {label: found for label, found in tables.items() if all(len(table) for table in found)}
+    single = all(table["epoch"].is_unique for found in tables.values() for table in found)
+    clock = "epoch" if single else "step"
+    courses = {
+        label: Curve.of([table.reset_index().set_index(clock)["decrease"] for table in found]) for label, found in tables.items()
+    }
+    return {label: course for label, course in courses.items() if course is not None}, clock
 
 
 def _one_an_epoch(alignment: pd.DataFrame) -> bool:

@@ -178,10 +178,15 @@ def _small(run: Run) -> Iterator[tuple[str, np.ndarray]]:
         yield f"attributes/{name}", np.array(value if isinstance(value, int | float) else str(value))
     for name, numbers in run.probe.items():
         yield f"probe/{name}", numbers
-    for place, frame in {"metrics": run.metrics, "tasks": run.tasks.drop(columns="name"), "alignment": run.alignment}.items():
+    places = {"metrics": run.metrics, "tasks": run.tasks.drop(columns="name")}
+    places |= {"alignment": run.alignment, "gauss_newton": run.gauss_newton}
+    for place, frame in places.items():
         for key, group in frame.groupby(level=0):
             rows = group.droplevel(0).reset_index()
             yield from ((f"{place}/{key}/{column}", rows[column].to_numpy()) for column in rows)
+    if len(run.step_effect):
+        tried = run.step_effect.reset_index()
+        yield from ((f"step_effect/{column}", tried[column].to_numpy()) for column in tried)
     for population, spikes in run.spikes.items():
         yield from ((f"spikes/{population}/{column}", spikes[column].to_numpy()) for column in spikes)
 
@@ -213,6 +218,7 @@ def _tables(run: Run) -> Iterator[tuple[str, Iterator[pandas.DataFrame]]]:
     if len(run.tasks):
         yield "tasks", iter([run.tasks.reset_index()])
     yield "alignment", iter([run.alignment.reset_index()])
+    yield from ((name, iter([rows.reset_index()])) for name in ("gauss_newton", "step_effect") if len(rows := getattr(run, name)))
     for name, array in run.recordings.items():
         yield escaped(name), frames(run.path, array)
     if run.responses is not None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from markupsafe import Markup
 
 from neurosim.analysis import plots
-from neurosim.analysis.courses import Curve, angles, course, curve, rasters, timed
+from neurosim.analysis.courses import Curve, angles, course, curve, effects, rasters, timed
 from neurosim.analysis.grouping import Group, baselines, seed
 from neurosim.analysis.palette import Style, styles_of
 from neurosim.analysis.plots import clean
@@ -17,6 +17,8 @@ from neurosim.analysis.task_plots import DRAWN, Learned, after_each, over_epochs
 from neurosim.runfile import Run
 
 VARIABLES = 24  # recorded ones that are shown
+
+
 @dataclass(frozen=True)
 class Panel:
     """One small plot; title and note are text from run files.
@@ -32,11 +34,16 @@ class Panel:
 
 @dataclass(frozen=True)
 class Strip:
-    """Panels beside each other.  large : whether each needs more room than a small one"""
+    """Panels beside each other.
+
+    large : whether each needs more room than a small one; crowded : whether its words would be too small on a narrow page, where
+        it is scrolled instead
+    """
 
     heading: str
     panels: list[Panel]
     large: bool = False
+    crowded: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,8 +63,11 @@ def figures(groups: Sequence[Group]) -> Iterator[Figure]:
     error = error_words(groups)
     yield from _learning(groups, drawn, split, "error", error, "%")
     yield from _tasks(groups, drawn, error)
-    yield from _learning(groups, drawn, "train", "loss", "loss", "nats" if error == "error" else "")
-    yield from _alignment(groups, drawn)
+    unit = "nats" if error == "error" else ""
+    yield from _learning(groups, drawn, "train", "loss", "loss", unit)
+    yield from _alignment(groups, drawn, "alignment")
+    yield from _alignment(groups, drawn, "gauss_newton")
+    yield from _effects(groups, drawn, unit)
     activity, weights = _variables(groups)
     yield from _recorded(groups, drawn, "Activity", activity, "of the recorded samples and neurons together")
     yield from _recorded(groups, drawn, "Weights and other variables", weights, "of all synapses (or whatever it has one of each)")
@@ -135,12 +145,14 @@ def _together(groups: Sequence[Group], curves: Mapping[str, Curve], drawn: Mappi
     return panels
 
 
-def _curve(group: Group, curves: Mapping[str, Curve], drawn: Mapping[str, Style], reference: str | None, axis: str) -> Panel:
+def _curve(
+    group: Group, curves: Mapping[str, Curve], drawn: Mapping[str, Style], reference: str | None, axis: str, clock: str = "epoch"
+) -> Panel:
     own, style = curves[group.label], drawn[group.label]
     other = None if reference in (None, group.label) else (curves[reference], drawn[reference])
     end = f"{own.mean[-1]:.3g}"
-    label = f"{axis} of {group.label} over {own.at[-1]:g} epochs, from {own.mean[0]:.3g} to {end}, {_seeds(own.seeds)}"
-    svg = plots.learning(own, style, other, list(curves.values()), axis=axis, label=clean(label, 200))
+    label = f"{axis} of {group.label} over {own.at[-1]:g} {clock}s, from {own.mean[0]:.3g} to {end}, {_seeds(own.seeds)}"
+    svg = plots.learning(own, style, other, list(curves.values()), clock=clock, axis=axis, label=clean(label, 200))
     return Panel(group.label, f"ends at {end}{' %' if '%' in axis else ''}", svg, style)
 
 
@@ -178,8 +190,32 @@ def _tasks(groups: Sequence[Group], drawn: Mapping[str, Style], error: str) -> I
 # ---------------------------------------------------------------------- alignment
 
 
-def _alignment(groups: Sequence[Group], drawn: Mapping[str, Style]) -> Iterator[Figure]:
-    found = {group.label: angles(group) for group in groups}
+@dataclass(frozen=True)
+class Direction:
+    """What proposed changes are compared with.  name : of the figure; what : in a sentence; degrees : what its angles say"""
+
+    name: str
+    what: str
+    degrees: str
+
+
+DIRECTIONS = {
+    "alignment": Direction(
+        "Alignment with back-propagation",
+        "minus the exact gradient",
+        "0 degrees is back-propagation's direction; at 90 (dotted) a small step no longer lowers the loss.",
+    ),
+    "gauss_newton": Direction(
+        "Alignment with Gauss and Newton's direction",
+        "Gauss and Newton's, which is the gradient with the curvature of the loss taken out (damped, without noise and dropout)",
+        "At 90 degrees (dotted) the two have nothing in common. Back-propagation is not at 0 here.",
+    ),
+}
+
+
+def _alignment(groups: Sequence[Group], drawn: Mapping[str, Style], place: str) -> Iterator[Figure]:
+    other = DIRECTIONS[place]
+    found = {group.label: angles(group, place) for group in groups}
     found = {label: (curves, clock) for label, (curves, clock) in found.items() if curves}
     if not found:
         return
@@ -188,16 +224,41 @@ def _alignment(groups: Sequence[Group], drawn: Mapping[str, Style]) -> Iterator[
     panels = []
     for label, (curves, clock) in found.items():
         ends = ", ".join(f"{name} {c.mean[-1]:.0f}" for name, c in curves.items())
-        said = f"angle to the exact gradient of {label} over {clock}s, in the end in degrees: {ends}"
+        said = f"angle of {label} to {other.what.partition(',')[0]} over {clock}s, in the end in degrees: {ends}"
         svg = plots.alignment(curves, clock, colour=drawn[label].colour, top=top, label=clean(said, 300))
         panels.append(Panel(label, "", svg, replace(drawn[label], line="-", marker="")))
     caption = (
-        "Angle between the change that the scheme proposes for a projection's weights and minus the exact gradient. The colour is "
-        "the scheme's, each kind of line a projection into a hidden population, which is named at the right. 0 degrees is "
-        "back-propagation's direction; at 90 (dotted) a small step no longer lowers the loss. "
+        f"Angle between the change that the scheme proposes for a projection's weights and {other.what}. The colour is "
+        "the scheme's, each kind of line a projection into a hidden population, which is named at the right. "
+        f"{other.degrees} "
         f"{_lines(c for curves, _ in found.values() for c in curves.values())}"
     )
-    yield Figure("Alignment with back-propagation", [Strip("", panels)], caption, [])
+    yield Figure(other.name, [Strip("", panels)], caption, [])
+
+
+def _effects(groups: Sequence[Group], drawn: Mapping[str, Style], unit: str) -> Iterator[Figure]:
+    curves, clock = effects(groups)
+    groups = [group for group in groups if group.label in curves]
+    if not groups:
+        return
+    axis = "fall of the batch's loss" + (f" ({unit})" if unit else "")
+    shown = [(curves[group.label], drawn[group.label]) for group in groups]
+    ends = "; ".join(f"{label} ends at {found.mean[-1]:.3g}" for label, found in curves.items())
+    svg = plots.together(shown, clock=clock, axis=axis, label=clean(f"{axis} in a step over {clock}s: {ends}", 600))
+    strips = [Strip("All schemes together" if len(groups) > 1 else "", [Panel("", "", svg)], large=True)]
+    references = {label: group.label for label, group in baselines(groups).items()}
+    if len(groups) > 1:
+        panels = [_curve(group, curves, drawn, references.get(group.label), axis, clock) for group in groups]
+        strips.append(Strip("Each scheme beside back-propagation" if references else "Each scheme", panels))
+    caption = (
+        "By how much a step lowers the mean loss of its own batch: the loss before less the loss after, in evaluation, without "
+        "noise and dropout. A copy takes the step, all phases of the scheme and the optimiser included, so that nothing of the "
+        "run changes. Below 0, the step raised the loss. It falls with the loss itself: compare schemes where their losses are "
+        f"alike. {_lines(curves.values())}"
+    )
+    if len(groups) > 1 and references:
+        caption += " Grey and dashed: back-propagation."
+    yield Figure("What a step does to its batch's loss", strips, caption, legend(groups, drawn))
 
 
 # ---------------------------------------------------------------------- recordings

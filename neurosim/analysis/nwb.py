@@ -242,6 +242,8 @@ def _add_learning(
     tables = {
         "metrics": (f"Evaluations of a split: mean loss, and {run.error_name} in per cent", run.metrics),
         "alignment": ("The proposed change of a projection against the exact gradient's: angle in degrees", run.alignment),
+        "gauss_newton": ("The proposed change of a projection against Gauss and Newton's: angle in degrees", run.gauss_newton),
+        "step_effect": ("The mean loss of a batch before and after the step on it", run.step_effect),
     }
     found += [_frame(name, said, rows) for name, (said, rows) in tables.items() if len(rows)]
     if found:

@@ -9,7 +9,6 @@ from typing import Literal
 from markupsafe import Markup
 
 GREY = "#4e4e4e"
-MAP = "cividis"  # of heat maps: even to all eyes
 COLOURS = {  # as drawn on white -> the variable of a page's style sheet, which has another value where the page is dark
     GREY: "--grey",
     "#096dd2": "--blue",

@@ -65,14 +65,21 @@ def limits(curves: Sequence[Curve]) -> Limits:
 
 
 def learning(
-    curve: Curve, style: Style, reference: tuple[Curve, Style] | None, shared: Sequence[Curve], *, axis: str, label: str
+    curve: Curve,
+    style: Style,
+    reference: tuple[Curve, Style] | None,
+    shared: Sequence[Curve],
+    *,
+    clock: str = "epoch",
+    axis: str,
+    label: str,
 ) -> Markup:
     """Return one scheme's curve, its seeds' spread as a band, over back-propagation's.
 
     shared : all curves that the panel is to be compared with; they decide its scale
     """
     with panel_axes() as (figure, axes):
-        draw_learning(axes, [*([reference] if reference else []), (curve, style)], shared, axis=axis)
+        draw_learning(axes, [*([reference] if reference else []), (curve, style)], shared, clock=clock, axis=axis)
         return inline(figure, label)
 
 
@@ -94,6 +101,8 @@ def draw_learning(
     apart = clock != "epoch" and max(ends) / SEVERAL > min(ends) > 0
     for curve, style in curves:
         draw_curve(axes, curve.later() if apart else curve, style)
+    if min(curve.low.min() for curve in shared) < 0:
+        axes.axhline(0, color=FAINT, linewidth=0.6, linestyle=(0, (1, 2)))
     if is_logarithmic(shared):
         make_logarithmic(axes, limits(shared))
     axes.set(xlabel=clock, ylabel=axis, ylim=limits(shared))

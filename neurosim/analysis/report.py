@@ -17,6 +17,8 @@ from neurosim.analysis.facts import data_name, facts, network_name
 from neurosim.analysis.figures import figures, styles
 from neurosim.analysis.grouping import Group, baselines, contents, differences, grouped, seed
 from neurosim.analysis.pages import TEMPLATES, check_free, rendered, write_page
+from neurosim.analysis.representation_figures import section
+from neurosim.analysis.represented import Again, represented
 from neurosim.analysis.summary import CLAIMS, accuracy, claim, error_words, explained, table
 from neurosim.errors import RunFileError, require
 from neurosim.runfile import Card, Run
@@ -28,10 +30,14 @@ MARKS = {YES: "\N{BLACK CIRCLE}", READS: "\N{WHITE CIRCLE}", NO: "\N{MIDDLE DOT}
 CLASSES = {YES: "yes", READS: "reads", NO: "none", NONE: "none", UNEXPLAINED: "unexplained"}  # of the style sheet
 
 
-def write_report(runs: Sequence[Run], out: Path, *, overwrite: bool = False) -> Path:
+def write_report(runs: Sequence[Run], out: Path, *, overwrite: bool = False, again: Again | None = None) -> Path:
     """Write a report on ``runs`` into the file ``out``; return its path.
 
     Runs that differ in their seed alone are one row of the table and one panel of a figure.
+
+    again : gives the responses of a run's populations (``experiments.responses.shower``), so that the page says what they represent
+        whatever was recorded.  Without it, it says so of recorded rates, where they are of few populations, without probes.  A
+        run that it fails for is left out there, and a note says why
 
     Raises
     ------
@@ -43,30 +49,32 @@ def write_report(runs: Sequence[Run], out: Path, *, overwrite: bool = False) -> 
     """
     check_free(out, overwrite, [run.path for run in runs])
     require(bool(runs), "report: no run given: expected one or more; add a run file", RunFileError)
-    return write_page(page(runs), out)
+    return write_page(page(runs, again), out)
 
 
-def page(runs: Sequence[Run]) -> str:
-    """Return the report as HTML."""
+def page(runs: Sequence[Run], again: Again | None = None) -> str:
+    """Return the report as HTML.  again : as for ``write_report``"""
     if any(run.is_simulation for run in runs):
         return simulation_report.page(runs)
     groups = sorted(grouped(runs), key=_best_first)
     error = error_words(groups)
     described = [_described(group, run, error) for group in groups for run in group.runs]
-    shared, columns = _shared(described), table(groups)
+    shared, columns, drawn = _shared(described), table(groups), styles(groups)
+    answered, more = represented(groups, again)
     return rendered(
         TEMPLATES / "report.html",
         kind="report",
         title=_title(groups),
         facts=facts(groups, runs),
-        notes=list(_notes(groups)),
+        notes=[*_notes(groups), *more],
         groups=groups,
         columns=columns,
         explained=explained(groups, columns),
         states={group.label: _state(group) for group in groups},
         spread=_spread(groups),
-        styles=styles(groups),
+        styles=drawn,
         figures=list(figures(groups)),
+        representations=None if answered is None else section(answered, drawn),
         needs={heading: [claim(group, name) or "not known" for group in groups] for name, heading in CLAIMS.items()},
         cards=list(_cards(groups)),
         columns_of_cards={HEADS.get(column, column): words for column, words in COLUMNS.items()},

@@ -6,6 +6,7 @@ that is not defined for its data is NaN: too few samples, rates that do not vary
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from neurosim.errors import require
 
 Numbers = NDArray[np.float64]
 
+PERCENTILES = (10, 50, 90)  # of what each neuron has a value of
 PROBE_SEED = 0  # decides which samples a probe is fitted on: the same ones whatever is analysed
 
 
@@ -46,6 +48,34 @@ def debiased_cka(x: ArrayLike, y: ArrayLike) -> float:
     x, y = _pair(x, y)
     with np.errstate(invalid="ignore", divide="ignore"):
         return float(_unbiased(x, y) / np.sqrt(_unbiased(x, x) * _unbiased(y, y)))
+
+
+def kernel(rates: ArrayLike) -> Numbers:
+    """Return the U-centred kernel of a population above its diagonal, (samples (samples - 1) / 2,); all its rows sum to 0.
+
+    rates : (samples, *shape).  For ``debiased_cka_of``; NaN below 4 samples.  (Szekely and Rizzo 2014.)
+    """
+    x = _centred(rates)
+    n = len(x)
+    if n < 4:
+        return np.full(n * (n - 1) // 2, np.nan)
+    found = x @ x.T
+    np.fill_diagonal(found, 0)
+    rows = found.sum(axis=0) / (n - 2)
+    found -= rows + rows[:, None] - rows.sum() / (n - 1)
+    return np.asarray(found[np.triu_indices(n, 1)])
+
+
+def debiased_cka_of(kernels: Sequence[NDArray[Any]]) -> Numbers:
+    """Return ``debiased_cka`` of each two of several populations, (populations, populations), from one matrix product.
+
+    kernels : what ``kernel`` returns of each, of the same samples; their inner products are unbiased estimates of HSIC
+    """
+    stacked = np.stack(kernels)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        overlaps = (stacked @ stacked.T).astype(np.float64)
+        own = np.diagonal(overlaps)
+        return np.asarray(overlaps / np.sqrt(own * own[:, None]))
 
 
 def effective_dimension(rates: ArrayLike) -> float:
@@ -151,6 +181,48 @@ def probe_halves(labels: ArrayLike) -> tuple[NDArray[np.intp], NDArray[np.intp]]
     order = np.random.default_rng(PROBE_SEED).permutation(len(given))
     order = order[np.argsort(given[order], kind="stable")]
     return np.sort(order[::2]), np.sort(order[1::2])
+
+
+# ---------------------------------------------------------------------- by the name of the measure
+
+
+def of_population(rates: np.ndarray, labels: np.ndarray | None, *, probed: bool = True) -> dict[str, float]:
+    """Return what is measured of one population, by the name of the measure.
+
+    rates : (samples, *shape); labels : (samples,), or None: then nothing is measured that needs classes
+    probed : whether a linear probe is fitted, which takes longer than all else
+
+    Selectivity is left undefined for the whole population where any rate is negative.
+    """
+    if not np.isfinite(rates).all():
+        rates = np.full_like(rates, np.nan)  # a run that diverged: nothing of it is measured
+    found = {
+        "dimension": effective_dimension(rates),
+        "lifetime_sparsity": _mean(lifetime_sparsity(rates)),
+        "population_sparsity": _mean(population_sparsity(rates)),
+        "silent": float(100 * (rates == 0).all(axis=0).mean()) if np.isfinite(rates).all() else float("nan"),
+    }
+    if labels is None:
+        return found
+    selective = class_selectivity(rates if (rates >= 0).all() else np.full_like(rates, np.nan), labels)
+    of_neurons = {"selectivity": selective, "class_variance": class_variance(rates, labels)}
+    spread = {f"{name}_p{at}": _percentile(values, at) for name, values in of_neurons.items() for at in PERCENTILES}
+    return ({"probe": linear_probe(rates, labels)} if probed else {}) | found | spread
+
+
+def of_pair(rates: np.ndarray, others: np.ndarray) -> dict[str, float]:
+    """Return how alike two populations' rates are, (samples, *shape) and (samples, *other_shape), by the name of the measure."""
+    return {"cka": linear_cka(rates, others), "cka_debiased": debiased_cka(rates, others)}
+
+
+def _mean(values: Iterable[float]) -> float:
+    known = np.array([value for value in values if np.isfinite(value)])
+    return float(known.mean()) if len(known) else float("nan")
+
+
+def _percentile(values: np.ndarray, at: int) -> float:
+    known = values[np.isfinite(values)]
+    return float(np.percentile(known, at)) if len(known) else float("nan")
 
 
 # ---------------------------------------------------------------------- parts of the equations

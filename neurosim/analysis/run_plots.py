@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from neurosim.analysis import plots, spike_plots, spike_statistics, svg
-from neurosim.analysis.courses import Curve, angles, course, curve, rasters
+from neurosim.analysis.courses import Curve, angles, course, curve, effects, rasters
 from neurosim.analysis.figures import styles
 from neurosim.analysis.grouping import Group, grouped
 from neurosim.analysis.palette import Style, style_of
@@ -59,7 +59,7 @@ class RunPlots:
         run = self._run
         has = ["loss", "error"] if len(run.metrics) else []
         has += ["tasks"] if len(run.tasks) else []
-        has += ["alignment"] if len(run.alignment) else []
+        has += [name for name in ("alignment", "gauss_newton", "step_effect") if len(getattr(run, name))]
         named = {"histograms": list(run.recordings), "raster": list(run.spikes)}
         has += [f"{kind} of {', '.join(names)}" for kind, names in named.items() if names]
         return clean(f"<plots of {run.path}: {'; '.join(has) or 'nothing yet'}>", 1000)
@@ -90,9 +90,30 @@ class RunPlots:
 
         Raises RunFileError where it was not recorded.
         """
-        curves, clock = angles(self._group)
-        where = f"run file {self._run.path}: no alignment of a projection into a hidden population"
-        advice = 'record it with --alignment "every 1 epoch", or in Python alignment="every 1 epoch"'
+        return self._angles("alignment", ax)
+
+    def gauss_newton(self, *, ax: Axes | None = None) -> Drawn:
+        """Draw the angle, in degrees, between what the scheme proposes and Gauss and Newton's direction; as ``alignment``."""
+        return self._angles("gauss_newton", ax)
+
+    def step_effect(self, *, ax: Axes | None = None) -> Drawn:
+        """Draw by how much a step lowers the mean loss of its own batch, in the task's unit; below 0 it raises it.
+
+        Raises RunFileError where it was not recorded.
+        """
+        curves, clock = effects([self._group])
+        where = f"run file {self._run.path}: no effect of a step"
+        advice = 'record it with --step-effect "every 10 steps", or in Python step_effect="every 10 steps"'
+        require(bool(curves), f"{where}: expected one to draw; {advice}", RunFileError)
+        axis = f"fall of the batch's {_words('loss', [self._group])}"
+        shown = [(one, style_of(0)) for one in curves.values()]
+        return _drawn(lambda axes: plots.draw_learning(axes, shown, list(curves.values()), clock=clock, axis=axis), ax)
+
+    def _angles(self, place: str, ax: Axes | None) -> Drawn:
+        curves, clock = angles(self._group, place)
+        what = place.replace("_", " ")
+        where = f"run file {self._run.path}: no {what} of a projection into a hidden population"
+        advice = f'record it with --{place.replace("_", "-")} "every 1 epoch", or in Python {place}="every 1 epoch"'
         require(bool(curves), f"{where}: expected one to draw; {advice}", RunFileError)
         top = 120.0 if max(one.high.max() for one in curves.values()) <= 120 else 180.0
         named = {_as_written(name): one for name, one in curves.items()}

@@ -12,7 +12,8 @@ from matplotlib.colors import Normalize
 
 from neurosim.analysis.courses import Curve
 from neurosim.analysis.grouping import Group
-from neurosim.analysis.palette import MAP, style_of
+from neurosim.analysis.heat_maps import MAP, ink
+from neurosim.analysis.palette import style_of
 from neurosim.analysis.plots import LABEL, SIZE, clean, draw_curve, panel_axes, spread
 from neurosim.analysis.svg import FAINT, inline
 from neurosim.runfile import continual
@@ -67,8 +68,7 @@ def draw_after_each(axes: Axes, learned: Learned, most: float) -> None:
     for after, task in np.ndindex(done + 1, tasks):
         if done + 1 <= ROOM:
             text = f"{learned.mean[after, task]:.1f}" + (f"\n±{learned.std[after, task]:.1f}" if learned.seeds > 1 else "")
-            dark = norm(learned.mean[after, task]) > 0.5
-            colour = "#fefefe" if dark else "#010101"  # on the shade, whatever the page's colour is
+            colour = ink(norm, (most or 1.0) - float(learned.mean[after, task]))  # shades the other way round: more is darker
             axes.text(after, task, text, color=colour, ha="center", va="center", fontsize=6 if done < 6 else 5, linespacing=0.95)
     steps = np.arange(done + 1)
     every = -(-(done + 1) // ROOM)

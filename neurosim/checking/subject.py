@@ -69,7 +69,7 @@ def _find(text: str) -> Any:
         return make
     shipped = {**pathways(), **rules()}
     if text not in shipped:
-        raise UnknownNameError("scheme or rule", text, shipped, "a class or an equation such as 'dw = eta * error_post' will do too")
+        raise UnknownNameError("scheme or rule", text, shipped, "a class, or an equation such as 'dw = eta * error_post', will do")
     return shipped[text]
 
 

@@ -82,6 +82,20 @@ Align = Annotated[
         help="Measure the angle between each update of the weights and that of backprop, for example 'every 1 epoch'.",
     ),
 ]  # fmt: skip
+GaussNewton = Annotated[
+    str | None,
+    typer.Option(
+        "--gauss-newton", metavar="WHEN",
+        help="Measure the angle between each update and Gauss and Newton's, for example 'every 1 epoch'. For small networks.",
+    ),
+]  # fmt: skip
+StepEffect = Annotated[
+    str | None,
+    typer.Option(
+        "--step-effect", metavar="WHEN",
+        help="Measure by how much a step lowers the loss of its own batch, for example 'every 10 steps'.",
+    ),
+]  # fmt: skip
 Import = Annotated[
     list[str] | None,
     typer.Option(

@@ -91,6 +91,8 @@ def compare(
     settings: args.Settings = None,
     record: args.Record = None,
     alignment: args.Align = None,
+    gauss_newton: args.GaussNewton = None,
+    step_effect: args.StepEffect = None,
     backend: args.Backend = "auto",
     imports: args.Import = None,
     resume: Resume = False,
@@ -114,12 +116,12 @@ def compare(
     chosen += [f"training.epochs={epochs}"] if epochs is not None and not resume else []
     rows = list(dict.fromkeys(name.strip() for name in schemes.split(","))) if schemes is not None else None
     named = Imports(imports or ())
+    looked = {"alignment": alignment, "gauss_newton": gauss_newton, "step_effect": step_effect}
     with ExitStack() as stack:
         if resume:
-            changes = record or alignment is not None or file is not None or neurons is not None
-            said = "a comparison continues as it was started: expected no --record, --alignment, --file or --neurons with --resume"
-            said += "; leave them out"
-            require(not changes, said)
+            changes = record or file is not None or neurons is not None or any(when is not None for when in looked.values())
+            said = "a comparison continues as it was started: expected no --record, --alignment, --gauss-newton, --step-effect, "
+            require(not changes, f"{said}--file or --neurons with --resume; leave them out")
             require(out is not None, "compare: no folder to resume: expected --out FOLDER; add it")
             assert out is not None
             asked: dict[str, Any] = {"rows": rows, "settings": chosen, "first": seed, "count": seeds, "epochs": epochs}
@@ -129,7 +131,7 @@ def compare(
         else:
             require(not (file and neurons), "--file and --neurons: expected only one of the two; leave one out")
             name = file or (USUAL if neurons is None else _file_of(neurons))
-            options: dict[str, Any] = {"rows": rows, "settings": chosen, "record": record or (), "alignment": alignment}
+            options: dict[str, Any] = {"rows": rows, "settings": chosen, "record": record or (), "comparisons": looked}
             plan = Plan.load(name, data=data, imports=named, **options)
             out = out or stack.enter_context(made_folder(Path(name).stem))
             counted = list(range(first := 1 if seed is None else seed, first + (seeds or 1)))
@@ -195,17 +197,25 @@ def _error_of(reached: Comparison) -> str:
         return run.error_name
 
 
+PRICED = {
+    "alignment_seconds": "angles to the gradient",
+    "gauss_newton_seconds": "angles to Gauss and Newton's direction",
+    "step_effect_seconds": "what steps do",
+}
+
+
 def _print_price(reached: Comparison) -> None:
-    """Say what the comparison of updates with backprop's cost."""
+    """Say what looking at steps has cost."""
     from neurosim.experiments.comparison_folder import path_of
     from neurosim.runfile import Run
 
     with ExitStack() as stack:
         runs = [stack.enter_context(Run(path_of(reached.out, result.scheme, result.seed))) for result in reached.results]
-        spent = [run.metrics["alignment_seconds"].sum() for run in runs if "alignment_seconds" in run.metrics]
-        if spent:
-            steps = sum(run.metrics["seconds"].sum() for run in runs)
-            say(f"measuring angles to the gradient took {sum(spent):.2g} s, training {steps:.2g} s")
+        for name, words in PRICED.items():
+            spent = [run.metrics[name].sum() for run in runs if name in run.metrics]
+            if spent:
+                steps = sum(run.metrics["seconds"].sum() for run in runs)
+                say(f"measuring {words} took {sum(spent):.2g} s, training {steps:.2g} s")
 
 
 @contextmanager

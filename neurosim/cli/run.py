@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -76,6 +77,8 @@ def run(
     seed: args.Seed = None,
     record: args.Record = None,
     alignment: args.Align = None,
+    gauss_newton: args.GaussNewton = None,
+    step_effect: args.StepEffect = None,
     checkpoint: Checkpoint = None,
     backend: args.Backend = "auto",
     simulator: Simulator = None,
@@ -96,8 +99,10 @@ def run(
     from neurosim.modelfile.model_file import ModelFile
 
     require(not (resume and overwrite), "--resume and --overwrite: expected only one of the two; leave one out")
+    asked = {"alignment": alignment, "gauss_newton": gauss_newton, "step_effect": step_effect}
     if simulates(model, out, resume):
-        others = {"data": data, "data-dir": data_dir, "epochs": epochs, "alignment": alignment, "checkpoint": checkpoint}
+        others = {"data": data, "data-dir": data_dir, "epochs": epochs, "checkpoint": checkpoint}
+        others |= {name.replace("_", "-"): when for name, when in asked.items()}
         given: dict[str, Any] = {"seed": seed, "record": record, "simulator": simulator, "backend": backend, "imports": imports}
         how: dict[str, Any] = {"resume": resume, "overwrite": overwrite, "quiet": quiet, "others": others}
         simulate(model, out, settings=args.settings(settings, None), **given, **how)
@@ -111,14 +116,14 @@ def run(
     with ExitStack() as stack:
         with args.interruptible("nothing was written"):
             if resume:
-                told = record or alignment is not None or checkpoint is not None
-                said = "--resume with --record, --alignment or --checkpoint: a run continues as it was started; leave them out"
-                require(not told, said)
+                told = record or checkpoint is not None or any(when is not None for when in asked.values())
+                named_options = "--record, --alignment, --gauss-newton, --step-effect or --checkpoint"
+                require(not told, f"--resume with {named_options}: a run continues as it was started; leave them out")
                 out = _given(out, "run: no file to resume: expected --out FILE.h5; add it")
                 job = engine.reopen(out, model=model, settings=chosen, epochs=epochs, imports=named, **options)
             else:
                 name = _given(model, "run: no model given: expected a name that neurosim models lists, or a path; add it")
-                found = ModelFile.load(name, chosen, record=record or (), alignment=alignment, imports=named)
+                found = ModelFile.load(name, chosen, record=record or (), comparisons=asked, imports=named)
                 job = _fresh(found, out, overwrite, **options)
                 _check_epochs(job, epochs)
         out = out or stack.enter_context(made_folder(job.model.name)) / f"{job.model.name}.h5"
@@ -127,8 +132,9 @@ def run(
                 say(_introduction(job, out))
             with progress_of(job, quiet) as observers:
                 result = engine.resume(job, out, *observers) if resume else engine.run(job, out, *observers, overwrite=overwrite)
-    if "alignment_seconds" in result.metrics and not quiet:
-        say(_price(result))
+    if not quiet:
+        for line in _prices(result):
+            say(line)
     tasks = result.continual
     if tasks is not None and not quiet:
         say("\n".join(["test error in %, before learning and after each task:", *tasks.lines()]))
@@ -166,11 +172,15 @@ def _advice(out: Path, imports: list[str] | None) -> str:
     return f"continue with: {command}" if out.exists() else "nothing was written"
 
 
-def _price(result: Run) -> str:
-    """Return what the comparison with backprop cost."""
-    spent, steps = result.metrics.loc["train", ["alignment_seconds", "seconds"]].sum()
-    times = result.alignment.groupby("projection").size().max()
-    return f"alignment  measured {times} times in {spent:.2g} s; training took {steps:.2g} s"
+def _prices(result: Run) -> Iterator[str]:
+    """Yield what looking at steps has cost."""
+    from neurosim.modelfile.schema import COMPARISONS
+
+    for name in COMPARISONS:
+        if f"{name}_seconds" in result.metrics:
+            spent, steps = result.metrics.loc["train", [f"{name}_seconds", "seconds"]].sum()
+            times = getattr(result, name)["epoch"].groupby("step").size().size
+            yield f"{name.replace('_', ' ')}  measured {times} times in {spent:.2g} s; training took {steps:.2g} s"
 
 
 def _introduction(job: Job, out: Path) -> str:

@@ -5,21 +5,22 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neurosim.analysis import representations as measures
 from neurosim.analysis.grouping import grouped, seed
+from neurosim.analysis.representations import of_pair, of_population
+from neurosim.analysis.responses import Responses
 from neurosim.catalogue import Imports, Named
 from neurosim.datasets import DataSet
 from neurosim.errors import quoted, require, utf8
 from neurosim.experiments.given import given_data
 from neurosim.experiments.opened import OpenRun
-from neurosim.experiments.responses import Responses, data_finder, responses
+from neurosim.experiments.responses import data_finder, responses
 from neurosim.runfile import Run
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ COLUMNS = (
     "run", "scheme", "seed", "epoch", "population", "other_run", "other_scheme", "other_seed", "other_population", "samples",
     "measure", "value",
 )  # fmt: skip
-PERCENTILES = (10, 50, 90)  # of what each neuron has a value of
 
 Rates = dict[str, np.ndarray]  # population -> (samples, *shape), of one run at one epoch
 
@@ -151,41 +151,3 @@ def _measured(epoch: int, found: Sequence[Responses], about: Sequence[About]) ->
         for name in shared:
             for measure, value in of_pair(loaded[k][name], loaded[m][name]).items():
                 yield ((2, k, m), *about[k], epoch, name, *about[m], name, len(loaded[k][name]), measure, value)
-
-
-def of_population(rates: np.ndarray, labels: np.ndarray | None) -> dict[str, float]:
-    """Return what is measured of one population, by the name of the measure.
-
-    rates : (samples, *shape); labels : (samples,), or None: then nothing is measured that needs classes
-
-    Selectivity is left undefined for the whole population where any rate is negative.
-    """
-    if not np.isfinite(rates).all():
-        rates = np.full_like(rates, np.nan)  # a run that diverged: nothing of it is measured
-    found = {
-        "dimension": measures.effective_dimension(rates),
-        "lifetime_sparsity": _mean(measures.lifetime_sparsity(rates)),
-        "population_sparsity": _mean(measures.population_sparsity(rates)),
-        "silent": float(100 * (rates == 0).all(axis=0).mean()) if np.isfinite(rates).all() else float("nan"),
-    }
-    if labels is None:
-        return found
-    selective = measures.class_selectivity(rates if (rates >= 0).all() else np.full_like(rates, np.nan), labels)
-    of_neurons = {"selectivity": selective, "class_variance": measures.class_variance(rates, labels)}
-    spread = {f"{name}_p{at}": _percentile(values, at) for name, values in of_neurons.items() for at in PERCENTILES}
-    return {"probe": measures.linear_probe(rates, labels)} | found | spread
-
-
-def of_pair(rates: np.ndarray, others: np.ndarray) -> dict[str, float]:
-    """Return how alike two populations' rates are, (samples, *shape) and (samples, *other_shape), by the name of the measure."""
-    return {"cka": measures.linear_cka(rates, others), "cka_debiased": measures.debiased_cka(rates, others)}
-
-
-def _mean(values: Iterable[float]) -> float:
-    known = np.array([value for value in values if np.isfinite(value)])
-    return float(known.mean()) if len(known) else float("nan")
-
-
-def _percentile(values: np.ndarray, at: int) -> float:
-    known = values[np.isfinite(values)]
-    return float(np.percentile(known, at)) if len(known) else float("nan")

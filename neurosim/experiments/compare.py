@@ -73,6 +73,8 @@ def compare(
     settings: Iterable[str] = (),
     record: Iterable[str] = (),
     alignment: str | None = None,
+    gauss_newton: str | None = None,
+    step_effect: str | None = None,
     backend: str = "auto",
     data_dir: str | os.PathLike[str] | None = None,
     imports: Named = (),
@@ -99,7 +101,7 @@ def compare(
     epochs : for every row; by default those of ``file``
     out : the folder, which has to be new or empty (or give ``overwrite``); by default a new one in ``neurosim-runs``
     file : a comparison file, which gives the network and everything that a row leaves out
-    settings : ``"key.path=value"`` texts, as after ``--set``; record, alignment : as in ``[record]``
+    settings : ``"key.path=value"`` texts, as after ``--set``; record, alignment, gauss_newton, step_effect : as in ``[record]``
     imports : the modules in which ``"module:Class"`` may be looked up; their code runs
     resume : continue the comparison that was stopped in ``out``; give the same arguments as before.  ``epochs`` may be more than
         before, also where it is complete
@@ -114,7 +116,8 @@ def compare(
     changes = [setting for setting in settings if isinstance(samples, DataSet) and setting.partition(".")[0] == "data"]
     require(not changes, f"setting {quoted(changes)}: of data that are given: expected none; change the data")
     given = None if rows is None else {name: _row(name, row, named) for name, row in rows.items()}
-    plan = Plan.load(file, given=given, settings=settings, record=record, alignment=alignment, data=table, imports=named)
+    asked = {"alignment": alignment, "gauss_newton": gauss_newton, "step_effect": step_effect}
+    plan = Plan.load(file, given=given, settings=settings, record=record, comparisons=asked, data=table, imports=named)
     counted = list(range(1, seeds + 1)) if isinstance(seeds, int) else [int(seed) for seed in seeds]
     require(bool(counted), f"seeds {quoted(seeds)}: expected at least one; give seeds=1")
     how: dict[str, Any] = {"seeds": counted, "backend": backend, "data_dir": data_dir, "overwrite": overwrite, "jobs": jobs}

@@ -47,7 +47,7 @@ class Plan:
         rows: Sequence[str] | None = None,
         settings: Iterable[str] = (),
         record: Iterable[str] = (),
-        alignment: str | None = None,
+        comparisons: Mapping[str, str | None] | None = None,
         data: str | Contents | None = None,
         imports: Imports = NO_IMPORTS,
     ) -> Plan:
@@ -56,7 +56,7 @@ class Plan:
         given : rows to run instead of the file's, beside the baseline; rows : the names of those to run (None: all)
         data : the [data] table instead of the file's, or the name of the data set.  Of a user's own data, what the file says of its
             data set does not hold
-        settings, record, alignment, imports : as in ``ModelFile.load``
+        settings, record, comparisons, imports : as in ``ModelFile.load``
 
         Raises InputError, one line, where a row does not fit.
         """
@@ -68,7 +68,7 @@ class Plan:
         if given is not None:
             usual |= contents.get("rows", {})
             contents = contents | {"every_scheme": False, "rows": dict(given)}
-        contents = reading.recording(reading.override(contents, settings), record, alignment)
+        contents = reading.recording(reading.override(contents, settings), record, comparisons or {})
         require("stages" not in contents, f"{path.stem}: a model file, not a comparison; use neurosim run {pasteable(name)}")
         table = validated(ComparisonTable, contents, path.stem, imports)
         complete = _completed(contents, table, usual, imports)

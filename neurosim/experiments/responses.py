@@ -3,37 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
-from neurosim.analysis.grouping import contents, hidden_populations
+from neurosim.analysis.responses import Responses, recorded, samples_shown
 from neurosim.datasets import DataSet
 from neurosim.errors import RunFileError, quoted, require
 from neurosim.experiments.opened import OpenRun
 from neurosim.experiments.run import found_again
 from neurosim.modelfile.model_file import ModelFile
+from neurosim.runfile import Run
 from neurosim.training.trial import Trial
 
 SAMPLES = 1000  # that a network is shown again where nobody says how many
 BATCH = 500  # samples at once
 ASK = "record 'hidden*.rate every 1 epoch'"
-
-
-@dataclass(frozen=True)
-class Responses:
-    """The rates of a run's populations.
-
-    rates : population -> epoch -> (samples, *shape), read from the file when they are used
-    labels : (samples,), the class of each; None where targets are real
-    shown : which samples these are; equal of two runs that were shown the same ones
-    """
-
-    rates: Mapping[str, Mapping[int, Any]]
-    labels: np.ndarray | None
-    shown: tuple[object, ...]
 
 
 def responses(run: OpenRun, samples: int | None, find_data: Callable[[OpenRun, ModelFile], DataSet]) -> Responses:
@@ -46,28 +31,6 @@ def responses(run: OpenRun, samples: int | None, find_data: Callable[[OpenRun, M
     where = f"run file {run.path}"
     require(not run.is_simulation, f"{where}: a simulation in time: expected a training; name runs of trainings", RunFileError)
     return (recorded(run) if samples is None else None) or shown_again(run, samples or SAMPLES, find_data)
-
-
-def recorded(run: OpenRun) -> Responses | None:
-    """Return the rates of populations that were recorded at the ends of epochs, and before the first.
-
-    None where there are none, or those of one epoch only, which is not the last: a comparison's default recordings of a short run.
-    """
-    ends = {int(step): int(epoch) for (_, epoch), step in run.metrics["step"].items()}
-    found: dict[str, dict[int, Any]] = {}
-    for name, one in run.recordings.items():
-        population, _, variable = name.rpartition(".")
-        if variable == "rate":
-            taken = {ends[int(step)]: one.isel(recording=k) for k, step in enumerate(one.step.values) if int(step) in ends}
-            found |= {population: taken} if taken else {}
-    moments = {epoch for rates in found.values() for epoch in rates}
-    if len(moments) < 2 and run.done not in moments:
-        return None
-    record = contents(run).get("record")
-    split = record.get("split", "test") if isinstance(record, Mapping) else "test"
-    numbers = run.probe.get("sample")
-    shown = (run.path.resolve(),) if numbers is None else _shown(run, str(split), numbers)
-    return Responses({name: found[name] for name in _in_order(found, run)}, run.probe.get("label"), shown)
 
 
 def shown_again(run: OpenRun, samples: int, find_data: Callable[[OpenRun, ModelFile], DataSet]) -> Responses:
@@ -86,7 +49,7 @@ def shown_again(run: OpenRun, samples: int, find_data: Callable[[OpenRun, ModelF
         for name, total in totals.items():
             parts[name].append(np.asarray(total) / trial.clock.ticks)
     rates = {name: {run.done: np.concatenate(part)} for name, part in parts.items()}
-    return Responses(rates, y if data.classes else None, _shown(run, "test", np.arange(len(x))))
+    return Responses(rates, y if data.classes else None, samples_shown(run, "test", np.arange(len(x))))
 
 
 def data_finder(data: DataSet | None, data_dir: str | os.PathLike[str] | None) -> Callable[[OpenRun, ModelFile], DataSet]:
@@ -110,14 +73,17 @@ def data_finder(data: DataSet | None, data_dir: str | os.PathLike[str] | None) -
     return find
 
 
-def _shown(run: OpenRun, split: str, numbers: np.ndarray) -> tuple[object, ...]:
-    return str(run.attributes["data_digest"]), split, np.asarray(numbers, np.int64).tobytes()
+def shower(data_dir: str | os.PathLike[str] | None = None) -> Callable[[Run], Responses]:
+    """Return what gives the responses of a run that ``open_run`` opened, for ``analysis.report.write_report``.
 
+    data_dir : where the data files lie, if they have moved
+    """
+    find_data = data_finder(None, data_dir)
 
-def _in_order(names: Iterable[str], run: OpenRun) -> list[str]:
-    """Return populations with the hidden ones first, in the order of a sweep."""
-    try:
-        hidden = hidden_populations(contents(run)) or []
-    except Exception:  # a stranger's graph
-        hidden = []
-    return sorted(names, key=lambda name: hidden.index(name) if name in hidden else len(hidden))
+    def show(run: Run) -> Responses:
+        opened = f"run file {run.path}: opened without its model: expected a run of neurosim.open_run; open it so"
+        require(isinstance(run, OpenRun), opened)
+        assert isinstance(run, OpenRun)
+        return responses(run, None, find_data)
+
+    return show

@@ -55,16 +55,16 @@ class ModelFile:
         settings: Iterable[str] = (),
         *,
         record: Iterable[str] = (),
-        alignment: str | None = None,
+        comparisons: Mapping[str, str | None] | None = None,
         imports: Imports = NO_IMPORTS,
     ) -> ModelFile:
         """Return the model file called ``name`` (a stem or a path) with every ``key.path=value`` of ``settings`` applied.
 
-        record : variables to record beside the file's own; alignment : when to compare with backprop instead
+        record : variables to record beside the file's own; comparisons : when to compare instead, as ``{"alignment": "1 epoch"}``
         imports : the modules that ``module:Class`` in it may be of
         """
         path = reading.locate(name)
-        contents = reading.recording(reading.override(reading.contents(path), settings), record, alignment)
+        contents = reading.recording(reading.override(reading.contents(path), settings), record, comparisons or {})
         what = f"{path.stem}: a comparison file, not a model"
         require("rows" not in contents, f"{what}; use neurosim compare --file {pasteable(name)}")
         return ModelFile.of(utf8(path.stem), contents, imports)

@@ -171,13 +171,13 @@ def _keys(path: str) -> list[str]:
     return [key.strip("\"'") for key in keys] if ".".join(keys) == path else [""]
 
 
-def recording(values: Contents, variables: Iterable[str], alignment: str | None) -> Contents:
-    """Return ``values`` with more variables to record, and with ``alignment`` where one is given."""
+def recording(values: Contents, variables: Iterable[str], comparisons: Mapping[str, str | None]) -> Contents:
+    """Return ``values`` with more variables to record, and with those of ``comparisons``, name -> when, that are given."""
     record = values.get("record", {})
     known = record.get("variables", []) if isinstance(record, dict) else None
     if not isinstance(known, list):  # what it is instead will be told when it is checked
         return values
-    more = {} if alignment is None else {"alignment": alignment}
+    more = {name: when for name, when in comparisons.items() if when is not None}
     return values | {"record": record | {"variables": [*known, *variables]} | more}
 
 

@@ -470,12 +470,17 @@ class Variable(Section):
         return Request(self.variable, Interval.of(self.every, self.start, self.stop), Some(neurons))
 
 
+COMPARISONS = ("alignment", "gauss_newton", "step_effect")  # keys of [record] that say when the step that comes next is looked at
+
+
 class Record(Section):
     """[record]: what is written into the run file, besides metrics.
 
     variables : texts such as ``"hidden*.rate[0:50] every 100 steps"``, or tables with the same parts
     split, samples : the probe: the first samples of a split (how many), or a list of their numbers
     alignment : how often updates are compared with the exact gradient, such as ``"1 epoch"``; by default never
+    gauss_newton : how often they are compared with Gauss and Newton's direction; of small networks
+    step_effect : how often the loss of a batch is taken before and after the step on it
     checkpoint : after how many epochs a checkpoint is written, or how often, such as ``"500 steps"``; after the last one always
     keep : how many checkpoints are kept, the newest ones; 0 keeps all
     """
@@ -484,6 +489,8 @@ class Record(Section):
     split: Literal["train", "validation", "test"] = "test"
     samples: Annotated[int, Field(ge=1)] | list[int] = 100
     alignment: str = ""
+    gauss_newton: str = ""
+    step_effect: str = ""
     checkpoint: Annotated[int, Field(ge=1)] | str = 1
     keep: int = Field(default=1, ge=0)
 
@@ -498,9 +505,9 @@ class Record(Section):
         """Return what is asked for."""
         return [Request.of(one) if isinstance(one, str) else one.request() for one in self.variables]
 
-    def comparisons(self) -> Interval | None:
-        """Return when updates are compared with the exact gradient's."""
-        return Interval.of(self.alignment) if self.alignment else None
+    def comparisons(self) -> dict[str, Interval]:
+        """Return when the step that comes next is looked at, by what is asked of it: those of ``COMPARISONS`` that are given."""
+        return {name: Interval.of(when) for name in COMPARISONS if (when := getattr(self, name))}
 
     def checkpoints(self) -> Interval:
         """Return when checkpoints are written."""

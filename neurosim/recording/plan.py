@@ -16,12 +16,23 @@ from neurosim.reprs import listed
 from neurosim.runfile import Layout, Request, Series, chosen
 from neurosim.tasks import Classification
 from neurosim.training import Trainer
+from neurosim.training.directions import check_gauss_newton
 
 EVERY = {"epoch": ("1", "epochs of the whole run that were done"), "step": ("1", "steps of the whole run that were done")}
 ALIGNED = {
     "angle": ("degrees", "angle between the proposed change and minus the exact gradient"),
     "cosine": ("1", "cosine of that angle"),
     "norm_ratio": ("1", "norm of the proposed change over that of the gradient"),
+}
+CURVED = {
+    "angle": ("degrees", "angle between the proposed change and Gauss and Newton's"),
+    "cosine": ("1", "cosine of that angle"),
+    "norm_ratio": ("1", "norm of the proposed change over that of Gauss and Newton's"),
+}
+TIMED = {  # comparison -> what its seconds were spent in
+    "alignment": "comparing updates",
+    "gauss_newton": "comparing updates with Gauss and Newton's direction",
+    "step_effect": "trying steps on a copy",
 }
 SPENT = "spent since the evaluation before"
 RESPONSE = "the output neuron of highest rate, for each sample of the probe; -1 where a rate is no number"
@@ -47,7 +58,8 @@ class RecordingPlan:
     UnknownNameError
         A variable that is not there; the message names the nearest.
     InputError
-        Neurons or samples that are not there, alignment where the task has no error at the output.
+        Neurons or samples that are not there, alignment where the task has no error at the output, Gauss and Newton's direction
+        where it is not defined or takes too much.
     """
 
     def __init__(self, trainers: Sequence[Trainer], data: DataSet, record: Record) -> None:
@@ -58,12 +70,14 @@ class RecordingPlan:
         self.variables = [self._chosen(known[name], request) for name, request in chosen(record.requests(), known).items()]
         self.comparisons = record.comparisons()
         self.checkpoints = record.checkpoints()
-        if self.comparisons:
-            for trainer in self.trainers:
+        for trainer in self.trainers:
+            if "alignment" in self.comparisons:
                 task = trainer.task
                 said = f"record: alignment: task {task.name!r} has no error at the output to compare with"
                 require(task.has_error, f"{said}; leave alignment out")
                 task.check("record: alignment", self.network.populations[self.network.output])
+            if "gauss_newton" in self.comparisons:
+                check_gauss_newton(trainer, trainer.batch, "record: gauss_newton", "leave it out")
 
     def __repr__(self) -> str:
         chosen = listed(f"{c.variable.name} {c.request.interval}" for c in self.variables) or "metrics only"
@@ -85,20 +99,32 @@ class RecordingPlan:
             said = {"units": UNITS, "description": c.variable.description, "dims": c.dims, "request": str(c.request)}
             found.append(Series(where, c.shape, c.variable.dtype, said, self._between_flushes(c.request)))
             found += [_column(f"{where}.{clock}", *words) for clock, words in EVERY.items()]
-        for name in self.network.projections if self.comparisons else ():
-            found += [_column(f"alignment/{name}/{key}", *words) for key, words in (EVERY | ALIGNED).items()]
+        for comparison, columns in (("alignment", ALIGNED), ("gauss_newton", CURVED)):
+            for name in self.network.projections if comparison in self.comparisons else ():
+                found += [_column(f"{comparison}/{name}/{key}", *words) for key, words in (EVERY | columns).items()]
+        if "step_effect" in self.comparisons:
+            found += [_column(f"step_effect/{key}", *words) for key, words in (EVERY | self._tried()).items()]
         return [*found, *self._responses()]
 
     def _measured(self, split: str) -> dict[str, tuple[str, str]]:
         """Return unit and description of what is measured of a split, by column."""
         task = self.trainers[0].task
-        own = any(type(trainer.pathway).loss is not FeedbackPathway.loss for trainer in self.trainers)
-        unit = "nats" if isinstance(task, Classification) and not own else "1"
-        found = {"loss": (unit, f"mean loss of the {split} split"), "error": ("%", f"{task.score}, of the {split} split")}
+        loss = self._loss_unit, f"mean loss of the {split} split"
+        found = {"loss": loss, "error": ("%", f"{task.score}, of the {split} split")}
         if split == "train":
             found |= {"seconds": ("s", f"{SPENT} in steps")}
-            found |= {"alignment_seconds": ("s", f"{SPENT} in comparing updates")} if self.comparisons else {}
+            found |= {f"{name}_seconds": ("s", f"{SPENT} in {TIMED[name]}") for name in self.comparisons}
         return found
+
+    @property
+    def _loss_unit(self) -> str:
+        own = any(type(trainer.pathway).loss is not FeedbackPathway.loss for trainer in self.trainers)
+        return "nats" if isinstance(self.trainers[0].task, Classification) and not own else "1"
+
+    def _tried(self) -> dict[str, tuple[str, str]]:
+        """Return unit and description of what is recorded of a step that is tried."""
+        what = "mean loss of the batch that comes next, in evaluation"
+        return {"before": (self._loss_unit, what), "after": (self._loss_unit, f"{what}, after the step on it")}
 
     @property
     def answered(self) -> str:

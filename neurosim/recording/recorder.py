@@ -1,4 +1,4 @@
-"""What a run writes as it goes: metrics, chosen variables, alignment with back-propagation, checkpoints.
+"""What a run writes as it goes: metrics, chosen variables, alignment with back-propagation, what steps do, checkpoints.
 
 Of a trial of several ticks, what the populations show is that of the last tick.
 """
@@ -35,6 +35,7 @@ from neurosim.runfile.continual import said_of
 from neurosim.runfile.ending import to_the_end
 from neurosim.training import Evaluation, Observer, Trainer
 from neurosim.training.alignment import Alignment, alignments
+from neurosim.training.directions import gauss_newton, propose, step_effect
 
 log = logging.getLogger(__name__)
 
@@ -59,8 +60,8 @@ class Recorder(Observer):
         self.plan, self.file, self.until = plan, file, until
         self.background = Background(BUFFER)
         self.seconds = 0.0
-        self.alignment_seconds = 0.0
-        units = {c.request.interval.unit for c in plan.variables} | ({plan.comparisons.unit} if plan.comparisons else set())
+        self.compared = dict.fromkeys(plan.comparisons, 0.0)  # seconds since the last evaluation
+        units = {c.request.interval.unit for c in plan.variables} | {interval.unit for interval in plan.comparisons.values()}
         self.by_step = "steps" in units
         self.settings: Contents | None = None  # of a trainer made in Python: as it began
         self.started = b""  # digest of the weights it began with
@@ -81,7 +82,8 @@ class Recorder(Observer):
 
         The file holds the model file that would make the trainer again, so that it gives its network back and can be resumed.
 
-        variables : as ``"hidden*.rate every 1 epoch"``; options : split, samples, alignment, checkpoint, keep (see ``Record``)
+        variables : as ``"hidden*.rate every 1 epoch"``; options : split, samples, alignment, gauss_newton, step_effect,
+            checkpoint, keep (see ``Record``)
 
         Raises InputError where one of them does not fit, RunFileError where ``path`` exists (without ``overwrite``).
         """
@@ -268,11 +270,11 @@ class Recorder(Observer):
 
     def _metrics(self, trainer: Trainer, metrics: Mapping[str, Evaluation]) -> None:
         seconds, self.seconds = trainer.seconds - self.seconds, trainer.seconds
-        compared, self.alignment_seconds = self.alignment_seconds, 0.0
+        compared, self.compared = self.compared, dict.fromkeys(self.compared, 0.0)
         for split, evaluation in metrics.items():
             row = {"epoch": self.epoch_of(trainer), "step": trainer.steps, "loss": evaluation.loss, "error": evaluation.error}
             if split == "train":
-                row |= {"seconds": seconds} | ({"alignment_seconds": compared} if self.plan.comparisons else {})
+                row |= {"seconds": seconds} | {f"{name}_seconds": spent for name, spent in compared.items()}
             self.background.put(0, functools.partial(self._row, f"metrics/{split}", row))
         for number, one in enumerate(metrics["test"].tasks, start=1):
             row = {"epoch": self.epoch_of(trainer), "step": trainer.steps, "loss": one.loss, "error": one.error}
@@ -304,8 +306,7 @@ class Recorder(Observer):
             rate = values.get(f"{self.plan.network.output}.rate")
             if self.plan.answered and rate is not None:
                 self._response(rate, clock)
-        if self.plan.comparisons and self.plan.comparisons.due(unit, count):
-            self._alignment(trainer, clock)
+        self._compare(trainer, [name for name, interval in self.plan.comparisons.items() if interval.due(unit, count)], clock)
 
     def _variable(self, c: Chosen, value: Any, clock: Mapping[str, int]) -> None:
         host, key = self.plan.network.backend.to_host, c.variable.key
@@ -344,19 +345,35 @@ class Recorder(Observer):
         probe = Split(split.x[self.plan.probe], split.y[self.plan.probe])
         return backend.asarray(probe.x), backend.asarray(trainer.targets(probe), self.plan.network.dtype)
 
-    def _alignment(self, trainer: Trainer, clock: Mapping[str, int]) -> None:
-        """Compare what the scheme proposes for the batch that comes next, before augmentation, with the exact gradient."""
-        started = time.perf_counter()
-        backend, data = self.plan.network.backend, self.plan.data.during(trainer.epoch, trainer.epochs)
-        rows = trainer.upcoming(len(data.train))
-        shown = Split(data.train.x[rows], data.train.y[rows])
-        x, target = (backend.asarray(values, self.plan.network.dtype) for values in (shown.x, trainer.targets(shown)))
+    def _compare(self, trainer: Trainer, due: Sequence[str], clock: Mapping[str, int]) -> None:
+        """Look at what the scheme proposes for the batch that comes next, before augmentation, in those ways that are ``due``."""
+        train = self.plan.data.during(trainer.epoch + trainer.at_end_of_epoch, trainer.epochs).train
+        rows = trainer.upcoming(len(train)) if due else np.zeros(0, int)
+        for name in due:
+            started = time.perf_counter()
+            batch = Split(train.x[rows], train.y[rows])
+            if name == "step_effect":
+                row = {**clock, **step_effect(trainer, batch)._asdict()}
+                self.background.put(0, functools.partial(self._row, name, row))
+            else:
+                found = self._aligned(trainer, batch) if name == "alignment" else _curved(trainer, batch)
+                for projection in self.plan.network.projections:
+                    row = {**clock, **vars(found.get(projection, NOTHING))}
+                    self.background.put(0, functools.partial(self._row, f"{name}/{projection}", row))
+            self.compared[name] += time.perf_counter() - started
+
+    def _aligned(self, trainer: Trainer, batch: Split) -> Mapping[str, Alignment]:
+        """Return how each projection's proposed change lies to minus the exact gradient."""
+        backend = self.plan.network.backend
+        x, target = (backend.asarray(values, self.plan.network.dtype) for values in (batch.x, trainer.targets(batch)))
         draws = backend.draws(trainer.seed, trainer.steps)
-        found = alignments(self.plan.network, trainer.pathway, x, target, draws, trainer.trial)
-        for name in self.plan.network.projections:
-            row = {**clock, **vars(found.get(name, NOTHING))}
-            self.background.put(0, functools.partial(self._row, f"alignment/{name}", row))
-        self.alignment_seconds += time.perf_counter() - started
+        return alignments(self.plan.network, trainer.pathway, x, target, draws, trainer.trial)
+
+
+def _curved(trainer: Trainer, batch: Split) -> Mapping[str, Alignment]:
+    """Return how each projection's proposed change lies to Gauss and Newton's."""
+    proposed, curved = propose(trainer, batch), gauss_newton(trainer, batch)
+    return {name: Alignment.of(change, curved[name]) for name, change in proposed.items()}
 
 
 def _digest_of(trainer: Trainer) -> bytes:

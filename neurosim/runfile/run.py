@@ -36,11 +36,14 @@ RESPONSES = "responses/"
 ELEMENT = ("neuron", "synapse", "pre", "post")  # what is told of each element that was recorded in time
 PIECE = 2**24  # bytes of a recording that dask reads at once
 SPIKES = {"time", "index", "trial", "step"}
+COMPARED = ("epoch", "step", "angle", "cosine", "norm_ratio")
 NEEDED = {
     "metrics": ("epoch", "step", "loss"),
     "tasks": ("epoch", "step", "error"),
-    "alignment": ("epoch", "step", "angle", "cosine", "norm_ratio"),
+    "alignment": COMPARED,
+    "gauss_newton": COMPARED,
 }
+SECONDS = ("seconds", "alignment_seconds", "gauss_newton_seconds", "step_effect_seconds")
 MOST = 10_000_000  # neurons of a population that spikes
 
 
@@ -136,10 +139,10 @@ class Run:
         """One row for each evaluation, indexed by (split, epoch).
 
         Columns: step, loss (in the task's unit, nats for classes), error (per cent, what ``error_name`` says), seconds (of train:
-        spent in steps since the evaluation before), alignment_seconds (likewise, where updates were compared with the exact
-        gradient's).
+        spent in steps since the evaluation before), alignment_seconds, gauss_newton_seconds, step_effect_seconds (likewise, where
+        these were recorded).
         """
-        return self._frame("metrics", "split", "epoch", ["step", "loss", "error", "seconds", "alignment_seconds"])
+        return self._frame("metrics", "split", "epoch", ["step", "loss", "error", *SECONDS])
 
     @cached_property
     def alignment(self) -> pandas.DataFrame:
@@ -178,6 +181,30 @@ class Run:
     @property
     def _task_names(self) -> tuple[str, ...]:
         return tuple(continual.known(self.attributes).values())
+
+    @cached_property
+    def gauss_newton(self) -> pandas.DataFrame:
+        """One row for each comparison with Gauss and Newton's direction, indexed by (projection, step): as ``alignment``."""
+        return self._frame("gauss_newton", "projection", "step", ["epoch", "angle", "cosine", "norm_ratio"])
+
+    @cached_property
+    def step_effect(self) -> pandas.DataFrame:
+        """One row for each step that was tried, indexed by step; none where that was not recorded.
+
+        Columns: epoch, before, after (the mean loss of the step's batch, in the unit of ``metrics``), decrease (before - after).
+        """
+        import pandas as pd
+
+        columns = ["epoch", "before", "after"]
+        with self._damage_told():
+            there = "step_effect" in self._file
+            found: dict[str, Any] = {name: [] for name in ("step", *columns)}
+            if there:
+                found = Table("step_effect", "", children(self._file, "step_effect")).numbers("step", *columns)
+            frame = pd.DataFrame(found).set_index("step")[columns]
+            told = f"run file {self.path}: step_effect has a step twice; do not trust it"
+            require(frame.index.is_unique, told, RunFileError)
+            return frame.assign(decrease=frame["before"] - frame["after"])
 
     def _frame(self, place: str, key: str, index: str, columns: list[str]) -> pandas.DataFrame:
         import pandas as pd

@@ -12,7 +12,11 @@ import h5py
 from neurosim.runfile.guard import SCALED
 from neurosim.runfile.tables import RECORDINGS, Table, found
 
-INDEX = {"metrics": "epoch", "tasks": "epoch", "alignment": "step", RECORDINGS: "time"}  # what tells the rows of a table apart
+INDEX = {  # what tells the rows of a table apart
+    **dict.fromkeys(("metrics", "tasks"), "epoch"),
+    **dict.fromkeys(("alignment", "gauss_newton", "step_effect"), "step"),
+    RECORDINGS: "time",
+}
 
 
 def lay_out(file: h5py.File) -> None:

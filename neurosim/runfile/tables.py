@@ -1,8 +1,8 @@
 """Datasets that grow together: the columns of a table, one row for each recording.
 
-In a group of ``metrics``, ``tasks``, ``alignment`` or ``spikes`` all datasets are one table, with ``step`` among them.  Elsewhere a
-variable is a table of its own: ``rate`` with ``rate.step`` and ``rate.epoch``, or, where it was recorded in time, ``v`` with
-``v.step``, the tick, and ``v.time``.
+In a group of ``metrics``, ``tasks``, ``alignment``, ``gauss_newton`` or ``spikes``, and in ``step_effect``, all datasets are one
+table, with ``step`` among them.  Elsewhere a variable is a table of its own: ``rate`` with ``rate.step`` and ``rate.epoch``, or,
+where it was recorded in time, ``v`` with ``v.step``, the tick, and ``v.time``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from neurosim.errors import RunFileError, quoted, require
 from neurosim.runfile.guard import children, whole
 
 CLOCK = ("step", "epoch")
-WHOLE = ("metrics", "tasks", "alignment", "spikes")  # where a group is one table
+WHOLE = ("metrics", "tasks", "alignment", "gauss_newton", "step_effect", "spikes")  # where a group is one table
 RECORDINGS = "recordings"  # of a simulation, in time
 PLACES = (*WHOLE, "populations", "projections", "pathways", "responses", RECORDINGS)
 TIMED = "simulator"  # an attribute of files whose steps are ticks: a row's is the tick in which it was

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,15 +13,14 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from neurosim.analysis.courses import Curve
-from neurosim.analysis.palette import MAP, Style
+from neurosim.analysis.heat_maps import MAP, ROOM, draw_scale, ink, name_sides
+from neurosim.analysis.palette import Style
 from neurosim.analysis.plots import clean, draw_curve, is_logarithmic, limits, make_logarithmic, panel_axes
-from neurosim.analysis.svg import FAINT, TEXT, inline
+from neurosim.analysis.svg import FAINT, inline
 
 FRAME = "#ba0000"  # of the best point
 MARKED = 12  # values of a curve that each have a marker
 APART = 0.15  # of an axis' length, between two ticks
-ROOM = 12  # columns of a heat map that have room for numbers
-SHADES = 32  # of a heat map's legend
 MOST_BANDS = 7  # of one panel
 NAME = 30  # characters of a category
 
@@ -207,45 +205,12 @@ def heat(cells: Cells, across: Side, down: Side, norm: Normalize, *, label: str)
             corner = (column - 0.5, row - 0.5)
             axes.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor=FRAME, linewidth=1.8, clip_on=False, zorder=3))
         axes.set(xlim=(-0.5, columns - 0.5), ylim=(-0.5, rows - 0.5), xlabel=clean(across.name, 30), ylabel=clean(down.name, 24))
-        _ticks(axes, across.values, down.values)
-        _legend(figure.add_axes((0.87, axes.get_position().y0, 0.03, axes.get_position().height)), norm)
+        name_sides(axes, across.values, down.values)
+        draw_scale(figure.add_axes((0.87, axes.get_position().y0, 0.03, axes.get_position().height)), norm)
         return inline(figure, label)
 
 
 def _number(axes: Axes, row: int, column: int, error: float, norm: Normalize, columns: int) -> None:
     text = f"{error:.1f}" if abs(error) < 1000 else f"{error:.0e}"
     if columns <= ROOM and len(text) * columns <= 4 * ROOM:
-        colour = "#fefefe" if norm(error) < 0.5 else "#010101"  # on the shade, whatever the page's colour is
-        axes.text(column, row, text, color=colour, ha="center", va="center", fontsize=6.5 if columns <= ROOM / 2 else 5)
-
-
-def _ticks(axes: Axes, across: Sequence[str], down: Sequence[str]) -> None:
-    """Name columns and rows, of many each second, third and so on."""
-    every, longest = math.ceil(len(across) / ROOM), max(map(len, across))
-    slanted = longest * min(len(across), ROOM) > 36
-    axes.set_xticks(range(0, len(across), every), [clean(name, 12) for name in across[::every]], fontsize=6.5)
-    axes.set_yticks(range(len(down)), [clean(name, 12) for name in down], fontsize=6.5)
-    axes.tick_params(length=0)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-    if slanted:
-        for text in axes.get_xticklabels():
-            text.set(rotation=40, ha="right", rotation_mode="anchor")
-
-
-def _legend(axes: Axes, norm: Normalize) -> None:
-    """Draw the shades with their errors; as paths, since a page takes no image."""
-    errors = np.asarray(norm.inverse(np.linspace(0, 1, SHADES + 1)), float)
-    middles = np.asarray(norm.inverse((np.arange(SHADES) + 0.5) / SHADES), float)
-    axes.pcolormesh([0, 1], errors, middles[:, None], cmap=MAP, norm=norm, linewidth=0.5, edgecolors="face")
-    axes.set(xlim=(0, 1), xticks=[])
-    if isinstance(norm, LogNorm):
-        axes.set_yscale("log")
-    axes.set_ylim(errors[0], errors[-1])
-    middle = float(np.asarray(norm.inverse(0.5)))
-    axes.yaxis.tick_right()
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.set_yticks([errors[0], middle, errors[-1]], [f"{error:.3g}" for error in (errors[0], middle, errors[-1])], fontsize=6)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-    axes.tick_params(length=0, labelcolor=TEXT)
+        axes.text(column, row, text, color=ink(norm, error), ha="center", va="center", fontsize=6.5 if columns <= ROOM / 2 else 5)

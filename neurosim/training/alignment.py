@@ -27,7 +27,7 @@ class Alignment:
 
     angle : degrees between the two; cosine : of that angle; norm_ratio : norm of the proposed change over the gradient's
 
-    All are not-a-number where one of the two is zero.
+    All are not-a-number where one of the two is zero, or holds anything that is no finite number.
     """
 
     angle: float
@@ -39,7 +39,7 @@ class Alignment:
         """Return the alignment of two arrays of one shape."""
         pairs = ((proposed, exact), (proposed, proposed), (exact, exact))
         product, own, wanted = (float((a * b).sum(dtype="float64")) for a, b in pairs)
-        if not own or not wanted:
+        if not (own and wanted and math.isfinite(product + own + wanted)):
             return Alignment(math.nan, math.nan, math.nan)
         cosine = max(-1.0, min(1.0, product / math.sqrt(own * wanted)))
         return Alignment(math.degrees(math.acos(cosine)), cosine, math.sqrt(own / wanted))

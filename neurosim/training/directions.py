@@ -7,6 +7,7 @@ Martens (2020). New insights and perspectives on the natural gradient method. Jo
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -16,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from neurosim.datasets import Split
-from neurosim.errors import InputError, quoted, require
+from neurosim.errors import DivergedError, quoted, require
 from neurosim.network import Sweep
 from neurosim.training.alignment import Alignment, exact_changes, proposed_changes
 from neurosim.training.trainer import Trainer
@@ -26,7 +27,7 @@ MOST_ROWS = 4000  # samples times outputs: a matrix of that size is solved for
 
 
 class Effect(NamedTuple):
-    """The mean loss of a batch before and after a step on it, in the task's unit, in evaluation."""
+    """The mean loss of a batch before and after a step on it, in the task's unit, in evaluation; NaN where it diverged."""
 
     before: float
     after: float
@@ -61,7 +62,7 @@ def gauss_newton(trainer: Trainer, split: Split, *, damping: float = 0.01) -> Ch
 
     G = mean of J^T H J, with J the derivatives of the output's activation in all weights (biases stay), and H the second derivative
     of the loss in the activation: diag(p) - p p^T of softmax and cross-entropy, I of linear neurons and squared error.  lambda is
-    ``damping`` times the mean eigenvalue of G among the batch's directions.
+    ``damping`` times the mean eigenvalue of G among the batch's directions; all is NaN where that is 0, or no finite number.
 
     Raises
     ------
@@ -70,7 +71,8 @@ def gauss_newton(trainer: Trainer, split: Split, *, damping: float = 0.01) -> Ch
         4,000 samples times outputs, a damping that is not positive, or a trainer that has not seen its data yet.
     """
     require(damping > 0, f"gauss_newton: damping {quoted(damping)}: expected a positive number; give one such as 0.01")
-    _check(trainer, split)
+    _known(trainer)
+    check_gauss_newton(trainer, len(split))
     (sweep,), _ = _shown(trainer, split)
     network, (n, outputs) = trainer.network, (len(split), trainer.task.size)
     errors = _factor_errors(trainer, sweep)  # of each output: population -> (n, size)
@@ -83,6 +85,8 @@ def gauss_newton(trainer: Trainer, split: Split, *, damping: float = 0.01) -> Ch
     gram /= n
     shift = damping * np.trace(gram) / len(gram)
     downhill = gradient(trainer, split)
+    if not 0 < shift < np.inf:  # an output that is certain of every sample has no curvature; a run that diverged has no number
+        return {name: np.full_like(change, np.nan) for name, change in downhill.items()}
 
     # Woodbury: with G = A^T A,  (A^T A + shift)^-1 g = (g - A^T (A A^T + shift)^-1 A g) / shift
     along = np.zeros((outputs, n))
@@ -122,10 +126,18 @@ def step_effect(trainer: Trainer, split: Split) -> Effect:
     """
     _known(trainer)
     tried = copy.deepcopy(trainer)
-    before = tried.evaluate(split).loss
-    for phase in tried.pathway.phases:
-        tried.run_as_array_code(phase, split.x, tried.targets(split))
-    return Effect(before, tried.evaluate(split).loss)
+    before = _loss(tried, split)
+    with contextlib.suppress(FloatingPointError):  # what is no finite number is seen in the loss
+        for phase in tried.pathway.phases:
+            tried.run_as_array_code(phase, split.x, tried.targets(split))
+    return Effect(before, _loss(tried, split))
+
+
+def _loss(trainer: Trainer, split: Split) -> float:
+    try:
+        return trainer.evaluate(split).loss
+    except DivergedError:
+        return float("nan")
 
 
 def _known(trainer: Trainer) -> None:
@@ -149,27 +161,35 @@ def _on_host(trainer: Trainer, changes: Mapping[str, object]) -> Changes:
     return {name: host(change).astype(np.float64) for name, change in changes.items()}
 
 
-def _check(trainer: Trainer, split: Split) -> None:
-    """Raise InputError where Gauss and Newton's direction is not defined, or takes too much."""
-    _known(trainer)
+def check_gauss_newton(trainer: Trainer, samples: int, where: str = "gauss_newton", advice: str = "use gradient()") -> None:
+    """Raise InputError where Gauss and Newton's direction for so many samples is not defined, or takes too much.
+
+    where, advice : how the error begins and ends
+    """
     network, task = trainer.network, trainer.task
     output = network.populations[network.output]
     pair = (task.name, getattr(output.neurons, "name", ""))
     known = pair in (("classification", "softmax"), ("regression", "linear"))
-    said = f"gauss_newton: task {pair[0]!r} with an output of {pair[1]!r} neurons"
-    require(known, f"{said}: expected classification with 'softmax', or regression with 'linear'; use gradient()")
+    said = f"{where}: task {pair[0]!r} with an output of {pair[1]!r} neurons"
+    require(known, f"{said}: expected classification with 'softmax', or regression with 'linear'; {advice}")
     ticks = trainer.trial.clock.ticks
-    require(ticks == 1, f"gauss_newton: trials of {ticks} ticks: expected one; use gradient()")
+    require(ticks == 1, f"{where}: trials of {ticks} ticks: expected one; {advice}")
     for population in network.populations.values():
         plain = population.normalisation is None
-        require(plain, f"gauss_newton: population {population.name!r} has batch normalisation: expected none; use gradient()")
+        require(plain, f"{where}: population {population.name!r} has batch normalisation: expected none; {advice}")
     for p in network.projections.values():
         plain = p.connectivity.matrix and p.into == "drive" and not p.delay
-        said = f"gauss_newton: projection {p.name!r}: expected all_to_all synapses into a drive, without delay"
-        require(plain, f"{said}; use gradient()")
-    rows = len(split) * task.size
-    said = f"gauss_newton: {len(split)} samples times {task.size} outputs: expected at most {MOST_ROWS:,}"
-    require(rows <= MOST_ROWS, f"{said}; give fewer")
+        said = f"{where}: projection {p.name!r}: expected all_to_all synapses into a drive, without delay"
+        require(plain, f"{said}; {advice}")
+    reaching, found = {network.output}, {network.output}
+    while found:
+        found = {p.pre for p in network.projections.values() if p.post in found} - reaching
+        reaching |= found
+    for name in network.populations:
+        told = f"{where}: population {name!r} does not reach the output: expected that all do; {advice}"
+        require(name in reaching, told)
+    said = f"{where}: {samples} samples times {task.size} outputs: expected at most {MOST_ROWS:,}"
+    require(samples * task.size <= MOST_ROWS, f"{said}; give fewer samples, or {advice}")
 
 
 def _factor_errors(trainer: Trainer, sweep: Sweep) -> list[dict[str, NDArray[np.float64]]]:
@@ -185,8 +205,5 @@ def _factor_errors(trainer: Trainer, sweep: Sweep) -> list[dict[str, NDArray[np.
         factor = np.sqrt(p[:, k : k + 1]) * (one - p) if trainer.task.name == "classification" else np.broadcast_to(one, p.shape)
         at_output = network.backend.asarray(np.ascontiguousarray(factor.reshape(shape)))
         taught = network.errors_back(sweep, output.teach_activation(at_output, activity))
-        missing = [name for name in network.populations if name not in taught and name not in network.inputs]
-        if missing:
-            raise InputError(f"gauss_newton: population {missing[0]!r} does not reach the output; leave it out")
         found.append({name: host(one.error).astype(np.float64).reshape(len(p), -1) for name, one in taught.items()})
     return found

@@ -457,10 +457,10 @@ class Trainer:
         x, target, draws = backend.asarray(x, self.network.dtype), backend.asarray(target), backend.draws(self.seed, self.steps)
         step(self.network, self.pathway, phase, x, target, draws, functools.partial(self._commit, now), self.trial)
 
-    def _order(self, size: int) -> np.ndarray:
-        """Return the epoch's order, which no scheme decides: those with two passes an epoch see the same one twice."""
-        order = np.arange(size)
-        return generator(self.seed, f"order/{self.name}", self.epoch).permutation(order) if self.shuffle else order
+    def _order(self, size: int, epoch: int | None = None) -> np.ndarray:
+        """Return an epoch's order (None: of this one), which no scheme decides: those with two passes an epoch see it twice."""
+        order, epoch = np.arange(size), self.epoch if epoch is None else epoch
+        return generator(self.seed, f"order/{self.name}", epoch).permutation(order) if self.shuffle else order
 
     def _batches(self, size: int) -> Iterator[np.ndarray]:
         """Yield the numbers of the samples of each batch that this pass still has."""
@@ -471,7 +471,7 @@ class Trainer:
     def upcoming(self, size: int) -> np.ndarray:
         """Return the numbers of the samples, of ``size``, that the next step will be shown, (batch,)."""
         at = self.position % (size // self.batch) * self.batch
-        return self._order(size)[at : at + self.batch]
+        return self._order(size, self.epoch + self.at_end_of_epoch)[at : at + self.batch]
 
     def _commit(self, now: Time, deltas: dict[str, Any], states: dict[str, Any], own: dict[str, Any]) -> None:
         solved = {f"{p.name}.w" for p in self.network.projections.values() if p.rule is not None and p.rule.solves}

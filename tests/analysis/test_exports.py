@@ -112,6 +112,16 @@ def test_tables_have_a_row_for_each_recording_and_sample(made_up, to):
         assert said["seed"] == "1" and said["model"] == run.model
 
 
+def test_what_was_found_of_steps_is_exported(synthetic, tmp_path):
+    path = synthetic.synthetic_run(tmp_path / "run.h5", looked=True)
+    found = tables(exported(path, "csv"), "csv")
+    with Run(path) as run, np.load(exported(path, "npz")) as arrays:
+        pd.testing.assert_frame_equal(found["gauss_newton"], run.gauss_newton.reset_index(), check_dtype=False)
+        pd.testing.assert_frame_equal(found["step_effect"], run.step_effect.reset_index(), check_dtype=False)
+        np.testing.assert_array_equal(arrays["step_effect/after"], run.step_effect["after"])
+        np.testing.assert_array_equal(arrays["gauss_newton/x__hidden1/angle"], run.gauss_newton.loc["x__hidden1"]["angle"])
+
+
 def test_parquet_keeps_types(made_up):
     pytest.importorskip("pyarrow")
     rate = pd.read_parquet(exported(made_up, "parquet") / "hidden1.rate.parquet")

@@ -219,3 +219,14 @@ def test_rates_that_are_not_finite_have_no_measure():
     rates = np.ones((5, 2))
     rates[0, 0] = np.nan
     assert np.isnan([measures.effective_dimension(rates), measures.linear_cka(rates, rates)]).all()
+
+
+def test_debiased_cka_of_many_is_that_of_each_two():
+    draw = np.random.default_rng(2)
+    shared = draw.normal(size=(30, 6))
+    rates = [shared @ draw.normal(size=(6, size)) + 0.5 * draw.normal(size=(30, size)) for size in (4, 50, 9)]
+    rates += [np.full((30, 3), np.inf), np.ones((30, 2))]  # a run that diverged, and one that answers all alike
+    found = measures.debiased_cka_of([measures.kernel(one) for one in rates])
+    expected = [[measures.debiased_cka(one, other) for other in rates] for one in rates]
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    assert np.isnan(measures.kernel(shared[:3])).all()

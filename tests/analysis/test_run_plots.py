@@ -15,6 +15,8 @@ FIGURES = {
     "loss": (),
     "error": (),
     "alignment": (),
+    "gauss_newton": (),
+    "step_effect": (),
     "histograms": ("hidden1.rate",),
     "raster": ("hidden1",),
 }
@@ -23,7 +25,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 @pytest.fixture
 def run(synthetic, tmp_path):
-    with neurosim.open_run(synthetic.synthetic_run(tmp_path / "run.h5", spikes=True)) as opened:
+    with neurosim.open_run(synthetic.synthetic_run(tmp_path / "run.h5", spikes=True, looked=True)) as opened:
         yield opened
 
 
@@ -39,7 +41,8 @@ def bare(tmp_path):
 
 def test_every_figure_is_listed_here():
     spiking = {"rates", "trials", "intervals", "cv", "trace"}  # of simulations: see test_simulation_report
-    assert FIGURES.keys() | spiking == {name for name in vars(RunPlots) if not name.startswith("_")}
+    elsewhere = spiking | {"tasks"}  # of tasks in sequence: see experiments/test_tasks_in_sequence
+    assert FIGURES.keys() | elsewhere == {name for name in vars(RunPlots) if not name.startswith("_")}
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -98,6 +101,16 @@ def test_alignment_is_in_degrees_and_names_where_projections_lead(run):
     assert axes.get_ylabel() == "angle (degrees)" and {text.get_text() for text in axes.texts} == {"hidden1", "hidden2"}
     expected = run.alignment.loc["x__hidden1"]["angle"]
     assert any(np.array_equal(line.get_ydata(), expected) for line in axes.get_lines())
+    (axes,) = run.plot.gauss_newton().axes
+    assert any(np.array_equal(line.get_ydata(), run.gauss_newton.loc["x__hidden1"]["angle"]) for line in axes.get_lines())
+
+
+def test_the_effect_of_steps_is_a_loss_over_steps(run):
+    (axes,) = run.plot.step_effect().axes
+    assert axes.get_ylabel() == "fall of the batch's loss (nats)" and axes.get_xlabel() == "step"
+    (line,) = axes.get_lines()
+    np.testing.assert_allclose(line.get_ydata(), run.step_effect["decrease"])
+    np.testing.assert_array_equal(line.get_xdata(), run.step_effect.index)
 
 
 def test_histograms_have_a_moment_each_and_a_unit(run_of):
@@ -127,8 +140,8 @@ def test_names_from_files_are_drawn_as_written(run_of):
 
 
 def test_it_says_what_it_can_draw(run, bare):
-    assert repr(run.plot).endswith("run.h5: loss; error; alignment; histograms of hidden1.rate, hidden2.rate, output.rate, "
-                                   "x__hidden1.w; raster of hidden1>")  # fmt: skip
+    assert repr(run.plot).endswith("run.h5: loss; error; alignment; gauss_newton; step_effect; histograms of hidden1.rate, "
+                                   "hidden2.rate, output.rate, x__hidden1.w; raster of hidden1>")  # fmt: skip
     assert repr(bare.plot).endswith("bare.h5: nothing yet>")
 
 
@@ -139,6 +152,8 @@ def test_it_says_what_it_can_draw(run, bare):
     ("loss", "no loss yet: expected one to draw; let it run for an epoch"),
     ("error", "no error yet: expected one to draw; let it run for an epoch"),
     ("alignment", 'no alignment .* record it with --alignment "every 1 epoch"'),
+    ("gauss_newton", 'no gauss newton .* record it with --gauss-newton "every 1 epoch"'),
+    ("step_effect", 'no effect of a step: .* record it with --step-effect "every 10 steps"'),
     ("histograms", "nothing was recorded: expected one to draw; record it with --record \"hidden1.rate every 1 epoch\""),
 ])  # fmt: skip
 def test_what_a_file_lacks_is_told_in_one_line_with_what_to_record(bare, name, said):

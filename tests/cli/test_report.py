@@ -46,6 +46,14 @@ def test_files_come_in_the_order_given(folder):
     assert [path.name for path in run_files([Path("runs/frozen.h5"), Path("runs")])] == ["frozen.h5", "backprop.h5", "frozen.h5"]
 
 
+def test_representations_of_a_run_that_cannot_be_shown_again_are_a_note(folder, altered):
+    with altered(Path("runs/frozen.h5")) as file:
+        del file["populations"]
+    command("runs", "--representations")
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    assert "What the populations represent" in text and "What the populations of frozen.h5 represent is left out: " in text
+
+
 def test_a_page_that_exists_is_kept(folder):
     (folder / "report.html").write_text("mine")
     with pytest.raises(RunFileError, match="report.html: exists; give --overwrite"):

@@ -10,8 +10,9 @@ import pytest
 
 import neurosim
 from neurosim import Network, Trainer, datasets, pathway
+from neurosim.datasets import Split
 from neurosim.errors import DivergedError, InputError, RunFileError, UnknownNameError
-from neurosim.experiments.run import prepare, reopen, run
+from neurosim.experiments.run import prepare, reopen, resume, run
 from neurosim.feedback import pathways
 from neurosim.modelfile.model_file import ModelFile
 from neurosim.modelfile.schema import Record
@@ -33,6 +34,17 @@ CASES = [
 
 def job(contents, **record):
     return prepare(ModelFile.of("small", copy.deepcopy(contents) | {"record": {"samples": 5} | record}))
+
+
+class Interruption(Observer):
+    """Raises KeyboardInterrupt after one step."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def on_step(self, trainer):
+        if trainer.steps == self.step:
+            raise KeyboardInterrupt
 
 
 class Onlooker(Observer):
@@ -256,6 +268,52 @@ def test_backprop_is_aligned_with_itself_and_its_cost_is_told(small, tmp_path):
         assert len(said.alignment) == 0 and "alignment_seconds" not in said.metrics
 
 
+LOOKED = {"alignment": "every 3 steps", "gauss_newton": "every 2 steps", "step_effect": "every 1 step"}
+
+
+@pytest.mark.parametrize("scheme", ["difference_target_propagation", "weight_mirror"])  # own synapses, own phases, own state
+def test_looking_at_steps_changes_nothing_and_is_resumed(scheme, small, tmp_path, same_content):
+    contents = small(scheme=scheme, epochs=2)
+    with run(job(contents), tmp_path / "plain.h5") as plain, run(job(contents, **LOOKED), tmp_path / "whole.h5") as whole:
+        for name, value in plain.checkpoint().items():
+            np.testing.assert_array_equal(value, whole.checkpoint()[name], err_msg=name)
+        assert np.isfinite(whole.gauss_newton["angle"]).all() and len(whole.step_effect) == whole.checkpoint_steps[-1] + 1
+    with pytest.raises(KeyboardInterrupt):
+        run(job(contents, **LOOKED), tmp_path / "parts.h5", Interruption(5))  # within an epoch
+    resume(reopen(tmp_path / "parts.h5"), tmp_path / "parts.h5")
+    same_content(tmp_path / "whole.h5", tmp_path / "parts.h5")
+
+
+def test_what_a_step_is_said_to_do_is_what_it_does(small, tmp_path):
+    prepared, reached = job(small(), step_effect="every 1 step"), []
+    data = prepared.data.train
+
+    class Looking(Observer):
+        rows = prepared.trainers[0].upcoming(len(data))
+
+        def on_step(self, trainer):
+            reached.append(trainer.evaluate(Split(data.x[self.rows], data.y[self.rows])).loss)
+            self.rows = trainer.upcoming(len(data))
+
+        def on_epoch(self, trainer, metrics):
+            self.rows = trainer.upcoming(len(data))
+
+    with run(prepared, tmp_path / "run.h5", Looking()) as said:
+        np.testing.assert_allclose(said.step_effect["after"].iloc[:-1], reached, rtol=1e-5)
+        np.testing.assert_allclose(said.step_effect["decrease"], said.step_effect["before"] - said.step_effect["after"])
+        assert (said.step_effect["decrease"] > 0).mean() > 0.9 and said.step_effect["epoch"].tolist()[:1] == [0]
+        assert said.metrics.loc["train"]["step_effect_seconds"].sum() > 0
+
+
+def test_gauss_and_newtons_direction_is_refused_before_anything_runs(small):
+    normalised, large = small(), small(batch=450)
+    normalised["network"]["layer"]["normalisation"] = "batch"
+    large["data"]["limit"] = 600
+    for contents, said in ((normalised, "population 'hidden1' has batch normalisation"), (large, "450 samples times 10 outputs")):
+        with pytest.raises(InputError, match=f"record: gauss_newton: {said}: expected .* leave it out"):
+            job(contents, gauss_newton="1 epoch")
+
+
 def test_feedback_alignment_falls_from_ninety_degrees():
     """Lillicrap et al. (2016), figure 2c: the angle of a hidden layer's update falls as the forward weights align."""
     data = datasets.load("digits")
@@ -423,8 +481,9 @@ def test_chunks_hold_what_comes_between_two_flushes(small):
 
 
 def test_intervals_of_alignment_are_read():
-    assert Record(alignment="every 20 steps").comparisons() == Interval(20, "steps")
-    assert Record().comparisons() is None
+    asked = {"alignment": "every 20 steps", "step_effect": "1 epoch"}
+    assert Record(**asked).comparisons() == {"alignment": Interval(20, "steps"), "step_effect": Interval(1, "epochs")}
+    assert Record().comparisons() == {}
 
 
 # ---------------------------------------------------------------------- interrupted while it ends

@@ -112,6 +112,18 @@ def test_where_it_is_not_defined_it_says_so(change, said):
         gauss_newton(trainer, split, damping=damping)
 
 
+def test_what_has_no_number_is_told_as_none():
+    certain, split = made()
+    certain.network.projections["hidden1__output"].w[...] *= 1e6  # the softmax is 0 or 1: no curvature
+    curved = gauss_newton(certain, split)
+    assert all(np.isnan(change).all() for change in curved.values())
+    assert align(propose(certain, split), curved).isna().all(axis=None)
+    broken, split = made()
+    broken.network.projections["hidden1__output"].w[...] = np.inf
+    with np.errstate(all="ignore"):
+        assert np.isnan(step_effect(broken, split)).all()
+
+
 def test_too_many_rows_and_networks_that_differ():
     trainer, split = made()
     with pytest.raises(InputError, match="5000 samples times 3 outputs: expected at most 4,000"):

@@ -168,11 +168,12 @@ def test_page_has_every_figure_with_a_caption_and_every_picture_a_label(of_three
         "Activity",
         "Weights and other variables",
     ]
-    assert read.text("h2").startswith(" ".join([*headings, "Spikes", "What each scheme needs", "What was run"]))
+    headings += ["Spikes", "What the populations represent", "What each scheme needs", "What was run"]
+    assert read.text("h2").startswith(" ".join(headings))
     pictures = [picture for picture in read.all("svg") if picture.get("class") != "key"]
-    assert len(pictures) == (2 + 3) + (2 + 3) + 3 + 3 * 3 + 3 + 2
+    assert len(pictures) == (2 + 3) + (2 + 3) + 3 + 3 * 3 + 3 + 2 + (4 + 3 + 3)
     assert all(picture["role"] == "img" and picture["aria-label"] for picture in pictures)
-    assert len(read.all("figure")) == len(read.all("figcaption")) == 6
+    assert len(read.all("figure")) == len(read.all("figcaption")) == 7
     assert not read.open
 
 
