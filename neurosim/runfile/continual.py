@@ -31,6 +31,10 @@ class Continual:
     names: tuple[str, ...]
     errors: NDArray[np.float64]
 
+    def __repr__(self) -> str:
+        end = f"test error {self.final_error:.2f} %, forgetting {self.forgetting:.2f} percentage points"
+        return f"<Continual: {self.done} of {len(self.names)} tasks learned, {end}>"
+
     @property
     def done(self) -> int:
         """How many tasks have been learned."""

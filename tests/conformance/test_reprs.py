@@ -69,7 +69,7 @@ from neurosim.plasticity import (
     spike_code,
     updates,
 )
-from neurosim.runfile import Background, Extension, Interval, Layout, Request, Series
+from neurosim.runfile import Background, Continual, Extension, Interval, Layout, Request, Series
 from neurosim.simulation import CircuitProgram, simulate
 from neurosim.tasks import Regression, Sizes, Task, tasks
 from neurosim.training import Commit, Evaluation, History, Observer
@@ -135,7 +135,7 @@ def file_objects(folder):
     yield from (ModelFile.load("dtp-mnist"), prepare(ModelFile.load("dtp-mnist", ["data.name=digits"])), datasets.describe("mnist"))
     yield compare("digits", {"frozen": {}}, epochs=1, out=folder / "compare", quiet=True, settings=["data.limit=100"])
     yield Study("dtp-mnist", data=(data.train.x, data.train.y)).grid({"stages.0.batch": list(range(1, 100))}).seeds(50)
-    yield Extension("", 3, 5, 3)
+    yield from (Extension("", 3, 5, 3), Continual(("one", "two"), np.full((3, 2), 50.0)))
     yield from (Layout({}, 1), Series("a", (), np.dtype("f8")), Interval.of("every 1 epoch"), Request.of("*.w every 2 steps"))
     background = Background(100)
     background.close()
