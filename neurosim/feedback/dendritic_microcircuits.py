@@ -51,6 +51,7 @@ class DendriticMicrocircuits(FeedbackPathway):
     The steady state is found from the output down.  What an apical dendrite changes in its neuron's rate is not sent up again.
 
     leak, basal, apical, somatic, dendritic : conductances; the last one is the interneurons' own
+    lateral : whether W^PI learns; otherwise it stays minus W^TD.  It learns to cancel whatever comes down, errors as well
 
     Raises
     ------
@@ -64,6 +65,7 @@ class DendriticMicrocircuits(FeedbackPathway):
         "Sacramento, Costa, Bengio and Senn (2018). Dendritic cortical microcircuits approximate the backpropagation algorithm. "
         "Advances in Neural Information Processing Systems 31. arXiv:1810.11393."
     )
+    variants = ({}, {"lateral": False})
     takes_normalised = False  # an interneuron cannot know the statistics of its partner's drive
     # Forward weights are read once, when the pathway is joined to the network: that is where the circuit begins to predict itself.
     claims = Claims(
@@ -81,11 +83,13 @@ class DendriticMicrocircuits(FeedbackPathway):
         apical: float = 0.8,
         somatic: float = 0.8,
         dendritic: float = 1.0,
+        lateral: bool = True,
     ) -> None:
         given = {"leak": leak, "basal": basal, "apical": apical, "somatic": somatic, "dendritic": dendritic}
         for name, value in given.items():
             said = f"scheme {self.name!r}: {name} {quoted(value)} is not positive and finite: expected a conductance"
             require(0 < value < math.inf, f"{said}; give one such as 0.8")
+        self.lateral = lateral
         self.nudge = somatic / (leak + basal + somatic)
         self.partner = somatic / (leak + dendritic + somatic)
         self.apical_share = apical / (leak + basal + apical)
@@ -103,8 +107,9 @@ class DendriticMicrocircuits(FeedbackPathway):
             weights = draw_weights(seed, f"feedback/{link.name}", "glorot", link.w.shape, link.w.shape[0])
             self.networks[f"down/{link.pre}"] = feedback(network, above, below, weights, f"down/{link.pre}/")
             partners, below = Population("interneurons", above.shape), Population(link.pre, link.pre_shape)
-            learned = feedback(network, partners, below, -weights, f"lateral/{link.pre}/", rule=error_driven())
-            self.networks[f"lateral/{link.pre}"] = learned
+            rule = error_driven() if self.lateral else None
+            onto_apical = feedback(network, partners, below, -weights, f"lateral/{link.pre}/", rule=rule)
+            self.networks[f"lateral/{link.pre}"] = onto_apical
 
     def _interneurons(self, link: Projection) -> Network:
         """Return lower population -> interneurons, whose synapses are those of ``link``."""
@@ -161,5 +166,6 @@ class DendriticMicrocircuits(FeedbackPathway):
             own, lateral = self.networks[f"interneurons/{name}"], self.networks[f"lateral/{name}"]
             surprise = settled.nudged - settled.prediction
             deltas |= own.propose(settled.interneurons, {"interneurons": Teaching(surprise)})[0]
-            deltas |= lateral.propose(lateral.sweep(settled.nudged), {name: Teaching(-settled.apical)})[0]
+            if self.lateral:
+                deltas |= lateral.propose(lateral.sweep(settled.nudged), {name: Teaching(-settled.apical)})[0]
         return deltas

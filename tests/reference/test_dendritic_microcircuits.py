@@ -12,13 +12,13 @@ NUDGE, PARTNER, SHARE = 0.9 / 2.2, 0.9 / 2.4, 0.7 / 2.0
 PHI = {"tanh": np.tanh, "sigmoid": lambda a: 1 / (1 + np.exp(-a)), "relu": lambda a: np.maximum(a, 0)}
 
 
-def problem(transfer="tanh", dropout=0.0):
+def problem(transfer="tanh", dropout=0.0, **options):
     network = Network.layered((6,), [5, 4], 3, transfer=transfer, dtype="float64", seed=2)
     draw = np.random.default_rng(3)
     for p in network.parameters().values():
         p += 0.3 * draw.normal(size=p.shape)
     network.populations["hidden2"].dropout = dropout
-    scheme = pathway("dendritic_microcircuits", **CONDUCTANCES)
+    scheme = pathway("dendritic_microcircuits", **CONDUCTANCES, **options)
     scheme.attach(network, 3, seed=0)
     draws = network.backend.draws(0, 0)
     sweep = network.sweep(draw.normal(size=(7, 6)), training=True, draws=draws)
@@ -63,6 +63,15 @@ def test_every_proposal_is_that_of_the_equations(transfer, dropout):
     for name, (rate, post) in wanted.items():
         np.testing.assert_allclose(forward[f"{name}.w"], rate.T @ post / 7, atol=1e-12, err_msg=name)
         np.testing.assert_allclose(forward[f"{name}.b"], post.mean(axis=0), atol=1e-12, err_msg=name)
+
+
+def test_synapses_onto_apical_dendrites_may_stay_as_they_are_and_nothing_else_is_changed():
+    both = [proposals(*problem()), proposals(*problem(lateral=False))]
+    (forward, own), (other_forward, other_own) = both
+    lateral = {name for name in own if name.startswith("lateral/")}
+    assert len(lateral) == 2 and set(other_own) == set(own) - lateral and set(other_forward) == set(forward)
+    for name, change in (other_forward | other_own).items():
+        np.testing.assert_array_equal(change, (forward | own)[name])
 
 
 def test_without_nudging_the_apical_voltage_is_zero_and_nothing_learns():
