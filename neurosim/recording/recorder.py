@@ -276,7 +276,7 @@ class Recorder(Observer):
             if split == "train":
                 row |= {"seconds": seconds} | {f"{name}_seconds": spent for name, spent in compared.items()}
             self.background.put(0, functools.partial(self._row, f"metrics/{split}", row))
-        for number, one in enumerate(metrics["test"].tasks, start=1):
+        for number, one in enumerate(metrics["test"].tasks if "test" in metrics else (), start=1):
             row = {"epoch": self.epoch_of(trainer), "step": trainer.steps, "loss": one.loss, "error": one.error}
             self.background.put(0, functools.partial(self._row, f"tasks/{number}", row))
 
