@@ -174,7 +174,7 @@ DEFAULTS = {
     "contrastive_hebbian": {"gamma": 0.01, "turns": 5},
     "decolle": {},
     "deep_feedback_control": {"alpha": 1.0, "scale": 0.1},
-    "dendritic_microcircuits": {"leak": 0.1, "basal": 1.0, "apical": 0.8, "somatic": 0.8, "dendritic": 1.0},
+    "dendritic_microcircuits": {"leak": 0.1, "basal": 1.0, "apical": 0.8, "somatic": 0.8, "dendritic": 1.0, "lateral": True},
     "difference_target_propagation": {"step": 0.1, "noise": 0.36, "difference": True, "alternate": True, "learned": True},
     "direct_feedback_alignment": {"rule": None, "scale": 1.0},
     "direct_random_target_projection": {},
@@ -240,8 +240,8 @@ def found(table):
 def test_every_model_and_every_scheme_is_here():
     ours = (  # models whose settings are no paper's
         "backprop-kolen-", "burst-", "chl-", "ddtp-", "dfc-", "drtp-", "dtp-fixed-", "dualprop-", "ep-", "eprop-",
-        "forward-forward-", "kolen-pollack-", "ldrl-", "lif-", "microcircuits-", "pc-", "pepita-", "segregated-dendrites-",
-        "sign-symmetric-", "softhebb-", "weight-mirror-",
+        "forward-forward-", "kolen-pollack-", "ldrl-", "lif-", "microcircuits-", "pc-", "pepita-", "permuted-",
+        "segregated-dendrites-", "sign-symmetric-", "softhebb-", "split-", "weight-mirror-",
     )  # fmt: skip
     assert set(WANTED) == {name for name in models() if "mnist" in name and not name.startswith(ours)}
     assert set(DEFAULTS) == set(pathways())

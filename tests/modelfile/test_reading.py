@@ -190,5 +190,5 @@ def test_recording_leaves_to_the_check_what_is_no_table(record):
 
 
 def test_recording_adds_to_what_is_there():
-    found = recording({"record": {"variables": ["a"], "keep": 2}}, ["b"], "1 epoch")
+    found = recording({"record": {"variables": ["a"], "keep": 2}}, ["b"], {"alignment": "1 epoch", "step_effect": None})
     assert found == {"record": {"variables": ["a", "b"], "keep": 2, "alignment": "1 epoch"}}
