@@ -7,7 +7,6 @@ Martens (2020). New insights and perspectives on the natural gradient method. Jo
 
 from __future__ import annotations
 
-import contextlib
 import copy
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -127,9 +126,11 @@ def step_effect(trainer: Trainer, split: Split) -> Effect:
     _known(trainer)
     tried = copy.deepcopy(trainer)
     before = _loss(tried, split)
-    with contextlib.suppress(FloatingPointError):  # what is no finite number is seen in the loss
+    try:
         for phase in tried.pathway.phases:
             tried.run_as_array_code(phase, split.x, tried.targets(split))
+    except (DivergedError, FloatingPointError):
+        return Effect(before, float("nan"))
     return Effect(before, _loss(tried, split))
 
 
