@@ -32,7 +32,7 @@ def report(synthetic, tmp_path_factory):
 
 
 def column(browser, number):
-    script = "return [...document.querySelectorAll('.sortable tbody tr')].map(row => row.cells[arguments[0]].textContent.trim())"
+    script = "return [...document.querySelectorAll('#comparison .sortable tbody tr')].map(row => row.cells[arguments[0]].textContent.trim())"
     return browser.execute_script(script, number)
 
 
@@ -58,7 +58,8 @@ def test_every_plot_is_there_and_has_a_size_and_lines(opened):
         " const lines = [...svg.querySelectorAll('path')].filter(path => path.getTotalLength() > 20).length;"
         " return [box.width, box.height, lines, getComputedStyle(svg.querySelector('text')).fill] })"
     )
-    assert len(sizes) == 2 * (2 + 3) + 3 + 3 * 3 + 3 + 2
+    represented = 4 + 3 + 3  # measures by depth, a map of populations for each scheme, a map of schemes for each population
+    assert len(sizes) == 2 * (2 + 3) + 3 + 3 * 3 + 3 + 2 + represented
     assert all(width > 200 and height > 150 and lines > 0 for width, height, lines, _ in sizes)
     assert {fill for *_, fill in sizes} == {"rgb(27, 27, 27)"}  # the page's own text colour
 
@@ -71,7 +72,7 @@ def test_a_screenshot_is_not_empty(opened, tmp_path):
 def test_the_table_sorts_by_click_and_by_key(opened):
     from selenium.webdriver.common.keys import Keys
 
-    headings = opened.find_elements("css selector", ".sortable thead th")
+    headings = opened.find_elements("css selector", "#comparison .sortable thead th")
     number = next(k for k, heading in enumerate(headings) if heading.text.startswith("Test"))
     button = headings[number].find_element("tag name", "button")
     before, first = column(opened, number), column(opened, 0)
@@ -87,7 +88,7 @@ def test_the_table_sorts_by_click_and_by_key(opened):
 
 
 def test_words_sort_as_words_and_empty_cells_come_last(opened):
-    headings = opened.find_elements("css selector", ".sortable thead th")
+    headings = opened.find_elements("css selector", "#comparison .sortable thead th")
     headings[0].find_element("tag name", "button").click()
     assert column(opened, 0) == ["backprop", "feedback alignment", "local errors"]
     assert headings[0].get_attribute("aria-sort") == "ascending"
@@ -124,7 +125,7 @@ def test_no_width_makes_the_page_scroll_sideways_and_a_table_that_does_says_so(b
         "return [...document.querySelectorAll('.wide')].map(wide => ["
         " wide.scrollWidth > wide.clientWidth, wide.previousElementSibling.offsetHeight > 0])"
     )
-    assert len(tables) == 3 and all(scrolls == told for scrolls, told in tables)
+    assert len(tables) == 4 and all(scrolls == told for scrolls, told in tables)
     assert tables[0][0] == (width < 1400)
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
@@ -147,7 +148,7 @@ def test_it_can_be_read_without_scripts(browser, report):
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     browser.get(report.as_uri())
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
-    headings = browser.find_elements("css selector", ".sortable thead th")
+    headings = browser.find_elements("css selector", "#comparison .sortable thead th")
     assert headings[0].text == "Scheme" and not browser.find_elements("css selector", ".sortable button")
 
 
