@@ -32,7 +32,8 @@ def report(synthetic, tmp_path_factory):
 
 
 def column(browser, number):
-    script = "return [...document.querySelectorAll('#comparison .sortable tbody tr')].map(row => row.cells[arguments[0]].textContent.trim())"
+    rows = "document.querySelectorAll('#comparison .sortable tbody tr')"
+    script = f"return [...{rows}].map(row => row.cells[arguments[0]].textContent.trim())"
     return browser.execute_script(script, number)
 
 
