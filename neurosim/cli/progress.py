@@ -105,4 +105,3 @@ def described(metrics: Mapping[str, Evaluation], task: Task) -> str:
     name = error_name(task.score)
     errors = [f"{spoken(split)} {name} {metrics[split].error:.2f} %" for split in SPLITS if split in metrics]
     return "  ".join([f"training loss {metrics['train'].loss:.4f}", *errors])
-

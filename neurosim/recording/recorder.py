@@ -5,6 +5,7 @@ Of a trial of several ticks, what the populations show is that of the last tick.
 
 from __future__ import annotations
 
+import copy
 import functools
 import hashlib
 import logging
@@ -335,7 +336,8 @@ class Recorder(Observer):
             for name, population in network.populations.items():
                 found |= {f"{name}.{key}": sweep[name].value(key) for key in population.neurons.variables}
             if shown - set(found):
-                found |= signals(network, pathway, sweep, target, trainer.seed, trainer.steps)
+                asked = copy.deepcopy(trainer)  # a scheme may count what it teaches
+                found |= signals(asked.network, asked.pathway, sweep, target, trainer.seed, trainer.steps)
         return found
 
     def _shown(self, trainer: Trainer) -> tuple[Any, Any]:
@@ -364,10 +366,11 @@ class Recorder(Observer):
 
     def _aligned(self, trainer: Trainer, batch: Split) -> Mapping[str, Alignment]:
         """Return how each projection's proposed change lies to minus the exact gradient."""
-        backend = self.plan.network.backend
-        x, target = (backend.asarray(values, self.plan.network.dtype) for values in (batch.x, trainer.targets(batch)))
+        trainer = copy.deepcopy(trainer)  # a scheme may count what it teaches
+        backend = trainer.network.backend
+        x, target = (backend.asarray(values, trainer.network.dtype) for values in (batch.x, trainer.targets(batch)))
         draws = backend.draws(trainer.seed, trainer.steps)
-        return alignments(self.plan.network, trainer.pathway, x, target, draws, trainer.trial)
+        return alignments(trainer.network, trainer.pathway, x, target, draws, trainer.trial)
 
 
 def _curved(trainer: Trainer, batch: Split) -> Mapping[str, Alignment]:

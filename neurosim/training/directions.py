@@ -42,6 +42,7 @@ def propose(trainer: Trainer, split: Split) -> Changes:
 
     Raises InputError where the trainer has not seen its data yet.
     """
+    trainer = copy.deepcopy(trainer)  # a scheme may count what it teaches
     sweeps, outcomes = _shown(trainer, split)
     found = proposed_changes(trainer.pathway, sweeps, outcomes, trainer.network.backend.draws(trainer.seed, trainer.steps))
     names = {name: f"{trainer.network.prefix}{name}.w" for name in trainer.network.projections}

@@ -4,6 +4,7 @@ import copy
 import signal
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from neurosim import Network, Trainer, datasets, pathway
 from neurosim.datasets import Split
 from neurosim.errors import DivergedError, InputError, RunFileError, UnknownNameError
 from neurosim.experiments.run import prepare, reopen, resume, run
-from neurosim.feedback import pathways
+from neurosim.feedback import Claims, FeedbackPathway, pathways
 from neurosim.modelfile.model_file import ModelFile
 from neurosim.modelfile.schema import Record
 from neurosim.plasticity import SGD, Adam
@@ -282,6 +283,37 @@ def test_looking_at_steps_changes_nothing_and_is_resumed(scheme, small, tmp_path
         run(job(contents, **LOOKED), tmp_path / "parts.h5", Interruption(5))  # within an epoch
     resume(reopen(tmp_path / "parts.h5"), tmp_path / "parts.h5")
     same_content(tmp_path / "whole.h5", tmp_path / "parts.h5")
+
+
+class Counting(FeedbackPathway):
+    """A stranger's: it teaches the output, by what it has counted of its own steps."""
+
+    claims = Claims(weight_transport="none", update_locking=False, backward_locking=False)
+    steps = 0
+
+    def build(self, seed):
+        self.counted = np.zeros(1)
+
+    def teach(self, sweep, target, draws):
+        self.steps += 1
+        self.counted += self.steps
+        taught = self.output_teaching(sweep, target)
+        return {self.network.output: replace(taught, error=taught.error * (1 + self.counted[0] % 3))}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", [*pathways().values(), Counting], ids=lambda scheme: scheme.__name__)
+def test_no_scheme_learns_otherwise_where_its_steps_are_looked_at(scheme, tmp_path):
+    data, learned = datasets.load("digits", limit=120), []
+    for options in ({}, LOOKED):
+        network = Network.layered(data.shape, [8, 6], data.classes, seed=1)
+        trainer = Trainer(network, scheme(), Adam(3e-3), epochs=2, batch=40, seed=1)
+        told = ["*.error every 1 step"] if options and scheme.name != "none" else []
+        with neurosim.Recorder.open(tmp_path / f"{len(options)}.h5", trainer, data, *told, **options) as recorder:
+            trainer.fit(data, recorder)
+        learned.append({**network.parameters(), **trainer.pathway.parameters(), "steps": getattr(trainer.pathway, "steps", None)})
+    for name, value in learned[0].items():
+        np.testing.assert_array_equal(value, learned[1][name], err_msg=name)
 
 
 def test_what_a_step_is_said_to_do_is_what_it_does(small, tmp_path):
