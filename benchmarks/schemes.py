@@ -1,23 +1,28 @@
-"""Every scheme's step beside its floor (the same products, inverses and solves, same library) and beside PyTorch.
+"""Every scheme's step beside its floor (the same products, inverses and solves, each by the fastest library) and PyTorch.
 
     python -m benchmarks [--out FILE.json] [--networks 784-512-512-10@128,...] [--schemes backprop,...] [--seconds 3] [--compile]
 
-PyTorch (``pip install torch``) is left out where it is not installed.  Times are medians of runs that take turns.
+PyTorch (``pip install torch``) is left out where it is not installed, and so is MKL (``pip install mkl``).  Times are medians of
+runs that take turns; each library and PyTorch are in processes of their own, because their threads would fight.
 """
 
 import argparse
 import importlib.util
 import json
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from rich import box
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.steps import LEARN, floor_step, optimiser_step, our_step, trainer
-from benchmarks.timing import Others, machine, medians
+from benchmarks.steps import LEARN, floors, libraries, optimiser_step, our_step, trainer
+from benchmarks.timing import Others, machine, medians, medians_of_parts
+from neurosim.backends import NumpyBackend
 from neurosim.capture.cost import Cost
 
 SCHEMES = (  # those that PyTorch's steps are written for
@@ -27,20 +32,26 @@ SCHEMES = (  # those that PyTorch's steps are written for
 NETWORKS = "784-512-512-10@128,784-240-240-240-240-240-240-240-10@100,784-1024-1024-1024-10@128,784-4096-4096-4096-10@1024"
 COLUMNS = {
     "scheme": "scheme", "network": "network", "batch": "batch", "ours_ms": "ours ms", "floor_ms": "floor ms",
+    "floor_openblas_ms": "OpenBLAS's", "floor_mkl_ms": "MKL's", "floor_torch_ms": "PyTorch's products",
     "over_floor": "over floor", "optimiser_ms": "optimiser ms", "torch_ms": "PyTorch ms", "times_faster": "times faster",
     "torch_fused_ms": "its fused Adam", "torch_compile_ms": "torch.compile",
 }  # fmt: skip
 
 
-def theirs(scheme: str, sizes: tuple[int, ...], batch: int, compiled: bool) -> dict[str, Callable[[], None]]:
+def theirs(scheme: str, sizes: tuple[int, ...], batch: int, compiled: bool) -> dict[str, Callable[[], Any]]:
     """Return PyTorch's steps of the same scheme; none where it is not installed, or the scheme is not written for it."""
     if importlib.util.find_spec("torch") is None:
         return {}
-    from benchmarks.torch_steps import SCHEMES, torch_step
+    from benchmarks.torch_steps import SCHEMES, torch_products, torch_step
 
+    products = torch_products(Cost.of(trainer(scheme, sizes, batch, NumpyBackend("openblas")).recorded(LEARN)).products)
     if scheme not in SCHEMES:
-        return {}
-    steps = {"torch_ms": torch_step(scheme, sizes, batch), "torch_fused_ms": torch_step(scheme, sizes, batch, fused=True)}
+        return {"floor_torch_ms": products}
+    steps: dict[str, Callable[[], Any]] = {
+        "floor_torch_ms": products,
+        "torch_ms": torch_step(scheme, sizes, batch),
+        "torch_fused_ms": torch_step(scheme, sizes, batch, fused=True),
+    }
     if compiled and SCHEMES[scheme].compiles:
         steps["torch_compile_ms"] = torch_step(scheme, sizes, batch, fused=True, compiled="default")
     return steps
@@ -52,9 +63,16 @@ def measured(scheme: str, network: str, seconds: float, compiled: bool) -> dict:
     sizes = tuple(map(int, layers.split("-")))
     made = trainer(scheme, sizes, int(batch))
     asked = Cost.of(made.recorded(LEARN))
-    runs = {"ours_ms": our_step(made), "floor_ms": floor_step(asked, made.network.backend)}
-    with Others(theirs, scheme, sizes, int(batch), compiled) as others:
-        found = medians(runs, seconds, others)
+    with ExitStack() as stack:
+        others = [Others(floors, scheme, sizes, int(batch), library) for library in libraries()]
+        others.append(Others(theirs, scheme, sizes, int(batch), compiled))
+        for other in others:
+            stack.enter_context(other)
+        parts = medians_of_parts({"ours_ms": our_step(made)}, seconds, others)
+    each = {library: parts.pop(library) for library in libraries()}
+    found = {name: float(times.sum()) for name, times in parts.items()}
+    found |= {f"floor_{library}_ms": float(times.sum()) for library, times in each.items()}
+    found["floor_ms"] = float(np.min(list(each.values()), axis=0).sum())
     found |= medians({"optimiser_ms": optimiser_step(trainer(scheme, sizes, int(batch)))}, seconds / 10)
     row = {"scheme": scheme, "network": layers, "batch": int(batch), **found, "over_floor": found["ours_ms"] / found["floor_ms"]}
     if "torch_ms" in found:

@@ -1,10 +1,12 @@
 """Our training step of a scheme on a network, as a function without arguments, and the floor below it."""
 
+import time
 from collections.abc import Callable
 
 import numpy as np
 
 from neurosim.backends import Backend, NumpyBackend
+from neurosim.backends.blas import select_blas
 from neurosim.backends.numpy_backend import NumpyProgram
 from neurosim.capture.cost import Cost
 from neurosim.feedback import Phase, pathway
@@ -64,8 +66,11 @@ def loaded(made: Trainer, phase: Phase) -> NumpyProgram:
     return program
 
 
-def floor_step(cost: Cost, backend: Backend) -> Callable[[], None]:
-    """Return a function that does the step's products, inverses and solves, same shapes, layouts and library, and nothing else."""
+def floor_step(cost: Cost, backend: NumpyBackend) -> Callable[[], list[float]]:
+    """Return a function that does the step's products, inverses and solves with the backend's library, and nothing else.
+
+    They have the step's shapes and layouts.  The function returns the milliseconds of each.
+    """
     draw = np.random.default_rng(0)
 
     def operand(rows: int, columns: int, transposed: bool, dtype: np.dtype) -> np.ndarray:
@@ -74,18 +79,37 @@ def floor_step(cost: Cost, backend: Backend) -> Callable[[], None]:
         return values.T if transposed else values
 
     calls: list[tuple[Callable, tuple]] = []
+    kept: list[tuple] = []  # a call may know its arrays by their addresses only
     for p in cost.products:
         a = operand(p.rows, p.inner, p.transposed[0], p.dtype)
         b = a.T if p.symmetric else operand(p.inner, p.columns, p.transposed[1], p.dtype)
-        calls.append((np.matmul, (a, b, np.empty((p.rows, p.columns), p.dtype))))
+        arrays = a, b, np.empty((p.rows, p.columns), p.dtype)
+        kept.append(arrays)
+        calls.append(backend.blas.product(*arrays))
     for n, dtype in cost.inverses:
         calls.append((backend.positive_inverse_into, (np.eye(n, dtype=dtype) + dtype.type(0.5 / n), np.empty((n, n), dtype))))
     for n, m in cost.solves:
         w = np.zeros((n, m), np.float32)
         calls.append((backend.solve_columns_into, (w, np.eye(n, dtype=np.float32), w, 0.0, np.empty_like(w))))
 
-    def run() -> None:
+    def run() -> list[float]:
+        assert len(kept) == len(cost.products)
+        times = []
         for function, arguments in calls:
+            before = time.perf_counter()
             function(*arguments)
+            times.append(1000 * (time.perf_counter() - before))
+        return times
 
     return run
+
+
+def floors(scheme: str, sizes: tuple[int, ...], batch: int, library: str) -> dict[str, Callable[[], list[float]]]:
+    """Return the floor of a step with one library of products, for a process of its own."""
+    backend = NumpyBackend(library)
+    return {library: floor_step(Cost.of(trainer(scheme, sizes, batch, backend).recorded(LEARN)), backend)}
+
+
+def libraries() -> list[str]:
+    """Return the libraries that are installed."""
+    return list(dict.fromkeys(["openblas", select_blas("auto").name]))

@@ -1,13 +1,15 @@
-"""Medians of functions that take turns, and what a number depends on."""
+"""Medians of functions that take turns, and what a number depends on.
+
+A function that returns nothing is timed; one that returns milliseconds has timed its own parts.
+"""
 
 import datetime
 import functools
 import multiprocessing
 import os
 import platform
-import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,31 +20,40 @@ LEAST, MOST = 3, 60  # rounds of bursts
 LONG = 200  # milliseconds
 PAUSE = 0.06  # seconds before a burst: threads that wait for the next product keep their core busy for some 25 ms
 
-Runs = dict[str, Callable[[], None]]
+Runs = Mapping[str, Callable[[], list[float] | None]]
 
 
-def burst(run: Callable[[], None]) -> list[float]:
-    """Return the milliseconds of a few runs in a row, the first ones left out; of a long run, one of two."""
-    times: list[float] = []
+def burst(run: Callable[[], list[float] | None]) -> list[list[float]]:
+    """Return the milliseconds of a few runs in a row, those of each part; the first runs are left out, of a long one one of two."""
+    times: list[list[float]] = []
     time.sleep(PAUSE)
-    while len(times) < BURST and (len(times) < 2 or times[0] < LONG):
+    while len(times) < BURST and (len(times) < 2 or sum(times[0]) < LONG):
         before = time.perf_counter()
-        run()
-        times.append(1000 * (time.perf_counter() - before))
-    return times[1:] if times[0] >= LONG else times[COLD:]
+        parts = run()
+        times.append([1000 * (time.perf_counter() - before)] if parts is None else parts)
+    return times[1:] if sum(times[0]) >= LONG else times[COLD:]
 
 
-def medians(runs: Runs, seconds: float, others: "Others | None" = None) -> dict[str, float]:
-    """Return each function's median milliseconds over about ``seconds``; they take turns, so a slow moment hits all of them."""
-    bursts: dict[str, Callable[[], list[float]]] = {name: functools.partial(burst, run) for name, run in runs.items()}
-    bursts |= {name: functools.partial(others.burst, name) for name in others.names} if others else {}
-    times: dict[str, list[float]] = {name: [] for name in bursts}
+def medians_of_parts(runs: Runs, seconds: float, others: "Sequence[Others]" = ()) -> dict[str, np.ndarray]:
+    """Return the median milliseconds of each function's parts over about ``seconds``.
+
+    The functions take turns, so a slow moment hits all of them.
+    """
+    bursts: dict[str, Callable[[], list[list[float]]]] = {name: functools.partial(burst, run) for name, run in runs.items()}
+    bursts |= {name: functools.partial(other.burst, name) for other in others for name in other.names}
+    times: dict[str, list[list[float]]] = {name: [] for name in bursts}
     started, rounds = time.perf_counter(), 0
     while rounds < LEAST or (rounds < MOST and time.perf_counter() - started < seconds):
         for name, run in bursts.items():
             times[name] += run()
         rounds += 1
-    return {name: statistics.median(values) for name, values in times.items()}
+    return {name: np.median(values, axis=0) for name, values in times.items()}
+
+
+def medians(runs: Runs, seconds: float, others: "Others | None" = None) -> dict[str, float]:
+    """Return each function's median milliseconds over about ``seconds``, as ``medians_of_parts`` does."""
+    found = medians_of_parts(runs, seconds, [others] if others else [])
+    return {name: float(parts.sum()) for name, parts in found.items()}
 
 
 class Others:
@@ -59,7 +70,7 @@ class Others:
         far.close()  # so that a process that dies is noticed
         self.names: list[str] = self.pipe.recv()
 
-    def burst(self, name: str) -> list[float]:
+    def burst(self, name: str) -> list[list[float]]:
         self.pipe.send(name)
         return self.pipe.recv()
 

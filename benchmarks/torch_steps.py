@@ -6,7 +6,8 @@ Losses are means over the batch, so what ``learn`` leaves in ``.grad`` is minus 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -14,6 +15,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from neurosim.capture.cost import Product
 
 MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 
@@ -330,3 +333,28 @@ def loaded(scheme: str, weights: Mapping[str, np.ndarray]) -> Scheme:
             if own:  # there are none into the input
                 feedback.copy_(torch.tensor(own[0]))
     return made
+
+
+def torch_products(products: Sequence[Product]) -> Callable[[], list[float]]:
+    """Return a function that does a step's products, in its shapes and layouts, and returns the milliseconds of each."""
+    draw = np.random.default_rng(0)
+
+    def operand(rows: int, columns: int, transposed: bool, dtype: np.dtype) -> Tensor:
+        values = torch.from_numpy(draw.random((columns, rows) if transposed else (rows, columns)).astype(dtype))
+        return values.T if transposed else values
+
+    calls = []
+    for p in products:
+        a = operand(p.rows, p.inner, p.transposed[0], p.dtype)
+        b = a.T if p.symmetric else operand(p.inner, p.columns, p.transposed[1], p.dtype)
+        calls.append((a, b, torch.empty(p.rows, p.columns, dtype=a.dtype)))
+
+    def run() -> list[float]:
+        times = []
+        for a, b, out in calls:
+            before = time.perf_counter()
+            torch.mm(a, b, out=out)
+            times.append(1000 * (time.perf_counter() - before))
+        return times
+
+    return run

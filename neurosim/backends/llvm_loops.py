@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from neurosim.backends import philox
 from neurosim.backends.machine_code import compiled
 from neurosim.backends.windows import Pair
 from neurosim.capture.graph import Node, Shape
-from neurosim.capture.plan import loop_shape, nest_of, spread
+from neurosim.capture.plan import Spread, loop_shape, nest_of, spread
 
 # fast flags short of "nnan" and "ninf": a diverged run has to be noticed
 FAST = "reassoc nsz arcp contract afn"
@@ -34,6 +35,7 @@ OTHERS = {
 }  # fmt: skip
 FUSED = frozenset(ARITHMETIC) | frozenset(COMPARE) | frozenset(LOGICAL) | OTHERS
 ON_NUMBERS = frozenset({"power"})  # libm's: for single numbers only
+WHOLE_VECTORS = 256  # elements: no vectorised loop takes more of them at a time
 TYPES = {np.dtype(np.float32): "float", np.dtype(np.float64): "double", np.dtype(bool): "i1", np.dtype(np.uint32): "i32"}
 
 
@@ -47,6 +49,8 @@ class Loop:
     """The text of one kernel and the order of its arguments.
 
     places : where the memory lies that it is given, in order; numbers : the constants it is given
+    moves : by how many bytes each place moves on from one row to the next, or, in a loop of one row, from one column to the
+        next; None where the rows, or the columns of the one row, do not stand each for itself
     """
 
     text: str
@@ -54,6 +58,7 @@ class Loop:
     numbers: list[float]
     rows: int
     columns: int
+    moves: list[int] | None
 
 
 @dataclass
@@ -93,6 +98,8 @@ class _Kernel:
         self.places: dict[Any, int] = {}
         self.numbers: list[float] = []
         self.names: dict[Any, str] = {}
+        self.lying: dict[Any, set[tuple[Spread, int]]] = {}  # of each place: how it lies in the loop, and the bytes of an element
+        self.alone = True  # whether no row needs another
         self.apart = False  # whether rows have to be told apart; else the loop runs over all elements at once
         self.nest = nest_of(nodes, space)  # where rows and columns do not do: columns are its innermost axis, rows all others
         self.offsets: dict[tuple[int, ...], str] = {}  # of a row's first element, by an array's strides
@@ -106,7 +113,15 @@ class _Kernel:
             rows = math.prod(self.space) // columns
         elif not self.apart:
             rows, columns = 1, rows * columns
-        return Loop(self._text(), list(self.places), self.numbers, rows, columns)
+        return Loop(self._text(), list(self.places), self.numbers, rows, columns, self._moves(rows, columns))
+
+    def _moves(self, rows: int, columns: int) -> list[int] | None:
+        """Return what ``Loop.moves`` says of a loop over ``rows`` and ``columns``."""
+        lying = [self.lying.get(place, set()) for place in self.places]
+        if not self.alone or self.nest is not None or (self.apart and rows == 1) or any(len(ways) != 1 for ways in lying):
+            return None
+        by = {"full": columns if self.apart else 1, "column": 1, "row": 0, "one": 0}
+        return [size * by[lies] for ((lies, size),) in lying]
 
     # ------------------------------------------------------------------ operands
 
@@ -147,6 +162,7 @@ class _Kernel:
 
     def _load(self, node: Node) -> str:
         lies = spread(self.space, node.shape)
+        self._lies(node, lies)
         if self.nest is not None and lies not in ("full", "one"):
             lines, index = self._nested(self.nest.strides[node.shape])
         else:
@@ -159,6 +175,10 @@ class _Kernel:
         self.apart |= lies in ("row", "column")
         return self._loaded(lines, node, self._pointer(node), index)
 
+    def _lies(self, node: Node, lies: Spread) -> None:
+        """Enter how ``node`` lies in the loop."""
+        self.lying.setdefault(self.where(node), set()).add((lies, self._dtype(node).itemsize))
+
     def _loaded(self, lines: list[str], node: Node, start: str, index: str) -> str:
         """Return the name of an element of ``node``'s type, loaded from its place after ``start``."""
         kind = TYPES[self._dtype(node)]
@@ -169,6 +189,7 @@ class _Kernel:
 
     def _from(self, node: Node, turn: Node, first: int, by: int) -> str:
         """Return a pointer to element ``first + by * turn`` of an array; the number of the turn lies in memory."""
+        self.alone = False
         add = functools.partial(self.out.value, self.out.entry)
         number = add(f"load i64, ptr {self._pointer(turn)}")
         start = add(f"add i64 {add(f'mul i64 {number}, {by}')}, {first}")
@@ -300,6 +321,7 @@ class _Kernel:
         if kind == "i1":
             value, kind = self.out.value(self.out.stores, f"zext i1 {value} to i8"), "i8"
         start = self._from(node.inputs[1], node.inputs[2], 0, node.size) if node.op == "put" else self._pointer(node)
+        self._lies(node, "full")
         pointer = self.out.value(self.out.stores, f"getelementptr {kind}, ptr {start}, i64 %k")
         self.out.stores.append(f"store {kind} {value}, ptr {pointer}")
 
@@ -320,6 +342,8 @@ class _Kernel:
             self._total_over_axes(node, kind, value, start, self.nest.strides[node.shape])
             return
         axis = self._axis(node)
+        self.alone &= axis == 1
+        self._lies(node, "column")
         if axis == 0:
             self._total_by_column(node, kind, value, start)
             return
@@ -505,6 +529,92 @@ def bound(loop: Loop, address: int, memory: Callable[[Any], np.ndarray]) -> tupl
     function = prototype(address)
     function.numbers = numbers  # type: ignore[attr-defined]  # kept alive as long as the function
     return function, tuple(arguments)
+
+
+class Job:
+    """A loop's call as parts that threads take, at most ``parts``: each has the call's arguments, moved on to where it begins.
+
+    address : of its memory; function : of the code that a thread runs on it
+    """
+
+    def __init__(self, loop: Loop, call: tuple[Any, tuple[Any, ...]], parts: int, numbering: list[int]) -> None:
+        function, (*pointers, numbers, _, _) = call
+        assert loop.moves is not None
+        whole = loop.rows if loop.rows > 1 else loop.columns
+        ends = [whole * part // parts for part in range(parts)]
+        if loop.rows == 1:  # vectors, unrolled, begin and end where they do in the whole loop: every element rounds as there
+            ends = [end - end % WHOLE_VECTORS for end in ends]
+        ends = [*dict.fromkeys(ends), whole]  # no part is empty: a kernel's loops run at least once
+        words = [*numbering, ctypes.cast(function, ctypes.c_void_p).value, len(ends) - 1]
+        for start, end in itertools.pairwise(ends):
+            moved = (pointer.value + start * move for pointer, move in zip(pointers, loop.moves, strict=True))
+            words += [*moved, numbers.value, *((1, end - start) if loop.rows == 1 else (end - start, loop.columns))]
+        self.memory, self.call = np.array(words, np.int64), call
+        self.address = ctypes.c_void_p(self.memory.ctypes.data)
+        self.address.job = self  # type: ignore[attr-defined]  # kept alive as long as its address
+        text = _parts(len(pointers) + 1)
+        self.function = ctypes.c_void_p(compiled([text])[text])
+
+
+def _parts(pointers: int) -> str:
+    """Return the text of the code that takes each of a job's parts that is the calling thread's turn."""
+    lines = [
+        "define void @NAME(ptr %job) {", "entry:", *_word("%own", 0, "ptr"), *_word("%all", 1, "ptr"), *_word("%kernel", 2, "ptr"),
+        *_word("%parts", 3, "i64"), "%number = call i32 %own()", "%threads = call i32 %all()", "%first = zext i32 %number to i64",
+        "%by = zext i32 %threads to i64", "%some = icmp slt i64 %first, %parts", "br i1 %some, label %body, label %exit",
+        "body:", "%part = phi i64 [%first, %entry], [%next, %body]", f"%before = mul i64 %part, {pointers + 2}",
+        "%start = add i64 %before, 4",
+    ]  # fmt: skip
+    kinds = ["ptr"] * pointers + ["i64"] * 2
+    for k, kind in enumerate(kinds):
+        lines += _word(f"%a{k}", f"%at{k}", kind, [f"%at{k} = add i64 %start, {k}"])
+    given = ", ".join(f"{kind} %a{k}" for k, kind in enumerate(kinds))
+    lines += [
+        f"call void %kernel({given})", "%next = add i64 %part, %by", "%more = icmp slt i64 %next, %parts",
+        "br i1 %more, label %body, label %exit", "exit:", "ret void", "}",
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _word(name: str, at: int | str, kind: str, before: Sequence[str] = ()) -> list[str]:
+    """Return the lines that load a word of a job."""
+    return [*before, f"{name}_at = getelementptr i64, ptr %job, i64 {at}", f"{name} = load {kind}, ptr {name}_at"]
+
+
+MIRROR = """define void @NAME(ptr %out, i64 %n) {{
+entry:
+  br label %row
+row:
+  %i = phi i64 [0, %entry], [%i2, %rowend]
+  %start = mul i64 %i, %n
+  %some = icmp ugt i64 %i, 0
+  br i1 %some, label %body, label %rowend
+body:
+  %j = phi i64 [0, %row], [%j2, %body]
+  %line = mul i64 %j, %n
+  %there = add i64 %line, %i
+  %here = add i64 %start, %j
+  %source = getelementptr {kind}, ptr %out, i64 %there
+  %place = getelementptr {kind}, ptr %out, i64 %here
+  %value = load {kind}, ptr %source
+  store {kind} %value, ptr %place
+  %j2 = add nuw nsw i64 %j, 1
+  %full = icmp eq i64 %j2, %i
+  br i1 %full, label %rowend, label %body
+rowend:
+  %i2 = add nuw nsw i64 %i, 1
+  %all = icmp eq i64 %i2, %n
+  br i1 %all, label %exit, label %row
+exit:
+  ret void
+}}"""
+
+
+def mirror(out: np.ndarray) -> tuple[Any, tuple[Any, ...]]:
+    """Return the call that copies the upper half of a square matrix to the lower one."""
+    text = MIRROR.format(kind=TYPES[out.dtype])
+    function = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)(compiled([text])[text])
+    return function, (ctypes.c_void_p(out.ctypes.data), ctypes.c_int64(len(out)))
 
 
 @functools.lru_cache(maxsize=256)

@@ -11,33 +11,43 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from scipy.linalg import lapack
-from threadpoolctl import ThreadpoolController
 
+from neurosim import reprs
 from neurosim.backends import limits, llvm_loops
 from neurosim.backends.base import Array, Backend, Program
+from neurosim.backends.blas import Blas, Call, select_blas
 from neurosim.capture import Graph, Item, Node, Plan, Recorded, check_order, planned, scheduled
 from neurosim.capture.graph import Shape
 
 OUT_OF_PLACE = frozenset({"matmul", "join", "copy", "slice", "part", "bits", "call", "watch", "repeat"})
 
-CHOLESKY = {
-    np.dtype(np.float32): (lapack.spotrf, lapack.spotri), np.dtype(np.float64): (lapack.dpotrf, lapack.dpotri),
-}  # fmt: skip
-
-Call = tuple[Callable[..., Any], tuple[Any, ...]]
 Bounds = tuple[tuple[int, int, int], ...]  # (start, count, step) of each axis
 
 
 class NumpyBackend(Backend):
-    """Arrays are ``numpy.ndarray``."""
+    """Arrays are ``numpy.ndarray``.
+
+    blas : the library that multiplies matrices (see ``select_blas``); by default what the environment says, or the fastest one
+
+    Raises UnknownNameError for another library, BackendError for one that is not installed.
+    """
 
     name = "numpy"
     xp = np
     array = np.ndarray
 
-    def __init__(self) -> None:
+    def __init__(self, blas: str | None = None) -> None:
+        self._library = blas
         limits.limit_threads()
+        select_blas(blas)  # which may raise
+
+    def __repr__(self) -> str:
+        return reprs.call(type(self).__name__, (), {"blas": self._library} if self._library else {})
+
+    @property
+    def blas(self) -> Blas:
+        """The library that multiplies matrices."""
+        return select_blas(self._library)
 
     def asarray(self, values: Any, dtype: Any = None) -> Array:
         if isinstance(values, Recorded):
@@ -64,16 +74,16 @@ class NumpyBackend(Backend):
     def free_bytes(self) -> int:
         return limits.free_memory().bytes
 
+    def matmul(self, a: Array, b: Array) -> Array:
+        if isinstance(a, Recorded) or isinstance(b, Recorded) or a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0]:
+            return super().matmul(a, b)
+        out = np.empty((a.shape[0], b.shape[1]), np.result_type(a, b))
+        function, arguments = self.blas.product(a, b, out)
+        function(*arguments)
+        return out
+
     def positive_inverse_into(self, matrix: Array, out: Array) -> None:
-        np.copyto(out, matrix)
-        factor, invert = CHOLESKY[out.dtype]
-        with _blas_pools().limit(limits=1, user_api="blas"):
-            _, failed = factor(out.T, lower=1, clean=0, overwrite_a=1)  # out.T is in LAPACK's order: nothing is copied
-            _, unsolved = invert(out.T, lower=1, overwrite_c=1)
-        if failed or unsolved:
-            out.fill(np.nan)
-        for k in range(1, len(out)):  # only one half was written; all at once, NumPy would go through a copy
-            out[k, :k] = out[:k, k]
+        self.blas.positive_inverse_into(matrix, out)
 
     def solve_columns_into(self, w: Array, gram: Array, target: Array, sparsity: float, out: Array) -> None:
         np.copyto(out, w)
@@ -109,16 +119,6 @@ class DraftBackend(NumpyBackend):
 
     def initial(self, draw: Callable[[], np.ndarray], shape: tuple[int, ...], dtype: Any) -> Array:
         return np.empty(shape, dtype)
-
-
-@functools.cache
-def _blas_pools() -> ThreadpoolController:
-    """Return the thread pools of NumPy's BLAS and of the other one that SciPy brings along.
-
-    The threads of one wait for cores on which those of the other are still spinning.  With two threads each on two cores, an HSIC
-    step of 784-240x7-10, batch 100, took 115 ms; with one while a matrix is factorised, 9 (``python -m benchmarks``, 2026-11-24).
-    """
-    return ThreadpoolController()
 
 
 @functools.lru_cache(maxsize=4)
@@ -210,7 +210,7 @@ class NumpyProgram(Program):
     def _call(self, item: Item) -> list[Call]:
         if item in self.loops:
             loop = self.loops[item]
-            return [llvm_loops.bound(loop, self.addresses[loop.text], self._memory)]
+            return [self.backend.blas.shared(loop, llvm_loops.bound(loop, self.addresses[loop.text], self._memory))]
         node = item.nodes[0]
         if node.op == "repeat":
             return self._repeat(item)
@@ -233,9 +233,10 @@ class NumpyProgram(Program):
         if node.op == "call":
             name, *constants = node.detail
             return [(getattr(self.backend, f"{name}_into"), (*inputs, *constants, out))]
+        if node.op == "matmul":
+            return [self.backend.blas.product(inputs[0], inputs[1], out)]
         inputs = [np.asarray(value, node.dtype) if isinstance(value, float) else value for value in inputs]
         return [(getattr(np, node.op), (*inputs, out))]
-
 
     def _repeat(self, item: Item) -> list[Call]:
         """Return the calls that bring what is carried to its place, and the one that takes all turns."""

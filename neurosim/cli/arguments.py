@@ -42,6 +42,16 @@ def seconds(text: str | float) -> float:
     return found
 
 
+def _choose_blas(name: str | None) -> str | None:
+    """Let this process and those it starts multiply with a library."""
+    if name is not None:
+        from neurosim.backends.blas import VARIABLE, select_blas
+
+        select_blas(name)
+        os.environ[VARIABLE] = name
+    return name
+
+
 DATA = f"Data set: {', '.join(completion.data_sets())}; a file of your own, such as mine.npz; or module:function."
 Data = Annotated[str | None, typer.Option("--data", metavar="NAME", help=DATA, autocompletion=completion.data)]
 DataDir = Annotated[
@@ -57,6 +67,13 @@ Backend = Annotated[
     typer.Option(
         "--backend", metavar="NAME", help="What computes: numpy (the CPU), cupy or cupy-tf32 (a GPU), or auto, the faster one.",
         autocompletion=completion.backend,
+    ),
+]  # fmt: skip
+Blas = Annotated[
+    str | None,
+    typer.Option(
+        "--blas", metavar="NAME", callback=_choose_blas, autocompletion=completion.blas,
+        help="What multiplies matrices on the CPU: openblas (NumPy's own library) or mkl.", show_default="mkl, if installed",
     ),
 ]  # fmt: skip
 Seed = Annotated[

@@ -94,6 +94,7 @@ def compare(
     gauss_newton: args.GaussNewton = None,
     step_effect: args.StepEffect = None,
     backend: args.Backend = "auto",
+    blas: args.Blas = None,
     imports: args.Import = None,
     resume: Resume = False,
     overwrite: args.Overwrite = False,

@@ -90,6 +90,11 @@ def backend(incomplete: str) -> list[str]:
     return _beginning(incomplete, *backends())
 
 
+def blas(incomplete: str) -> list[str]:
+    """Return the libraries of matrix products that begin so."""
+    return _beginning(incomplete, "auto", "openblas", "mkl")
+
+
 def simulator(incomplete: str) -> list[str]:
     """Return the simulators that begin so."""
     return _beginning(incomplete, "neurosim", "brian2", "brian2-cython", "brian2-cpp")

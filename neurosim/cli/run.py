@@ -81,6 +81,7 @@ def run(
     step_effect: args.StepEffect = None,
     checkpoint: Checkpoint = None,
     backend: args.Backend = "auto",
+    blas: args.Blas = None,
     simulator: Simulator = None,
     imports: args.Import = None,
     resume: Resume = False,

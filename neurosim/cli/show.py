@@ -31,7 +31,8 @@ HELP = Help(
 Model = Annotated[
     str,
     typer.Argument(
-        metavar="MODEL", help="A name that `neurosim models` lists, or the path of a model file or a run file.",
+        metavar="MODEL",
+        help="A name that `neurosim models` lists, or the path of a model file or a run file.",
         autocompletion=completion.model,
     ),
 ]
@@ -43,6 +44,7 @@ def show(
     settings: args.Settings = None,
     data: args.Data = None,
     recordable: Recordable = False,
+    blas: args.Blas = None,
     imports: args.Import = None,
     debug: args.Debug = False,
 ) -> None:
@@ -86,11 +88,13 @@ def show(
 def _machine() -> list[str]:
     """Return what this process may use here: a batch job or a container may allow less than there is."""
     from neurosim.backends import limits
+    from neurosim.backends.blas import select_blas
 
+    blas = select_blas()
     room, ours, there = limits.free_memory(), limits.processors(), os.cpu_count()
     return [
         f"free        {room.bytes / 2**20:,.0f} MiB of memory ({room.limit})",
-        f"threads     {limits.threads()}, of {limits.blas()}; {ours} of {there} processors may be used",
+        f"threads     {blas.threads()}, of {blas.describe()}; {ours} of {there} processors may be used",
     ]
 
 

@@ -77,7 +77,10 @@ Halve = Annotated[
 Workers = Annotated[
     int | None,
     typer.Option(
-        "--workers", metavar="N", parser=args.whole(1), help="How many processes on this machine.",
+        "--workers",
+        metavar="N",
+        parser=args.whole(1),
+        help="How many processes on this machine.",
         show_default="one for each core or GPU",
     ),
 ]
@@ -109,6 +112,7 @@ def study(
     workers: Workers = None,
     cluster: Cluster = None,
     backend: args.Backend = "auto",
+    blas: args.Blas = None,
     imports: args.Import = None,
     dry: Dry = False,
     resume: Resume = False,

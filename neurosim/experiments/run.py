@@ -81,7 +81,7 @@ class Job:
             "data_classes": self.data.classes,
             "data_target_shape": " ".join(map(str, self.data.target_shape)),
             **said_of([task.name for task in self.data.tasks], self.epochs),
-            **provenance(),
+            **provenance(backend),
         }
 
 
@@ -156,9 +156,7 @@ def _check_stated(model: ModelFile, data: DataSet | None = None) -> None:
 # ---------------------------------------------------------------------- running
 
 
-def run(
-    job: Job, out: str | os.PathLike[str], *observers: Observer, overwrite: bool = False, until: int | None = None
-) -> Run:
+def run(job: Job, out: str | os.PathLike[str], *observers: Observer, overwrite: bool = False, until: int | None = None) -> Run:
     """Train all stages of ``job`` into the run file ``out``; return what it says.
 
     until : the epoch, counted over all stages, after which it is stopped with status ``interrupted``, to be resumed; None: it goes

@@ -98,7 +98,7 @@ class Recorder(Observer):
         said |= {"data_scale": data.scale, "data_content": data.content, "score": utf8(trainer.task.score)} | write_cards([trainer])
         said |= said_of([task.name for task in data.tasks], trainer.epochs)
         model = tomli_w.dumps(describe(trainer, data, record.model_dump(exclude_unset=True)))
-        recorder = cls(plan, create(Path(path), plan, said | provenance(), model=model, overwrite=overwrite))
+        recorder = cls(plan, create(Path(path), plan, said | provenance(backend), model=model, overwrite=overwrite))
         recorder.settings, recorder.started = settings(trainer, data), _digest_of(trainer)
         now, state = (trainer.epoch, trainer.steps), trainer.state()  # the weights may be others than the seed's
         recorder.file.checkpoint(0, *now, state, number=plan.number(trainer.steps))

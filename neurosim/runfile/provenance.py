@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from neurosim.backends import Backend, NumpyBackend, limits
+from neurosim.backends.blas import Blas, select_blas
 from neurosim.errors import quoted
 
 PACKAGES = ("brian2", "h5py", "llvmlite", "numpy", "scipy")
@@ -21,21 +22,21 @@ CHECKOUT = Path(__file__).parents[2]
 log = logging.getLogger(__name__)
 
 
-def provenance() -> dict[str, str | int]:
+def provenance(backend: Backend | None = None) -> dict[str, str | int]:
     """Return attributes of a run file that need no run.
+
+    backend : what computes; by default NumPy
 
     neurosim_version, created (ISO 8601, UTC), versions (JSON), git_commit; threads of a matrix product, blas, and processors that
     this process may use.  Another number of threads, or another BLAS, sums up in another order.
     """
-    limits.limit_threads()
     versions = {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES}
     return {
         "neurosim_version": _version("neurosim"),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": json.dumps(versions),
         "git_commit": _commit(),
-        "threads": limits.threads(),
-        "blas": limits.blas(),
+        **_products(backend),
         "processors": limits.processors(),
     }
 
@@ -45,12 +46,17 @@ def warn_of_other_arithmetic(path: str | os.PathLike[str], before: Mapping[str, 
 
     before : the attributes of its file
     """
-    on_cpu = {"threads": limits.threads(), "blas": limits.blas()}
-    now = on_cpu if isinstance(backend, NumpyBackend) else {"device": backend.describe()}
+    now = _products(backend) if isinstance(backend, NumpyBackend) else {"device": backend.describe()}
     different = [name for name in now if name in before and before[name] != now[name]]
     told = ", ".join(f"{name} was {quoted(before[name])} and is {quoted(now[name])} now" for name in different)
     if told:
         log.warning("run file %s: since the run was started, %s: the results will differ in their last digits", path, told)
+
+
+def _products(backend: Backend | None) -> dict[str, str | int]:
+    """Return what multiplies matrices on the CPU; beside a GPU, that is what NumPy brings."""
+    library: Blas = backend.blas if isinstance(backend, NumpyBackend) else select_blas(None if backend is None else "openblas")
+    return {"threads": library.threads(), "blas": library.describe()}
 
 
 def _version(package: str) -> str:

@@ -1,0 +1,242 @@
+"""Libraries of matrix products, and loops on several threads."""
+
+import copy
+import ctypes
+import os
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neurosim.backends import NumpyBackend, blas, llvm_loops
+from neurosim.backends.blas import NAMES, VARIABLE, select_blas
+from neurosim.cli import completion
+from neurosim.cli.main import main
+from neurosim.errors import BackendError, UnknownNameError
+from neurosim.feedback import Phase, pathway, pathways
+from neurosim.network import Network
+from neurosim.neurons import BatchNormalisation
+from neurosim.plasticity import Adam
+from neurosim.training import Trainer
+
+INSTALLED = select_blas("auto").name == "mkl"
+with_mkl = pytest.mark.skipif(not INSTALLED, reason="the package mkl is not installed")
+LEARN = Phase("learn")
+
+
+# ---------------------------------------------------------------------- choice
+
+
+def test_a_library_is_chosen_by_name_or_by_the_environment(monkeypatch):
+    assert select_blas("openblas").name == "openblas"
+    monkeypatch.setenv(VARIABLE, "openblas")
+    assert select_blas().name == "openblas" and NumpyBackend().blas is select_blas("openblas")
+    monkeypatch.setenv(VARIABLE, "blis")
+    with pytest.raises(UnknownNameError, match="blas 'blis' is unknown: expected one of auto, mkl, openblas"):
+        select_blas()
+    with pytest.raises(UnknownNameError, match="blas 'atlas' is unknown"):
+        NumpyBackend("atlas")
+
+
+def test_a_library_that_is_not_installed_is_named_in_one_line(monkeypatch):
+    def missing(name):
+        raise blas.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(blas.metadata, "files", missing)
+    blas._mkl.cache_clear()
+    try:
+        with pytest.raises(BackendError, match=r"package intel-openmp is not installed; run: pip install 'neurosim\[mkl\]'"):
+            select_blas("mkl")
+        assert select_blas("auto").name == "openblas"
+    finally:
+        blas._mkl.cache_clear()
+
+
+def test_a_package_without_its_library_is_named_in_one_line(monkeypatch):
+    monkeypatch.setattr(blas.metadata, "files", lambda name: [])
+    blas._mkl.cache_clear()
+    try:
+        with pytest.raises(
+            BackendError, match="intel-openmp has no library iomp5; run: pip install --force-reinstall intel-openmp"
+        ):
+            select_blas("mkl")
+    finally:
+        blas._mkl.cache_clear()
+
+
+def test_the_command_takes_the_library_and_refuses_others(capsys, monkeypatch):
+    monkeypatch.setenv(VARIABLE, "auto")
+    assert completion.blas("") == list(NAMES)
+    assert main(["show", "digits-oja", "--blas", "openblas"]) == 0
+    assert f"of {select_blas('openblas').describe()}" in capsys.readouterr().out
+    assert os.environ[VARIABLE] == "openblas"  # for processes that this one starts, too
+    assert main(["show", "digits-oja", "--blas", "blis"]) == 2
+    assert "blas 'blis' is unknown" in capsys.readouterr().err
+
+
+def test_a_backend_is_copied_and_pickled_with_its_library():
+    backend = NumpyBackend("openblas")
+    for other in (copy.deepcopy(backend), pickle.loads(pickle.dumps(backend))):
+        assert other.blas is backend.blas
+    assert repr(backend) == "NumpyBackend(blas='openblas')" and repr(NumpyBackend()) == "NumpyBackend()"
+
+
+# ---------------------------------------------------------------------- products
+
+
+def lying(draw, values, transposed, offset, gap):
+    """Return an array with these values: as it lies or transposed, its first element ``offset`` elements after a cache line."""
+    rows, columns = values.shape[::-1] if transposed else values.shape
+    memory = np.zeros(rows * (columns + gap) + offset + 64, values.dtype)
+    start = -memory.ctypes.data % 64 // values.itemsize + offset
+    placed = memory[start : start + rows * (columns + gap)].reshape(rows, columns + gap)[:, :columns]
+    placed = placed.T if transposed else placed
+    placed[...] = values
+    return placed
+
+
+def multiplied(library, a, b):
+    """Return a @ b."""
+    out = np.full((len(a), b.shape[1]), np.nan, a.dtype)
+    function, arguments = library.product(a, b, out)
+    function(*arguments)
+    return out
+
+
+@with_mkl
+@given(st.data())
+def test_products_are_right_in_every_layout(data):
+    m, k, n = (data.draw(st.integers(1, 90)) for _ in range(3))
+    dtype = data.draw(st.sampled_from([np.float32, np.float64]))
+    rng = np.random.default_rng(m * k * n)
+    ways = st.booleans(), st.integers(0, 5), st.sampled_from([0, 0, 3])
+    a = lying(rng, rng.standard_normal((m, k)).astype(dtype), *map(data.draw, ways))
+    b = lying(rng, rng.standard_normal((k, n)).astype(dtype), *map(data.draw, ways))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blas, "SMALL", 0)
+        found = multiplied(select_blas("mkl"), a, b)
+        square = multiplied(select_blas("mkl"), a, a.T)
+    exact = a.astype(np.float64) @ b.astype(np.float64)
+    assert np.abs(found - exact).max() <= 8 * k * np.finfo(dtype).eps * np.abs(a).max() * np.abs(b).max()
+    assert np.array_equal(square, square.T)
+    assert np.abs(square - a.astype(np.float64) @ a.T).max() <= 8 * k * np.finfo(dtype).eps * np.abs(a).max() ** 2
+
+
+@with_mkl
+@pytest.mark.parametrize("shape", [(128, 784, 1024), (100, 240, 240), (128, 512, 64), (57, 311, 129)])
+def test_products_do_not_depend_on_where_arrays_lie(shape):
+    m, k, n = shape
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((m, k)).astype(np.float32), rng.standard_normal((k, n)).astype(np.float32)
+    assert m * k * n > blas.SMALL
+    found = {
+        multiplied(select_blas("mkl"), lying(rng, a, False, first, 0), lying(rng, b, False, second, 0)).tobytes()
+        for first in (0, 1, 4, 8) for second in (0, 1, 8) for _ in range(5)
+    }  # fmt: skip
+    assert len(found) == 1
+
+
+@with_mkl
+def test_what_mkl_cannot_read_is_numpys():
+    rng = np.random.default_rng(0)
+    strided, whole = rng.standard_normal((300, 600))[:, ::2], rng.standard_normal((300, 300))
+    for a, b in ((strided, whole), (whole, strided), (whole.astype(np.float32), whole), (np.zeros((300, 0)), np.zeros((0, 300)))):
+        function, _ = select_blas("mkl").product(a, b, np.empty((300, 300)))
+        assert function is np.matmul
+
+
+@pytest.mark.parametrize("name", ["openblas", pytest.param("mkl", marks=with_mkl)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_inverses_are_right(name, dtype):
+    rng = np.random.default_rng(0)
+    for n in (1, 2, 37, 130):
+        half = rng.standard_normal((n, n))
+        matrix = (half @ half.T + n * np.eye(n)).astype(dtype)
+        before, out = matrix.copy(), np.empty_like(matrix)
+        select_blas(name).positive_inverse_into(matrix, out)
+        assert np.array_equal(matrix, before) and np.array_equal(out, out.T)
+        assert np.abs(out @ matrix.astype(np.float64) - np.eye(n)).max() <= 100 * n * np.finfo(dtype).eps
+    select_blas(name).positive_inverse_into(-np.eye(3, dtype=dtype), out := np.empty((3, 3), dtype))
+    assert np.isnan(out).all()
+
+
+# ---------------------------------------------------------------------- loops on several threads
+
+
+def trained(scheme, normalisation=None, steps=6):
+    """Return the state of a small network after some captured steps, and their program."""
+    network = Network.layered((30,), (41, 37), 5, transfer="tanh", normalisation=normalisation, backend=NumpyBackend("mkl"))
+    chosen = pathway(scheme)
+    chosen.attach(network, 5, 0)
+    trainer = Trainer(network, chosen, Adam(1e-2), batch=33)
+    program = network.backend.capture(trainer.recorded(LEARN))
+    rng = np.random.default_rng(1)
+    for step in range(steps):
+        for name in sorted(program.inputs):
+            program.inputs[name][...] = rng.random(program.inputs[name].shape)
+        program.replay(step)
+    return {name: np.array(value) for name, value in trainer.state().items() if isinstance(value, np.ndarray)}, program
+
+
+CASES = [(name, None) for name in sorted(pathways())] + [("local_errors", BatchNormalisation()), ("pepita", BatchNormalisation())]
+
+
+@with_mkl
+@pytest.mark.parametrize(("scheme", "normalisation"), CASES)
+def test_loops_on_several_threads_compute_what_one_does(scheme, normalisation, monkeypatch):
+    """Every element of every loop, bit by bit; a loop whose rows need each other is left alone."""
+    monkeypatch.setattr(blas, "LEAST", 10**9)
+    alone, _ = trained(scheme, copy.deepcopy(normalisation))
+    for least, threads in ((1, 2), (1, 3), (64, 5)):
+        monkeypatch.setattr(blas, "LEAST", least)
+        monkeypatch.setattr(select_blas("mkl"), "_threads", threads)
+        shared, program = trained(scheme, copy.deepcopy(normalisation))
+        assert alone.keys() == shared.keys() and alone
+        assert all(np.array_equal(alone[name], shared[name], equal_nan=True) for name in alone)
+        parallel = sum(function is select_blas("mkl").parallel for _, (function, _) in program.calls)
+        assert parallel or scheme == "none"  # which changes nothing
+
+
+@with_mkl
+def test_all_parts_are_done_where_there_are_fewer_threads():
+    n = 10_000
+    place = np.zeros(n, np.float32)
+    loop = llvm_loops.Loop(DOUBLED, ["place"], [2.0], 1, n, [4])
+    call = llvm_loops.bound(loop, llvm_loops.compiled([DOUBLED])[DOUBLED], lambda _: place)
+    job = llvm_loops.Job(loop, call, 7, select_blas("mkl").asked)
+    for threads in (1, 2, 7, 9):
+        place[:] = np.arange(n)
+        select_blas("mkl").parallel(job.function, job.address, ctypes.c_uint(threads), ctypes.c_uint(0))
+        assert np.array_equal(place, 2 * np.arange(n))
+
+
+DOUBLED = """define void @NAME(ptr noalias %p0, ptr noalias %numbers, i64 %rows, i64 %columns) {
+entry:
+  %by = load double, ptr %numbers
+  %factor = fptrunc double %by to float
+  br label %body
+body:
+  %j = phi i64 [0, %entry], [%j2, %body]
+  %place = getelementptr float, ptr %p0, i64 %j
+  %value = load float, ptr %place
+  %twice = fmul float %value, %factor
+  store float %twice, ptr %place
+  %j2 = add i64 %j, 1
+  %all = icmp eq i64 %j2, %columns
+  br i1 %all, label %exit, label %body
+exit:
+  ret void
+}"""
+
+
+@with_mkl
+def test_threads_are_those_of_numpy_unless_mkl_has_its_own():
+    code = "from neurosim.backends.blas import select_blas as s; print(s('mkl').threads(), s('openblas').threads())"
+    for asked, expected in (({"OPENBLAS_NUM_THREADS": "1"}, "1 1"), ({"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "2"}, "2 1")):
+        clean = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+        said = subprocess.run([sys.executable, "-c", code], env=clean | asked, capture_output=True, text=True, check=True)
+        assert said.stdout.strip() == expected
