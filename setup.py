@@ -87,6 +87,8 @@ setup(
         "parquet": ["pyarrow>=17"],
         "study": ["bokeh>=3.1", "distributed>=2024.8"],  # bokeh draws the dashboard whose address a study prints
         "docs": ["furo>=2024.8", "myst-parser>=4", "sphinx>=8", "sphinx-gallery>=0.18"],
+        # wheels for Linux and Windows on x86-64
+        "mkl": ["mkl>=2024.2; platform_machine in 'x86_64 AMD64' and platform_system != 'Darwin'"],
         "cuda12": ["cupy-cuda12x>=13"],
         "cuda13": ["cupy-cuda13x>=13"],
     },

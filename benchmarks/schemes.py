@@ -1,6 +1,7 @@
 """Every scheme's step beside its floor (the same products, inverses and solves, each by the fastest library) and PyTorch.
 
     python -m benchmarks [--out FILE.json] [--networks 784-512-512-10@128,...] [--schemes backprop,...] [--seconds 3] [--compile]
+        [--busy N]
 
 PyTorch (``pip install torch``) is left out where it is not installed, and so is MKL (``pip install mkl``).  Times are medians of
 runs that take turns; each library and PyTorch are in processes of their own, because their threads would fight.
@@ -21,7 +22,7 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks.steps import LEARN, floors, libraries, optimiser_step, our_step, trainer
-from benchmarks.timing import Others, machine, medians, medians_of_parts
+from benchmarks.timing import Others, machine, medians, medians_of_parts, neighbours
 from neurosim.backends import NumpyBackend
 from neurosim.capture.cost import Cost
 
@@ -96,11 +97,14 @@ def main() -> None:
     parser.add_argument("--networks", default=NETWORKS)
     parser.add_argument("--schemes", default=SCHEMES)
     parser.add_argument("--seconds", type=float, default=3.0, help="to spend on each row, at least")
+    parser.add_argument("--busy", type=int, default=0, help="keep so many cores busy meanwhile")
     parser.add_argument("--compile", action="store_true", help="torch.compile too; compiling takes minutes")
     parser.add_argument("--out", type=Path, help="write the numbers as JSON")
     arguments = parser.parse_args()
     cases = [(scheme, network) for network in arguments.networks.split(",") for scheme in arguments.schemes.split(",")]
-    rows = [measured(scheme, network, arguments.seconds, arguments.compile) for scheme, network in track(cases, "measuring")]
+    with neighbours(arguments.busy):
+        rows = [measured(scheme, network, arguments.seconds, arguments.compile) for scheme, network in track(cases, "measuring")]
     Console(width=200).print(shown(rows))
     if arguments.out:
-        arguments.out.write_text(json.dumps({"about": machine(), "steps": rows}, indent=1) + "\n", encoding="utf-8")
+        found = {"about": machine() | {"busy": arguments.busy}, "steps": rows}
+        arguments.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

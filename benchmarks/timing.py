@@ -9,29 +9,34 @@ import multiprocessing
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_info
 
-BURST, COLD = 5, 2  # runs of one function before the next has its turn, and how many of them are not counted
+BURST = 4  # runs of one function, before the next has its turn
+WARM = 30  # milliseconds that it runs before: a thread that wakes up may share the core of the one that woke it for some of them
 LEAST, MOST = 3, 60  # rounds of bursts
 LONG = 200  # milliseconds
-PAUSE = 0.06  # seconds before a burst: threads that wait for the next product keep their core busy for some 25 ms
+PAUSE = 0.2  # seconds before a burst: OpenBLAS's threads, which wait for the next product, keep their cores busy for up to 0.11 s
 
 Runs = Mapping[str, Callable[[], list[float] | None]]
 
 
 def burst(run: Callable[[], list[float] | None]) -> list[list[float]]:
-    """Return the milliseconds of a few runs in a row, those of each part; the first runs are left out, of a long one one of two."""
+    """Return the milliseconds of a few runs in a row, those of each part, once it is warm; of a long run, those of one."""
     times: list[list[float]] = []
     time.sleep(PAUSE)
-    while len(times) < BURST and (len(times) < 2 or sum(times[0]) < LONG):
+    started = time.perf_counter()
+    cold = 0
+    while len(times) - cold < (1 if times and sum(times[0]) >= LONG else BURST):
         before = time.perf_counter()
         parts = run()
         times.append([1000 * (time.perf_counter() - before)] if parts is None else parts)
-    return times[1:] if sum(times[0]) >= LONG else times[COLD:]
+        cold += 1000 * (before - started) < WARM
+    return times[cold:]
 
 
 def medians_of_parts(runs: Runs, seconds: float, others: "Sequence[Others]" = ()) -> dict[str, np.ndarray]:
@@ -68,7 +73,11 @@ class Others:
         self.process = context.Process(target=_serve, args=(far, make, arguments), daemon=True)
         self.process.start()
         far.close()  # so that a process that dies is noticed
-        self.names: list[str] = self.pipe.recv()
+
+    @functools.cached_property
+    def names(self) -> list[str]:
+        """The functions' names, once they are there."""
+        return self.pipe.recv()
 
     def burst(self, name: str) -> list[list[float]]:
         self.pipe.send(name)
@@ -87,6 +96,25 @@ def _serve(pipe: Any, make: Callable[..., Runs], arguments: tuple) -> None:
     pipe.send(list(runs))
     while (name := pipe.recv()) is not None:
         pipe.send(burst(runs[name]))
+
+
+@contextmanager
+def neighbours(count: int) -> Iterator[None]:
+    """Keep so many cores busy meanwhile, as other users of a machine do."""
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=_spin, daemon=True) for _ in range(count)]
+    for process in processes:
+        process.start()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+
+
+def _spin() -> None:
+    while True:
+        sum(range(10_000))
 
 
 def processor() -> str:

@@ -20,7 +20,7 @@ def dependencies() -> dict[str, str]:
     options = {keyword.arg: keyword.value for keyword in call.keywords}
     found = dict.fromkeys(map(_name, ast.literal_eval(options["install_requires"])), "neurosim itself")
     extras = ast.literal_eval(options["extras_require"])
-    for extra in sorted(extras, key=["cuda12", "cuda13", "nwb", "parquet", "study", "docs", "test"].index):
+    for extra in sorted(extras, key=["cuda12", "cuda13", "mkl", "nwb", "parquet", "study", "docs", "test"].index):
         for requirement in extras[extra]:
             found.setdefault(_name(requirement), f"`[{extra}]`")
     return found

@@ -326,8 +326,17 @@ RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 MEASURED = {
     "steps": {
         "scheme": "scheme", "ours_ms": "step, ms", "floor_ms": "floor, ms", "over_floor": "over floor",
+        "floor_openblas_ms": "OpenBLAS's floor, ms", "floor_mkl_ms": "MKL's, ms", "floor_torch_ms": "PyTorch's products, ms",
         "optimiser_ms": "optimiser, ms", "torch_ms": "PyTorch, ms", "times_faster": "times faster",
         "torch_fused_ms": "its fused Adam, ms", "torch_compile_ms": "torch.compile, ms",
+    },
+    "openblas": {
+        "scheme": "scheme", "ours_ms": "step, ms", "floor_openblas_ms": "floor by OpenBLAS, ms", "floor_ms": "by the fastest, ms",
+    },
+    "waiting": {"waits_ms": "threads wait, ms", "alone_ms": "alone on the machine, ms", "busy_ms": "one core busy, ms"},
+    "busy": {
+        "scheme": "scheme", "ours_ms": "step, ms", "floor_openblas_ms": "products by OpenBLAS, ms",
+        "floor_mkl_ms": "by MKL, ms", "torch_fused_ms": "PyTorch, fused Adam, ms",
     },
     "pathways": {
         "scheme": "scheme", "ours_ms": "step, ms", "floor_ms": "floor, ms", "over_floor": "over floor",

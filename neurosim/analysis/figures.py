@@ -277,7 +277,9 @@ def shown(group: Group) -> Run:
     return group.counted[0]
 
 
-def _recorded(groups: Sequence[Group], drawn: Mapping[str, Style], title: str, names: Sequence[str], of: str) -> Iterator[Figure]:
+def _recorded(
+    groups: Sequence[Group], drawn: Mapping[str, Style], title: str, names: Sequence[str], of: str
+) -> Iterator[Figure]:
     strips = [Strip(name, panels) for name in names[:VARIABLES] if (panels := _histograms(groups, drawn, name))]
     if not strips:
         return

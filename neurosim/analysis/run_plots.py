@@ -169,6 +169,7 @@ class RunPlots:
         require(bool(found), f"{where} {quoted(population)}: no spike: expected one to draw; draw another population", RunFileError)
         return _drawn(lambda axes: plots.draw_raster(axes, found[-1], colour=svg.TEXT), ax)
 
+
     # ------------------------------------------------------------------ of a simulation
 
     def rates(self, *populations: str, window: float | None = None, ax: Axes | None = None) -> Drawn:

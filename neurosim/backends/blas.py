@@ -32,7 +32,7 @@ NAMES = ("auto", "openblas", "mkl")
 VARIABLE = "NEUROSIM_BLAS"
 
 SMALL = 2**18  # multiplications and additions up to which OpenBLAS stays on one thread, where it is the faster library
-LEAST = 2**15  # elements of a loop that is worth sharing
+LEAST = 2**13  # elements that a thread takes, at least: fewer take no longer than to wake it
 ROW_MAJOR, COLUMN_MAJOR, PLAIN, TRANSPOSED, UPPER, LOWER = 101, 102, 111, 112, 121, b"L"  # of CBLAS and LAPACKE
 INTEL_THREADS, REPRODUCIBLE = 0, 2  # of MKL
 LETTERS = {np.dtype(np.float32): ("s", ctypes.c_float), np.dtype(np.float64): ("d", ctypes.c_double)}
@@ -131,8 +131,7 @@ class NumpyBlas(Blas):
             _, unsolved = invert(out.T, lower=1, overwrite_c=1)
         if failed or unsolved:
             out.fill(np.nan)
-        for k in range(1, len(out)):  # only one half was written; all at once, NumPy would go through a copy
-            out[k, :k] = out[:k, k]
+        _in_turn(llvm_loops.mirror(out))  # only one half was written
 
 
 @functools.cache
@@ -211,8 +210,7 @@ class Mkl(Blas):
         arguments = COLUMN_MAJOR, LOWER, len(out), out.ctypes.data, len(out)
         if any(routine(*arguments) for routine in self.inverses[out.dtype]):
             out.fill(np.nan)
-        function, given = llvm_loops.mirror(out)
-        function(*given)
+        _in_turn(llvm_loops.mirror(out))
 
     def shared(self, loop: llvm_loops.Loop, call: Call) -> Call:
         parts = min(self._threads, loop.rows * loop.columns // LEAST)
@@ -225,9 +223,8 @@ class Mkl(Blas):
 def _loaded_openmp() -> Any:
     """Return OpenMP, whose threads wait for the next product or loop as long as the environment says, or a millisecond.
 
-    Its own default is 200: on a busy machine, others' work and ours then wait for threads that do nothing.  Measured with
-    back-propagation, 784-512-512-10, batch 128, two threads on two cores, of which another process keeps one busy: a step took
-    5.2 ms with 200 ms, 3.8 with 1, 3.3 with 0; alone on the machine 1.8, 1.8 and 2.6 (2026-11-27).
+    Its own default is 200, in which a core does nothing for anybody.  A step of back-propagation, 784-512-512-10, batch 128, two
+    threads on two cores, takes 1.7 ms with 1, 1.8 with 200, and 3.2 with 0, which is too short (benchmarks/results/waiting-*.json).
     """
     waiting = "KMP_BLOCKTIME" in os.environ
     os.environ.setdefault("KMP_BLOCKTIME", "1")

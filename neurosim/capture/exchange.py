@@ -14,7 +14,6 @@ from neurosim.capture.recorded import Leaf, Recorded, Unread
 
 ITERATORS = ("builtins", "itertools")  # modules
 
-
 @contextmanager
 def recording(graph: Graph, holders: list[Any], kind: type, outside: tuple[type, ...] = ()) -> Iterator[None]:
     """Put leaves in place of every array of ``kind`` that ``holders`` hold (see ``Reach``); then put the arrays back.

@@ -186,10 +186,9 @@ class Reach:
             if self._count > MOST:
                 raise NotCapturableError(f"the objects around the step hold more than {MOST:,} values; keep records elsewhere")
             if not pending:
-                pending, self._left = (
-                    [x for x in self._left if self._is_ours(type(x[0]))],
-                    [x for x in self._left if not self._is_ours(type(x[0]))],
-                )
+                pending, self._left = [x for x in self._left if self._is_ours(type(x[0]))], [
+                    x for x in self._left if not self._is_ours(type(x[0]))
+                ]
                 for again, _ in pending:
                     del self._seen[id(again)]
 

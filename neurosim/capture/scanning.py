@@ -222,7 +222,9 @@ class _Walk:
             raise graph.refusal("a turn of a walk is another one each time it is run: what changes from turn to turn is carried")
         turning = depending(once.made, {*body.places, turn})
         stacked = [node for node in dict.fromkeys(once.made) if node in turning and not _is_told(node, turning)]
-        ends, stacks = graph.repeat(count, body.starts, body.places, once.results, outputs=stacked, watched=once.watched, turn=turn)
+        ends, stacks = graph.repeat(
+            count, body.starts, body.places, once.results, outputs=stacked, watched=once.watched, turn=turn
+        )
         place = dict(zip(stacked, stacks, strict=True))
         for entries, tree in zip(self.entries, once.outputs, strict=True):
             piece = _Loop(graph, mapped(tree, lambda leaf: self._found(leaf, place, turn)), turn)
@@ -314,7 +316,9 @@ class _Body:
                 self.touched.append(array)
         return carried, outputs, ends, own
 
-    def _fit(self, carried: Any, outputs: list[Any], ends: list[Node], watched: list[tuple[str | None, Node]]) -> _Recording | None:
+    def _fit(
+        self, carried: Any, outputs: list[Any], ends: list[Node], watched: list[tuple[str | None, Node]]
+    ) -> _Recording | None:
         if form(carried) != form(self.carried):
             return None
         results = []

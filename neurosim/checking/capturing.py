@@ -44,7 +44,9 @@ def array_code_agrees_normalised(subject: Subject) -> Outcome:
 
 
 def _compare_codes(subject: Subject, *, normalised: bool) -> Outcome:
-    captured, plain = (make_trainer(subject.make, SGD(0.01), normalised=normalised, kind=kind) for kind in (Trainer, ArrayTrainer))
+    captured, plain = (
+        make_trainer(subject.make, SGD(0.01), normalised=normalised, kind=kind) for kind in (Trainer, ArrayTrainer)
+    )
     before = plain.state()
     captured.run_epoch(make_data())
     plain.run_epoch(make_data())

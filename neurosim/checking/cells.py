@@ -13,6 +13,7 @@ from neurosim.runfile.locality_card import BEFORE, COLUMNS, NO, NONE, READS, YES
 Where = Mapping[str, Any]
 
 
+
 class Cells:
     """The cells of every row of a card, of one step whose ``found`` sources were asked for.
 

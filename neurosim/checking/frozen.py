@@ -431,5 +431,7 @@ class Recording:
     def respond(self, projection: str, parameters: Arrays) -> Arrays:
         """Return the inputs that stand for a projection's parameters where it drives its target."""
         if projection not in self._responses:
-            self._responses[projection] = {name: self.add(("response", projection), values) for name, values in parameters.items()}
+            self._responses[projection] = {
+                name: self.add(("response", projection), values) for name, values in parameters.items()
+            }
         return self._responses[projection]

@@ -81,7 +81,9 @@ class Target:
         if hits is None:
             return None
         masks = where if where is not None else dict.fromkeys(self.at, True)
-        return any(bool((hits[tick][name] & mask).any()) for tick in ticks for name, mask in masks.items() if name in hits[tick])
+        return any(
+            bool((hits[tick][name] & mask).any()) for tick in ticks for name, mask in masks.items() if name in hits[tick]
+        )
 
     def beyond(self, *inside: Mapping[str, Any]) -> dict[str, Any]:
         """Return where the rest of its arrays is."""

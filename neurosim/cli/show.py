@@ -31,8 +31,7 @@ HELP = Help(
 Model = Annotated[
     str,
     typer.Argument(
-        metavar="MODEL",
-        help="A name that `neurosim models` lists, or the path of a model file or a run file.",
+        metavar="MODEL", help="A name that `neurosim models` lists, or the path of a model file or a run file.",
         autocompletion=completion.model,
     ),
 ]
@@ -90,11 +89,11 @@ def _machine() -> list[str]:
     from neurosim.backends import limits
     from neurosim.backends.blas import select_blas
 
-    blas = select_blas()
+    library = select_blas()
     room, ours, there = limits.free_memory(), limits.processors(), os.cpu_count()
     return [
         f"free        {room.bytes / 2**20:,.0f} MiB of memory ({room.limit})",
-        f"threads     {blas.threads()}, of {blas.describe()}; {ours} of {there} processors may be used",
+        f"threads     {library.threads()}, of {library.describe()}; {ours} of {there} processors may be used",
     ]
 
 

@@ -77,10 +77,7 @@ Halve = Annotated[
 Workers = Annotated[
     int | None,
     typer.Option(
-        "--workers",
-        metavar="N",
-        parser=args.whole(1),
-        help="How many processes on this machine.",
+        "--workers", metavar="N", parser=args.whole(1), help="How many processes on this machine.",
         show_default="one for each core or GPU",
     ),
 ]

@@ -65,7 +65,9 @@ def random_crop(x: Images, generator: np.random.Generator, pad: int, fill: Fill 
     padded = np.empty((batch, channels, height + 2 * pad, width + 2 * pad), x.dtype)
     padded[:] = np.reshape(fill, (1, -1, 1, 1))
     padded[:, :, pad : pad + height, pad : pad + width] = x
-    windows = sliding_window_view(sliding_window_view(padded, height, 2), width, 3)  # (batch, channels, top, left, height, width)
+    windows = sliding_window_view(
+        sliding_window_view(padded, height, 2), width, 3
+    )  # (batch, channels, top, left, height, width)
     top, left = generator.integers(0, 2 * pad + 1, (2, batch))
     return windows[np.arange(batch), :, top, left]  # (batch, channels, height, width)
 

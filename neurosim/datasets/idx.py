@@ -56,7 +56,9 @@ def _shape(path: Path, header: bytes, ndim: int) -> tuple[int, ...]:
     length = 4 + 4 * ndim
     magic, expected_magic = int.from_bytes(header[:4], "big"), UNSIGNED_BYTES << 8 | ndim
     _expect(path, len(header) == length, f"{len(header)} bytes", f"a header of {length} bytes")
-    _expect(path, magic == expected_magic, f"magic number 0x{magic:08x}", f"0x{expected_magic:08x} (bytes in {ndim} dimensions)")
+    _expect(
+        path, magic == expected_magic, f"magic number 0x{magic:08x}", f"0x{expected_magic:08x} (bytes in {ndim} dimensions)"
+    )
     shape = tuple(int.from_bytes(header[i : i + 4], "big") for i in range(4, length, 4))
     _expect(path, math.prod(shape) > 0, f"shape {shape}, which is empty", "at least one value")
     return shape

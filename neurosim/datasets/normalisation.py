@@ -36,7 +36,9 @@ def normalised(data: DataSet, normalise: Normalise, entry: Entry | None = None) 
     require(bool((std > 0).all()), f"normalise: std {std.tolist()}: expected numbers above 0; correct it", DataError)
     images = len(data.shape) == 3
     black = tuple(float(value) for value in np.broadcast_to(-mean / std, data.shape[0])) if images else data.black
-    train, validation, test = (Split(_scaled(split.x, mean, std), split.y) for split in (data.train, data.validation, data.test))
+    train, validation, test = (
+        Split(_scaled(split.x, mean, std), split.y) for split in (data.train, data.validation, data.test)
+    )
     return replace(data, train=train, validation=validation, test=test, black=black)
 
 

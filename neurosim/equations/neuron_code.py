@@ -219,3 +219,5 @@ def _statements(one: Any, unguarded: tuple[str, ...]) -> tuple[dict[str, float],
     once, each = make_statements(one.abstract_code, variables, np.float64, optimise=True, blockname=one.name)
     constants = {name: float(value.get_value()) for name, value in variables.items() if isinstance(value, Constant)}
     return constants, [(line.target, line.value) for line in assignments(once, {})], assignments(each, guards)
+
+

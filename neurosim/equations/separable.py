@@ -220,5 +220,6 @@ def _side(name: str) -> str:
 
 def _too_many() -> _InseparableError:
     return _InseparableError(
-        f"has more than {MOST_TERMS} terms when multiplied out, each of them a matrix product: expected fewer; lower its powers"
+        f"has more than {MOST_TERMS} terms when multiplied out, each of them a matrix product: expected fewer; "
+        "lower its powers"
     )

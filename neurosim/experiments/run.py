@@ -156,7 +156,9 @@ def _check_stated(model: ModelFile, data: DataSet | None = None) -> None:
 # ---------------------------------------------------------------------- running
 
 
-def run(job: Job, out: str | os.PathLike[str], *observers: Observer, overwrite: bool = False, until: int | None = None) -> Run:
+def run(
+    job: Job, out: str | os.PathLike[str], *observers: Observer, overwrite: bool = False, until: int | None = None
+) -> Run:
     """Train all stages of ``job`` into the run file ``out``; return what it says.
 
     until : the epoch, counted over all stages, after which it is stopped with status ``interrupted``, to be resumed; None: it goes

@@ -70,7 +70,9 @@ def reopen_simulation(path: str | os.PathLike[str], imports: Imports = NO_IMPORT
     return prepare_simulation(model, **own)
 
 
-def run_simulation(job: SimulationJob, out: str | os.PathLike[str], *, overwrite: bool = False, resume: bool = False) -> Run:
+def run_simulation(
+    job: SimulationJob, out: str | os.PathLike[str], *, overwrite: bool = False, resume: bool = False
+) -> Run:
     """Run a simulation into the run file ``out``, or go on with the one that it holds; return what the file says.
 
     Raises InputError where the network cannot be simulated, RunFileError where ``out`` exists or cannot be gone on with.

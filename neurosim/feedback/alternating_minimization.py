@@ -126,7 +126,9 @@ class AlternatingMinimization(Relaxing):
         code, _ = repeat(self.iterations, turn, start.copy(), 0)
         return self.hold(name, code, sweep)
 
-    def _descent(self, name: str, above: str, aim: Any, coded: Activity, start: Any, sweep: Sweep, draws: Draws) -> Any:
+    def _descent(
+        self, name: str, above: str, aim: Any, coded: Activity, start: Any, sweep: Sweep, draws: Draws
+    ) -> Any:
         """Return minus the gradient of the code's objective, (batch, *shape)."""
         population, xp, code = self.population(name), self.network.backend.xp, coded.activation
         local = self.respond(above, {name: coded}, sweep, draws)

@@ -49,7 +49,9 @@ class DeepFeedbackControl(FeedbackPathway):
         "networks through deep feedback control. Advances in Neural Information Processing Systems 34. arXiv:2106.07887."
     )
     takes_normalised = False  # the output of a sample would depend on the drives of others
-    claims = Claims(weight_transport="full", update_locking=True, backward_locking=True, feedback_learns_from=("activity", "full"))
+    claims = Claims(
+        weight_transport="full", update_locking=True, backward_locking=True, feedback_learns_from=("activity", "full")
+    )
 
     def __init__(self, *, alpha: float = 1.0, scale: float = 0.1) -> None:
         for name, value, usual in (("alpha", alpha, 1.0), ("scale", scale, 0.1)):

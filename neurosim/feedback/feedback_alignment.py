@@ -45,7 +45,9 @@ class FeedbackAlignment(ErrorFeedback):
     @property
     def claims(self) -> Claims:
         """The same with any rule, but for what the feedback synapses learn from."""
-        return Claims(weight_transport="none", update_locking=True, backward_locking=True, feedback_learns_from=self.learned_from)
+        return Claims(
+            weight_transport="none", update_locking=True, backward_locking=True, feedback_learns_from=self.learned_from
+        )
 
     def build(self, seed: int) -> None:
         self.links = list_crossed(self.network)

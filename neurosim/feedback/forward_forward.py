@@ -69,7 +69,9 @@ class ForwardForward(FeedbackPathway):
     takes_normalised = False  # sweeps with labels have other statistics than those without, which populations remember
     variants = ({}, {"loss": "symba", "goodness": "mean"})
 
-    def __init__(self, *, loss: str = "hinton", goodness: str = "sum", threshold: float = 0.3, sharpness: float = 0.3) -> None:
+    def __init__(
+        self, *, loss: str = "hinton", goodness: str = "sum", threshold: float = 0.3, sharpness: float = 0.3
+    ) -> None:
         owner = f"scheme {self.name!r}"
         require(loss in LOSSES, f"{owner}: loss {quoted(loss)}: expected one of {', '.join(LOSSES)}; pick one")
         require(goodness in GOODNESS, f"{owner}: goodness {quoted(goodness)}: expected one of {', '.join(GOODNESS)}; pick one")

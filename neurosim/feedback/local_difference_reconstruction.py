@@ -104,7 +104,8 @@ class LocalDifferenceReconstruction(FeedbackPathway):
             noise = h.dtype.type(self.noise)
             moved = self.network.respond(link.post, {link.pre: h + noise * xi}, training=sweep.training, draws=draws)
             answered, disturbed = (
-                (self._felt(link, other) - self._felt(link, s)) / noise for other in (self._answer(link, moved), s + noise * eta)
+                (self._felt(link, other) - self._felt(link, s)) / noise
+                for other in (self._answer(link, moved), s + noise * eta)
             )
             grown = self._propose(link, answered, 2 * xi)
             shrunk = self._propose(link, disturbed, -2 * self._carry(link, disturbed))

@@ -126,7 +126,9 @@ class PredictiveCoding(Relaxing):
             errors[name] = error, local
         return errors
 
-    def _pull(self, name: str, values: Values, errors: dict[str, tuple[Any, Activity]], sweep: Sweep, target: Any) -> Any:
+    def _pull(
+        self, name: str, values: Values, errors: dict[str, tuple[Any, Activity]], sweep: Sweep, target: Any
+    ) -> Any:
         """Return where the population above, or the target, draws a value, (batch, *shape)."""
         population, output = self.population(name), self.network.output
         at = sweep[name] if self.fixed else values[name]

@@ -378,7 +378,9 @@ class Network:
         starts |= {f"{name}@{k}": (self.populations[name].shape, 0.0) for name, n in self.delays.items() for k in range(1, n + 1)}
         return {key: self.backend.full((len(x), *shape), self.dtype, start, x) for key, (shape, start) in starts.items()}
 
-    def sweep(self, x: Any, state: Mapping[str, Any] | None = None, *, training: bool = False, draws: Draws | None = None) -> Sweep:
+    def sweep(
+        self, x: Any, state: Mapping[str, Any] | None = None, *, training: bool = False, draws: Draws | None = None
+    ) -> Sweep:
         """Return the activity of every population for the input ``x``, (batch, *input shape), in one tick; nothing learns.
 
         state : of the sweep before (default: a trial begins)
@@ -436,7 +438,9 @@ class Network:
         drive = inputs.pop(DRIVE) if DRIVE in inputs else self.backend.xp.zeros_like(next(iter(inputs.values())))
         return self.populations[population].respond(drive, state, inputs=inputs, training=training, draws=draws)
 
-    def errors_back(self, sweep: Sweep, at_output: Teaching, feedback: Mapping[str, Any] | None = None) -> dict[str, Teaching]:
+    def errors_back(
+        self, sweep: Sweep, at_output: Teaching, feedback: Mapping[str, Any] | None = None
+    ) -> dict[str, Teaching]:
         """Return teaching signals for the populations that reach the output within this tick, sent back projection by projection.
 
         What goes back through a projection is the error on the input that it adds into.
@@ -455,7 +459,9 @@ class Network:
             teaching[name] = population.teach(population.error_on_rate(error, activity), activity)
         return teaching
 
-    def error_from_above(self, population: str, teaching: Mapping[str, Teaching], feedback: Mapping[str, Any] | None = None) -> Any:
+    def error_from_above(
+        self, population: str, teaching: Mapping[str, Teaching], feedback: Mapping[str, Any] | None = None
+    ) -> Any:
         """Return the error on what ``population`` transmitted, (batch, *shape), given the teaching of those it projects to.
 
         Only what it transmits within the tick counts; None where none of those has an error.

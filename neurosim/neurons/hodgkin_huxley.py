@@ -44,7 +44,9 @@ class HodgkinHuxley(Equations):
 
     name = "hodgkin_huxley"
 
-    def __init__(self, *, refractory: str = "3*ms", surrogate: str | Surrogate = "fast_sigmoid", **constants: str | float) -> None:
+    def __init__(
+        self, *, refractory: str = "3*ms", surrogate: str | Surrogate = "fast_sigmoid", **constants: str | float
+    ) -> None:
         values: dict[str, Any] = {**USUAL, **constants}
         super().__init__(
             TEXT,

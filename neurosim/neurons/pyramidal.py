@@ -47,7 +47,9 @@ class Pyramidal(Equations):
 
     name = "pyramidal"
 
-    def __init__(self, *, refractory: str = "3*ms", surrogate: str | Surrogate = "fast_sigmoid", **constants: str | float) -> None:
+    def __init__(
+        self, *, refractory: str = "3*ms", surrogate: str | Surrogate = "fast_sigmoid", **constants: str | float
+    ) -> None:
         values: dict[str, Any] = {**USUAL, **constants}
         super().__init__(
             TEXT,

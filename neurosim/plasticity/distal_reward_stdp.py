@@ -28,7 +28,8 @@ def distal_reward_stdp(
     return PlasticityRule(
         "dw = eta * dopamine_post * eligibility",
         pre=trace("trace", "pre", "tau_plus"),
-        post=trace("trace", "post", "tau_minus") | {"dopamine": "ddopamine/dt = release * reward - dopamine / tau_dopamine"},
+        post=trace("trace", "post", "tau_minus")
+        | {"dopamine": "ddopamine/dt = release * reward - dopamine / tau_dopamine"},
         synapse={
             "eligibility": "deligibility/dt = A_plus * trace_pre * spike_post - A_minus * trace_post * spike_pre"
             " - eligibility / tau_e"

@@ -120,7 +120,9 @@ class Looker:
     def _apart(self, path: Path, seconds: int, patience: float) -> Ended:
         run, pipe, nowhere = command(self.entry, os.fspath(path), str(seconds)), subprocess.PIPE, subprocess.DEVNULL
         try:
-            child = subprocess.run(run, stdin=nowhere, stdout=pipe, stderr=nowhere, env={**os.environ, **ALONE}, timeout=patience)
+            child = subprocess.run(
+                run, stdin=nowhere, stdout=pipe, stderr=nowhere, env={**os.environ, **ALONE}, timeout=patience
+            )
         except subprocess.TimeoutExpired:
             return Ended(None, "")
         return Ended(child.returncode, child.stdout.decode(errors="replace"))

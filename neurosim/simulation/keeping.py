@@ -81,7 +81,9 @@ def simulate_into(
         told: dict[str, Any] = {"batch": batch, "dt": circuit.dt, "duration": duration, "seed": seed, "simulator": SIMULATOR}
         chosen = select(backend)
         noted = {"backend": chosen.name, "device": chosen.describe(), **(notes or {}), "network_digest": started}
-        file = SimulationFile.create(path, groups, monitors, **told, notes=noted, model=model, state=shapes, overwrite=overwrite)
+        file = SimulationFile.create(
+            path, groups, monitors, **told, notes=noted, model=model, state=shapes, overwrite=overwrite
+        )
     with file:
         if resume:
             _restore(trials, file.file.last_checkpoint())

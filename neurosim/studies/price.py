@@ -49,7 +49,9 @@ def price(plan: StudyPlan, workers: int, data_dir: str | os.PathLike[str] | None
     return Price(largest, share * seconds / sum(map(len, tried)) * len(plan.points))
 
 
-def check_fits(plan: StudyPlan, workers: int, data_dir: str | os.PathLike[str] | None = None, data: DataSet | None = None) -> int:
+def check_fits(
+    plan: StudyPlan, workers: int, data_dir: str | os.PathLike[str] | None = None, data: DataSet | None = None
+) -> int:
     """Return the bytes of the largest point; raise InputError, naming it, where ``workers`` of its kind are more than is free."""
     return max(_memory(same[0], workers, data_dir, data) for same in _kinds(plan))
 

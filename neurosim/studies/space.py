@@ -93,7 +93,7 @@ class Parameter:
         Raises InputError, one line, where it is not of that form.
         """
         key = table.get("key")
-        require(isinstance(key, str), f'study: parameter {quoted(dict(table))}: expected key = "..."; add it')
+        require(isinstance(key, str), f"study: parameter {quoted(dict(table))}: expected key = \"...\"; add it")
         assert isinstance(key, str)
         what = f"study: parameter {quoted(key)}"
         kinds = [kind for kind in ("values", *DISTRIBUTIONS) if kind in table]

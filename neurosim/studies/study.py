@@ -235,7 +235,9 @@ def run_study(
         write_table(as_frame(started.plan, outcomes), folder)
 
 
-def _rung_by_rung(started: Started, folder: Path, client: Any, data: DataSet | None, imports: Imports) -> Iterator[PointResult]:
+def _rung_by_rung(
+    started: Started, folder: Path, client: Any, data: DataSet | None, imports: Imports
+) -> Iterator[PointResult]:
     """Run points to their end, all of them, or those that are left after each rung; yield each outcome as it comes.
 
     What goes on is decided by the run files alone, at the end of each rung: resumed at any time, it is the same again.

@@ -63,7 +63,9 @@ def alignments(
     return {name: Alignment.of(proposed[key], exact[name]) for name, key in keys.items() if key in proposed}
 
 
-def proposed_changes(pathway: FeedbackPathway, sweeps: Sequence[Sweep], outcomes: Sequence[Any], draws: Draws) -> Mapping[str, Any]:
+def proposed_changes(
+    pathway: FeedbackPathway, sweeps: Sequence[Sweep], outcomes: Sequence[Any], draws: Draws
+) -> Mapping[str, Any]:
     """Return what the network's rules propose for a trial, the ticks' proposals summed; by name of the parameter.
 
     outcomes : of each tick, None where the output is not asked

@@ -20,6 +20,7 @@ from neurosim.plasticity import (
     triplet_stdp,
     voltage_stdp,
 )
+from neurosim.plasticity.triplet_stdp import FITS
 
 DT = 1e-4
 
@@ -93,6 +94,61 @@ def test_triplets_read_the_slow_trace_before_its_own_spike():
         np.testing.assert_allclose(found, expected, rtol=1e-12)
     single = run(spike_code(triplet_stdp()), spikes("source", [0], [10]), spikes("target", [0], [20]), 0.03)["w"]
     assert single == 0.5, "one pair alone changes nothing in the minimal rule"
+
+
+FREQUENCIES = (0.1, 10.0, 20.0, 40.0, 50.0)  # Hz, at which Sjostrom, Turrigiano and Nelson (2001) paired spikes
+
+
+def change_by_pairs(rule, frequency, lag, pairs=60):
+    """Return the change of w by pairs of spikes at a frequency; lag : post minus pre, s.  Ticks are of 1 ms."""
+    first = np.arange(pairs) / frequency + 0.02
+    source = b2.SpikeGeneratorGroup(1, [0] * pairs, first * second, dt=1e-3 * second, name="source")
+    target = b2.SpikeGeneratorGroup(1, [0] * pairs, (first + lag) * second, dt=1e-3 * second, name="target")
+    synapses = neurosim.brian.plastic_synapses(spike_code(rule), source, target, name="synapses", dt=1e-3 * second)
+    synapses.w = 0.5
+    final = neurosim.brian.load(b2.Network(source, target, synapses), {}).run(float(first[-1]) + 0.1).final
+    return float(final["synapses.w"][0, 0]) - 0.5
+
+
+def change_by_triplets(fit, frequency, lag, pairs=60):
+    """Return what Pfister and Gerstner's equations 3 and 4 come to, spike by spike; ``nearest``: the last spike stands for all."""
+    values = {"tau_x": 1.0, "pairing": "all_to_all", **FITS[fit]}
+    pre = np.round((np.arange(pairs) / frequency + 0.02) * 1e3) / 1e3
+    post = np.round((np.arange(pairs) / frequency + 0.02 + lag) * 1e3) / 1e3
+
+    def trace(times, now, tau, before):
+        ages = now - times[times < now - 1e-9 if before else times < now + 1e-9]
+        ages = ages[-1:] if values["pairing"] == "nearest" else ages
+        return np.exp(-ages / tau).sum()
+
+    up = [
+        trace(pre, t, 16.8e-3, False) * (values["A2_plus"] + values["A3_plus"] * trace(post, t, values["tau_y"] * 1e-3, True))
+        for t in post
+    ]
+    down = [
+        trace(post, t, 33.7e-3, True) * (values["A2_minus"] + values["A3_minus"] * trace(pre, t, values["tau_x"] * 1e-3, True))
+        for t in pre
+    ]
+    return sum(up) - sum(down)
+
+
+@pytest.mark.parametrize("fit", ["visual_cortex", "visual_cortex_minimal", "visual_cortex_nearest"])
+def test_triplets_depend_on_the_frequency_of_pairs_as_in_the_visual_cortex(fit):
+    """Sjostrom's experiment: 60 pairs, 10 ms apart.  Post after pre grows with the frequency; pre after post turns to growth."""
+    found = {lag: [change_by_pairs(triplet_stdp(fit=fit, eta=0.1), rho, lag) for rho in FREQUENCIES] for lag in (0.01, -0.01)}
+    for lag, changes_found in found.items():
+        expected = [0.1 * change_by_triplets(fit, rho, lag) for rho in FREQUENCIES]
+        np.testing.assert_allclose(changes_found, expected, rtol=1e-9, atol=1e-12)
+    first, last = np.array(found[0.01]), np.array(found[-0.01])
+    assert (np.diff(first) > 0).all() and abs(first[0]) < 0.1 * first[-1]
+    assert last[0] < 0 and last[1] < 0 < last[-1]
+
+
+def test_pairs_of_a_pair_rule_do_not_turn_with_their_frequency():
+    """What triplets are there for: a rule of pairs, which depresses at a low frequency, depresses at a high one as well."""
+    rule = additive_stdp(A_plus=0.002, A_minus=0.0021, tau_plus="16.8*ms", tau_minus="33.7*ms")
+    found = [change_by_pairs(rule, rho, -0.01) for rho in FREQUENCIES]
+    assert all(change < 0 for change in found)
 
 
 # ---------------------------------------------------------------------- Poisson trains
