@@ -1,6 +1,6 @@
 """Medians of functions that take turns, and what a number depends on.
 
-A function that returns nothing is timed; one that returns milliseconds has timed its own parts.
+A function is timed, but for one that returns a list of milliseconds: it has timed its own parts.
 """
 
 import datetime
@@ -22,10 +22,10 @@ LEAST, MOST = 3, 60  # rounds of bursts
 LONG = 200  # milliseconds
 PAUSE = 0.2  # seconds before a burst: OpenBLAS's threads, which wait for the next product, keep their cores busy for up to 0.11 s
 
-Runs = Mapping[str, Callable[[], list[float] | None]]
+Runs = Mapping[str, Callable[[], Any]]
 
 
-def burst(run: Callable[[], list[float] | None]) -> list[list[float]]:
+def burst(run: Callable[[], Any]) -> list[list[float]]:
     """Return the milliseconds of a few runs in a row, those of each part, once it is warm; of a long run, those of one."""
     times: list[list[float]] = []
     time.sleep(PAUSE)
@@ -34,7 +34,7 @@ def burst(run: Callable[[], list[float] | None]) -> list[list[float]]:
     while len(times) - cold < (1 if times and sum(times[0]) >= LONG else BURST):
         before = time.perf_counter()
         parts = run()
-        times.append([1000 * (time.perf_counter() - before)] if parts is None else parts)
+        times.append([1000 * (time.perf_counter() - before)] if not isinstance(parts, list) else parts)
         cold += 1000 * (before - started) < WARM
     return times[cold:]
 
