@@ -59,12 +59,12 @@ def select_blas(name: str | None = None) -> Blas:
         raise UnknownNameError("blas", name, NAMES)
     if name == "openblas":
         return _numpys()
-    try:
-        return _mkl()
-    except BackendError:
-        if name == "mkl":
-            raise
-        return _numpys()
+    found = _mkl()
+    if isinstance(found, Mkl):
+        return found
+    if name == "mkl":
+        raise BackendError(found)
+    return _numpys()
 
 
 @functools.cache
@@ -72,9 +72,12 @@ def _numpys() -> NumpyBlas:
     return NumpyBlas()
 
 
-@functools.cache
-def _mkl() -> Mkl:
-    return Mkl()
+@functools.cache  # also that it is not there: to look for packages takes milliseconds
+def _mkl() -> Mkl | str:
+    try:
+        return Mkl()
+    except BackendError as cause:
+        return str(cause)
 
 
 class Blas(abc.ABC):
@@ -184,9 +187,10 @@ class Mkl(Blas):
         return self._threads
 
     def product(self, a: np.ndarray, b: np.ndarray, out: np.ndarray) -> Call:
-        alike = a.ndim == b.ndim == 2 and a.dtype == b.dtype == out.dtype and out.dtype in LETTERS
-        first, second = (_lying(a), _lying(b)) if alike and out.flags.c_contiguous else (None, None)
-        if first is None or second is None or out.size * a.shape[1] <= SMALL:
+        large = a.ndim == b.ndim == 2 and out.size * a.shape[1] > SMALL
+        alike = large and a.dtype == b.dtype == out.dtype and out.dtype in LETTERS and out.flags.c_contiguous
+        first, second = (_lying(a), _lying(b)) if alike else (None, None)
+        if first is None or second is None:
             return np.matmul, (a, b, out)
         if _same(a, b.T):
             return self._square(a, first, out)

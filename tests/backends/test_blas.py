@@ -52,6 +52,8 @@ def test_a_library_that_is_not_installed_is_named_in_one_line(monkeypatch):
         with pytest.raises(BackendError, match=r"package intel-openmp is not installed; run: pip install 'neurosim\[mkl\]'"):
             select_blas("mkl")
         assert select_blas("auto").name == "openblas"
+        monkeypatch.setattr(blas.metadata, "files", None)  # nothing is looked for a second time
+        assert select_blas("auto").name == "openblas"
     finally:
         blas._mkl.cache_clear()
 
