@@ -138,22 +138,22 @@ class Memory:
 class CircuitKernel:
     """Writes the kernel of one circuit, called NAME: ``(tables, own, trials, end)``.
 
-    own : names of the arrays of which each trial has its own
+    own : names of the arrays of which each trial has its own; given : the same of tables, name -> type, shape
     threads : of a block, whole warps; shared : bytes of memory that a block may have to itself
     tables, trial : where what all trials read lies, and what each trial has; the first ``near`` bytes of it are the block's own
     values : the tables by name; streams : (action, elements) of each stream of random words
     """
 
-    def __init__(self, circuit: Circuit, own: frozenset[str], threads: int, shared: int) -> None:
-        self.circuit, self.threads = circuit, threads
+    def __init__(self, circuit: Circuit, own: frozenset[str], threads: int, shared: int, given: Wanted | None = None) -> None:
+        self.circuit, self.threads, self.given = circuit, threads, given or {}
         self.tables, self.build = Memory(), Builder(depth=3)
         self.values: dict[str, np.ndarray] = {}
         self.streams: list[tuple[str, int]] = []
+        self.seldom: Wanted = {"tick": (np.int64, (1,)), "counts": (np.int64, (len(circuit.groups),)), **self.given}
         for name, values in circuit.arrays.items():
             if name not in own:
                 self.table(name, values)
         self.often: Wanted = {name: (circuit.arrays[name].dtype, circuit.arrays[name].shape) for name in sorted(own)}
-        self.seldom: Wanted = {"tick": (np.int64, (1,)), "counts": (np.int64, (len(circuit.groups),))}
         self.rooms = {name: max(ROOM, 4 * group.size) for name, group in circuit.groups.items()}
         for name, group in circuit.groups.items():
             self.often[f"ring {name}"] = np.int32, (group.depth, group.size + 1)
@@ -164,7 +164,9 @@ class CircuitKernel:
         self.source = self._source(actions)
 
     def table(self, name: str, values: np.ndarray) -> None:
-        """Let all trials read an array."""
+        """Let all trials read an array, or each its own."""
+        if name in self.given:
+            return
         self.values[name] = np.ascontiguousarray(values)
         self.tables.add(name, values.dtype, values.shape)
 
@@ -363,7 +365,7 @@ class _Action:
         action, build = self.action, self.build
         assert isinstance(action, Replay)
         starts, indices = (self.kernel.pointer(f"{what} {action.name}") for what in ("starts", "indices"))
-        there = f"tick < {len(action.starts) - 1}"
+        there = f"tick < READ({self.kernel.pointer(f'ticks {action.name}')}, 0)"
         build.line(f"const int start = {there} ? READ({starts}, tick) : 0;")
         build.line(f"const int count = {there} ? READ({starts}, tick + 1) - start : 0;")
         build.line(f"int* const slot = {self._slot('tick')};")

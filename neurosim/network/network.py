@@ -332,7 +332,7 @@ class Network:
         ------
         InputError
             A network or an input that cannot be in a run, by name, before anything runs; more recordings, trials or spikes than
-            there is memory for; given spikes, values in time or ``after`` on a GPU.
+            there is memory for; an ``after`` of another number of trials.
         BackendError
             ``cupy`` was asked for and no CUDA device answers.
         RunFileError

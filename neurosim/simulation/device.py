@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,19 +13,21 @@ from neurosim.backends.llvm_circuit import rows_of
 from neurosim.circuit import Record
 from neurosim.errors import require
 from neurosim.simulation.results import SpikeTrains, States
-from neurosim.simulation.trial import CircuitProgram
+from neurosim.simulation.trial import NOTHING, CircuitProgram, Left
 
 THREADS = 512  # of a block, at most
 NEAR = 0  # bytes of a trial's state that lie in a block's own memory, at most: a layout that no GPU has run yet
 SLICE = 1000  # ticks of one launch, so that a run can be interrupted
 WORD = np.dtype(np.uint64)  # in which memory is asked for and copied
 
+Given = tuple[tuple[str, str, tuple[int, ...]], ...]  # the tables of which each trial has its own: name, type, shape
+
 
 class DeviceProgram:
     """The kernel of a circuit, and what all its trials read, on the device."""
 
-    def __init__(self, program: CircuitProgram, backend: Any, own: frozenset[str], threads: int, shared: int) -> None:
-        self.text = CircuitKernel(program.circuit, own, threads, shared)
+    def __init__(self, program: CircuitProgram, backend: Any, own: frozenset[str], given: Given, threads: int, shared: int) -> None:
+        self.text = CircuitKernel(program.circuit, own, threads, shared, {name: (dtype, shape) for name, dtype, shape in given})
         self.threads = threads
         self.kernel = backend.strict_kernel(self.text.source, self.text.near)
         self.tables = backend.asarray(_filled(self.text.tables, self.text.values))
@@ -35,15 +37,30 @@ class DeviceTrials:
     """All trials of a run.
 
     state : the arrays of which each trial has its own; starts : ``group.variable`` -> its values when the trials begin, (batch, n)
+    tables : name -> each trial's own, in place of the program's; before : what the trials go on from, of each
 
     Raises InputError where the device has less memory free than the trials need.
     """
 
-    def __init__(self, program: CircuitProgram, backend: Any, seed: int, batch: int, starts: Mapping[str, np.ndarray]) -> None:
-        self.program, self.backend, self.batch, self.tick = program, backend, batch, 0
+    def __init__(
+        self,
+        program: CircuitProgram,
+        backend: Any,
+        seed: int,
+        batch: int,
+        starts: Mapping[str, np.ndarray],
+        tables: Mapping[str, Sequence[np.ndarray]] = NOTHING,
+        before: Sequence[Left] = (),
+    ) -> None:
+        self.program, self.backend, self.batch = program, backend, batch
+        self.begin = self.tick = before[0].tick if before else 0
         circuit = program.circuit
+        left = [name for name in (before[0].state if before else ()) if name in circuit.arrays]  # its inputs may be others
+        starts = {name: np.stack([one.state[name] for one in before]) for name in left} | dict(starts)
         self.state = sorted({*circuit.changing(), *starts})
-        self.device = _on_device(program, backend, frozenset(self.state))
+        padded = {name: _padded(values) for name, values in tables.items()}
+        given = tuple((name, values.dtype.str, values.shape[1:]) for name, values in sorted(padded.items()))
+        self.device = _on_device(program, backend, frozenset(self.state), given)
         memory = self.device.text.trial
         needed, free = batch * memory.nbytes, backend.free_bytes()
         said = f"batch {batch}: {needed / 2**20:,.0f} MiB of state and buffers, and {free / 2**20:,.0f} MiB are free on the GPU"
@@ -51,11 +68,15 @@ class DeviceTrials:
         self.memory = backend.zeros((batch, memory.nbytes // WORD.itemsize), WORD)
         for name in self.state:
             self._send(name, starts.get(name, circuit.arrays[name][None]))
+        for name, values in padded.items():
+            self._send(name, values)
         for k, (action, _) in enumerate(self.device.text.streams):
             keys = [philox.key_of(seed, f"trial{number}/{action}/{k}") for number in range(batch)]
             self._send(f"keys words {k}", np.array(keys, np.uint32))
         self.spikes: dict[str, list[tuple[np.ndarray, ...]]] = {name: [] for name in circuit.groups}
         self.recorded: dict[tuple[str, str], list[np.ndarray]] = {}
+        rings = {f"rings|{name}": np.stack([one.rings[name] for one in before]) for name in (before[0].rings if before else ())}
+        self.restore(self.begin, rings)
         self.most = min([SLICE, *(rows_of(monitor) * monitor.every for monitor in program.monitors)])
 
     def _words(self, name: str, count: int | None = None) -> slice:
@@ -144,13 +165,15 @@ class DeviceTrials:
         """Return ``group.variable`` -> its values now, (batch, n)."""
         return {name: self.fetch(name) for name in self.state}
 
-    def left(self) -> list[Any]:
-        """Return what each trial left, for one that goes on from here: nothing can on a GPU."""
-        return []
+    def left(self) -> list[Left]:
+        """Return what each trial left, for one that goes on from here."""
+        state, rings = self.final(), {name: self.fetch(name) for name in map(_ring, self.program.circuit.groups)}
+        each = [[{name: values[k] for name, values in parts.items()} for k in range(self.batch)] for parts in (state, rings)]
+        return [Left(self.tick, *parts) for parts in zip(*each, strict=True)]
 
     def kept(self) -> dict[str, np.ndarray]:
         """Return what decides all that is to come, beside the tick: ``group|name`` -> (batch, ...)."""
-        rings = {f"rings|ring {name}": self.fetch(f"ring {name}") for name in self.program.circuit.groups}
+        rings = {f"rings|{name}": self.fetch(name) for name in map(_ring, self.program.circuit.groups)}
         return {f"state|{name}": values for name, values in self.final().items()} | rings
 
     def restore(self, tick: int, kept: Mapping[str, np.ndarray]) -> None:
@@ -180,15 +203,32 @@ class DeviceTrials:
         parts = {name: [empty, *self.recorded.get((monitor.name, name), [])] for name in monitor.variables}
         found = {name: np.concatenate(part, axis=1) for name, part in parts.items()}
         times = max((values.shape[1] for values in found.values()), default=0)
-        return States(np.arange(times) * monitor.every * self.program.circuit.dt, monitor.elements, found)
+        first = -(-self.begin // monitor.every)
+        return States(np.arange(first, first + times) * monitor.every * self.program.circuit.dt, monitor.elements, found)
 
 
-def _on_device(program: CircuitProgram, backend: Any, own: frozenset[str]) -> DeviceProgram:
+def _ring(group: str) -> str:
+    """Return the name of a group's spikes that are on their way."""
+    return f"ring {group}"
+
+
+def _padded(tables: Sequence[np.ndarray]) -> np.ndarray:
+    """Return a table of each trial as one array; rows of other lengths are filled up to the next power of two.
+
+    So there are few lengths, for each of which a kernel is compiled.
+    """
+    if len({table.shape for table in tables}) == 1 and tables[0].ndim > 1:
+        return np.stack(tables)
+    length = 1 << max(max(map(len, tables)) - 1, 0).bit_length()
+    return np.stack([np.pad(table, (0, length - len(table))) for table in tables])
+
+
+def _on_device(program: CircuitProgram, backend: Any, own: frozenset[str], given: Given) -> DeviceProgram:
     """Return what a GPU runs for a program; it is kept with the program."""
     circuit = program.circuit
     sizes = [32, *(group.size for group in circuit.groups.values()), *(len(circuit.arrays[name]) for name in own)]
     threads = min(THREADS, -(-max(sizes) // 32) * 32)
-    key = own, threads, min(NEAR, backend.shared_bytes())
+    key = own, given, threads, min(NEAR, backend.shared_bytes())
     if key not in program.on_device:
         program.on_device[key] = DeviceProgram(program, backend, *key)
     found: DeviceProgram = program.on_device[key]

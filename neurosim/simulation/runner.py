@@ -92,11 +92,11 @@ def make_trials(
     own = _tables(program.circuit, batch, trains, timed)
     _check_after(program, after, batch)
     if not isinstance(chosen, NumpyBackend):
-        said = "backend 'cupy': given spikes, values in time and after are not there on a GPU: expected none"
-        require(not own and after is None, f"{said}; run with backend='numpy'")
+        tables = {name: [own[k][name] for k in range(batch)] for name in own.get(0, ())}
+        before = () if after is None else after.left
         state = {*program.circuit.changing(), *starts}
         room = _check_memory(batch, batch * sum(program.circuit.arrays[name].nbytes for name in state) + more, advice)
-        return DeviceTrials(program, chosen, number, batch, starts), room
+        return DeviceTrials(program, chosen, number, batch, starts, tables, before), room
 
     def trial(k: int) -> Trial:
         start = {name: values[k] for name, values in starts.items()}
@@ -165,7 +165,7 @@ def _check_after(program: CircuitProgram, after: Simulated | None, batch: int) -
         same = all({name: ring.shape for name, ring in one.rings.items()} == rings for one in after.left)
         said = f"after: a run that left {len(after.left)} trials"
         fits = same and len(after.left) == batch
-        require(fits, f"{said}: expected {batch} of the same network, on the CPU; give the run that it was, and its batch")
+        require(fits, f"{said}: expected {batch} of the same network; give the run that it was, and its batch")
 
 
 def _initial(circuit: Circuit, name: str, values: np.ndarray, batch: int) -> np.ndarray:

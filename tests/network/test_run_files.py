@@ -177,9 +177,25 @@ def test_a_gpu_leaves_what_the_cpu_does_and_has_the_weights_as_they_are(tmp_path
         changed = plain.run("60*ms", **options, backend="cupy")
         same(changed, plain.run("60*ms", **options))
         assert len(changed.spikes["e"]) > len(ours.spikes["e"])
-        for more, said in (({"after": theirs}, "after"), ({"modulators": {"reward": REWARD}}, "values in time")):
-            with pytest.raises(InputError, match=f"^backend 'cupy': [^\n]*{said}[^\n]*: expected none; run with backend='numpy'$"):
-                plain.run("60*ms", **options | more, backend="cupy")
+
+
+@pytest.mark.skipif(not standin().available(), reason="no C++ compiler (g++) to run the kernels with")
+@pytest.mark.slow
+def test_a_gpu_takes_given_spikes_rewards_in_time_and_what_another_run_left(tmp_path, monkeypatch):
+    monkeypatch.setattr("neurosim.simulation.device.THREADS", 64)
+    network = made()
+    each = {"given": [TRAIN, (np.array([2, 2, 0]), np.array([0.003, 0.02, 0.05]))]}  # each trial has spikes of its own
+    given = asked(inputs=each)
+    with standin().installed(tmp_path, monkeypatch) as found:
+        found.properties["sharedMemPerBlockOptin"] = 227 << 10
+        theirs = network.run("100*ms", **given)
+        for file in (None, tmp_path / "run.h5"):
+            same(network.run("100*ms", **given, backend="cupy", file=file), theirs)
+        assert not np.array_equal(theirs.final["x__e.w"][0], theirs.final["x__e.w"][1])
+        first = {backend: network.run("40*ms", **given, backend=backend) for backend in ("cupy", "numpy")}
+        expected = network.run("60*ms", **given, after=first["numpy"])
+        for before, backend in (("cupy", "cupy"), ("cupy", "numpy"), ("numpy", "cupy")):
+            same(network.run("60*ms", **given, backend=backend, after=first[before]), expected)
 
 
 # ---------------------------------------------------------------------- what is refused

@@ -17,7 +17,7 @@ from neurosim.backends.cuda_circuit import CircuitKernel
 from neurosim.backends.cupy_backend import CupyBackend
 from neurosim.circuit.conflicts import elements_at_once, synapses_at_once
 from neurosim.errors import BackendError, InputError, UnknownNameError
-from neurosim.simulation import device
+from neurosim.simulation import CircuitProgram, device, simulate
 
 TESTS = Path(__file__).parents[1]
 
@@ -164,6 +164,78 @@ def test_what_is_given_for_each_trial_is_taken_even_where_nothing_changes_it(cup
     assert set(run.spikes["cells"].trial) == {0} and len(run.spikes["cells"]) > 10
     assert_equal(loaded, 0, batch=2)
     assert len(assert_equal(loaded, 400).spikes["cells"]) == 0
+
+
+class Driven:
+    """The network of ``driven``, whose trials may have inputs of their own."""
+
+    def __init__(self):
+        self.circuit = neurosim.brian.load(driven()).circuit
+        self.program = CircuitProgram(self.circuit)
+
+    def run(self, seconds, **options):
+        return simulate(self.program, seconds, **options)
+
+
+def driven():
+    """A cell that is given spikes and a current in time, with plastic synapses and delays."""
+    given = b2.SpikeGeneratorGroup(5, [0, 3], [0, 1] * ms, name="given")
+    current = b2.TimedArray([0.2, 1.3, 0.4], dt=5 * ms, name="current")
+    each = b2.TimedArray(np.full((4, 3), 0.1), dt=4 * ms, name="each")
+    cells = b2.NeuronGroup(
+        3, "dv/dt = (current(t) + each(t, i) - v) / (5*ms) + 0.1*xi*(5*ms)**-0.5 : 1", threshold="v > 1", reset="v = 0",
+        method="euler", name="cells", namespace={"current": current, "each": each},
+    )  # fmt: skip
+    synapses = b2.Synapses(given, cells, "w : 1", on_pre="v_post += w; w += 0.01", delay=1.3 * ms, name="synapses")
+    synapses.connect()
+    synapses.w = 0.3
+    states = b2.StateMonitor(cells, "v", record=True, dt=0.7 * ms, name="states")
+    return b2.Network(given, cells, synapses, states)
+
+
+def inputs_of_trials(batch, seed=0, spikes=40, ticks=400):
+    """Return spikes of each trial, of one none and of others unequal numbers, and values in time of each."""
+    draw = np.random.default_rng(seed)
+    trains = []
+    for trial in range(batch):
+        pairs = np.unique(draw.integers(0, [5, ticks], (spikes * trial, 2)), axis=0)
+        trains.append((pairs[:, 0], pairs[:, 1]))
+    return {"given": trains}, {"current": draw.uniform(0, 1.5, (batch, 3)), "each": draw.uniform(0, 0.5, (batch, 4, 3))}
+
+
+@needs_a_compiler
+def test_each_trial_has_spikes_and_values_in_time_of_its_own(cupy):
+    loaded = Driven()
+    trains, timed = inputs_of_trials(3)
+    run = assert_equal(loaded, 400, batch=3, seed=2, trains=trains, timed=timed)
+    assert set(run.spikes["given"].trial) == {1, 2} and set(run.spikes["cells"].trial) == {0, 1, 2}
+    assert_equal(loaded, 400, batch=3, trains=trains)
+    assert_equal(loaded, 400, batch=3, timed=timed)
+    assert_equal(loaded, 100, batch=3)
+
+
+@needs_a_compiler
+@pytest.mark.parametrize(("first", "then"), [("cupy", "cupy"), ("cupy", "numpy"), ("numpy", "cupy")])
+def test_a_run_goes_on_after_another_wherever_that_was(cupy, first, then):
+    """Two runs, one after the other, leave what one of both lengths leaves: spikes that are on their way arrive."""
+    loaded = Driven()
+    trains, timed = inputs_of_trials(2, seed=1)
+    given = {"batch": 2, "seed": 4, "trains": trains, "timed": timed}
+    tick = loaded.circuit.dt
+    whole = loaded.run(400 * tick, **given)
+    before = loaded.run(153 * tick, backend=first, **given)
+    after = loaded.run(247 * tick, backend=then, after=before, **given)
+    for name, values in whole.final.items():
+        np.testing.assert_array_equal(after.final[name], values, err_msg=name)
+    for group, spikes in whole.spikes.items():
+        late = spikes.tick >= 153
+        for what in ("trial", "tick", "index"):
+            np.testing.assert_array_equal(getattr(after.spikes[group], what), getattr(spikes, what)[late])
+    kept = whole.states["states"].time >= 153 * tick - 1e-12
+    np.testing.assert_array_equal(after.states["states"].time, whole.states["states"].time[kept])
+    np.testing.assert_array_equal(after.states["states"]["v"], whole.states["states"]["v"][:, kept])
+    with pytest.raises(InputError, match="after: a run that left 2 trials: expected 3 of the same network"):
+        loaded.run(10 * tick, backend="cupy", batch=3, after=before)
 
 
 def without_barrier(number):
