@@ -100,6 +100,10 @@ class Blas(abc.ABC):
     def product(self, a: np.ndarray, b: np.ndarray, out: np.ndarray) -> Call:
         """Return what writes ``a @ b`` into ``out``."""
 
+    def added_product(self, a: np.ndarray, b: np.ndarray, scale: float, out: np.ndarray) -> Call | None:
+        """Return what adds ``scale * (a @ b)`` to ``out``; None where the library does not do that at once."""
+        return None
+
     @abc.abstractmethod
     def positive_inverse_into(self, matrix: np.ndarray, out: np.ndarray) -> None:
         """Write the inverse of a symmetric positive definite matrix, or not-a-numbers where it is not positive definite."""
@@ -187,18 +191,31 @@ class Mkl(Blas):
         return self._threads
 
     def product(self, a: np.ndarray, b: np.ndarray, out: np.ndarray) -> Call:
+        lying = self._read(a, b, out)
+        if lying is None:
+            return np.matmul, (a, b, out)
+        return self._square(a, lying[0], out) if _same(a, b.T) else self._product(a, b, lying, 1, 0, out)
+
+    def added_product(self, a: np.ndarray, b: np.ndarray, scale: float, out: np.ndarray) -> Call | None:
+        lying = self._read(a, b, out)
+        return None if lying is None else self._product(a, b, lying, scale, 1, out)
+
+    def _read(self, a: np.ndarray, b: np.ndarray, out: np.ndarray) -> tuple[_Lying, _Lying] | None:
+        """Return how the two matrices lie; None where the product is NumPy's."""
         large = a.ndim == b.ndim == 2 and out.size * a.shape[1] > SMALL
         alike = large and a.dtype == b.dtype == out.dtype and out.dtype in LETTERS and out.flags.c_contiguous
         first, second = (_lying(a), _lying(b)) if alike else (None, None)
-        if first is None or second is None:
-            return np.matmul, (a, b, out)
-        if _same(a, b.T):
-            return self._square(a, first, out)
-        (m, k), n = a.shape, b.shape[1]
-        one, zero = (LETTERS[out.dtype][1](number) for number in (1, 0))
+        return None if first is None or second is None else (first, second)
+
+    def _product(
+        self, a: np.ndarray, b: np.ndarray, lying: tuple[_Lying, _Lying], scale: float, keep: float, out: np.ndarray
+    ) -> Call:
+        """Return what writes ``scale * (a @ b) + keep * out`` into ``out``."""
+        (m, k), n, (first, second) = a.shape, b.shape[1], lying
+        alpha, beta = (LETTERS[out.dtype][1](number) for number in (scale, keep))
         sizes = [ctypes.c_int64(size) for size in (m, n, k)]
         ways = [ctypes.c_int(number) for number in (ROW_MAJOR, first.way, second.way)]
-        given = (*ways, *sizes, one, first.address, first.step, second.address, second.step, zero, _address(out), sizes[1])
+        given = (*ways, *sizes, alpha, first.address, first.step, second.address, second.step, beta, _address(out), sizes[1])
         return self.products[out.dtype], given
 
     def _square(self, a: np.ndarray, lying: _Lying, out: np.ndarray) -> Call:

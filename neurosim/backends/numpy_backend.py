@@ -7,7 +7,7 @@ import functools
 import math
 import os
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from neurosim import reprs
 from neurosim.backends import limits, llvm_loops
 from neurosim.backends.base import Array, Backend, Program
 from neurosim.backends.blas import Blas, Call, select_blas
-from neurosim.capture import Graph, Item, Node, Plan, Recorded, check_order, planned, scheduled
+from neurosim.capture import Accumulation, Graph, Item, Node, Plan, Recorded, accumulations, check_order, planned, scheduled
 from neurosim.capture.graph import Shape
 
 OUT_OF_PLACE = frozenset({"matmul", "join", "copy", "slice", "part", "bits", "call", "watch", "repeat"})
@@ -149,7 +149,11 @@ class NumpyProgram(Program):
         self.data: Mapping[str, np.ndarray] = {}
         self.rows = np.zeros(0, np.intp)
         self.position = 0
-        self.loops = {item: llvm_loops.written(item.nodes, space, self._place) for item, space in kernels(self.items)}
+        self.moving = {item.nodes[0] for item in _moving_inputs(self.items)}
+        self.added = {item: one for item, one in accumulations(self.items).items() if self._added_product(item, one)}
+        self.done = {one.adding for one in self.added.values()}
+        kernel_items = [(item, space) for item, space in kernels(self.items) if item not in self.done]
+        self.loops = {item: llvm_loops.written(item.nodes, space, self._place) for item, space in kernel_items}
         self.addresses = llvm_loops.compiled([loop.text for loop in self.loops.values()])
         self.calls = [(item, call) for item in self.items for call in self._call(item)]
 
@@ -200,6 +204,9 @@ class NumpyProgram(Program):
             return self._array(node.inputs[0]).transpose(node.detail)
         if node.op == "reshape":
             return self._array(node.inputs[0]).reshape(node.shape)
+        if node in self.moving:
+            value, turn = map(self._array, node.inputs)
+            return _part(value, turn, *node.detail)
         place = self._place(node)
         if isinstance(place, int):
             return np.ndarray(node.shape, node.dtype, self.buffers[place])
@@ -208,6 +215,8 @@ class NumpyProgram(Program):
     # ------------------------------------------------------------------ calls
 
     def _call(self, item: Item) -> list[Call]:
+        if item in self.done or item.nodes[0] in self.moving:
+            return []
         if item in self.loops:
             loop = self.loops[item]
             return [self.backend.blas.shared(loop, llvm_loops.bound(loop, self.addresses[loop.text], self._memory))]
@@ -216,6 +225,8 @@ class NumpyProgram(Program):
             return self._repeat(item)
         if node.op == "watch":
             return [(_check, (self._array(node.inputs[0]), node.detail))]
+        if node.op == "matmul":
+            return [self._product(item)]
         out = self._array(node)
         if node.op == "bits":
             return [self._bits(node, out)]
@@ -233,10 +244,39 @@ class NumpyProgram(Program):
         if node.op == "call":
             name, *constants = node.detail
             return [(getattr(self.backend, f"{name}_into"), (*inputs, *constants, out))]
-        if node.op == "matmul":
-            return [self.backend.blas.product(inputs[0], inputs[1], out)]
         inputs = [np.asarray(value, node.dtype) if isinstance(value, float) else value for value in inputs]
         return [(getattr(np, node.op), (*inputs, out))]
+
+    def _product(self, item: Item) -> Call:
+        """Return the call of a product, whose factors may be another part of an input at each turn."""
+        node = item.nodes[0]
+        turns = [value.base.inputs[1] for value in node.inputs if value.base in self.moving]
+        if not turns:
+            return self._bound(item)
+        turn, bound = self._memory(turns[0]), {}
+
+        def multiply() -> None:
+            number = int(turn)
+            if number not in bound:
+                bound[number] = self._bound(item)
+            function, arguments = bound[number]
+            function(*arguments)
+
+        return multiply, ()
+
+    def _bound(self, item: Item) -> Call:
+        """Return the call of a product of what its factors are now."""
+        if item in self.added:
+            call = self._added_product(item, self.added[item])
+            assert call is not None
+            return call
+        a, b = map(self._array, item.nodes[0].inputs)
+        return self.backend.blas.product(a, b, self._array(item.nodes[0]))
+
+    def _added_product(self, item: Item, added: Accumulation) -> Call | None:
+        """Return the call that adds a product to what lies there; None where the library cannot."""
+        a, b = map(self._array, item.nodes[0].inputs)
+        return self.backend.blas.added_product(a, b, added.scale, self._array(added.into))
 
     def _repeat(self, item: Item) -> list[Call]:
         """Return the calls that bring what is carried to its place, and the one that takes all turns."""
@@ -275,11 +315,26 @@ def _take_turns(times: int, turn: np.ndarray, calls: list[Call]) -> None:
             function(*arguments)
 
 
-def _take_part(out: np.ndarray, value: np.ndarray, turn: np.ndarray, bounds: Bounds, axis: int, by: int) -> None:
-    """Copy what lies at ``bounds``, in each turn ``by`` further along ``axis``, into ``out``."""
+def _moving_inputs(items: list[Item]) -> Iterator[Item]:
+    """Yield the parts of inputs that only products read: a BLAS reads them where they lie."""
+    for item in items:
+        if item.op == "repeat":
+            yield from _moving_inputs(item.body)
+        elif item.op == "part" and item.nodes[0].inputs[0].op == "input":
+            if all(other.op == "matmul" for other in items if item.nodes[0] in other.reads):
+                yield item
+
+
+def _take_part(out: np.ndarray, *of: Any) -> None:
+    """Copy what ``_part`` returns into ``out``."""
+    np.copyto(out, _part(*of))
+
+
+def _part(value: np.ndarray, turn: np.ndarray, bounds: Bounds, axis: int, by: int) -> np.ndarray:
+    """Return what lies at ``bounds``, in each turn ``by`` further along ``axis``."""
     first, count, step = bounds[axis]
     moved = (*bounds[:axis], (first + by * int(turn), count, step), *bounds[axis + 1 :])
-    np.copyto(out, value[tuple(_slice(*one) for one in moved)])
+    return value[tuple(_slice(*one) for one in moved)]
 
 
 def _slice(start: int, count: int, step: int) -> slice:

@@ -1,5 +1,6 @@
 """A training step written down once as a graph of array operations, then planned, fused and replayed without allocating."""
 
+from neurosim.capture.accumulation import Accumulation, accumulations
 from neurosim.capture.exchange import recording
 from neurosim.capture.graph import Body, Graph, Node, Turn, writeable
 from neurosim.capture.plan import Plan, planned
@@ -11,6 +12,6 @@ from neurosim.capture.scanning import scan
 from neurosim.capture.schedule import Item, check_order, scheduled
 
 __all__ = [
-    "Body", "Graph", "Item", "Leaf", "Node", "Plan", "Randomness", "Reach", "Recorded", "Turn", "check_order", "planned",
-    "recording", "repeat", "run_kernel", "scan", "scheduled", "writeable",
+    "Accumulation", "Body", "Graph", "Item", "Leaf", "Node", "Plan", "Randomness", "Reach", "Recorded", "Turn", "accumulations",
+    "check_order", "planned", "recording", "repeat", "run_kernel", "scan", "scheduled", "writeable",
 ]  # fmt: skip

@@ -12,15 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neurosim.backends import NumpyBackend, blas, llvm_loops
+from neurosim.backends import NumpyBackend, blas, llvm_loops, numpy_backend
 from neurosim.backends.blas import NAMES, VARIABLE, select_blas
 from neurosim.cli import completion
 from neurosim.cli.main import main
+from neurosim.encoders import Sequence
 from neurosim.errors import BackendError, UnknownNameError
 from neurosim.feedback import Phase, pathway, pathways
-from neurosim.network import Network
-from neurosim.neurons import BatchNormalisation
-from neurosim.plasticity import Adam
+from neurosim.network import Clock, Network, Population, Projection
+from neurosim.neurons import BatchNormalisation, Leaky
+from neurosim.neurons.lif import LIF
+from neurosim.plasticity import SGD, Adam, Bounds, Momentum, chain
 from neurosim.training import Trainer
 
 INSTALLED = select_blas("auto").name == "mkl"
@@ -233,6 +235,81 @@ body:
 exit:
   ret void
 }"""
+
+
+# ---------------------------------------------------------------------- products that are added where they are made
+
+
+def stepped(library, scheme, optimiser, ticks=None, steps=5):
+    """Return the state of a small network in float64 after some captured steps by a library, and their program.
+
+    ticks : of a trial of spiking neurons, whose inputs are others in each; None for rates, which take one
+    """
+    backend = NumpyBackend(library)
+    if ticks is None:
+        network = Network.layered((30,), (21, 17), 5, transfer="tanh", dtype="float64", backend=backend)
+        trial = {}
+    else:
+        neurons = {"hidden": LIF(tau="20*ms", resistance=9.0), "output": Leaky(tau=20.0, resistance=20.0, transfer="softmax")}
+        populations = [Population("x", (1, 30)), *(Population(name, 9, neurons=of) for name, of in neurons.items())]
+        links = [Projection("x", "hidden"), Projection("hidden", "output")]
+        network = Network(populations, links, dt="1*ms", dtype="float64", backend=backend)
+        trial = {"clock": Clock(ticks, ticks), "encoder": Sequence(axis=1)}
+    chosen = pathway(scheme)
+    trainer = Trainer(network, chosen, optimiser, batch=9, **trial)
+    trainer.sample = network.populations["x"].shape if ticks is None else (1, ticks, 30)
+    chosen.attach(network, network.populations["output"].size, 0)
+    program = backend.capture(trainer.recorded(chosen.phases[0]))
+    rng = np.random.default_rng(1)
+    for step in range(steps):
+        for name in sorted(program.inputs):
+            program.inputs[name][...] = rng.random(program.inputs[name].shape)
+        program.replay(step)
+    return {name: np.array(value) for name, value in trainer.state().items() if isinstance(value, np.ndarray)}, program
+
+
+def calls_of(program):
+    """Return all functions that a program calls, those of repeated bodies too."""
+    found = [call for _, call in program.calls]
+    for _, arguments in found:
+        found += [call for part in arguments if isinstance(part, list) for call in part]  # of the turns of a repeat
+    return [function for function, _ in found]
+
+
+@with_mkl
+@pytest.mark.parametrize("scheme", sorted(pathways()))
+@pytest.mark.parametrize("optimiser", [SGD(0.1), chain(SGD(0.1), Momentum(0.9))], ids=["sgd", "momentum"])
+def test_both_libraries_lead_to_the_same_weights(scheme, optimiser, monkeypatch):
+    monkeypatch.setattr(blas, "SMALL", 0)  # every product is MKL's
+    ours, _ = stepped("mkl", scheme, copy.deepcopy(optimiser))
+    theirs, _ = stepped("openblas", scheme, copy.deepcopy(optimiser))
+    assert ours.keys() == theirs.keys() and ours
+    for name, values in theirs.items():
+        np.testing.assert_allclose(ours[name], values, rtol=1e-6, atol=1e-9, err_msg=name)
+
+
+@with_mkl
+def test_a_change_of_weights_is_added_by_the_product_that_makes_it(monkeypatch):
+    monkeypatch.setattr(blas, "SMALL", 0)
+    _, program = stepped("mkl", "backprop", SGD(0.1))
+    assert len(program.added) == 3 and all(one.scale == pytest.approx(0.1 / 9) for one in program.added.values())
+    assert all(one.into.op == "leaf" for one in program.added.values())
+    for optimiser in (Adam(0.1), chain(SGD(0.1), Bounds(-1, 1))):  # which does more than to add
+        assert not stepped("mkl", "backprop", optimiser)[1].added
+    assert not stepped("openblas", "backprop", SGD(0.1))[1].added
+
+
+@with_mkl
+@pytest.mark.parametrize("scheme", ["backprop_through_time", "decolle", "eprop"])
+def test_products_of_ticks_are_added_up_and_read_their_inputs_where_they_lie(scheme, monkeypatch):
+    monkeypatch.setattr(blas, "SMALL", 0)
+    ours, program = stepped("mkl", scheme, Adam(0.1), ticks=12)
+    theirs, plain = stepped("openblas", scheme, Adam(0.1), ticks=12)
+    for name, values in theirs.items():
+        np.testing.assert_allclose(ours[name], values, rtol=1e-6, atol=1e-9, err_msg=name)
+    assert any(one.into.op == "carried" for one in program.added.values())
+    for one in (program, plain):
+        assert one.moving and numpy_backend._take_part not in calls_of(one)
 
 
 @with_mkl
