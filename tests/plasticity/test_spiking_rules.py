@@ -99,8 +99,14 @@ def test_triplets_read_the_slow_trace_before_its_own_spike():
 FREQUENCIES = (0.1, 10.0, 20.0, 40.0, 50.0)  # Hz, at which Sjostrom, Turrigiano and Nelson (2001) paired spikes
 
 
-def change_by_pairs(rule, frequency, lag, pairs=60):
+def pairs_at(frequency):
+    """Return how many pairs there are; of those that are 10 s apart, and know nothing of each other, a tenth."""
+    return 60 if frequency > 1 else 6
+
+
+def change_by_pairs(rule, frequency, lag):
     """Return the change of w by pairs of spikes at a frequency; lag : post minus pre, s.  Ticks are of 1 ms."""
+    pairs = pairs_at(frequency)
     first = np.arange(pairs) / frequency + 0.02
     source = b2.SpikeGeneratorGroup(1, [0] * pairs, first * second, dt=1e-3 * second, name="source")
     target = b2.SpikeGeneratorGroup(1, [0] * pairs, (first + lag) * second, dt=1e-3 * second, name="target")
@@ -110,9 +116,9 @@ def change_by_pairs(rule, frequency, lag, pairs=60):
     return float(final["synapses.w"][0, 0]) - 0.5
 
 
-def change_by_triplets(fit, frequency, lag, pairs=60):
+def change_by_triplets(fit, frequency, lag):
     """Return what Pfister and Gerstner's equations 3 and 4 come to, spike by spike; ``nearest``: the last spike stands for all."""
-    values = {"tau_x": 1.0, "pairing": "all_to_all", **FITS[fit]}
+    values, pairs = {"tau_x": 1.0, "pairing": "all_to_all", **FITS[fit]}, pairs_at(frequency)
     pre = np.round((np.arange(pairs) / frequency + 0.02) * 1e3) / 1e3
     post = np.round((np.arange(pairs) / frequency + 0.02 + lag) * 1e3) / 1e3
 
@@ -139,7 +145,7 @@ def test_triplets_depend_on_the_frequency_of_pairs_as_in_the_visual_cortex(fit):
     for lag, changes_found in found.items():
         expected = [0.1 * change_by_triplets(fit, rho, lag) for rho in FREQUENCIES]
         np.testing.assert_allclose(changes_found, expected, rtol=1e-9, atol=1e-12)
-    first, last = np.array(found[0.01]), np.array(found[-0.01])
+    first, last = (np.array(found[lag]) * 60 / np.vectorize(pairs_at)(FREQUENCIES) for lag in (0.01, -0.01))
     assert (np.diff(first) > 0).all() and abs(first[0]) < 0.1 * first[-1]
     assert last[0] < 0 and last[1] < 0 < last[-1]
 
