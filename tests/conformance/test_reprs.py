@@ -78,7 +78,7 @@ LINES, WIDE = 20, 120  # a line of a terminal; longer ones are counted as severa
 NEEDED = {"equations": "dv/dt = (drive - v) / (10*ms) : 1", "threshold": "v > 1"}
 NEEDED |= {"learning_rate": 0.1, "every": 1, "factor": 0.5, "at": [0.5], "w_min": -1, "w_max": 1, "rate": 0.1, "limit": 1, "to": 1}
 LEFT_OUT = {  # no object of these is ever in a user's hands, or it prints what was asked for
-    "Body", "Item", "Turn", "Leaf", "Node", "Plan", "Program", "Randomness", "Reach",  # inside of a captured step
+    "Accumulation", "Body", "Item", "Turn", "Leaf", "Node", "Plan", "Program", "Randomness", "Reach",  # inside of a captured step
     "Some",  # of a request
     "Scope", "Quantity",  # of an equation
     "Outcome", "Finding", "Result", "Card",  # of neurosim.check and neurosim.card: the table is the answer
