@@ -47,7 +47,9 @@ def _within(adding: Item) -> set[Node]:
 
 def _added(product: Node, item: Item) -> Accumulation | None:
     """Return how a loop adds a product, multiplied by numbers, to what it writes; None where it does anything else."""
-    *factors, total, last = item.nodes if len(item.nodes) > 1 else [product, product]
+    if len(item.nodes) < 2:
+        return None
+    *factors, total, last = item.nodes
     into = last.inputs[1] if last.op == "assign" else None
     if into is None or last.inputs[0] is not total or total.op not in ("add", "subtract") or item.space != product.shape:
         return None

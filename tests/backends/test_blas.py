@@ -23,6 +23,7 @@ from neurosim.network import Clock, Network, Population, Projection
 from neurosim.neurons import BatchNormalisation, Leaky
 from neurosim.neurons.lif import LIF
 from neurosim.plasticity import SGD, Adam, Bounds, Momentum, chain
+from neurosim.runfile import Run
 from neurosim.training import Trainer
 
 INSTALLED = select_blas("auto").name == "mkl"
@@ -171,6 +172,16 @@ def test_inverses_are_right(name, dtype):
 # ---------------------------------------------------------------------- loops on several threads
 
 
+def replayed(program, trainer, steps):
+    """Return a trainer's arrays after some steps on random inputs."""
+    rng = np.random.default_rng(1)
+    for step in range(steps):
+        for name in sorted(program.inputs):
+            program.inputs[name][...] = rng.random(program.inputs[name].shape)
+        program.replay(step)
+    return {name: np.array(value) for name, value in trainer.state().items() if isinstance(value, np.ndarray)}
+
+
 def trained(scheme, normalisation=None, steps=6):
     """Return the state of a small network after some captured steps, and their program."""
     network = Network.layered((30,), (41, 37), 5, transfer="tanh", normalisation=normalisation, backend=NumpyBackend("mkl"))
@@ -178,12 +189,7 @@ def trained(scheme, normalisation=None, steps=6):
     chosen.attach(network, 5, 0)
     trainer = Trainer(network, chosen, Adam(1e-2), batch=33)
     program = network.backend.capture(trainer.recorded(LEARN))
-    rng = np.random.default_rng(1)
-    for step in range(steps):
-        for name in sorted(program.inputs):
-            program.inputs[name][...] = rng.random(program.inputs[name].shape)
-        program.replay(step)
-    return {name: np.array(value) for name, value in trainer.state().items() if isinstance(value, np.ndarray)}, program
+    return replayed(program, trainer, steps), program
 
 
 CASES = [(name, None) for name in sorted(pathways())] + [("local_errors", BatchNormalisation()), ("pepita", BatchNormalisation())]
@@ -260,12 +266,7 @@ def stepped(library, scheme, optimiser, ticks=None, steps=5):
     trainer.sample = network.populations["x"].shape if ticks is None else (1, ticks, 30)
     chosen.attach(network, network.populations["output"].size, 0)
     program = backend.capture(trainer.recorded(chosen.phases[0]))
-    rng = np.random.default_rng(1)
-    for step in range(steps):
-        for name in sorted(program.inputs):
-            program.inputs[name][...] = rng.random(program.inputs[name].shape)
-        program.replay(step)
-    return {name: np.array(value) for name, value in trainer.state().items() if isinstance(value, np.ndarray)}, program
+    return replayed(program, trainer, steps), program
 
 
 def calls_of(program):
@@ -319,3 +320,49 @@ def test_threads_are_those_of_numpy_unless_mkl_has_its_own():
         clean = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
         said = subprocess.run([sys.executable, "-c", code], env=clean | asked, capture_output=True, text=True, check=True)
         assert said.stdout.strip() == expected
+
+
+MODEL = """title = "Digits, wide enough for MKL"
+[data]
+name = "digits"
+limit = 700
+[network]
+hidden = [300, 200]
+[network.layer]
+transfer = "tanh"
+dropout = 0.1
+[[stages]]
+scheme = "local_errors"
+optimiser = { name = "sgd", learning_rate = 0.1 }
+epochs = 3
+batch = 128
+"""
+
+PARTS = """import sys
+import numpy as np
+from neurosim.experiments.run import prepare, reopen, resume, run
+from neurosim.modelfile.model_file import ModelFile
+model, path, until, moved = sys.argv[1:]
+memory = [np.ones(int(moved) + 7 * k) for k in range(50)]  # so that arrays lie elsewhere
+if until == "resume":
+    resume(reopen(path), path)
+else:
+    run(prepare(ModelFile.load(model), backend="numpy"), path, until=int(until))
+"""
+
+
+@with_mkl
+def test_a_run_that_goes_on_in_another_process_leaves_the_same_bits(tmp_path):
+    """Products are MKL's, loops are shared, changes are added by their products, and arrays lie elsewhere in each process."""
+    model = tmp_path / "wide.toml"
+    model.write_text(MODEL, encoding="utf-8")
+    own = {**os.environ, VARIABLE: "mkl", "MKL_NUM_THREADS": "2"}
+    for path, until, moved in (("whole.h5", "3", "3"), ("parts.h5", "1", "1001"), ("parts.h5", "resume", "333")):
+        command = [sys.executable, "-c", PARTS, model, tmp_path / path, until, moved]
+        subprocess.run(command, env=own, check=True, capture_output=True)
+    with Run(tmp_path / "whole.h5") as whole, Run(tmp_path / "parts.h5") as parts:
+        assert whole.attributes["blas"].startswith("mkl ") and whole.attributes["threads"] == 2
+        there = whole.checkpoint()
+        assert there.keys() == parts.checkpoint().keys() and len(there) > 6
+        for name, values in there.items():
+            np.testing.assert_array_equal(parts.checkpoint()[name], values, err_msg=name)

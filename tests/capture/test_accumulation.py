@@ -7,19 +7,11 @@ from hypothesis import strategies as st
 
 from neurosim.backends import NumpyBackend, blas
 from neurosim.backends.blas import select_blas
-from neurosim.capture import Graph, Item, Recorded, accumulations, recording
-from tests.capture.test_capture import assert_same, held
+from neurosim.capture import Graph, Item, accumulations
+from tests.capture.test_capture import assert_same, held, program_of
 
 N = 6
 with_mkl = pytest.mark.skipif(select_blas("auto").name != "mkl", reason="the package mkl is not installed")
-
-
-def program_of(step, holder, x):
-    graph = Graph()
-    recorded = Recorded(graph, graph.input("x", x.shape, x.dtype))
-    with recording(graph, [holder], np.ndarray):
-        step(holder, recorded)
-    return NumpyBackend("mkl").capture(graph)
 
 
 def holder(seed=0):
@@ -32,7 +24,7 @@ def checked(step, monkeypatch):
     monkeypatch.setattr(blas, "SMALL", 0)
     mine, plain = holder(), holder()
     x = 0.3 * np.random.default_rng(1).standard_normal((N, N))
-    program = program_of(step, mine, x)
+    program = program_of(step, mine, x, NumpyBackend("mkl"))
     for number in range(3):
         program.run_on({"x": x + number / 10}, number)
         step(plain, x + number / 10)

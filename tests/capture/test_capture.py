@@ -26,12 +26,12 @@ def held(**arrays):
     return types.SimpleNamespace(**arrays)
 
 
-def program_of(step, holder, x):
+def program_of(step, holder, x, backend=None):
     graph = Graph()
     given = Recorded(graph, graph.input("x", x.shape, x.dtype))
     with recording(graph, [holder], np.ndarray):
         step(holder, given)
-    return NumpyBackend().capture(graph)
+    return (backend or NumpyBackend()).capture(graph)
 
 
 def both(step, holder, x, steps=3):
