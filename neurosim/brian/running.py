@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -67,8 +66,9 @@ class Runner:
             self._kept[key] = parts, program
         for p in network.projections.values():
             own = program.circuit.arrays.get(f"{p.name}.w")
-            if own is not None and not np.array_equal(own, p.weights()):
-                own[...] = p.weights()
+            now = p.weights()
+            if own is not None and not np.array_equal(own, now):
+                own[...] = now
                 program.on_device.clear()  # a GPU has a copy of what it was
         return program
 
@@ -82,15 +82,14 @@ def _named(circuit: Circuit, recorded: Mapping[str, Any]) -> Circuit:
 
 def _settings(p: Any) -> tuple[Any, ...]:
     """Return what a projection says of itself that a program depends on; what may be changed in place, as text."""
-    delays = None if p.delays is None else hashlib.blake2b(p.delays.tobytes()).hexdigest()  # the text of many bytes takes longer
-    return p.into, p.delay, delays, repr(p.optimiser), repr(p.short_term)
+    return p.into, p.delay, repr(p.optimiser), repr(p.short_term)
 
 
 def _parts(network: Network) -> list[Any]:
     """Return the objects on which a network's program depends, beside the values of its weights."""
     found: list[Any] = [population.neurons for population in network.populations.values()]
     for p in network.projections.values():
-        found += [p.rule, p.connectivity]
+        found += [p.rule, p.connectivity, p.delays]
     return found
 
 

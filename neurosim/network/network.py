@@ -353,7 +353,7 @@ class Network:
 
     def _keep(self, run: Simulated, trial: int) -> None:
         """Take over the weights that a trial of a run ended with."""
-        trials = max((len(values) for values in run.final.values()), default=0)  # a run on a GPU leaves nothing to go on from
+        trials = len(run.left)
         whole = isinstance(trial, int | np.integer) and not isinstance(trial, bool) and 0 <= trial < trials
         require(whole, f"run: keep {quoted(trial)}: expected the number of a trial, 0 to {trials - 1}; give one")
         for p in self.projections.values():

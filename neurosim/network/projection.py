@@ -131,7 +131,8 @@ class Projection:
         Raises InputError for a delay that is none (see ``delays``).
         """
         self.dt = dt
-        found = ticks_of(f"projection {quoted(self.name)}", self.timing, dt)
+        found = np.array(ticks_of(f"projection {quoted(self.name)}", self.timing, dt))
+        found.flags.writeable = False  # a program that was made for these delays is used as long as they are the same object
         self.delays = found if found.ndim else None
         self.delay = int(found.max())
 
@@ -303,20 +304,28 @@ class Projection:
         if self._made is None:
             fan_in = wiring.fan_in(self.pre_shape)
             return self._listed(self._draw(), self.weight_shape, fan_in).astype(self.dtype).astype(float)
-        w = np.asarray(self.backend.to_host(self.w), float)
+        w = np.array(self.backend.to_host(self.w), float)  # a copy: what was read before a run is still that after it
         return w[self.synapses()] if isinstance(wiring, Pattern) else w.reshape(-1)
 
     def set_weights(self, weights: np.ndarray) -> None:
-        """Take weights, (synapses,), in the order of ``synapses``."""
-        values = np.asarray(weights, float)
+        """Take weights, (synapses,), in the order of ``synapses``.
+
+        Raises ShapeError where they are not so many, InputError where one is not finite in the projection's dtype.
+        """
+        values, expected = np.array(weights, float), (self.synapse_count,)
+        said = f"projection {quoted(self.name)}: set_weights: weights of shape {values.shape}"
+        require(values.shape == expected, f"{said}: expected {expected}; give one for each synapse", ShapeError)
+        finite = np.abs(values) <= np.finfo(self.dtype).max
+        said = f"{said}: {np.count_nonzero(~finite):,} are no finite {self.dtype}"
+        require(bool(finite.all()), f"{said}: expected such numbers; change them")
         if self._made is None:  # they are spread when a sweep asks for them
             self.initial = values
             return
-        spread = np.zeros(self.weight_shape)
-        if self.connectivity.matrix:
+        if isinstance(self.connectivity, Pattern):
+            spread = np.zeros(self.weight_shape)
             spread[self.synapses()] = values
         else:
-            spread[...] = values.reshape(spread.shape)
+            spread = values.reshape(self.weight_shape)
         self.w[...] = self.backend.asarray(np.ascontiguousarray(spread, self.dtype))
 
     @property

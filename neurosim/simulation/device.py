@@ -161,20 +161,17 @@ class DeviceTrials:
         self.spikes, self.recorded = {name: [] for name in self.spikes}, {}
         return spikes, rows
 
-    def final(self) -> dict[str, np.ndarray]:
-        """Return ``group.variable`` -> its values now, (batch, n)."""
-        return {name: self.fetch(name) for name in self.state}
-
     def left(self) -> list[Left]:
         """Return what each trial left, for one that goes on from here."""
-        state, rings = self.final(), {name: self.fetch(name) for name in map(_ring, self.program.circuit.groups)}
-        each = [[{name: values[k] for name, values in parts.items()} for k in range(self.batch)] for parts in (state, rings)]
+        rings = [_ring(name) for name in self.program.circuit.groups]
+        fetched = [{name: self.fetch(name) for name in names} for names in (self.state, rings)]
+        each = [[{name: values[k] for name, values in parts.items()} for k in range(self.batch)] for parts in fetched]
         return [Left(self.tick, *parts) for parts in zip(*each, strict=True)]
 
     def kept(self) -> dict[str, np.ndarray]:
         """Return what decides all that is to come, beside the tick: ``group|name`` -> (batch, ...)."""
         rings = {f"rings|{name}": self.fetch(name) for name in map(_ring, self.program.circuit.groups)}
-        return {f"state|{name}": values for name, values in self.final().items()} | rings
+        return {f"state|{name}": self.fetch(name) for name in self.state} | rings
 
     def restore(self, tick: int, kept: Mapping[str, np.ndarray]) -> None:
         """Go on from a tick with what ``kept`` returned then."""

@@ -91,10 +91,6 @@ class HostTrials:
         first = -(-self.begin // monitor.every)
         return States(np.arange(first, first + times) * monitor.every * self.program.circuit.dt, monitor.elements, found)
 
-    def final(self) -> dict[str, np.ndarray]:
-        """Return ``group.variable`` -> its values now, (batch, n)."""
-        return {name: np.stack([trial.state[name] for trial in self.trials]) for name in self.trials[0].state}
-
     # ------------------------------------------------------------------ going on
 
     def left(self) -> list[Left]:

@@ -21,7 +21,7 @@ from neurosim.errors import RunFileError, quoted, require
 from neurosim.runfile import Run, RunFile
 from neurosim.simulation.device import DeviceTrials
 from neurosim.simulation.host import HostTrials
-from neurosim.simulation.results import KeptSpikes, KeptStates, Simulated
+from neurosim.simulation.results import KeptSpikes, KeptStates, LastValues, Simulated
 from neurosim.simulation.runner import Train, make_trials, ticks_of
 from neurosim.simulation.simulation_file import BUFFER, Monitor, SimulationFile, layout, series
 from neurosim.simulation.trial import NOTHING, SLICE, CircuitProgram
@@ -90,7 +90,8 @@ def simulate_into(
         _run(file, trials, ticks)
     where = Path(path)
     spikes, states = KeptSpikes(where, tuple(groups), circuit.dt), KeptStates(where, monitors)
-    return Simulated(spikes, states, trials.final(), trials.left(), where)
+    left = trials.left()
+    return Simulated(spikes, states, LastValues([one.state for one in left]), left, where)
 
 
 def _run(file: SimulationFile, trials: HostTrials | DeviceTrials, ticks: int) -> None:

@@ -81,6 +81,31 @@ class Simulated:
         return "\n".join(["Simulated", *lines])
 
 
+class LastValues(Mapping[str, np.ndarray]):
+    """``group.variable`` -> its values after the last tick, (batch, n), put together when they are asked for first.
+
+    states : ``group.variable`` -> its values, (n,), of each trial
+    """
+
+    def __init__(self, states: Sequence[Mapping[str, np.ndarray]]) -> None:
+        self.states = states
+        self._found: dict[str, np.ndarray] = {}
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self._found:
+            self._found[name] = np.stack([state[name] for state in self.states])
+        return self._found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.states[0])
+
+    def __len__(self) -> int:
+        return len(self.states[0])
+
+    def __repr__(self) -> str:
+        return f"<last values of {', '.join(self) or 'nothing'}>"
+
+
 class KeptSpikes(Mapping[str, SpikeTrains]):
     """Spikes that a run file holds, read when they are asked for.  names : of the groups; dt : seconds of a tick"""
 

@@ -14,7 +14,7 @@ from neurosim.circuit.tables import replayed
 from neurosim.errors import InputError, ShapeError, UnknownNameError, quoted, require
 from neurosim.simulation.device import DeviceTrials
 from neurosim.simulation.host import HostTrials
-from neurosim.simulation.results import Simulated
+from neurosim.simulation.results import LastValues, Simulated
 from neurosim.simulation.trial import NOTHING, CircuitProgram, Trial
 
 Train = tuple[np.ndarray, np.ndarray]  # the neuron and the tick of each spike
@@ -57,7 +57,8 @@ def simulate(
     trials.run(trials.tick + ticks, room=room)
     spikes = {name: trials.trains(name) for name in program.circuit.groups}
     states = {monitor.name: trials.states(monitor) for monitor in program.monitors}
-    return Simulated(spikes, states, trials.final(), trials.left())
+    left = trials.left()
+    return Simulated(spikes, states, LastValues([one.state for one in left]), left)
 
 
 def ticks_of(program: CircuitProgram, duration: float) -> int:

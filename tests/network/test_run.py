@@ -164,6 +164,26 @@ def test_weights_change_by_the_rule_in_each_trial_and_the_network_keeps_its_own(
     assert (made.run("20*ms").final["given__e.w"][0] == w[1]).all()  # and begins with it
 
 
+@pytest.mark.parametrize("wiring", ["all_to_all", FixedProbability(1.0)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_weights_and_last_values_that_were_read_are_nobodys_else(wiring, dtype):
+    made = joined(connectivity=wiring, rule=PlasticityRule("dw = -0.05 * spike_pre"), initial=0.5, into="v", dtype=dtype)
+    p, trains = made.projections["g__e"], ([0, 1, 2], [0.001, 0.002, 0.003])
+    given = np.linspace(0.1, 0.9, 9)
+    p.set_weights(given)
+    given[:] = 7
+    before = p.weights()
+    np.testing.assert_allclose(before, np.linspace(0.1, 0.9, 9), rtol=1e-6)
+    run = made.run("10*ms", trains, keep=0)
+    np.testing.assert_allclose(p.weights(), before - 0.05, rtol=1e-6)
+    p.weights()[:] = 7
+    np.testing.assert_allclose(p.weights(), before - 0.05, rtol=1e-6)
+    once = made.run("10*ms", trains, after=run).final["g__e.w"]
+    run.final["g__e.w"][:] = 7
+    assert (made.run("10*ms", trains, after=run).final["g__e.w"] == once).all()
+    assert len(run.final) == len(list(run.final)) and "g__e.w" in repr(run.final)
+
+
 def test_weights_with_a_unit_have_bounds_in_it():
     made = learning(inhibitory_stdp(eta=0.5 * mV), chain(SGD(1.0), Bounds(0, 0.6004)), unit="volt")
     run = made.run("100*ms", {"given": (np.zeros(9, int), np.arange(9) * 0.01)})
@@ -213,6 +233,9 @@ def test_what_changes_between_runs_takes_effect():
     bounds.w_min = 0.2  # in place
     assert weaker < count() == before
     assert count(rule=None) == before
+    first = network.run("120*ms", trains).spikes["e"].tick.min()
+    p.delays = np.full(9, 30)
+    assert network.run("120*ms", trains).spikes["e"].tick.min() == first + 30
 
 
 def rates_only():
@@ -225,7 +248,8 @@ def cells(**options):
 
 def joined(**options):
     populations = [Population("g", 3, neurons=GivenSpikes()), Population("e", 3, neurons=Equations(TEXT, **CELL))]
-    return Network(populations, [Projection("g", "e", **{"bias": False, "rule": None, **options})], dt="0.1*ms", dtype="float64")
+    network = {"dt": "0.1*ms", "dtype": options.pop("dtype", "float64")}
+    return Network(populations, [Projection("g", "e", **{"bias": False, "rule": None, **options})], **network)
 
 
 REFUSED = [
@@ -254,6 +278,15 @@ REFUSED = [
     (lambda: joined(initial="1*x"), "projection 'g__e': initial '1*x': name 'x' is no unit"),
     (lambda: joined(into="v", initial="1*mV"), "projection 'g__e': initial weights of another unit than 'v', which"),
     (lambda: joined(initial=2 * mV), "projection 'g__e': initial weights of another unit than 'drive'"),
+    (lambda: joined().projections["g__e"].set_weights(0.1), "projection 'g__e': set_weights: weights of shape (): expected (9,)"),
+    (
+        lambda: joined(connectivity=FixedInDegree(2)).projections["g__e"].set_weights(np.ones((3, 3))),
+        "projection 'g__e': set_weights: weights of shape (3, 3): expected (6,); give one for each synapse",
+    ),
+    (
+        lambda: joined(dtype="float32").projections["g__e"].set_weights([np.nan, 1e39, *range(7)]),
+        "projection 'g__e': set_weights: weights of shape (9,): 2 are no finite float32: expected such numbers",
+    ),
     (lambda: joined(rule=additive_stdp(), optimiser=Adam(0.1)).run("1*ms"), "projection 'g__e': its optimiser has Adam"),
     (lambda: joined(rule=hebbian(), bias=True).run("1*ms"), "projection 'g__e': "),
     (lambda: joined(into="v", bias=True, initial="lecun").run("1*ms"), "projection 'g__e': a bias on 'v'"),
