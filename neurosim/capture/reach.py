@@ -280,7 +280,7 @@ class Reach:
                     self._users.add(_home(base))
                     self._users_classes.append(base)
                 own = [(name, item) for name, item in vars(base).items() if name not in PYTHONS]  # what Python itself keeps there
-                found += [(item, f"{name!r} of class {base.__name__}") for name, item in own]
+                found += [(item, f"{name!r} of class {base.__name__}") for name, item in own if not _is_method_of_ours(item)]
         return found
 
     def _is_users(self, value: Any) -> bool:
@@ -420,6 +420,12 @@ def _names_in(code: types.CodeType) -> frozenset[str]:
     """Return every name that a function asks for, and the functions within it."""
     inner = [_names_in(part) for part in code.co_consts if isinstance(part, types.CodeType)]
     return frozenset(code.co_names).union(*inner)
+
+
+def _is_method_of_ours(item: Any) -> bool:
+    """Return whether an attribute of a class is a method or property of this package: most are, and none is looked into."""
+    item = item.fget if type(item) is property else item
+    return type(item) is types.FunctionType and str(item.__module__).partition(".")[0] == "neurosim"
 
 
 def _attributes_of(cls: type) -> dict[str, Any]:

@@ -7,6 +7,8 @@ NumPy's own protocols do the rest: ``np.tanh(recorded)`` and ``recorded @ w`` ar
 from __future__ import annotations
 
 import ast
+import functools
+import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -330,15 +332,21 @@ def node_of(graph: Graph, value: Any) -> Node:
 
 def run_kernel(source: str, arrays: Mapping[str, Any], constants: Mapping[str, Any]) -> None:
     """Do what a kernel's assignments say (see ``Backend.kernel``); constants take the arrays' type, or all would be float64."""
-    lines = ast.parse(source)
+    code, names = _compiled_kernel(source)
     dtype = next(iter(arrays.values())).dtype
     numbers = {name: value.astype(dtype) if hasattr(value, "astype") else value for name, value in constants.items()}
     scope: dict[str, Any] = {**KERNEL_FUNCTIONS, **numbers, **{name: array.copy() for name, array in arrays.items()}}
-    exec(compile(lines, "<kernel>", "exec"), {"__builtins__": {}}, scope)
-    for line in lines.body:
-        name = line.targets[0].id  # type: ignore[attr-defined]
+    exec(code, {"__builtins__": {}}, scope)
+    for name in names:
         if name in arrays:
             arrays[name][...] = scope[name]
+
+
+@functools.lru_cache(maxsize=256)  # an optimiser has one, for all its weights
+def _compiled_kernel(source: str) -> tuple[types.CodeType, tuple[str, ...]]:
+    """Return a kernel's code, and the names that it assigns, in order."""
+    lines = ast.parse(source)
+    return compile(lines, "<kernel>", "exec"), tuple(line.targets[0].id for line in lines.body)  # type: ignore[attr-defined]
 
 
 def _is_whole(index: Any) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import functools
 import math
 import numbers
 import re
@@ -46,6 +47,9 @@ class Scope:
     states: frozenset[str] = frozenset()
     traces: frozenset[str] = frozenset()
     modulators: frozenset[str] = frozenset()
+
+    def __hash__(self) -> int:
+        return hash((self.sides, frozenset(self.names.items()), self.states, self.traces, self.modulators))
 
 
 @dataclass(frozen=True)
@@ -83,20 +87,11 @@ def parse(text: str, constants: Mapping[str, float] | None = None, scope: Scope 
     """
     try:
         target, in_time, right = split(text)
-        known = {target: target} | dict(scope.names)
         values = {name: _checked(name, value, target, scope) for name, value in (constants or {}).items()}
-        tree = tree_of(right)
-        called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-        names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in called}
-        unused = sorted(values.keys() - names)
-        symbols = {name: _resolved(name, known, values, scope) for name in sorted(names)}
-        if unused:
-            raise EquationError(f"constant {unused[0]!r} does not occur in it; leave it out or name it there")
-        expression = build(tree, symbols.__getitem__)
+        # with its sign: 0.0 and -0.0 are one key
+        expression, read, modulators = _built(right, target, tuple((*it, math.copysign(1, it[1])) for it in values.items()), scope)
     except EquationError as cause:
         raise EquationError(f"equation {quoted(text)}: {cause}") from cause
-    read = {symbol.name for symbol in symbols.values() if isinstance(symbol, sympy.Symbol)}
-    modulators = {name for name in names & scope.modulators if isinstance(symbols[name], sympy.Symbol)}
     return PlasticityEquation(
         text=text,
         target=target,
@@ -105,10 +100,28 @@ def parse(text: str, constants: Mapping[str, float] | None = None, scope: Scope 
         pre=frozenset(name.removesuffix("_pre") for name in read if VARIABLE.fullmatch(name) and name.endswith("_pre")),
         post=frozenset(name.removesuffix("_post") for name in read if VARIABLE.fullmatch(name) and name.endswith("_post")),
         synapse=frozenset(name for name in read - modulators if not VARIABLE.fullmatch(name)),
-        modulators=frozenset(modulators),
+        modulators=modulators,
         states=scope.states,
         traces=frozenset(name for name in scope.traces if sympy.Symbol(name) in expression.free_symbols),
     )
+
+
+@functools.lru_cache(maxsize=256)  # a network of many projections, and each of its copies, has the same few texts
+def _built(
+    right: str, target: str, constants: tuple[tuple[str, float, float], ...], scope: Scope
+) -> tuple[sympy.Expr, frozenset[str], frozenset[str]]:
+    """Return the right side as an expression, the symbols in it, and those names that are modulators."""
+    known, values = {target: target} | dict(scope.names), {name: value for name, value, _ in constants}
+    tree = tree_of(right)
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in called}
+    unused = sorted(values.keys() - names)
+    symbols = {name: _resolved(name, known, values, scope) for name in sorted(names)}
+    if unused:
+        raise EquationError(f"constant {unused[0]!r} does not occur in it; leave it out or name it there")
+    expression = build(tree, symbols.__getitem__)
+    read = frozenset(symbol.name for symbol in symbols.values() if isinstance(symbol, sympy.Symbol))
+    return expression, read, frozenset(name for name in names & scope.modulators if isinstance(symbols[name], sympy.Symbol))
 
 
 def _checked(name: str, value: object, target: str, scope: Scope) -> float:

@@ -10,6 +10,7 @@ of one side of which each sample has its own, (batch, n_pre), is a variable of t
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -43,6 +44,7 @@ class Term:
     modulators: sympy.Expr = field(default_factory=lambda: sympy.Integer(1))
 
 
+@functools.lru_cache(maxsize=256)
 def separate(equation: PlasticityEquation) -> tuple[Term, ...]:
     """Return the terms of ``equation``; none where it reads ``traces``, which no product of two sides holds.
 

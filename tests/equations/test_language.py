@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from neurosim.equations import FUNCTIONS, compile_expression, parse, separate
-from neurosim.equations.language import USUAL
+from neurosim.equations.language import USUAL, Scope
 from neurosim.errors import EquationError
 from neurosim.neurons.neurons import RATE_VARIABLES
 
@@ -25,6 +25,19 @@ def refused(text, constants=None):
 
 def value(text, constants=None, **variables):
     return compile_expression(parse(text, constants).expression, np)({name: np.array(v) for name, v in variables.items()})
+
+
+def test_an_equation_that_was_read_before_means_what_it_says_now():
+    text = "dw = a * rate_pre + b"
+    assert value(text, {"a": 2, "b": 1}, rate_pre=3.0) == 7 and value(text, {"b": 2, "a": 1}, rate_pre=3.0) == 5
+    signs = [math.copysign(1, value("dw = a + 0 * rate_pre", {"a": zero}, rate_pre=1.0)) for zero in (0.0, -0.0, 0.0)]
+    assert signs == [math.copysign(1, value(f"dw = {zero} + 0 * rate_pre", rate_pre=1.0)) for zero in (0.0, -0.0, 0.0)]
+    assert value(text, {"a": 1, "b": 1}, rate_pre=3.0) == 4
+    assert "constant a = True: expected a finite number" in refused(text, {"a": True, "b": 1})
+    for modulators in (frozenset({"a", "b"}), frozenset({"a"})):
+        scope = Scope(names={} if "b" in modulators else {"b": "b_post"}, modulators=modulators)
+        assert parse(text, scope=scope).modulators == modulators and hash(scope) == hash(Scope(**vars(scope)))
+    assert "name 'a' is not local to the synapse" in refused(text)
 
 
 def test_names_are_sorted_by_where_they_come_from():
