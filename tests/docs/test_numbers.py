@@ -42,17 +42,13 @@ def loaded(name):
     return module
 
 
-EARLIER = json.loads((SUMMARIES / "earlier.json").read_text(encoding="utf-8"))["measured"]  # of which only the numbers were kept
-SUMMARISED = sorted(MEASURED.keys() - EARLIER)
-
-
 def summary(name):
     path = SUMMARIES / f"{name}.json"
     assert path.is_file(), f"models/{name}.toml shows a number that no run in the repository came to: python -m benchmarks.measured"
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("name", SUMMARISED)
+@pytest.mark.parametrize("name", sorted(MEASURED))
 def test_a_model_files_number_is_that_of_its_runs(name, tool):
     table = MEASURED[name]
     again = tool.measured(summary(name), tuple(table.get("failed_seeds", ())))
@@ -60,13 +56,7 @@ def test_a_model_files_number_is_that_of_its_runs(name, tool):
     assert set(table) - set(again) <= {"note"}
 
 
-def test_an_earlier_number_is_as_it_was_and_has_no_runs():
-    assert {name: MEASURED.get(name) for name in EARLIER} == EARLIER
-    assert not [name for name in EARLIER if (SUMMARIES / f"{name}.json").exists()]
-    assert len(EARLIER) <= 10, "a number that is new comes with its runs"
-
-
-@pytest.mark.parametrize("name", SUMMARISED)
+@pytest.mark.parametrize("name", sorted(MEASURED))
 def test_the_runs_were_of_this_model_file(name):
     """A setting that was changed after its runs makes their number another model's; only the length may differ, which is shown."""
     found, model = summary(name), contents(installed()[name])
@@ -78,7 +68,7 @@ def test_the_runs_were_of_this_model_file(name):
         assert was == now, f"{name}: {key}"
 
 
-@pytest.mark.parametrize("name", SUMMARISED)
+@pytest.mark.parametrize("name", sorted(MEASURED))
 def test_every_run_is_whole_and_says_where_it_comes_from(name):
     found = summary(name)
     epochs = sum(stage["epochs"] for stage in found["stages"]) * Data.model_validate(found["data"]).tasks(10)
