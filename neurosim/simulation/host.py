@@ -53,6 +53,8 @@ class HostTrials:
                     advice = "run into a file, fewer trials at a time, for a shorter time, or at lower rates"
                     raise InputError(f"{said}: expected fewer; {advice}")
 
+        if len(self.trials) == 1:  # a thread of its own takes longer than a short run
+            return to_the_end(self.trials[0])
         with ThreadPoolExecutor(min(len(self.trials), limits.processors())) as pool:
             try:
                 list(pool.map(to_the_end, self.trials))
