@@ -1,6 +1,7 @@
 """Digits without a teacher, by spikes: Diehl and Cook 2015.
 
-    python -m benchmarks.diehl_cook [--data mnist] [--data-dir FOLDER] [--cells 100] [--images 7000] [--seed 1] [--out FILE.json]
+    python -m benchmarks.diehl_cook [--data mnist] [--data-dir FOLDER] [--cells 100] [--images 7000] [--decay 10000] [--seed 1]
+        [--out FILE.json]
 
 Pixels are Poisson inputs of excitatory cells, whose synapses learn by STDP.  Each excitatory cell has an inhibitory one, which
 inhibits all others.  Labels are used after learning only: a cell belongs to the digit to which it responds most.
@@ -36,7 +37,7 @@ from neurosim.plasticity import SGD, Bounds, PlasticityRule, chain
 SHOWN, REST = "350*ms", 0.15  # s
 FEWEST = 5  # spikes; an image with fewer is shown again
 BRIGHTER, BRIGHTEST = 0.5, 8  # what rates are multiplied by grows from 1 in such steps, up to that
-START, TAU = 20e-3, 1e4  # of theta: V; s in which it decays
+START, DECAY = 20e-3, 1e4  # of theta: V; s
 INPUTS = {  # data -> the rate of a white pixel, and the sum of a cell's incoming weights
     "mnist": ("63.75*Hz", 78.0),
     "digits": ("400*Hz", 12.8),  # not the paper's, which has more pixels; found with training images only
@@ -45,18 +46,18 @@ ASSIGNING, AT_ONCE = 10_000, 500  # images that decide the cells' digits; trials
 PUBLISHED = {100: 82.9, 400: 87.0, 1600: 91.9, 6400: 95.0}  # per cent of the test images, for numbers of cells
 
 
-def excitatory(adapts: bool = True) -> Equations:
+def excitatory(adapts: bool = True, decay: float = DECAY) -> Equations:
     """Return cells that move 5 ms after a spike, and may spike 50 ms after it; their threshold is theta - 72 mV.
 
     The authors' code counts the time since a spike at a tenth of its speed, and so waits for 50 ms.
 
-    adapts : whether a spike raises theta
+    adapts : whether a spike raises theta; decay : the seconds in which theta decays
     """
     return Equations(
-        """dv/dt = (-65*mV - v + ge * (0*mV - v) + gi * (-100*mV - v)) / (100*ms) : volt (unless refractory)
+        f"""dv/dt = (-65*mV - v + ge * (0*mV - v) + gi * (-100*mV - v)) / (100*ms) : volt (unless refractory)
         dge/dt = -ge / (1*ms) : 1
         dgi/dt = -gi / (2*ms) : 1
-        dtheta/dt = -theta / (1e7*ms) : volt
+        dtheta/dt = -theta / ({decay!r}*second) : volt
         dsince/dt = 1 : second""",
         threshold="v > theta - 72*mV and since >= 50*ms",
         reset="v = -65*mV; since = 0*ms" + adapts * "; theta += 0.05*mV",
@@ -91,10 +92,10 @@ def stdp() -> PlasticityRule:
     )  # fmt: skip
 
 
-def network(source: Neurons, pixels: int, cells: int, seed: int, learns: bool = True) -> Network:
+def network(source: Neurons, pixels: int, cells: int, seed: int, learns: bool = True, decay: float = DECAY) -> Network:
     """Return the two populations and their input, with random weights and delays.
 
-    source : what pixels are; learns : whether weights and thresholds change
+    source : what pixels are; learns : whether weights and thresholds change; decay : the seconds in which theta decays
     """
     draw = np.random.default_rng(seed)
     weights, delays = draw.uniform(0.003, 0.3, (pixels, cells)), draw.integers(0, 21, pixels * cells)  # ticks, up to 10 ms
@@ -102,7 +103,7 @@ def network(source: Neurons, pixels: int, cells: int, seed: int, learns: bool = 
     return Network(
         [
             Population("x", pixels, neurons=source),
-            Population("e", cells, neurons=excitatory(learns)),
+            Population("e", cells, neurons=excitatory(learns, decay)),
             Population("i", cells, neurons=inhibitory()),
         ],
         [
@@ -118,11 +119,13 @@ class Learner:
     """Cells that learn from images, (pixels,) each, from 0 to 1.
 
     rate : of a white pixel; total : of a cell's incoming weights, each time before an image is shown
+    decay : the seconds in which theta decays
     weights : (pixels, cells); theta : (cells,), V; presented : how often an image was shown
     """
 
-    def __init__(self, pixels: int, cells: int, seed: int, rate: str, total: float) -> None:
-        self.network, self.seed, self.rate, self.total = network(PoissonSpikes(rate), pixels, cells, seed), seed, rate, total
+    def __init__(self, pixels: int, cells: int, seed: int, rate: str, total: float, decay: float = DECAY) -> None:
+        self.network = network(PoissonSpikes(rate), pixels, cells, seed, decay=decay)
+        self.seed, self.rate, self.total, self.decay = seed, rate, total, decay
         self.theta = np.full(cells, START)
         self.presented = 0
 
@@ -138,7 +141,7 @@ class Learner:
             self.network.projections["x__e"].set_weights((self.total * w / w.sum(axis=0)).ravel())
             own = self.seed * 10**8 + self.presented  # each time, random numbers of its own
             run = self.network.run(SHOWN, image * brightness, initial={"e.theta": self.theta}, seed=own, keep=0)
-            self.theta = run.final["e.theta"][0] * math.exp(-REST / TAU)
+            self.theta = run.final["e.theta"][0] * math.exp(-REST / self.decay)
             if len(run.spikes["e"]) >= FEWEST or brightness >= BRIGHTEST:
                 return
 
@@ -147,7 +150,7 @@ class Learner:
 
         stream : a number that decides the random numbers, with the seed
         """
-        tested = network(PoissonSpikes(self.rate), *self.weights.shape, self.seed, learns=False)
+        tested = network(PoissonSpikes(self.rate), *self.weights.shape, self.seed, learns=False, decay=self.decay)
         tested.projections["x__e"].set_weights(self.weights.ravel())
         found = np.zeros((len(images), len(self.theta)))
         left = np.arange(len(images))
@@ -177,17 +180,18 @@ def answers(responses: np.ndarray, digits: np.ndarray) -> np.ndarray:
 
 
 def measured(
-    data: str, cells: int, images: int, seed: int, data_dir: Path | None = None, minutes: float = math.inf, quiet: bool = True
+    data: str, cells: int, images: int, seed: int, data_dir: Path | None = None, minutes: float = math.inf, decay: float = DECAY,
+    quiet: bool = True,
 ) -> dict[str, Any]:
     """Return what cells come to after so many images of the training set, in its order and over again; the test set is used once.
 
-    minutes : after which no other image is learned from
+    minutes : after which no other image is learned from; decay : the seconds in which theta decays
     """
     found = load(data, data_dir=data_dir)
     (x, labels), (test_x, test_labels) = (
         (split.x.reshape(len(split.x), -1), np.asarray(split.y)) for split in (found.train, found.test)
     )
-    learner, began, shown, spent = Learner(x.shape[1], cells, seed, *INPUTS[data]), time.perf_counter(), 0, 0.0
+    learner, began, shown, spent = Learner(x.shape[1], cells, seed, *INPUTS[data], decay), time.perf_counter(), 0, 0.0
     while shown < images and spent < 60 * minutes:
         learner.see(x[shown % len(x)])
         shown, spent = shown + 1, time.perf_counter() - began
@@ -196,7 +200,7 @@ def measured(
     digits = assigned(learner.responses(x[:ASSIGNING], 1), labels[:ASSIGNING])
     wrong = answers(learner.responses(test_x, 2), digits) != test_labels
     return {
-        "data": data, "cells": cells, "images": shown, "seed": seed, "presentations": learner.presented,
+        "data": data, "cells": cells, "images": shown, "seed": seed, "decay_s": decay, "presentations": learner.presented,
         "assigned_with": len(x[:ASSIGNING]), "test_images": len(test_x), "test_error": round(100 * float(wrong.mean()), 2),
         "published_error": None if data != "mnist" or cells not in PUBLISHED else round(100 - PUBLISHED[cells], 1),
         "cells_of_digit": [int((digits == k).sum()) for k in range(10)], "silent_cells": int((digits < 0).sum()),
@@ -210,16 +214,17 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, help="the folder with MNIST's files; by default NEUROSIM_DATA")
     parser.add_argument("--cells", type=int, default=100)
     parser.add_argument("--images", type=int, default=60_000, help="how many are shown, one after the other")
+    parser.add_argument("--decay", type=float, default=DECAY, help="seconds in which thresholds decay; 25 for each cell do well")
     parser.add_argument("--minutes", type=float, default=math.inf, help="learn from no other image after so many")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, help="write the numbers as JSON")
-    arguments = parser.parse_args()
-    given = arguments.data, arguments.cells, arguments.images, arguments.seed, arguments.data_dir, arguments.minutes
-    found = measured(*given, quiet=False)
+    given = vars(parser.parse_args())
+    out = given.pop("out")
+    found = measured(**given, quiet=False)
     print(json.dumps(found, indent=1))
-    if arguments.out:
+    if out:
         about = {"about": machine(), "date": datetime.date.today().isoformat()}
-        arguments.out.write_text(json.dumps({**about, **found}, indent=1) + "\n", encoding="utf-8")
+        out.write_text(json.dumps({**about, **found}, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

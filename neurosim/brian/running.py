@@ -66,8 +66,7 @@ class Runner:
             self._kept[key] = parts, program
         for p in network.projections.values():
             own = program.circuit.arrays.get(f"{p.name}.w")
-            now = p.weights()
-            if own is not None and not np.array_equal(own, now):
+            if own is not None and not np.array_equal(own, now := p.weights()):
                 own[...] = now
                 program.on_device.clear()  # a GPU has a copy of what it was
         return program
