@@ -60,7 +60,7 @@ class Runner:
         key = repr((driven.signature, asked, every, [_settings(p) for p in network.projections.values()]))
         parts = _parts(network)
         kept, program = self._kept.get(key, ((), None))
-        if program is None or len(kept) != len(parts) or any(one is not other for one, other in zip(kept, parts, strict=True)):
+        if program is None or len(kept) != len(parts) or not all(map(_same, kept, parts)):
             made = exported(network, driven, {}, recorded, every)
             program = CircuitProgram(_named(circuit_of(made, {}), recorded))
             self._kept[key] = parts, program
@@ -85,11 +85,15 @@ def _settings(p: Any) -> tuple[Any, ...]:
 
 
 def _parts(network: Network) -> list[Any]:
-    """Return the objects on which a network's program depends, beside the values of its weights."""
+    """Return the objects on which a network's program depends, beside the values of its weights; arrays as they are now."""
     found: list[Any] = [population.neurons for population in network.populations.values()]
     for p in network.projections.values():
-        found += [p.rule, p.connectivity, p.delays]
+        found += [p.rule, p.connectivity, None if p.delays is None else p.delays.copy()]
     return found
+
+
+def _same(kept: Any, now: Any) -> bool:
+    return kept is now or isinstance(now, np.ndarray) and np.array_equal(kept, now)
 
 
 def _trials(batch: int | None, after: Simulated | None) -> int | None:

@@ -131,8 +131,7 @@ class Projection:
         Raises InputError for a delay that is none (see ``delays``).
         """
         self.dt = dt
-        found = np.array(ticks_of(f"projection {quoted(self.name)}", self.timing, dt))
-        found.flags.writeable = False  # a program that was made for these delays is used as long as they are the same object
+        found = ticks_of(f"projection {quoted(self.name)}", self.timing, dt)
         self.delays = found if found.ndim else None
         self.delay = int(found.max())
 

@@ -236,6 +236,8 @@ def test_what_changes_between_runs_takes_effect():
     first = network.run("120*ms", trains).spikes["e"].tick.min()
     p.delays = np.full(9, 30)
     assert network.run("120*ms", trains).spikes["e"].tick.min() == first + 30
+    p.delays -= 10  # in place
+    assert network.run("120*ms", trains).spikes["e"].tick.min() == first + 20
 
 
 def rates_only():
