@@ -214,7 +214,7 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, help="the folder with MNIST's files; by default NEUROSIM_DATA")
     parser.add_argument("--cells", type=int, default=100)
     parser.add_argument("--images", type=int, default=60_000, help="how many are shown, one after the other")
-    parser.add_argument("--decay", type=float, default=DECAY, help="seconds in which theta decays; with 100 cells, 2500 does better")
+    parser.add_argument("--decay", type=float, default=DECAY, help="seconds in which theta decays; 2500 suits 100 cells")
     parser.add_argument("--minutes", type=float, default=math.inf, help="learn from no other image after so many")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, help="write the numbers as JSON")
