@@ -1,23 +1,26 @@
 """Forward passes and training steps of a spiking network, beside snnTorch's and SpikingJelly's of the same network.
 
     pip install torch snntorch spikingjelly
-    python -m benchmarks.spiking [--out FILE.json] [--inputs current spikes] [--hidden 1000] [--ticks 100] [--batch 128]
+    python -m benchmarks.spiking [--out FILE.json] [--inputs current spikes few] [--hidden 1000] [--ticks 100] [--batch 128]
 
 784-hidden-10, leaky integrate-and-fire.  Theirs are trained by back-propagation through time; ours by that too, and online, as
 DECOLLE is.  All training steps include Adam.  The input is the same current in each tick (``current``), or in each tick other
-spikes (``spikes``).  Times are medians of runs that take turns.
+spikes, of a fifth of the inputs (``spikes``), or of a fiftieth (``few``), as many as a digit sends at 0.2 spikes in a tick of a
+white pixel.  ``neurosim_all_elements`` multiplies the zeros as well.  Times are medians of runs that take turns.
 """
 
 import argparse
 import importlib.metadata
 import importlib.util
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.timing import Others, machine, medians
+from neurosim.backends import llvm_events
 from neurosim.backends.numpy_backend import NumpyProgram
 from neurosim.encoders import Constant, Encoder, Sequence
 from neurosim.feedback import pathway
@@ -32,7 +35,7 @@ from neurosim.training.captured import CapturedStep, EvaluationSource
 from neurosim.training.step import list_inputs
 
 SCHEMES = {"backprop_through_time": "bptt_ms", "decolle": "online_ms"}
-INPUTS = ("current", "spikes")
+INPUTS = {"current": 0.0, "spikes": 0.2, "few": 0.02}  # what share of the inputs spikes in a tick
 GAIN = 1 / (1 - np.exp(-1 / 20))  # what makes v = exp(-dt / tau) v + drive of the exact solution, as the others have it
 
 
@@ -82,15 +85,36 @@ def hold(program: NumpyProgram, x: np.ndarray, y: np.ndarray) -> None:
 
 
 def batch_of(inputs: str, ticks: int, batch: int, pixels: int) -> np.ndarray:
-    """Return random currents, (batch, pixels), or spikes of a fifth of the inputs in each tick, (ticks, batch, pixels)."""
+    """Return random currents, (batch, pixels), or spikes of some inputs in each tick, (ticks, batch, pixels)."""
     draw = np.random.default_rng(0)
     if inputs == "current":
         return draw.random((batch, pixels), np.float32) * np.float32(0.1)
-    return (draw.random((ticks, batch, pixels), np.float32) < 0.2).astype(np.float32)
+    return (draw.random((ticks, batch, pixels), np.float32) < INPUTS[inputs]).astype(np.float32)
 
 
 def none(*_: object) -> dict[str, Callable[[], None]]:
     return {}
+
+
+@contextmanager
+def all_elements() -> Iterator[None]:
+    """Let products that are made here multiply zeros, too."""
+    usual, llvm_events.DENSE = llvm_events.DENSE, -1.0
+    try:
+        yield
+    finally:
+        llvm_events.DENSE = usual
+
+
+def own_runs(name: str, sizes: tuple[int, int, int], ticks: int, encoder: Encoder, x: np.ndarray, y: np.ndarray) -> dict:
+    """Return our own programs, made and run once."""
+    runs: dict[str, Callable] = {}
+    for scheme, what in SCHEMES.items():
+        runs[f"{name} {what}"] = step(trainer(scheme, sizes, ticks, len(x), encoder), x, y)
+    runs[f"{name} forward_ms"] = forward(trainer("backprop_through_time", sizes, ticks, len(x), encoder), x, y)[0]
+    for run in runs.values():
+        run()
+    return runs
 
 
 def measured(inputs: str, sizes: tuple[int, int, int], ticks: int, batch: int, seconds: float) -> list[dict]:
@@ -98,21 +122,21 @@ def measured(inputs: str, sizes: tuple[int, int, int], ticks: int, batch: int, s
     x, labels = batch_of(inputs, ticks, batch, sizes[0]), np.random.default_rng(1).integers(0, sizes[2], batch)
     own, y = (x if x.ndim == 2 else np.ascontiguousarray(x.swapaxes(0, 1)[:, None])), one_hot(labels, sizes[2]).astype(np.float32)
     encoder = Constant() if inputs == "current" else Sequence(axis=1)
-    runs: dict[str, Callable] = {}
-    for scheme, name in SCHEMES.items():
-        runs[f"neurosim {name}"] = step(trainer(scheme, sizes, ticks, batch, encoder), own, y)
+    runs = own_runs("neurosim", sizes, ticks, encoder, own, y)
+    with all_elements():
+        runs |= own_runs("neurosim_all_elements", sizes, ticks, encoder, own, y)
     made = trainer("backprop_through_time", sizes, ticks, batch, encoder)
-    runs["neurosim forward_ms"] = forward(made, own, y)[0]
     runs["neurosim_array_code forward_ms"] = lambda: answer(made.network, made.pathway, made.trial, own, y, None)
     other = none
     if importlib.util.find_spec("torch") is not None:
         from benchmarks.torch_spiking import theirs as other  # type: ignore[assignment]
     with Others(other, sizes, ticks, x, labels) as others:
         found = medians(runs, seconds, others)
+    told = f"{inputs}, {INPUTS[inputs]:.0%} of the inputs" if INPUTS[inputs] else inputs
     rows: dict[str, dict] = {}
     for name, took in found.items():
         program, _, what = name.partition(" ")
-        about = {"network": f"{'-'.join(map(str, sizes))}, {ticks} ticks", "batch": batch, "inputs": inputs, "program": program}
+        about = {"network": f"{'-'.join(map(str, sizes))}, {ticks} ticks", "batch": batch, "inputs": told, "program": program}
         rows.setdefault(program, about)[what] = took
     return list(rows.values())
 

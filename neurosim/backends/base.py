@@ -241,6 +241,11 @@ class Backend(abc.ABC):
         """Matrix product."""
         return self.xp.matmul(a, b)
 
+    @property
+    def event_driven(self) -> Backend:
+        """This backend; where there is a faster way for a first factor that is mostly zeros, such as spikes, products take it."""
+        return self
+
     def positive_inverse(self, matrix: Array) -> Array:
         """Return the inverse of a symmetric positive definite matrix, (n, n) in float32 or float64, in its dtype.
 

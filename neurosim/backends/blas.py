@@ -23,7 +23,7 @@ from scipy.linalg import lapack
 from threadpoolctl import ThreadpoolController
 
 from neurosim import reprs
-from neurosim.backends import limits, llvm_loops
+from neurosim.backends import limits, llvm_events, llvm_loops
 from neurosim.errors import BackendError, UnknownNameError
 
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
@@ -108,9 +108,42 @@ class Blas(abc.ABC):
     def positive_inverse_into(self, matrix: np.ndarray, out: np.ndarray) -> None:
         """Write the inverse of a symmetric positive definite matrix, or not-a-numbers where it is not positive definite."""
 
+    def event_product(
+        self, a: np.ndarray, b: np.ndarray, out: np.ndarray, dense: Call, scratch: llvm_events.Scratch, scale: float | None = None
+    ) -> Call:
+        """Return what multiplies only what is not zero in ``a`` where that is faster, and calls ``dense`` where it is not.
+
+        dense : what writes ``a @ b`` into ``out``, or, with a ``scale``, adds ``scale * (a @ b)`` to it
+        """
+        if not llvm_events.takes(a, b, out) or out.size * a.shape[1] <= SMALL:  # of few numbers, to look at them takes long
+            return dense
+        threads = self.loop_threads()
+        kernel, parts = llvm_events.split(a, b, out, scale, scratch, threads)
+        sparse, given = self._together(kernel, parts, llvm_events.POINTERS, llvm_events.NUMBERS)
+        count, where, looked = llvm_events.count(a)
+        most = llvm_events.worthwhile(out) * looked * threads / self.threads()
+        multiply, arguments = dense
+
+        def choose() -> None:
+            if count(*where) <= most:
+                sparse(*given)
+            else:
+                multiply(*arguments)
+
+        return choose, ()
+
+    def loop_threads(self) -> int:
+        """Return on how many threads loops of our own can run."""
+        return 1
+
     def shared(self, loop: llvm_loops.Loop, call: Call) -> Call:
         """Return a loop's call, or one that does the same on several threads."""
         return call
+
+    def _together(self, function: Any, calls: list[list[int]], pointers: int, numbers: int) -> Call:
+        """Return what calls ``function`` with the words of each of ``calls``, on as many threads."""
+        assert len(calls) == 1
+        return function, tuple(calls[0])
 
 
 class NumpyBlas(Blas):
@@ -233,12 +266,21 @@ class Mkl(Blas):
             out.fill(np.nan)
         _in_turn(llvm_loops.mirror(out))
 
+    def loop_threads(self) -> int:
+        return 1 if self.parallel is None else self._threads
+
     def shared(self, loop: llvm_loops.Loop, call: Call) -> Call:
-        parts = min(self._threads, loop.rows * loop.columns // LEAST)
-        if self.parallel is None or loop.moves is None or parts < 2:
+        parts = min(self.loop_threads(), loop.rows * loop.columns // LEAST)
+        if loop.moves is None or parts < 2:
             return call
-        job = llvm_loops.Job(loop, call, parts, self.asked)
-        return self.parallel, (job.function, job.address, ctypes.c_uint(parts), ctypes.c_uint(0))
+        function, (*pointers, _, _, _) = call
+        return self._together(function, llvm_loops.split(loop, call, parts), len(pointers) + 1, 2)
+
+    def _together(self, function: Any, calls: list[list[int]], pointers: int, numbers: int) -> Call:
+        if len(calls) == 1:
+            return super()._together(function, calls, pointers, numbers)
+        job = llvm_loops.Job(function, calls, pointers, numbers, self.asked)
+        return self.parallel, (job.function, job.address, ctypes.c_uint(len(calls)), ctypes.c_uint(0))
 
 
 def _loaded_openmp() -> Any:
@@ -331,13 +373,8 @@ class _Lying:
 
 def _lying(matrix: np.ndarray) -> _Lying | None:
     """Return how BLAS reads a matrix; None where it cannot."""
-    size = matrix.itemsize
-    for way, (lines, within), length in (
-        (PLAIN, matrix.strides, matrix.shape[1]), (TRANSPOSED, matrix.strides[::-1], matrix.shape[0])
-    ):  # fmt: skip
-        if within == size and lines >= length * size and lines % size == 0:
-            return _Lying(way, _address(matrix), ctypes.c_int64(lines // size))
-    return None
+    lines = llvm_events.Lines.of(matrix)
+    return None if lines is None else _Lying(PLAIN if lines.rows else TRANSPOSED, _address(matrix), ctypes.c_int64(lines.step))
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:

@@ -532,40 +532,48 @@ def bound(loop: Loop, address: int, memory: Callable[[Any], np.ndarray]) -> tupl
 
 
 class Job:
-    """A loop's call as parts that threads take, at most ``parts``: each has the call's arguments, moved on to where it begins.
+    """Calls of one function that threads take in turn, each with arguments of its own.
 
-    address : of its memory; function : of the code that a thread runs on it
+    calls : the arguments of each, in words of 64 bits; pointers, numbers : how many of them are which, in this order
+    numbering : where the functions lie that tell a thread its number, and how many threads there are
+    address : of the job's memory; function : of the code that a thread runs on it
     """
 
-    def __init__(self, loop: Loop, call: tuple[Any, tuple[Any, ...]], parts: int, numbering: list[int]) -> None:
-        function, (*pointers, numbers, _, _) = call
-        assert loop.moves is not None
-        whole = loop.rows if loop.rows > 1 else loop.columns
-        ends = [whole * part // parts for part in range(parts)]
-        if loop.rows == 1:  # vectors, unrolled, begin and end where they do in the whole loop: every element rounds as there
-            ends = [end - end % WHOLE_VECTORS for end in ends]
-        ends = [*dict.fromkeys(ends), whole]  # no part is empty: a kernel's loops run at least once
-        words = [*numbering, ctypes.cast(function, ctypes.c_void_p).value, len(ends) - 1]
-        for start, end in itertools.pairwise(ends):
-            moved = (pointer.value + start * move for pointer, move in zip(pointers, loop.moves, strict=True))
-            words += [*moved, numbers.value, *((1, end - start) if loop.rows == 1 else (end - start, loop.columns))]
-        self.memory, self.call = np.array(words, np.int64), call
+    def __init__(self, function: Any, calls: Sequence[Sequence[int]], pointers: int, numbers: int, numbering: list[int]) -> None:
+        words = [*numbering, ctypes.cast(function, ctypes.c_void_p).value, len(calls), *itertools.chain(*calls)]
+        self.memory, self.kept = np.array(words, np.int64), function
         self.address = ctypes.c_void_p(self.memory.ctypes.data)
         self.address.job = self  # type: ignore[attr-defined]  # kept alive as long as its address
-        text = _parts(len(pointers) + 1)
+        text = _in_turn(pointers, numbers)
         self.function = ctypes.c_void_p(compiled([text])[text])
 
 
-def _parts(pointers: int) -> str:
-    """Return the text of the code that takes each of a job's parts that is the calling thread's turn."""
+def split(loop: Loop, call: tuple[Any, tuple[Any, ...]], parts: int) -> list[list[int]]:
+    """Return a loop's call as at most ``parts`` calls, as words: the call's arguments, moved on to where each begins."""
+    _, (*pointers, numbers, _, _) = call
+    assert loop.moves is not None
+    whole = loop.rows if loop.rows > 1 else loop.columns
+    ends = [whole * part // parts for part in range(parts)]
+    if loop.rows == 1:  # vectors, unrolled, begin and end where they do in the whole loop: every element rounds as there
+        ends = [end - end % WHOLE_VECTORS for end in ends]
+    ends = [*dict.fromkeys(ends), whole]  # no part is empty: a kernel's loops run at least once
+    calls = []
+    for start, end in itertools.pairwise(ends):
+        moved = (pointer.value + start * move for pointer, move in zip(pointers, loop.moves, strict=True))
+        calls.append([*moved, numbers.value, *((1, end - start) if loop.rows == 1 else (end - start, loop.columns))])
+    return calls
+
+
+def _in_turn(pointers: int, numbers: int) -> str:
+    """Return the text of the code that makes each of a job's calls that is the calling thread's turn."""
     lines = [
         "define void @NAME(ptr %job) {", "entry:", *_word("%own", 0, "ptr"), *_word("%all", 1, "ptr"), *_word("%kernel", 2, "ptr"),
         *_word("%parts", 3, "i64"), "%number = call i32 %own()", "%threads = call i32 %all()", "%first = zext i32 %number to i64",
         "%by = zext i32 %threads to i64", "%some = icmp slt i64 %first, %parts", "br i1 %some, label %body, label %exit",
-        "body:", "%part = phi i64 [%first, %entry], [%next, %body]", f"%before = mul i64 %part, {pointers + 2}",
+        "body:", "%part = phi i64 [%first, %entry], [%next, %body]", f"%before = mul i64 %part, {pointers + numbers}",
         "%start = add i64 %before, 4",
     ]  # fmt: skip
-    kinds = ["ptr"] * pointers + ["i64"] * 2
+    kinds = ["ptr"] * pointers + ["i64"] * numbers
     for k, kind in enumerate(kinds):
         lines += _word(f"%a{k}", f"%at{k}", kind, [f"%at{k} = add i64 %start, {k}"])
     given = ", ".join(f"{kind} %a{k}" for k, kind in enumerate(kinds))

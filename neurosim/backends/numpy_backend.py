@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from neurosim import reprs
-from neurosim.backends import limits, llvm_loops
+from neurosim.backends import limits, llvm_events, llvm_loops
 from neurosim.backends.base import Array, Backend, Program
-from neurosim.backends.blas import Blas, Call, select_blas
+from neurosim.backends.blas import SMALL, Blas, Call, select_blas
 from neurosim.capture import Accumulation, Graph, Item, Node, Plan, Recorded, accumulations, check_order, planned, scheduled
-from neurosim.capture.graph import Shape
+from neurosim.capture.graph import EVENTS, Shape
+from neurosim.capture.recorded import node_of
 
 OUT_OF_PLACE = frozenset({"matmul", "join", "copy", "slice", "part", "bits", "call", "watch", "repeat"})
 
@@ -69,7 +70,12 @@ class NumpyBackend(Backend):
     def buffer_bytes(self, graph: Graph) -> int:
         """Return the bytes of buffers and inputs that the captured step would take."""
         items, plan = laid_out(graph)
-        return plan.nbytes + sum(node.nbytes for node in {n for item in items for n in item.reads if n.op == "input"})
+        inputs = {node for item in items for node in item.reads if node.op == "input"}
+        return plan.nbytes + sum(node.nbytes for node in inputs) + self.scratch_bytes(items)
+
+    def scratch_bytes(self, items: list[Item]) -> int:
+        """Return the bytes that the threads of event-driven products work in."""
+        return llvm_events.Scratch.NBYTES * self.blas.loop_threads() if any(map(_is_event_driven, _products(items))) else 0
 
     def free_bytes(self) -> int:
         return limits.free_memory().bytes
@@ -81,6 +87,10 @@ class NumpyBackend(Backend):
         function, arguments = self.blas.product(a, b, out)
         function(*arguments)
         return out
+
+    @functools.cached_property
+    def event_driven(self) -> Backend:
+        return _EventDriven(self._library)
 
     def positive_inverse_into(self, matrix: Array, out: Array) -> None:
         self.blas.positive_inverse_into(matrix, out)
@@ -114,6 +124,26 @@ class NumpyBackend(Backend):
         return f"CPU {platform.machine()}, {ours} {f'of {there} ' if ours < there else ''}cores"
 
 
+class _EventDriven(NumpyBackend):
+    """NumPy whose matrix product multiplies only what is not zero in its first factor, where that is faster."""
+
+    @property
+    def event_driven(self) -> Backend:
+        return self
+
+    def matmul(self, a: Array, b: Array) -> Array:
+        for factor in (a, b):
+            if isinstance(factor, Recorded):
+                graph = factor.graph
+                return Recorded(graph, graph.matmul(node_of(graph, a), node_of(graph, b), events=True))
+        if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0]:
+            return super().matmul(a, b)
+        out, scratch = np.empty((a.shape[0], b.shape[1]), np.result_type(a, b)), llvm_events.Scratch()
+        function, arguments = self.blas.event_product(a, b, out, self.blas.product(a, b, out), scratch)
+        function(*arguments)
+        return out
+
+
 class DraftBackend(NumpyBackend):
     """NumPy whose initial weights are neither drawn nor touched: for asking what a model of any size would take."""
 
@@ -143,12 +173,13 @@ class NumpyProgram(Program):
         self.buffers = [_aligned(size) for size in self.plan.sizes]
         given = {node for item in self.items for node in item.reads if node.op == "input"}
         self.inputs = {node.detail: np.zeros(node.shape, node.dtype) for node in given}
-        self.nbytes = self.plan.nbytes + sum(array.nbytes for array in self.inputs.values())
+        self.nbytes = self.plan.nbytes + sum(array.nbytes for array in self.inputs.values()) + backend.scratch_bytes(self.items)
         self.step = ctypes.c_uint32()
         self.turns: dict[Node, np.ndarray] = {}  # the number of the turn of each loop that asks for it
         self.data: Mapping[str, np.ndarray] = {}
         self.rows = np.zeros(0, np.intp)
         self.position = 0
+        self.scratch = llvm_events.Scratch()
         self.moving = {item.nodes[0] for item in _moving_inputs(self.items)}
         self.added = {item: one for item, one in accumulations(self.items).items() if self._added_product(item, one)}
         self.done = {one.adding for one in self.added.values()}
@@ -266,12 +297,15 @@ class NumpyProgram(Program):
 
     def _bound(self, item: Item) -> Call:
         """Return the call of a product of what its factors are now."""
-        if item in self.added:
-            call = self._added_product(item, self.added[item])
-            assert call is not None
+        node, blas = item.nodes[0], self.backend.blas
+        a, b = map(self._array, node.inputs)
+        added = self.added.get(item)
+        out = self._array(node if added is None else added.into)
+        call = blas.product(a, b, out) if added is None else self._added_product(item, added)
+        assert call is not None
+        if not _is_event_driven(node):
             return call
-        a, b = map(self._array, item.nodes[0].inputs)
-        return self.backend.blas.product(a, b, self._array(item.nodes[0]))
+        return blas.event_product(a, b, out, call, self.scratch, None if added is None else added.scale)
 
     def _added_product(self, item: Item, added: Accumulation) -> Call | None:
         """Return the call that adds a product to what lies there; None where the library cannot."""
@@ -306,6 +340,20 @@ class NumpyProgram(Program):
 def kernels(items: list[Item]) -> list[tuple[Item, Shape]]:
     """Return the items that are loops over elements, those of repeated bodies too, and their spaces."""
     return [found for item in items for found in (kernels(item.body) if item.space is None else [(item, item.space)])]
+
+
+def _products(items: list[Item]) -> Iterator[Node]:
+    """Yield the matrix products of a schedule, those of repeated bodies too."""
+    for item in items:
+        if item.op == "repeat":
+            yield from _products(item.body)
+        elif item.op == "matmul":
+            yield item.nodes[0]
+
+
+def _is_event_driven(node: Node) -> bool:
+    """Return whether a product may leave out zeros: where it is small, a BLAS does not notice them."""
+    return node.detail == EVENTS and node.size * node.inputs[0].shape[-1] > SMALL
 
 
 def _take_turns(times: int, turn: np.ndarray, calls: list[Call]) -> None:

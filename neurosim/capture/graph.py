@@ -26,6 +26,7 @@ BITWISE = {"bitwise_and": "logical_and", "bitwise_or": "logical_or", "invert": "
 VIEWS = frozenset({"reshape", "transpose"})
 GIVEN = frozenset({"leaf", "input", "constant", "carried", "turn"})
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+EVENTS = "events"  # detail of a product whose first factor may be mostly zeros, as spikes are
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,19 +254,23 @@ class Graph:
             raise self.refusal(f"axis {quoted(axis)}: expected different axes of {count}")
         return tuple(k % count for k in axes)
 
-    def matmul(self, a: Node, b: Node) -> Node:
-        """Return the matrix product over the last two axes, (..., n, k) times (..., k, m); axes before them are broadcast."""
+    def matmul(self, a: Node, b: Node, *, events: bool = False) -> Node:
+        """Return the matrix product over the last two axes, (..., n, k) times (..., k, m); axes before them are broadcast.
+
+        events : whether ``a`` may be mostly zeros, as spikes are
+        """
         if len(a.shape) < 2 or len(b.shape) < 2 or a.shape[-1] != b.shape[-2]:
             raise self.refusal(f"matmul of {a.shape} and {b.shape}: expected two matrices that fit, or stacks of them")
         dtype = np.result_type(a.dtype, b.dtype)
         a, b = (self.cast(value, dtype) for value in (a, b))
         (n, k), m = a.shape[-2:], b.shape[-1]
         stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        detail = EVENTS if events else None
         if math.prod(b.shape[:-2]) == 1 and math.prod(a.shape[:-2]) > 1 and not _is_turned(a):  # one product instead of many
             rows, matrix = self.reshape(a, (-1, k)), b if len(b.shape) == 2 else self.reshape(b, (k, m))
-            return self.reshape(self.node("matmul", (rows, matrix), (rows.shape[0], m), dtype), (*stack, n, m))
+            return self.reshape(self.node("matmul", (rows, matrix), (rows.shape[0], m), dtype, detail), (*stack, n, m))
         a, b = (self._stacked(value, stack) for value in (a, b))
-        return self.node("matmul", (a, b), (*stack, n, m), dtype)
+        return self.node("matmul", (a, b), (*stack, n, m), dtype, detail)
 
     def _stacked(self, value: Node, stack: Shape) -> Node:
         """Return a factor of a product of stacks: one matrix, or as many as the stack has, each in order or transposed."""

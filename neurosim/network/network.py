@@ -78,6 +78,7 @@ class Network:
         self._check_inputs()
         for p in self.projections.values():
             p.build(self.backend, self.populations[p.pre], self.populations[p.post], self.seed, prefix, self.dtype, self.dt)
+            p.carries_spikes = self._carries_spikes(p)
         for part in (*self.populations.values(), *self.projections.values()):
             part.joined = True  # only now: parts of a network that could not be built are free
 
@@ -140,9 +141,16 @@ class Network:
 
     def _leave_to_runs(self, reason: str, error: type[InputError]) -> None:
         """Note why the network cannot be in a sweep; raise ``error`` where none of its populations spikes: there is no run then."""
-        spiking = any(population.neurons.emits == "spike" for population in self.populations.values())
-        require(spiking, reason, error)
+        require(self._spikes, reason, error)
         self.run_only = self.run_only or reason
+
+    @property
+    def _spikes(self) -> bool:
+        return any(population.neurons.emits == "spike" for population in self.populations.values())
+
+    def _carries_spikes(self, p: Projection) -> bool:
+        """Return whether what a projection gets may be spikes; an encoder's arrive by rate neurons."""
+        return self.populations[p.pre].neurons.emits == "spike" or (self._spikes and p.pre in self.inputs)
 
     def _ends(self, kind: str, *, incoming: bool) -> list[str]:
         """Return the populations without projections from others (``incoming``) or to others."""

@@ -89,6 +89,7 @@ class Projection:
         require(fits, f"{said}: expected one such as TsodyksMarkram(0.5, '800*ms')")
         self.short_term = short_term
         self.joined = False  # whether it is part of a network
+        self.carries_spikes = False  # whether what it gets may be spikes: mostly zeros
         self._made: dict[str, Any] | None = {}  # w (shaped by the connectivity) and b (*post); None until they are asked for
         self._state: dict[str, Any] | None = {}  # what the rule remembers
         self.starts: dict[str, Start] = {}  # and of each sample within a trial, as every trial begins
@@ -339,10 +340,15 @@ class Projection:
         """
         said = f"projection {quoted(self.name)}: short_term {self.short_term!r} in a sweep"
         require(self.short_term is None, f"{said}: expected Network.run, where spikes come one by one; leave it out")
-        drive = self.connectivity.drive(self.backend, rate, self.w, self.post_shape)
+        drive = self.connectivity.drive(self._multiplying, rate, self.w, self.post_shape)
         if self.bias:
             drive += self.parameters["b"]
         return drive
+
+    @property
+    def _multiplying(self) -> Backend:
+        """The backend, whose products leave out the zeros among spikes."""
+        return self.backend.event_driven if self.carries_spikes else self.backend
 
     def back(self, error: Any, w: Any = None) -> Any:
         """Return ``error``, (batch, *post), sent back through the transpose of ``w`` (default: its own): (batch, *pre)."""
@@ -367,7 +373,7 @@ class Projection:
             if name not in before
         }
         state = {**self.state, **begun, **before}
-        synapses = Synapses(self.backend, self.connectivity, self.w, self.parameters.get("b"), state, modulators)
+        synapses = Synapses(self._multiplying, self.connectivity, self.w, self.parameters.get("b"), state, modulators)
         proposal = self._applied.delta(pre, post, synapses)
         if self.mask is not None:
             proposal = replace(proposal, dw=proposal.dw * self.mask)

@@ -217,7 +217,8 @@ def test_all_parts_are_done_where_there_are_fewer_threads():
     place = np.zeros(n, np.float32)
     loop = llvm_loops.Loop(DOUBLED, ["place"], [2.0], 1, n, [4])
     call = llvm_loops.bound(loop, llvm_loops.compiled([DOUBLED])[DOUBLED], lambda _: place)
-    job = llvm_loops.Job(loop, call, 7, select_blas("mkl").asked)
+    parts = llvm_loops.split(loop, call, 7)
+    job = llvm_loops.Job(call[0], parts, 2, 2, select_blas("mkl").asked)
     for threads in (1, 2, 7, 9):
         place[:] = np.arange(n)
         select_blas("mkl").parallel(job.function, job.address, ctypes.c_uint(threads), ctypes.c_uint(0))
