@@ -4,7 +4,8 @@
         [--busy N]
 
 PyTorch (``pip install torch``) is left out where it is not installed, and so is MKL (``pip install mkl``).  Times are medians of
-runs that take turns; each library and PyTorch are in processes of their own, because their threads would fight.
+runs that take turns; the step's own products are timed one by one while it runs.  Each library and PyTorch are in processes of
+their own, because their threads would fight.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.steps import LEARN, floors, libraries, optimiser_step, our_step, trainer
+from benchmarks.steps import LEARN, floors, libraries, optimiser_step, our_step, step_in_parts, trainer
 from benchmarks.timing import Others, machine, medians, medians_of_parts, neighbours
 from neurosim.backends import NumpyBackend
 from neurosim.capture.cost import Cost
@@ -32,7 +33,8 @@ SCHEMES = (  # those that PyTorch's steps are written for
 )
 NETWORKS = "784-512-512-10@128,784-240-240-240-240-240-240-240-10@100,784-1024-1024-1024-10@128,784-4096-4096-4096-10@1024"
 COLUMNS = {
-    "scheme": "scheme", "network": "network", "batch": "batch", "ours_ms": "ours ms", "floor_ms": "floor ms",
+    "scheme": "scheme", "network": "network", "batch": "batch", "ours_ms": "ours ms", "products_ms": "its products",
+    "floor_ms": "floor ms",
     "floor_openblas_ms": "OpenBLAS's", "floor_mkl_ms": "MKL's", "floor_torch_ms": "PyTorch's products",
     "over_floor": "over floor", "optimiser_ms": "optimiser ms", "torch_ms": "PyTorch ms", "times_faster": "times faster",
     "torch_fused_ms": "its fused Adam", "torch_compile_ms": "torch.compile",
@@ -69,11 +71,12 @@ def measured(scheme: str, network: str, seconds: float, compiled: bool) -> dict:
         others.append(Others(theirs, scheme, sizes, int(batch), compiled))
         for other in others:
             stack.enter_context(other)
-        parts = medians_of_parts({"ours_ms": our_step(made)}, seconds, others)
+        parts = medians_of_parts({"ours_ms": our_step(made), "products": step_in_parts(made)}, seconds, others)
+    products = float(parts.pop("products")[0])
     each = {library: parts.pop(library) for library in libraries()}
     found = {name: float(times.sum()) for name, times in parts.items()}
     found |= {f"floor_{library}_ms": float(times.sum()) for library, times in each.items()}
-    found["floor_ms"] = float(np.min(list(each.values()), axis=0).sum())
+    found |= {"products_ms": products, "floor_ms": float(np.min(list(each.values()), axis=0).sum())}
     found |= medians({"optimiser_ms": optimiser_step(trainer(scheme, sizes, int(batch)))}, seconds / 10)
     row = {"scheme": scheme, "network": layers, "batch": int(batch), **found, "over_floor": found["ours_ms"] / found["floor_ms"]}
     if "torch_ms" in found:

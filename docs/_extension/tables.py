@@ -325,7 +325,8 @@ def command_table() -> str:
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 MEASURED = {
     "steps": {
-        "scheme": "scheme", "ours_ms": "step, ms", "floor_ms": "floor, ms", "over_floor": "over floor",
+        "scheme": "scheme", "ours_ms": "step, ms", "products_ms": "its products, ms", "floor_ms": "floor, ms",
+        "over_floor": "over floor",
         "floor_openblas_ms": "OpenBLAS's floor, ms", "floor_mkl_ms": "MKL's, ms", "floor_torch_ms": "PyTorch's products, ms",
         "optimiser_ms": "optimiser, ms", "torch_ms": "PyTorch, ms", "times_faster": "times faster",
         "torch_fused_ms": "its fused Adam, ms", "torch_compile_ms": "torch.compile, ms",
