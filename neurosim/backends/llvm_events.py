@@ -2,7 +2,7 @@
 
 Each element's sum begins at the first neuron and goes on in order, whatever the blocks and threads: its bits depend on the two
 matrices alone.  Columns are taken in panels that a core's registers hold; the rows of a panel are copied to where they lie one
-behind the other; and which elements are not zero is held as bits, 32 in a word.
+behind the other, if they are read often; and which elements are not zero is held as bits, 32 in a word.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ VECTORS = 8  # registers of 64 bytes that a panel's sums take
 ALIGNED = 64  # bytes
 ROWS = 2048  # whose bits are held at a time
 DEEP = {True: 1024, False: 128}  # rows of b that are held at a time, by whether a's rows lie in order: a panel of them fits a cache
+COPIED = 4  # how often, at least, a row of b is added up on average where a panel is copied
 SAMPLED = 16  # every so many lines are looked at to tell how much is not zero
 DENSE = 0.25  # share that is not zero above which a BLAS is faster (0.34 where both take as long, on one thread)
 POINTERS, NUMBERS = 5, 7  # that the kernel is called with
@@ -208,7 +209,7 @@ class _Product:
     for rows of a, as many as bits are held of:
         for rows of b, as many as a panel holds:
             which elements of a are not zero?
-            for panels of columns: copy them; for each row of a: add the rows of the panel where a is not zero
+            for panels of columns: copy them, if it pays; for each row of a: add the rows of the panel where a is not zero
     """
 
     def __init__(self, dtype: np.dtype[Any], by_rows: bool) -> None:
@@ -227,6 +228,7 @@ class _Product:
         self.build = _Builder(self.function)
         self.sums = [self.build.variable(self.vector) for _ in range(VECTORS)]
         self.word, self.many = self.build.variable(INT), self.build.variable(ir.VectorType(INT, self.lanes))
+        self.set = self.build.variable(LONG)
         name, kinds = f"llvm.fmuladd.v{self.lanes}{suffix}", [self.vector] * 3
         self.multiply_add = ir.Function(self.module, ir.FunctionType(self.vector, kinds), name)
         self.scale: Value = self.build.bitcast(scale, DOUBLE)
@@ -245,6 +247,7 @@ class _Product:
                 self.begun = build.or_(build.icmp_signed("!=", block_of_b, LONG(0)), build.icmp_signed("!=", self.added, LONG(0)))
                 self.used = build.ceiling(self.left, BITS)
                 self._find_in_rows() if self.by_rows else self._find_in_columns()
+                self.seldom = build.icmp_signed("<", self._count(), build.mul(self.left, LONG(COPIED)))
                 with build.loop(LONG(0), build.ceiling(self.columns, self.across)) as number:
                     self._panel(build.mul(number, LONG(self.across)))
         build.ret_void()
@@ -304,6 +307,16 @@ class _Product:
             build.store(build.or_(build.load(self.word, typ=INT), found), self.word)
         build.store(build.load(self.word, typ=INT), self._bits_of(row, word))
 
+    def _count(self) -> Value:
+        """Return how many bits are set."""
+        build = self.build
+        of_word = self.module.declare_intrinsic("llvm.ctpop", [INT], ir.FunctionType(INT, [INT]))
+        build.store(LONG(0), self.set)
+        with build.loop(LONG(0), self.here) as row, build.loop(LONG(0), self.used) as word:
+            number = build.zext(build.call(of_word, [build.load(self._bits_of(row, word), typ=INT)]), LONG)
+            build.store(build.add(build.load(self.set, typ=LONG), number), self.set)
+        return build.load(self.set, typ=LONG)
+
     # ------------------------------------------------------------------ sums
 
     def _panel(self, column: Value) -> None:
@@ -311,8 +324,12 @@ class _Product:
         build = self.build
         there = build.least(LONG(self.across), build.sub(self.columns, column))
         narrow = build.icmp_signed("<", there, LONG(self.across))
-        with build.loop(LONG(0), self.left) as k:
-            source = build.element(self.b, build.add(build.mul(build.add(self.k0, k), self.width), column), self.kind)
+        as_it_lies = build.and_(self.seldom, build.not_(narrow))
+        first = build.element(self.b, build.add(build.mul(self.k0, self.width), column), self.kind)
+        self.lines = build.select(as_it_lies, first, self.panel)
+        self.apart = build.select(as_it_lies, self.width, LONG(self.across))
+        with build.loop(LONG(0), build.select(as_it_lies, LONG(0), self.left)) as k:
+            source = build.element(first, build.mul(k, self.width), self.kind)
             target = build.element(self.panel, build.mul(k, LONG(self.across)), self.kind)
             with build.if_else(narrow) as (some, all_of_them):
                 with some:
@@ -349,9 +366,9 @@ class _Product:
                 k = build.add(start, bit)
                 value = build.load(self._given(build.add(self.row0, row), build.add(self.k0, k)), typ=self.kind)
                 times = build.filled(build.fmul(value, self.scale), self.lanes)
-                line = build.element(self.panel, build.mul(k, LONG(self.across)), self.kind)
+                line = build.element(self.lines, build.mul(k, self.apart), self.kind)
                 for total, at in zip(self.sums, self._vectors(line), strict=True):
-                    values = build.load(at, typ=self.vector, align=ALIGNED)
+                    values = build.load(at, typ=self.vector, align=self.size)
                     build.store(build.call(self.multiply_add, [times, values, build.load(total, typ=self.vector)]), total)
         for total, at in zip(self.sums, self._vectors(place), strict=True):
             build.store(build.load(total, typ=self.vector), at, align=self.size)
