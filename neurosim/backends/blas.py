@@ -140,6 +140,14 @@ class Blas(abc.ABC):
         """Return a loop's call, or one that does the same on several threads."""
         return call
 
+    def random_bits(
+        self, out: np.ndarray, key: tuple[int, ...], step: ctypes.c_uint32, turn: np.ndarray, ticks: tuple[int, int]
+    ) -> Call:
+        """Return what fills ``out`` with random bits, on several threads where they are many (see ``llvm_loops.random_calls``)."""
+        parts = max(1, min(self.loop_threads(), out.size // LEAST))
+        function, calls = llvm_loops.random_calls(out, key, step, turn, ticks, parts)
+        return self._together(function, calls, llvm_loops.RANDOM_POINTERS, llvm_loops.RANDOM_NUMBERS)
+
     def _together(self, function: Any, calls: list[list[int]], pointers: int, numbers: int) -> Call:
         """Return what calls ``function`` with the words of each of ``calls``, on as many threads."""
         assert len(calls) == 1

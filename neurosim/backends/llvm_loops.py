@@ -411,11 +411,14 @@ class _Kernel:
 
 
 def random_words() -> str:
-    """Return the text of the kernel that fills memory with Philox4x32-10 (see ``capture.philox``), a block an iteration."""
+    """Return the text of the kernel that fills memory with Philox4x32-10 (see ``backends.philox``), a block an iteration.
+
+    The step, and the number of a loop's turn, are read where they lie.
+    """
     out = _Writer()
     value = functools.partial(out.value, out.body)
-    c = [value("trunc i64 %j to i32"), "%part", "%step", "%tick"]
-    k: list[str] = ["%key0", "%key1"]
+    c = [value("trunc i64 %j to i32"), "%part32", "%step", "%tick32"]
+    k: list[str] = ["%key32", "%other32"]
     for _ in range(philox.ROUNDS):
         halves = []
         for word, multiplier in ((c[0], philox.MULTIPLIERS[0]), (c[2], philox.MULTIPLIERS[1])):
@@ -431,10 +434,18 @@ def random_words() -> str:
         start = value(f"mul i64 %blocks, {number}")
         pointer = value(f"getelementptr i32, ptr %out, i64 {value(f'add i64 %j, {start}')}")
         out.body.append(f"store i32 {word}, ptr {pointer}")
-    head = "define void @NAME(ptr noalias %out, i64 %blocks, i32 %key0, i32 %key1, i32 %part, i32 %step, i32 %tick) {"
-    loop = ["entry:", "br label %body", "body:", "%j = phi i64 [0, %entry], [%j2, %body]"]
-    tail = ["%j2 = add nuw nsw i64 %j, 1", "%all = icmp eq i64 %j2, %blocks", "br i1 %all, label %exit, label %body"]
-    return "\n".join([head, *loop, *out.body, *tail, "exit:", "ret void", "}"])
+    numbers = ("blocks", "begin", "end", "key", "other", "part", "tick", "by")
+    given = ", ".join(["ptr noalias %out", "ptr %step_at", "ptr %turn_at", *(f"i64 %{name}" for name in numbers)])
+    entry = [
+        f"define void @NAME({given}) {{", "entry:",
+        "%step = load i32, ptr %step_at", "%turn = load i64, ptr %turn_at",
+        "%later = mul i64 %by, %turn", "%now = add i64 %tick, %later", "%tick32 = trunc i64 %now to i32",
+        "%part32 = trunc i64 %part to i32", "%key32 = trunc i64 %key to i32", "%other32 = trunc i64 %other to i32",
+        "br label %body",
+        "body:", "%j = phi i64 [%begin, %entry], [%j2, %body]",
+    ]  # fmt: skip
+    tail = ["%j2 = add nuw nsw i64 %j, 1", "%all = icmp eq i64 %j2, %end", "br i1 %all, label %exit, label %body"]
+    return "\n".join([*entry, *out.body, *tail, "exit:", "ret void", "}"])
 
 
 WINDOWS = """define void @NAME(ptr noalias %in, ptr noalias %out, i64 %rows) {{
@@ -634,14 +645,24 @@ def slider(back: bool, dtype: np.dtype[Any], images: Shape, windows: Shape, stri
     return lambda values, out: function(values.ctypes.data, out.ctypes.data, rows)
 
 
-def random_filler(
-    out: np.ndarray, key: tuple[int, ...], step: ctypes.c_uint32, tick: ctypes.c_uint32
-) -> tuple[Any, tuple[Any, ...]]:
-    """Return the compiled generator as a function and its arguments; ``step`` and ``tick`` are read anew at each call.
+RANDOM_POINTERS, RANDOM_NUMBERS = 3, 8  # that the generator is called with
+STILL = np.zeros((), np.int64)  # the turn of what is in no loop
 
+
+def random_calls(
+    out: np.ndarray, key: tuple[int, ...], step: ctypes.c_uint32, turn: np.ndarray, ticks: tuple[int, int], parts: int
+) -> tuple[Any, list[list[int]]]:
+    """Return the compiled generator, and the words of at most ``parts`` calls that fill ``out`` together.
+
+    step, turn : read by each call where they lie
     key : its two words, and the part
+    ticks : the tick of the first turn, and by how much it goes on with each
     """
-    text = random_words()
-    prototype = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, *[ctypes.c_uint32] * 5)
-    blocks = ctypes.c_int64(-(-out.size // 4))
-    return prototype(compiled([text])[text]), (ctypes.c_void_p(out.ctypes.data), blocks, *map(ctypes.c_uint32, key), step, tick)
+    text, blocks = random_words(), -(-out.size // 4)
+    prototype = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * RANDOM_POINTERS, *[ctypes.c_int64] * RANDOM_NUMBERS)
+    function = prototype(compiled([text])[text])
+    function.read = step, turn  # type: ignore[attr-defined]  # kept alive as long as the function
+    places = [out.ctypes.data, ctypes.addressof(step), turn.ctypes.data]
+    parts = min(parts, blocks)  # none is empty: the generator's loop runs at least once
+    ends = [blocks * part // parts for part in range(parts + 1)]
+    return function, [[*places, blocks, *pair, *key, *ticks] for pair in itertools.pairwise(ends)]

@@ -324,17 +324,8 @@ class NumpyProgram(Program):
     def _bits(self, node: Node, out: np.ndarray) -> Call:
         """Return the call that fills ``out`` with a tick's random bits; in a loop the tick goes on with its turns."""
         *key, first, by = node.detail
-        tick = ctypes.c_uint32(first)
-        function, arguments = llvm_loops.random_filler(out, tuple(key), self.step, tick)
-        if not node.inputs:
-            return function, arguments
-        turn = self._memory(node.inputs[0])
-
-        def fill() -> None:
-            tick.value = first + by * int(turn)
-            function(*arguments)
-
-        return fill, ()
+        turn = self._memory(node.inputs[0]) if node.inputs else llvm_loops.STILL
+        return self.backend.blas.random_bits(out, tuple(key), self.step, turn, (first, by))
 
 
 def kernels(items: list[Item]) -> list[tuple[Item, Shape]]:

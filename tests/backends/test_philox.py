@@ -30,12 +30,18 @@ def test_the_published_vectors(counter, key, words):
 WORD = st.integers(0, 2**32 - 1)
 
 
-@given(key=st.tuples(WORD, WORD), part=WORD, step=WORD, tick=WORD, count=st.integers(1, 300))
-def test_the_compiled_generator_is_the_same_function(key, part, step, tick, count):
-    out = np.zeros(-(-count // 4) * 4, np.uint32)
-    function, arguments = llvm_loops.random_filler(out[:count], (*key, part), ctypes.c_uint32(step), ctypes.c_uint32(tick))
-    function(*arguments)
-    np.testing.assert_array_equal(out[:count], philox.words(key, part, step, count, tick))
+@given(
+    key=st.tuples(WORD, WORD), part=WORD, step=WORD, tick=st.integers(0, 2**31), by=st.integers(-5, 5), turn=st.integers(0, 5),
+    count=st.integers(1, 300), parts=st.integers(1, 5),
+)  # fmt: skip
+def test_the_compiled_generator_is_the_same_function(key, part, step, tick, by, turn, count, parts):
+    out, now, number = np.zeros(-(-count // 4) * 4, np.uint32), ctypes.c_uint32(), np.zeros((), np.int64)
+    tick += 25
+    function, calls = llvm_loops.random_calls(out[:count], (*key, part), now, number, (tick, by), parts)
+    now.value, number[()] = step, turn  # what it reads may change after it is bound
+    for words in reversed(calls):
+        function(*words)
+    np.testing.assert_array_equal(out[:count], philox.words(key, part, step, count, tick + by * turn))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
