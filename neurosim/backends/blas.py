@@ -117,11 +117,10 @@ class Blas(abc.ABC):
         """
         if not llvm_events.takes(a, b, out) or out.size * a.shape[1] <= SMALL:  # of few numbers, to look at them takes long
             return dense
-        threads = self.loop_threads()
-        kernel, parts = llvm_events.split(a, b, out, scale, scratch, threads)
+        kernel, parts = llvm_events.split(a, b, out, scale, scratch, self.loop_threads())
         sparse, given = self._together(kernel, parts, llvm_events.POINTERS, llvm_events.NUMBERS)
         count, where, looked = llvm_events.count(a)
-        most = llvm_events.worthwhile(out) * looked * threads / self.threads()
+        most = llvm_events.worthwhile(out) * looked * len(parts) / self.threads()
         multiply, arguments = dense
 
         def choose() -> None:

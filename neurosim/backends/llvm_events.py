@@ -76,7 +76,7 @@ def takes(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> bool:
 
 
 def worthwhile(out: np.ndarray) -> float:
-    """Return of how many elements of ``a`` that are not zero the kernel takes as long as a BLAS on as many threads, as a share."""
+    """Return which share of ``a`` may be other than zero for the kernel to be faster than a BLAS on as many threads."""
     across = VECTORS * ALIGNED // out.itemsize
     return DENSE * out.shape[1] / (-(-out.shape[1] // across) * across)
 
@@ -86,17 +86,18 @@ def split(
 ) -> tuple[Any, list[list[int]]]:
     """Return the kernel that writes ``a @ b`` into ``out``, or adds ``scale`` times it, and the words of at most ``parts`` calls.
 
-    Each call takes some panels of columns, or, where there is but one, some rows.
+    Each call takes some panels of columns, and, where there are fewer panels than parts, some rows.
     """
     lines = Lines.of(a)
     assert lines is not None
     (m, k), n, across = a.shape, out.shape[1], VECTORS * ALIGNED // out.itemsize
     panels = -(-n // across)
-    rows, columns = (1, min(parts, panels)) if panels > 1 else (min(parts, m), 1)
+    columns = min(parts, panels)
+    rows = min(parts // columns, m)
     words = []
     for part in range(rows * columns):
-        (row, end), (column, right) = _ends(m, rows, part), _ends(panels, columns, part)
-        column, right = column * across, min(right * across, n)
+        (row, end), (first, last) = _ends(m, rows, part // columns), _ends(panels, columns, part % columns)
+        column, right = first * across, min(last * across, n)
         places = [array.ctypes.data for array in (a[row:], b[:, column:], out[row:, column:])]
         factor = int(np.float64(1 if scale is None else scale).view(np.int64))
         sizes = [factor, int(scale is not None), k, lines.step, n, end - row, right - column]
@@ -105,8 +106,7 @@ def split(
 
 
 def _ends(whole: int, parts: int, part: int) -> tuple[int, int]:
-    """Return the first and the end of a part of ``whole``, or of all where there is one part."""
-    part = min(part, parts - 1)
+    """Return the first and the end of a part of ``whole``."""
     return whole * part // parts, whole * (part + 1) // parts
 
 

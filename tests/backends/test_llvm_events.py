@@ -52,7 +52,7 @@ def tolerance(a, b):
 sizes = st.one_of(st.integers(1, 40), st.sampled_from([63, 64, 65, 127, 128, 129, 300]))
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(
     seed=st.integers(0, 2**32), rows=sizes, inner=st.one_of(sizes, st.sampled_from([1023, 1024, 1100])), columns=sizes,
     share=st.sampled_from(SHARES), dtype=st.sampled_from(DTYPES), by_rows=st.booleans(), wider=st.integers(0, 3),
@@ -74,7 +74,7 @@ def test_a_product_is_that_of_all_elements(seed, rows, inner, columns, share, dt
     assert (around[[0, -1]] == 7).all()
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 2**32), rows=sizes, inner=sizes, columns=st.sampled_from([1, 20, 128, 200, 300]), by_rows=st.booleans(),
     dtype=st.sampled_from(DTYPES), parts=st.integers(2, 6),
