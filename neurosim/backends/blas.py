@@ -32,9 +32,13 @@ NAMES = ("auto", "openblas", "mkl")
 VARIABLE = "NEUROSIM_BLAS"
 
 SMALL = 2**18  # multiplications and additions up to which OpenBLAS stays on one thread, where it is the faster library
+MANY = 2**14  # numbers of which MKL's functions are faster than NumPy's, on two threads
 LEAST = 2**13  # elements that a thread takes, at least: fewer take no longer than to wake it
 ROW_MAJOR, COLUMN_MAJOR, PLAIN, TRANSPOSED, UPPER, LOWER = 101, 102, 111, 112, 121, b"L"  # of CBLAS and LAPACKE
 INTEL_THREADS, REPRODUCIBLE = 0, 2  # of MKL
+ACCURATE_AND_SILENT = 0x102  # of its vector functions: within one unit in the last place, and an error sets nothing
+# NumPy's names: MKL's
+FUNCTIONS = {"tanh": "Tanh", "exp": "Exp", "log": "Ln", "sin": "Sin", "cos": "Cos", "log1p": "Log1p", "expm1": "Expm1"}
 LETTERS = {np.dtype(np.float32): ("s", ctypes.c_float), np.dtype(np.float64): ("d", ctypes.c_double)}
 CHOLESKY = {
     np.dtype(np.float32): (lapack.spotrf, lapack.spotri), np.dtype(np.float64): (lapack.dpotrf, lapack.dpotri),
@@ -107,6 +111,10 @@ class Blas(abc.ABC):
     @abc.abstractmethod
     def positive_inverse_into(self, matrix: np.ndarray, out: np.ndarray) -> None:
         """Write the inverse of a symmetric positive definite matrix, or not-a-numbers where it is not positive definite."""
+
+    def function(self, name: str, x: np.ndarray, out: np.ndarray) -> Call | None:
+        """Return what writes a function of every number of ``x`` into ``out``; None where NumPy does that as fast."""
+        return None
 
     def event_product(
         self, a: np.ndarray, b: np.ndarray, out: np.ndarray, dense: Call, scratch: llvm_events.Scratch, scale: float | None = None
@@ -239,6 +247,16 @@ class Mkl(Blas):
     def added_product(self, a: np.ndarray, b: np.ndarray, scale: float, out: np.ndarray) -> Call | None:
         lying = self._read(a, b, out)
         return None if lying is None else self._product(a, b, lying, scale, 1, out)
+
+    def function(self, name: str, x: np.ndarray, out: np.ndarray) -> Call | None:
+        alike = x.dtype == out.dtype and x.shape == out.shape and x.flags.c_contiguous and out.flags.c_contiguous
+        if name not in FUNCTIONS or out.dtype not in LETTERS or not alike or out.size < MANY:
+            return None
+        letter, _ = LETTERS[out.dtype]
+        routine = getattr(self.library, f"vm{letter}{FUNCTIONS[name]}_64")
+        routine.argtypes = [ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64]
+        routine.restype = None
+        return routine, (ctypes.c_int64(out.size), _address(x), _address(out), ctypes.c_int64(ACCURATE_AND_SILENT))
 
     def _read(self, a: np.ndarray, b: np.ndarray, out: np.ndarray) -> tuple[_Lying, _Lying] | None:
         """Return how the two matrices lie; None where the product is NumPy's."""

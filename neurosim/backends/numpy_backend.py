@@ -276,7 +276,8 @@ class NumpyProgram(Program):
             name, *constants = node.detail
             return [(getattr(self.backend, f"{name}_into"), (*inputs, *constants, out))]
         inputs = [np.asarray(value, node.dtype) if isinstance(value, float) else value for value in inputs]
-        return [(getattr(np, node.op), (*inputs, out))]
+        call = self.backend.blas.function(node.op, inputs[0], out) if len(inputs) == 1 else None
+        return [call or (getattr(np, node.op), (*inputs, out))]
 
     def _product(self, item: Item) -> Call:
         """Return the call of a product, whose factors may be another part of an input at each turn."""

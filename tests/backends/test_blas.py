@@ -367,3 +367,81 @@ def test_a_run_that_goes_on_in_another_process_leaves_the_same_bits(tmp_path):
         assert there.keys() == parts.checkpoint().keys() and len(there) > 6
         for name, values in there.items():
             np.testing.assert_array_equal(parts.checkpoint()[name], values, err_msg=name)
+
+
+# ---------------------------------------------------------------------- functions
+
+SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 1e-40, -1e-40, 100.0, -100.0, 800.0, -800.0]
+
+
+def applied(name, x, out=None):
+    """Return what MKL makes of ``x``."""
+    out = np.empty_like(x) if out is None else out
+    function, given = select_blas("mkl").function(name, x, out)
+    function(*given)
+    return out
+
+
+@with_mkl
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", blas.FUNCTIONS)
+def test_functions_are_accurate_and_take_every_number(name, dtype):
+    draw = np.random.default_rng(0)
+    count = blas.MANY + 3
+    x = (draw.standard_normal(count) * 10.0 ** draw.uniform(-6, 1.5, count)).astype(dtype)
+    x[: len(SPECIAL)] = SPECIAL
+    wide = np.longdouble if dtype == np.float64 else np.float64
+    with np.errstate(all="ignore"):
+        expected, usual = getattr(np, name)(x.astype(wide)), getattr(np, name)(x)
+    found = applied(name, x)
+    plain = np.isfinite(usual) & (np.abs(usual) >= np.finfo(dtype).tiny)
+    units = np.abs(found[plain] - expected[plain]) / np.spacing(np.abs(usual[plain]))
+    assert units.max() <= 1.0
+    assert np.array_equal(np.isnan(found), np.isnan(usual)) and np.array_equal(np.isinf(found), np.isinf(usual))
+    assert np.array_equal(np.signbit(found[~np.isnan(found)]), np.signbit(usual[~np.isnan(usual)]))
+    with np.errstate(all="ignore"):
+        np.testing.assert_allclose(found[~plain], usual[~plain], atol=2 * np.finfo(dtype).smallest_subnormal)
+
+
+@with_mkl
+@pytest.mark.parametrize("name", ["tanh", "exp", "cos"])
+def test_functions_give_the_same_bits_wherever_numbers_lie_on_any_number_of_threads(name):
+    count = blas.MANY + 5
+    x = np.random.default_rng(0).standard_normal(count).astype(np.float32)
+    library = select_blas("mkl").library
+    first = applied(name, x)
+    try:
+        for threads in (1, 2, 3):
+            library.MKL_Set_Num_Threads(threads)
+            for ahead in (0, 1, 5, 16):
+                held = np.empty(count + 32, np.float32)
+                held[ahead : ahead + count] = x
+                assert np.array_equal(applied(name, held[ahead : ahead + count]), first)
+                assert np.array_equal(applied(name, held[ahead : ahead + count], held[ahead : ahead + count]), first)  # in place
+    finally:
+        library.MKL_Set_Num_Threads(select_blas("mkl").threads())
+
+
+@with_mkl
+def test_functions_that_numpy_keeps():
+    many, library = np.ones((64, 512), np.float32), select_blas("mkl")
+    assert library.function("tanh", many, np.empty_like(many)) is not None
+    assert library.function("sinh", many, np.empty_like(many)) is None
+    assert library.function("tanh", many[:, ::2], np.empty_like(many[:, ::2])) is None
+    assert library.function("tanh", many[:2], np.empty_like(many[:2])) is None
+    assert library.function("tanh", many.astype(np.float16), many.astype(np.float16)) is None
+    assert library.function("tanh", many, np.empty(many.shape)) is None
+    assert select_blas("openblas").function("tanh", many, np.empty_like(many)) is None
+
+
+@with_mkl
+def test_a_captured_step_takes_mkls_functions_where_numbers_are_many():
+    def functions(hidden):
+        network = Network.layered((20,), (hidden,), 5, transfer="tanh", backend=NumpyBackend("mkl"))
+        chosen = pathway("backprop")
+        chosen.attach(network, 5, 0)
+        program = network.backend.capture(Trainer(network, chosen, Adam(1e-2), batch=64).recorded(LEARN))
+        return {item.nodes[0].op: function for item, (function, _) in program.calls}
+
+    assert functions(512)["tanh"] is select_blas("mkl").library.vmsTanh_64
+    assert functions(30)["tanh"] is np.tanh
