@@ -16,6 +16,12 @@ STORED = {np.dtype(np.float64): DOUBLE, np.dtype(np.bool_): BYTE, np.dtype(np.in
 Value = Any  # ir.Value: llvmlite has no types
 
 
+def text_of(module: ir.Module) -> str:
+    """Return a module's text, its function called @NAME, as ``machine_code`` takes it."""
+    lines = str(module).replace('@"NAME"', "@NAME").splitlines()
+    return "\n".join(line for line in lines if not line.startswith(("; ModuleID", "target", "source_filename")))
+
+
 class Builder(ir.IRBuilder):
     """Writes instructions one after the other, at the end of a function of its own."""
 

@@ -10,7 +10,7 @@ from llvmlite import ir
 
 from neurosim.backends import philox
 from neurosim.backends.llvm_blocks import BlockWriter, streams_of
-from neurosim.backends.llvm_builder import BYTE, DOUBLE, INT, LONG, POINTER, Builder, Value
+from neurosim.backends.llvm_builder import BYTE, DOUBLE, INT, LONG, POINTER, Builder, Value, text_of
 from neurosim.circuit import Action, Circuit, Deliver, Record, Replay, Reset, Threshold, Update
 from neurosim.circuit.tables import tables_of
 from neurosim.errors import InputError
@@ -44,9 +44,8 @@ class CircuitText:
 
     def text(self) -> str:
         """Return the module's text, its function called @NAME, as ``backends.machine_code`` takes it."""
-        lines = str(self.module).replace('@"NAME"', "@NAME").splitlines()
-        kept = [line for line in lines if not (line.startswith("declare") and any(name in line for name in DECLARED))]
-        return "\n".join(line for line in kept if not line.startswith(("; ModuleID", "target", "source_filename")))
+        lines = text_of(self.module).splitlines()
+        return "\n".join(line for line in lines if not (line.startswith("declare") and any(name in line for name in DECLARED)))
 
     def slot(self, name: str) -> int:
         """Return the place of a pointer in the table."""

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from neurosim.backends.llvm_builder import BOOL, DOUBLE, INT, LONG, POINTER, Builder, Value
+from neurosim.backends.llvm_builder import BOOL, DOUBLE, INT, LONG, POINTER, Builder, Value, text_of
 from neurosim.backends.machine_code import compiled
 
 BITS = 32  # of a word
@@ -27,7 +27,7 @@ ROWS = 2048  # whose bits are held at a time
 DEEP = {True: 1024, False: 128}  # rows of b that are held at a time, by whether a's rows lie in order: a panel of them fits a cache
 COPIED = 4  # how often, at least, a row of b is added up on average where a panel is copied
 SAMPLED = 16  # every so many lines are looked at to tell how much is not zero
-DENSE = 0.25  # share that is not zero above which a BLAS is faster (0.34 where both take as long, on one thread)
+DENSE = 0.25  # share that is not zero above which a BLAS is faster (on one thread, both take as long at about a third)
 POINTERS, NUMBERS = 5, 7  # that the kernel is called with
 KINDS: dict[np.dtype[Any], tuple[Any, str]] = {np.dtype(np.float32): (ir.FloatType(), "f32"), np.dtype(np.float64): (DOUBLE, "f64")}
 
@@ -146,13 +146,7 @@ def _count_text(dtype: np.dtype[Any]) -> str:
             found = build.not_zero(build.load(build.element(line, k, kind), typ=kind))
             build.store(build.add(build.load(total, typ=LONG), build.zext(found, LONG)), total)
     build.ret(build.load(total, typ=LONG))
-    return _named(module)
-
-
-def _named(module: ir.Module) -> str:
-    """Return a module's text, its function called @NAME, as ``machine_code`` takes it."""
-    lines = str(module).replace('@"NAME"', "@NAME").splitlines()
-    return "\n".join(line for line in lines if not line.startswith(("; ModuleID", "target", "source_filename")))
+    return text_of(module)
 
 
 class _Builder(Builder):
@@ -251,7 +245,7 @@ class _Product:
                 with build.loop(LONG(0), build.ceiling(self.columns, self.across)) as number:
                     self._panel(build.mul(number, LONG(self.across)))
         build.ret_void()
-        return _named(self.module)
+        return text_of(self.module)
 
     def _given(self, row: Value, k: Value) -> Value:
         """Return the place of an element of a."""

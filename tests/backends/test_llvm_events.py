@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from neurosim.backends import DraftBackend, NumpyBackend, llvm_events
 from neurosim.backends.blas import NAMES, SMALL, select_blas
+from neurosim.connectivity import Dense
 from neurosim.errors import BackendError
 from neurosim.network import Network, Population, Projection
 
@@ -204,6 +205,33 @@ def test_what_a_projection_gets_may_be_spikes_of_neurons_or_of_an_encoder():
     network = Network(ends, links, dt="1*ms")
     assert {name: p.carries_spikes for name, p in network.projections.items()} == {"x__a": True, "a__b": True, "b__c": False}
     assert not any(p.carries_spikes for p in Network.layered((5,), [4], 2).projections.values())
+
+
+class Strange(Dense):
+    """A stranger's synapses, which note what multiplies for them."""
+
+    def __init__(self, seen):
+        self.seen = seen
+
+    def drive(self, backend, rate, w, post):
+        self.seen.append(backend)
+        return super().drive(backend, rate, w, post)
+
+    def correlate(self, backend, pre, post):
+        self.seen.append(backend)
+        return super().correlate(backend, pre, post)
+
+
+@pytest.mark.parametrize("neurons", ["lif", "leaky"])
+def test_a_strangers_synapses_are_given_the_products_that_leave_out_zeros(neurons):
+    seen = []
+    ends = [Population("x", 5), Population("a", 4, neurons=neurons), Population("b", 3)]
+    network = Network(ends, [Projection("x", "a"), Projection("a", "b", connectivity=Strange(seen))], dt="1*ms")
+    p, rate = network.projections["a__b"], np.ones((2, 4), np.float32)
+    p.drive(rate)
+    p.delta({"rate": rate}, {"error": np.ones((2, 3), np.float32)}, {}, {})
+    expected = network.backend.event_driven if neurons == "lif" else network.backend
+    assert len(seen) == 2 and all(one is expected for one in seen)
 
 
 @pytest.mark.parametrize("backend", [NumpyBackend(), NumpyBackend("openblas"), DraftBackend()], ids=repr)
