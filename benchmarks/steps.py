@@ -42,7 +42,10 @@ def our_step(made: Trainer, phase: Phase = LEARN) -> Callable[[], None]:
 
 
 def step_in_parts(made: Trainer, phase: Phase = LEARN) -> Callable[[], list[float]]:
-    """Return the same step as a function that returns milliseconds: of what the floor counts, and of all else."""
+    """Return the same step as a function that returns milliseconds: of what the floor counts, and of all else.
+
+    A repeated loop is one call, all of which is of the second kind, with the products in it.
+    """
     program = loaded(made, phase)
     counted = [item.nodes[0].op in ("matmul", "call") for item, _ in program.calls]
     count = iter(range(10**9))
