@@ -347,6 +347,9 @@ MEASURED = {
         "setting": "setting", "ours_ms": "step, ms", "floor_ms": "floor, ms", "optimiser_ms": "optimiser, ms",
         "over_floor": "over floor", "allowed": "allowed", "released_over_floor": "released code over its floor",
     },
+    "silence/silence": {
+        "what": "", "lively": "with activity", "silent": "in silence", "silent_kept": "in silence, if they were kept",
+    },
     "recording/cost": {"recorded": "recorded", "seconds": "seconds", "slower_percent": "slower, %"},
     "recording/writing": {"values": "values", "way": "way", "mib_a_second": "MiB/s", "share": "share"},
     "recording/reading": {

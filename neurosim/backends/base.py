@@ -9,7 +9,7 @@ import hashlib
 import math
 import operator
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -240,6 +240,10 @@ class Backend(abc.ABC):
     def matmul(self, a: Array, b: Array) -> Array:
         """Matrix product."""
         return self.xp.matmul(a, b)
+
+    def subnormals_as_zero(self) -> AbstractContextManager[None]:
+        """Return a context in which numbers too small for full precision are zero, where they would take long."""
+        return nullcontext()
 
     @property
     def event_driven(self) -> Backend:

@@ -8,6 +8,7 @@ import math
 import os
 import platform
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from neurosim import reprs
 from neurosim.backends import limits, llvm_events, llvm_loops
 from neurosim.backends.base import Array, Backend, Program
 from neurosim.backends.blas import SMALL, Blas, Call, select_blas
+from neurosim.backends.subnormals import SUBNORMALS_AS_ZERO
 from neurosim.capture import Accumulation, Graph, Item, Node, Plan, Recorded, accumulations, check_order, planned, scheduled
 from neurosim.capture.graph import EVENTS, Shape
 from neurosim.capture.recorded import node_of
@@ -87,6 +89,9 @@ class NumpyBackend(Backend):
         function, arguments = self.blas.product(a, b, out)
         function(*arguments)
         return out
+
+    def subnormals_as_zero(self) -> AbstractContextManager[None]:
+        return SUBNORMALS_AS_ZERO
 
     @functools.cached_property
     def event_driven(self) -> Backend:

@@ -12,6 +12,7 @@ import numpy as np
 from neurosim.backends import philox
 from neurosim.backends.llvm_circuit import CircuitText, rows_of
 from neurosim.backends.machine_code import compiled
+from neurosim.backends.subnormals import SUBNORMALS_AS_ZERO
 from neurosim.circuit import Circuit, Record
 from neurosim.circuit.tables import tables_of
 
@@ -142,7 +143,8 @@ class Trial:
     def run(self, ticks: int) -> None:
         """Run at most ``ticks`` more ticks, as many as one call may; ``tick`` says how far it came."""
         most = (self.tick // self.most + 1) * self.most - self.tick
-        done = self.program.function(self.table.ctypes.data, self.tick, min(ticks, most), self.room)
+        with SUBNORMALS_AS_ZERO:
+            done = self.program.function(self.table.ctypes.data, self.tick, min(ticks, most), self.room)
         for monitor in self.program.monitors:
             first, after = -(-self.tick // monitor.every), -(-(self.tick + done) // monitor.every)
             for name in monitor.variables:

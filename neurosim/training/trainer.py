@@ -310,7 +310,8 @@ class Trainer:
                         run = self._runner(phase, program, data, images)
                 started = time.perf_counter()
                 try:
-                    run(rows)
+                    with self.network.backend.subnormals_as_zero():
+                        run(rows)
                 except FloatingPointError as cause:
                     raise diverged(cause, self.steps, self.network) from cause
                 self.seconds += time.perf_counter() - started
@@ -576,19 +577,21 @@ class Trainer:
         It is the mean of the answers in the ticks in which the output is asked.
         """
         program = self._evaluated_at_once(x)
-        if program is not None:
-            target = np.zeros((len(x), self.task.size), self.network.dtype)
-            return self._mean(self._answered(program, x, target).scores)
-        first, *others = (self.pathway.scores(sweep) for sweep in self._answers(x))
-        return self._mean(sum(others, start=first))
+        with self.network.backend.subnormals_as_zero():
+            if program is not None:
+                target = np.zeros((len(x), self.task.size), self.network.dtype)
+                return self._mean(self._answered(program, x, target).scores)
+            first, *others = (self.pathway.scores(sweep) for sweep in self._answers(x))
+            return self._mean(sum(others, start=first))
 
     def _answer(self, x: np.ndarray, target: Any) -> Answer:
         """Return what the network answers to samples x, (n, *sample), in evaluation; an encoder draws the same each time."""
         program, backend = self._evaluated_at_once(x), self.network.backend
-        if program is not None:
-            return self._answered(program, x, target)
-        draws = backend.draws(self.seed, 0) if self.trial.encoder.stochastic else None
-        return answer(self.network, self.pathway, self.trial, backend.asarray(x), target, draws)
+        with backend.subnormals_as_zero():
+            if program is not None:
+                return self._answered(program, x, target)
+            draws = backend.draws(self.seed, 0) if self.trial.encoder.stochastic else None
+            return answer(self.network, self.pathway, self.trial, backend.asarray(x), target, draws)
 
     def _answered(self, program: Program, x: np.ndarray, target: Any) -> Answer:
         """Return what a captured evaluation finds."""

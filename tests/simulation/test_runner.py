@@ -1,12 +1,14 @@
 """Circuits made by hand, with numbers worked out by hand."""
 
 import ast
+import platform
 import threading
 import time
 
 import numpy as np
 import pytest
 
+from neurosim.backends.subnormals import X86
 from neurosim.circuit import Assignment, Block, Circuit, Deliver, Lag, Place, Record, Replay, Reset, SpikingGroup, Threshold, Update
 from neurosim.circuit.expressions import LIBRARY, calls
 from neurosim.simulation import CircuitProgram, simulate
@@ -47,6 +49,16 @@ def test_spikes_and_what_they_send_by_hand():
     assert list(zip(trains.tick, trains.index, strict=True)) == [(1, 2), (2, 1), (3, 0), (5, 2), (6, 1), (7, 0)]
     assert run.final["cells.v"].tolist() == [[1, 2, 3]]
     assert run.final["cells.w"].tolist() == [[20, 10, 20]]  # those of ticks 7 and 6 are still on their way
+
+
+@pytest.mark.skipif(platform.machine().lower() not in X86, reason="subnormal numbers cost nothing on this processor")
+@pytest.mark.parametrize("batch", [1, 3])
+def test_what_decays_ends_at_zero(batch):
+    decay = Update("decay", 8, block(V, made("v", "*=", "0.5")))
+    circuit = Circuit(DT, {"cells.v": np.full(8, 1.0)}, {"cells": SpikingGroup("cells", 8, 1)}, (decay,))
+    program = CircuitProgram(circuit)
+    assert simulate(program, 1022 * DT, batch=batch).final["cells.v"].tolist() == [[np.finfo(float).tiny] * 8] * batch
+    assert not simulate(program, 1023 * DT, batch=batch).final["cells.v"].any()  # 2**-1023, and then for ever
 
 
 def test_many_calls_are_one_run_and_trials_are_independent():
