@@ -506,7 +506,7 @@ class Graph:
                 detail = (detail.times, [marks[value] for value in made if value in marks], watched)
             if node.op == "leaf":
                 detail = id(detail) if id(detail) in known else _digest(np.ascontiguousarray(read(detail)).tobytes())
-            own = repr((node.op, node.shape, node.dtype, detail)).encode()
+            own = repr((node.op, node.shape, None if node.dtype is None else node.dtype.str, detail)).encode()
             marks[node] = _digest(own + b"".join(marks[value] for value in node.inputs))
         watches, assigns = self.roots()
         return [marks[node] for node in watches] + sorted(marks[node] for node in assigns)

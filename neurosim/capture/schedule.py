@@ -39,11 +39,12 @@ class Item:
     watches: bool = False  # whether it looks whether something is finite
 
     def __post_init__(self) -> None:
-        self.made = set(self.nodes)
-        for node in self.nodes:
-            read = node.inputs[:1] if node.op in WRITES else node.inputs
-            self.reads |= {value.base for value in read} - self.made
-            self.writes |= {node.inputs[1]} if node.op in WRITES else set()
+        if not self.made:
+            self.made = set(self.nodes)
+            for node in self.nodes:
+                read = node.inputs[:1] if node.op in WRITES else node.inputs
+                self.reads |= {value.base for value in read} - self.made
+                self.writes |= {node.inputs[1]} if node.op in WRITES else set()
         self.lasts = any(place.op == "leaf" for place in self.writes)
         self.watches = self.op == "watch" or any(item.watches for item in self.body)
 
@@ -51,6 +52,12 @@ class Item:
     def op(self) -> str:
         """``kernel``, or the operation's name."""
         return self.nodes[0].op if self.space is None else "kernel"
+
+    def with_(self, later: Item) -> Item:
+        """Return this kernel and a later one as one."""
+        made = self.made | later.made
+        reads, writes = (self.reads | later.reads) - made, self.writes | later.writes
+        return Item([*self.nodes, *later.nodes], self.space, made=made, reads=reads, writes=writes)
 
     def needs(self, other: Item) -> bool:
         """Return whether this item has to come after ``other``, which stands before it."""
@@ -140,11 +147,11 @@ def _place(items: list[Item], item: Item) -> None:
                 at = len(items) - distance
                 between = items[at + 1 :]
                 if not any(item.needs(x) for x in between):
-                    items[at] = Item([*other.nodes, *item.nodes], item.space)
+                    items[at] = other.with_(item)
                     return
                 if not any(x.needs(other) for x in between):
                     items.pop(at)
-                    items.append(Item([*other.nodes, *item.nodes], item.space))
+                    items.append(other.with_(item))
                     return
     items.append(item)
 
