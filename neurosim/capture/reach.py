@@ -177,9 +177,9 @@ class Reach:
     def _walk(self, pending: list[tuple[Any, str]]) -> None:
         while pending:
             value, owner = pending.pop()
-            if type(value) in SIMPLE:
+            if type(value) in SIMPLE or id(value) in self._seen:
                 continue
-            if id(value) in self._seen or isinstance(value, PLAIN) and not hasattr(value, "__dict__"):
+            if _kind_of(type(value), ()) == "plain" and not hasattr(value, "__dict__"):
                 continue
             self._seen[id(value)] = value
             pending += self._look_into(value, owner)
@@ -194,28 +194,29 @@ class Reach:
 
     def _look_into(self, value: Any, owner: str) -> list[tuple[Any, str]]:
         """Note what ``value`` holds, and return what is to be looked into next."""
-        if type(value) is types.FunctionType:  # most of what there is: the methods of all classes
+        kind = _kind_of(type(value), self.outside)
+        if kind == "object" and value.__class__ is not type(value):  # a proxy of another
+            kind = _kind_of(value.__class__, self.outside)
+        if kind == "function":
             return self._note_function(value) if self._is_users(value) else []
-        if type(value) is property:
-            return [(value.fget, owner)]
-        if isinstance(value, self.outside):
+        if kind == "outside":
             self.outsiders.append(value)
             return []
-        if isinstance(value, type):
+        if kind == "class":
             return self._note_classes(value)
-        if isinstance(value, types.ModuleType):
+        if kind == "module":
             names = {name for name in vars(value) if not name.startswith("__")}
             return self._note_names(_Attributes(vars(value), f"module {value.__name__}", names)) if self._is_users(value) else []
-        if isinstance(value, functools.partial):
+        if kind == "partial":
             return self._note_names(_Partial(value, owner))
-        if isinstance(value, WRAPPERS):
+        if kind == "wrapper":
             return [(getattr(value, name), owner) for name in INSIDE if hasattr(value, name)]
-        if isinstance(value, weakref.ref):
+        if kind == "reference":
             return [(value(), owner)]
         found: list[tuple[Any, str]] = []
-        if isinstance(value, tuple):
+        if kind == "tuple":
             found = [(item, owner) for item in value]
-        elif isinstance(value, ITEMS):
+        elif kind == "items":
             found = self._note(value, owner)
         if not hasattr(value, "__dict__") and not hasattr(type(value), "__slots__"):
             return found
@@ -290,6 +291,18 @@ class Reach:
 
     def _is_ours(self, cls: type) -> bool:
         return _is_followed(cls) or _home(cls) in self._homes
+
+
+@functools.lru_cache(maxsize=4096)  # to ask each value anew takes most of a walk
+def _kind_of(cls: type, outside: tuple[type, ...]) -> str:
+    """Return as what an instance of ``cls`` is looked into."""
+    if cls is types.FunctionType:
+        return "function"
+    kinds: dict[str, Any] = {
+        "outside": outside, "plain": PLAIN, "class": type, "module": types.ModuleType, "partial": functools.partial,
+        "wrapper": WRAPPERS, "reference": weakref.ref, "tuple": tuple, "items": ITEMS, "object": object,
+    }  # fmt: skip
+    return next(kind for kind, classes in kinds.items() if issubclass(cls, classes))
 
 
 def _placed(values: dict[Any, Any], owner: str) -> list[tuple[Any, str]]:
