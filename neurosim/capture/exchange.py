@@ -13,19 +13,22 @@ from neurosim.capture.reach import Reach
 from neurosim.capture.recorded import Leaf, Recorded, Unread
 
 ITERATORS = ("builtins", "itertools")  # modules
+RECORDED = Graph, Node, Recorded
+
 
 @contextmanager
-def recording(graph: Graph, holders: list[Any], kind: type, outside: tuple[type, ...] = ()) -> Iterator[None]:
-    """Put leaves in place of every array of ``kind`` that ``holders`` hold (see ``Reach``); then put the arrays back.
+def recording(graph: Graph, before: Reach, kind: type) -> Iterator[None]:
+    """Put leaves in place of every array of ``kind`` that can be reached; then put the arrays back.
+
+    before : what can be reached, as it is now; not into what a recording is made of (``RECORDED``)
 
     What the step has written into them by then is what ``graph`` will assign.  Where it fails, everything is as it was before.
     """
-    before, exchange = Reach(holders, (*outside, Graph, Node, Recorded)), _Exchange(graph, kind)
+    exchange = _Exchange(graph, kind)
     try:
         before.replace(exchange.wrapped)
         yield
-        after = Reach(holders, before.outside)
-        after.replace(exchange.unwrapped)
+        before.again().replace(exchange.unwrapped)
         # in the order of what was written, which holds for a resumed run too, whose holders were filled in another
         for leaf in sorted(exchange.found.values(), key=lambda leaf: (leaf.node.number, leaf.known.number)):
             graph.assign(leaf.known, leaf.node)

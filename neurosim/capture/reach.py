@@ -51,7 +51,7 @@ class Reach:
     """
 
     def __init__(self, roots: Sequence[Any], outside: tuple[type, ...] = ()) -> None:
-        self.outside = outside
+        self.roots, self.outside = roots, outside
         self.live: list[Any] = []  # what can change: dictionaries of attributes, dictionaries, lists, ...
         self.noted: list[Any] = []  # a copy of each
         self.named: list[tuple[_Names, dict[str, Any]]] = []  # what is no collection, and is asked for name by name
@@ -70,6 +70,10 @@ class Reach:
 
     def __repr__(self) -> str:
         return f"<Reach of {self._count:,} values>"
+
+    def again(self) -> Reach:
+        """Return the same as it is now."""
+        return Reach(self.roots, self.outside)
 
     # ------------------------------------------------------------------ looking
 

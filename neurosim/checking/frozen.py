@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from neurosim.backends import Backend, Program, RecordedDraws
-from neurosim.capture import Graph, Node, Reach, Recorded, recording
+from neurosim.capture import RECORDED, Graph, Node, Reach, Recorded, recording
 from neurosim.capture.recorded import node_of
 from neurosim.checking.contract import collect_arrays
 from neurosim.errors import NotCapturableError
@@ -229,7 +229,7 @@ class Frozen:
         made = Recording(graph)
         backend = network.backend
         try:
-            with backend.recording(), recording(graph, [network, pathway], backend.array, OUTSIDE):
+            with backend.recording(), recording(graph, Reach([network, pathway], (*OUTSIDE, *RECORDED)), backend.array):
                 draws = RecordedDraws(graph, SEED)
                 trial = made.take(self.trial, network)
                 trial = dataclasses.replace(trial, outcomes=[], modulators=[])

@@ -13,7 +13,7 @@ from typing import Any
 from neurosim import reprs
 from neurosim.backends import Backend, Draws, RecordedDraws
 from neurosim.backends.base import Program, reason_of
-from neurosim.capture import Graph, Randomness, Reach, Recorded, recording, writeable
+from neurosim.capture import RECORDED, Graph, Randomness, Reach, Recorded, recording, writeable
 from neurosim.errors import NotCapturableError
 from neurosim.feedback import FeedbackPathway, Phase
 from neurosim.network import Network
@@ -54,7 +54,7 @@ class Source(abc.ABC):
 
     def reach(self) -> Reach:
         """Return all that can be read besides arrays."""
-        return Reach([*self.holders, self.trial], self.outside)
+        return Reach([*self.holders, self.trial], (*self.outside, *RECORDED))
 
     def recorded(self, time: Time) -> tuple[Graph, Reach]:
         """Return the graph, and what it was recorded amid; nothing is computed.
@@ -77,10 +77,10 @@ class Source(abc.ABC):
         before = self.reach()
         randomness = Randomness(before.values())
         try:
-            first = self._recorded(time, loops)
-            settled = self.reach()
+            first = self._recorded(time, loops, before)
+            settled = before.again()
             with _later(settled.outsiders):
-                second = self._recorded(time, loops)
+                second = self._recorded(time, loops, settled)
             change, drawn = settled.difference(), randomness.drawn_from()
             if drawn is not None and self._draws_each_time(time, loops):
                 raise NotCapturableError(f"it draws random numbers from {drawn}: draw them from the step's draws")
@@ -100,15 +100,16 @@ class Source(abc.ABC):
     def _draws_each_time(self, time: Time, loops: bool) -> bool:
         """Return whether it is the step that draws random numbers; other threads of the process may have, meanwhile."""
         for _ in range(CHANCES):
-            randomness = Randomness(self.reach().values())
-            self._recorded(time, loops)
+            now = self.reach()
+            randomness = Randomness(now.values())
+            self._recorded(time, loops, now)
             if randomness.drawn_from() is None:
                 return False
         return True
 
-    def _recorded(self, time: Time, loops: bool) -> Graph:
+    def _recorded(self, time: Time, loops: bool, before: Reach) -> Graph:
         graph, network = Graph(loops=loops), self.network
-        with network.backend.recording(), recording(graph, self.holders, network.backend.array, self.outside):
+        with network.backend.recording(), recording(graph, before, network.backend.array):
             x = Recorded(graph, graph.input("x", (self.batch, *self.sample), network.dtype))
             target = Recorded(graph, graph.input("target", (self.batch, self.pathway.task.size), network.dtype))
             self.run(x, target, RecordedDraws(graph, self.seed), time)

@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import array_shapes, basic_indices
 
 from neurosim.backends import NumpyBackend
 from neurosim.backends.cupy_backend import CupyBackend
-from neurosim.capture import Graph, Recorded, recording, repeat
+from neurosim.capture import RECORDED, Graph, Reach, Recorded, recording, repeat
 from neurosim.capture.cost import Cost
 from neurosim.errors import NotCapturableError
 
@@ -113,7 +113,7 @@ def captured(backend, step, holder, *inputs):
     """Return the program of ``step(holder, *inputs)``; ``inputs`` are named x0, x1, ..."""
     graph = Graph()
     given = [Recorded(graph, graph.input(f"x{k}", value.shape, value.dtype)) for k, value in enumerate(inputs)]
-    with recording(graph, [holder], backend.array):
+    with recording(graph, Reach([holder], RECORDED), backend.array):
         step(holder, *given)
     return backend.capture(graph)
 
@@ -186,7 +186,7 @@ def test_a_warm_step_asks_for_no_memory():
 def test_the_cost_counts_every_product_of_a_stack_and_every_turn():
     h = types.SimpleNamespace(out=np.zeros((3, 4, 4)), left=np.ones((3, 4, 6)), right=np.ones((3, 6, 4)))
     graph = Graph()
-    with recording(graph, [h], np.ndarray):
+    with recording(graph, Reach([h], RECORDED), np.ndarray):
         h.out[...] = repeat(6, lambda value: (np.tanh(value @ value),), h.left @ h.right)[0]
     cost = Cost.of(graph)
     assert len(cost.products) == 3 * (1 + 6)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from neurosim.backends import NumpyBackend
 from neurosim.backends.cupy_backend import CupyBackend
-from neurosim.capture import Graph, recording
+from neurosim.capture import RECORDED, Graph, Reach, recording
 from neurosim.errors import InputError
 
 spec = importlib.util.spec_from_file_location("standin", Path(__file__).with_name("standin.py"))
@@ -122,7 +122,7 @@ def test_the_gradients_are_those_of_finite_differences():
 
 def program_of(backend, h):
     graph = Graph()
-    with backend.recording(), recording(graph, [h], backend.array):
+    with backend.recording(), recording(graph, Reach([h], RECORDED), backend.array):
         step(backend, h)
     return backend.capture(graph)
 

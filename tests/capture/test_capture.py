@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from neurosim.backends import NumpyBackend, RecordedDraws
-from neurosim.capture import Graph, Recorded, recording
+from neurosim.capture import RECORDED, Graph, Reach, Recorded, recording
 from neurosim.capture.plan import nest, spread
 from neurosim.errors import NotCapturableError
 
@@ -29,7 +29,7 @@ def held(**arrays):
 def program_of(step, holder, x, backend=None):
     graph = Graph()
     given = Recorded(graph, graph.input("x", x.shape, x.dtype))
-    with recording(graph, [holder], np.ndarray):
+    with recording(graph, Reach([holder], RECORDED), np.ndarray):
         step(holder, given)
     return (backend or NumpyBackend()).capture(graph)
 
@@ -114,7 +114,7 @@ def test_noise_is_drawn_anew_at_each_step_as_the_array_code_draws_it():
         holder.seen[...] = draws.normal("noise", (4, 6), np.float32)
         holder.kept[...] = draws.uniform("mask", (4, 6), np.float32) > 0.5
 
-    with recording(graph, [holder], np.ndarray):
+    with recording(graph, Reach([holder], RECORDED), np.ndarray):
         step(RecordedDraws(graph, 7))
     program = backend.capture(graph)
     for at in (0, 1, 5):

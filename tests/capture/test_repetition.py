@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from neurosim.backends import NumpyBackend, RecordedDraws
 from neurosim.backends.cupy_backend import CupyBackend
-from neurosim.capture import Graph, Recorded, recording, repeat
+from neurosim.capture import RECORDED, Graph, Reach, Recorded, recording, repeat
 from neurosim.capture.cost import Cost
 from neurosim.errors import InputError, NotCapturableError
 
@@ -100,7 +100,7 @@ def holder(backend, dtype="float64", seed=0):
 def captured(backend, step, h, dtype="float64"):
     graph = Graph()
     x = Recorded(graph, graph.input("x", (5, 4), np.dtype(dtype)))
-    with backend.recording(), recording(graph, [h], backend.array):
+    with backend.recording(), recording(graph, Reach([h], RECORDED), backend.array):
         h.out[...] = step(h, x)
     return graph, backend.capture(graph)
 
@@ -201,7 +201,7 @@ def test_noise_within_a_body_is_the_same_at_every_turn_as_in_array_code():
     h = holder(backend)
     graph = Graph()
     x = Recorded(graph, graph.input("x", (5, 4), np.dtype(float)))
-    with recording(graph, [h], np.ndarray):
+    with recording(graph, Reach([h], RECORDED), np.ndarray):
         h.out[...] = step(h, x, RecordedDraws(graph, 3))
     program = backend.capture(graph)
     for number in (0, 4):

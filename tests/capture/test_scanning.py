@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from neurosim.backends import NumpyBackend, RecordedDraws
 from neurosim.backends.cupy_backend import CupyBackend
-from neurosim.capture import Graph, Recorded, recording, repeat, scan
+from neurosim.capture import RECORDED, Graph, Reach, Recorded, recording, repeat, scan
 from neurosim.errors import NotCapturableError
 
 spec = importlib.util.spec_from_file_location("standin", Path(__file__).parents[1] / "backends" / "standin.py")
@@ -150,7 +150,7 @@ def holder(backend, dtype="float64"):
 def captured(backend, step, h, ticks, dtype="float64", loops=True):
     graph = Graph(loops=loops)
     x = Recorded(graph, graph.input("x", (5, LONGEST, 4), np.dtype(dtype)))
-    with backend.recording(), recording(graph, [h], backend.array):
+    with backend.recording(), recording(graph, Reach([h], RECORDED), backend.array):
         h.out[...] = step(h, x, ticks, RecordedDraws(graph, 3))
     return graph, backend.capture(graph)
 

@@ -368,13 +368,13 @@ def test_another_thread_that_draws_meanwhile_is_not_taken_for_the_step(monkeypat
     """As those of a scheduler's worker do now and then, whose heartbeats are irregular."""
     recorded, times = StepSource._recorded, []
 
-    def beside_another(self, now, loops):
+    def beside_another(self, now, *others):
         times.append(now)
         if len(times) <= 3:
             thread = threading.Thread(target=random.random)
             thread.start()
             thread.join()
-        return recorded(self, now, loops)
+        return recorded(self, now, *others)
 
     monkeypatch.setattr(StepSource, "_recorded", beside_another)
     made = after_an_epoch(monkeypatch, scheme=fresh(lambda own, sweep, target: 0.1), captured=True)
