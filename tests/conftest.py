@@ -1,5 +1,6 @@
 """What several tests share."""
 
+import gc
 import importlib.util
 import shutil
 import sys
@@ -18,6 +19,12 @@ BROWSER = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--window-size=1200,900",
 )  # fmt: skip
+
+
+def pytest_collection_finish():
+    """Let no collection of garbage look through what lives as long as the session: Brian2 asks for one in each run."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
