@@ -54,7 +54,7 @@ class Stated:
         if dataclasses.is_dataclass(self):
             return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         args, options = vars(self).get("_given", ((), {}))
-        signature = _signature_of(type(self))
+        signature = signature_of(type(self))
         found: dict[str, Any] = {}
         for name, value in signature.bind(*args, **options).arguments.items():
             found = value | found if signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD else found | {name: value}
@@ -81,7 +81,7 @@ def _check_options(made: Any, init: Callable[..., None], args: tuple[Any, ...], 
     """Raise InputError where one of the package's own classes is given something else than it annotates."""
     if type(made).__module__.partition(".")[0] != __name__.partition(".")[0]:
         return
-    signature = _signature_of(init)
+    signature = _signature(init, None)
     try:
         given = signature.bind(made, *args, **options).arguments
     except TypeError:  # Python says it better
@@ -101,8 +101,13 @@ def _check_options(made: Any, init: Callable[..., None], args: tuple[Any, ...], 
             require(math.isfinite(value) or value == parameter.default, said)
 
 
+def signature_of(cls: type) -> inspect.Signature:
+    """Return what a class is made with, as it is now."""
+    return _signature(cls, cls.__init__)  # type: ignore[misc] # whichever that is
+
+
 @functools.lru_cache(maxsize=1024)  # to read one takes longer than to make a population
-def _signature_of(made: Callable[..., Any]) -> inspect.Signature:
+def _signature(made: Any, init: Any) -> inspect.Signature:
     return inspect.signature(made)
 
 
@@ -135,7 +140,7 @@ def make(kind: str, classes: dict[str, type[T]], name: str, options: dict[str, A
     if name not in classes:
         raise UnknownNameError(kind, name, classes)
     options = options or {}
-    parameters = _signature_of(classes[name]).parameters
+    parameters = signature_of(classes[name]).parameters
     known = list(parameters)
     for option in options:
         if option not in known and not any(one.kind is one.VAR_KEYWORD for one in parameters.values()):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from neurosim.catalogue import NO_IMPORTS, NOT_A_USERS, OUTSIDE, Imports, is_outside, outside_name
+from neurosim.catalogue import NO_IMPORTS, NOT_A_USERS, OUTSIDE, Imports, is_outside, make, outside_name
 from neurosim.errors import InputError
 
 HOSTILE = [
@@ -156,3 +156,19 @@ def test_needed_modules_come_with_a_digest_of_their_text(users_module):
 def test_what_is_written_as_module_and_name():
     assert is_outside("a.b:C") and not any(map(is_outside, ("digits", "dw = a:b", "C:/data.npz", "C:\\x.npz", "a/b:c", None)))
     assert outside_name(Path) == "pathlib:Path" and os.sep == "/"
+
+
+def test_a_class_that_is_changed_is_made_as_it_is_now():
+    class Rule:
+        def __init__(self, rate=1):
+            self.rate = rate
+
+    assert make("rule", {"mine": Rule}, "mine", {"rate": 2}).rate == 2
+
+    def changed(self, speed):
+        self.rate = speed
+
+    Rule.__init__ = changed
+    assert make("rule", {"mine": Rule}, "mine", {"speed": 3}).rate == 3
+    with pytest.raises(InputError, match="'speed', which has no default"):
+        make("rule", {"mine": Rule}, "mine")

@@ -181,9 +181,8 @@ class Reach:
     def _walk(self, pending: list[tuple[Any, str]]) -> None:
         while pending:
             value, owner = pending.pop()
-            if type(value) in SIMPLE or id(value) in self._seen:
-                continue
-            if _kind_of(type(value), ()) == "plain" and not hasattr(value, "__dict__"):
+            cls: type = type(value)
+            if cls in SIMPLE or id(value) in self._seen or _kind_of(cls, ()) == "plain" and not hasattr(value, "__dict__"):
                 continue
             self._seen[id(value)] = value
             pending += self._look_into(value, owner)
@@ -198,8 +197,9 @@ class Reach:
 
     def _look_into(self, value: Any, owner: str) -> list[tuple[Any, str]]:
         """Note what ``value`` holds, and return what is to be looked into next."""
-        kind = _kind_of(type(value), self.outside)
-        if kind == "object" and value.__class__ is not type(value):  # a proxy of another
+        cls: type = type(value)
+        kind = _kind_of(cls, self.outside)
+        if kind == "object" and value.__class__ is not cls:  # a proxy of another
             kind = _kind_of(value.__class__, self.outside)
         if kind == "function":
             return self._note_function(value) if self._is_users(value) else []
