@@ -37,6 +37,7 @@ def test_the_floor_does_the_step_s_products_and_no_others(scheme, monkeypatch):
     assert done == [((p.rows, p.inner), (p.inner, p.columns)) for p in asked.products]
 
 
+@pytest.mark.slow
 def test_a_row_has_every_number():
     row = schemes.measured("local_errors", NETWORK, 0.01, False)
     assert row["over_floor"] == pytest.approx(row["ours_ms"] / row["floor_ms"])
@@ -65,5 +66,6 @@ def test_what_keeps_float32_exact_is_taken_out_of_the_scheme_and_of_nothing_else
         assert row["ours"] < 10 * row["condition"] * 2**-24
 
 
+@pytest.mark.slow
 def test_a_point_of_the_scaling():
     assert {"width", "batch", "ours_ms", "floor_ms"} <= scaling.measured(8, 16, 0.01).keys()

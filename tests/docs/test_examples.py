@@ -23,8 +23,8 @@ PAGES = sorted([*(p for p in DOCS.rglob("*.md") if "_build" not in p.parts), *RO
 FENCE = re.compile(r"(?P<fence>`{3,}|~{3,})\s*(?P<language>\S*)")
 LINK = re.compile(r"(?<!!)\[(?:[^\]\[]|\[[^\]]*\])*\]\((?P<target>[^)\s]+)\)|!\[[^\]]*\]\((?P<image>[^)\s]+)\)")
 LONG = {  # above three seconds
-    "compare-representations", "invent-a-rule", "own-scheme", "plot-a-run", "record-a-spiking-simulation", "run-a-study", "study",
-    "templates",
+    "a-spiking-network-that-learns", "compare-representations", "invent-a-rule", "own-scheme", "plot-a-run",
+    "record-a-spiking-simulation", "run-a-study", "study", "templates",
 }  # fmt: skip
 NOT_RUN = re.compile(r"<!-- not run: \S.*-->")
 NEEDS = re.compile(r"<!-- needs: (?P<module>\w+) -->")
