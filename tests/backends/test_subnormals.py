@@ -14,7 +14,7 @@ from neurosim.datasets import from_arrays
 from neurosim.feedback import pathway
 from neurosim.network import Network
 from neurosim.plasticity import Adam, CentredRMSProp, Momentum, Nesterov, RMSProp
-from neurosim.training import Trainer
+from neurosim.training import Observer, Trainer
 
 on_x86 = pytest.mark.skipif(platform.machine().lower() not in X86, reason="subnormal numbers cost nothing on this processor")
 TINY = {np.float32: 1e-40, np.float64: 1e-310}
@@ -122,6 +122,26 @@ def test_an_optimisers_memory_of_silent_weights_ends_at_zero(optimiser, code, mo
     for name, values in after.items():
         assert not values[:6].any(), name  # (12, 32): of the silent inputs
         assert values[6:].any(), name
+    assert is_kept()
+
+
+@on_x86
+def test_what_is_done_between_steps_computes_as_it_always_does():
+    seen = []
+
+    class Looks(Observer):
+        def on_step(self, trainer):
+            seen.append(is_kept())
+
+        def on_epoch(self, trainer, metrics):
+            seen.append(is_kept())
+
+    draw = np.random.default_rng(0)
+    data = from_arrays(draw.random((40, 12)), draw.integers(0, 3, 40))
+    trainer = Trainer(Network.layered((12,), [8], 3), pathway("backprop"), Adam(0.01), batch=10)
+    trainer.fit(data, Looks(), epochs=2, progress=False)
+    assert len(seen) > 8 and all(seen)
+    trainer.predict(data.train.x)
     assert is_kept()
 
 
