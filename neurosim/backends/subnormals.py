@@ -3,8 +3,8 @@
 What decays and is fed no more (a moment of an optimiser, a trace, a conductance of a silent synapse) ends below the smallest number
 of full precision, and stays there.  On x86, an operation on such a subnormal number takes many times as long as on any other
 (``python -m benchmarks.silence``).  So a training step, an evaluation and the ticks of a simulation treat them as zero, those they
-read and those they compute: below 1.2e-38 in float32, and 2.2e-308 in float64.  Other processors and GPUs are as fast with them,
-and keep them.
+read and those they compute: below 1.2e-38 in float32, and 2.2e-308 in float64.  GPUs and other processors, which are said to be as
+fast with them, keep them.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class SubnormalsAsZero:
 
 @functools.cache
 def _exchange() -> Callable[[int, int], int] | None:
-    """Return what changes the control word of the calling thread; None where subnormal numbers cost nothing."""
+    """Return what changes the control word of the calling thread; None on other processors than x86."""
     if platform.machine().lower() not in X86:
         return None
     # PYFUNCTYPE: it takes less time than to let other threads go on meanwhile

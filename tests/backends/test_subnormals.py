@@ -16,7 +16,7 @@ from neurosim.network import Network
 from neurosim.plasticity import Adam, CentredRMSProp, Momentum, Nesterov, RMSProp
 from neurosim.training import Observer, Trainer
 
-on_x86 = pytest.mark.skipif(platform.machine().lower() not in X86, reason="subnormal numbers cost nothing on this processor")
+on_x86 = pytest.mark.skipif(platform.machine().lower() not in X86, reason="only on x86 are subnormal numbers taken as zero")
 TINY = {np.float32: 1e-40, np.float64: 1e-310}
 
 

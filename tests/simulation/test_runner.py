@@ -51,7 +51,7 @@ def test_spikes_and_what_they_send_by_hand():
     assert run.final["cells.w"].tolist() == [[20, 10, 20]]  # those of ticks 7 and 6 are still on their way
 
 
-@pytest.mark.skipif(platform.machine().lower() not in X86, reason="subnormal numbers cost nothing on this processor")
+@pytest.mark.skipif(platform.machine().lower() not in X86, reason="only on x86 are subnormal numbers taken as zero")
 @pytest.mark.parametrize("batch", [1, 3])
 def test_what_decays_ends_at_zero(batch):
     decay = Update("decay", 8, block(V, made("v", "*=", "0.5")))
