@@ -21,7 +21,7 @@ from neurosim.backends.machine_code import compiled
 X86 = ("x86_64", "amd64")
 FLUSH, READ_AS_ZERO = 1 << 15, 1 << 6  # bits of the processor's control word: for what is computed, and for what is read
 
-# takes a new control word and returns the one before; each thread has its own
+# keeps of the calling thread's control word the bits of %kept, sets those of %bits, and returns the word before
 EXCHANGE = """
 declare void @llvm.x86.sse.stmxcsr(ptr)
 declare void @llvm.x86.sse.ldmxcsr(ptr)

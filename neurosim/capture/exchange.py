@@ -13,7 +13,7 @@ from neurosim.capture.reach import Reach
 from neurosim.capture.recorded import Leaf, Recorded, Unread
 
 ITERATORS = ("builtins", "itertools")  # modules
-RECORDED = Graph, Node, Recorded
+RECORDED = Graph, Node, Recorded  # what a recording is made of
 
 
 @contextmanager

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 if str(ROOT) not in sys.path:
     sys.path.append(str(ROOT))  # last, so that the package that is installed is the one that is tested
 
-from benchmarks import hsic_precision, papers, scaling, schemes, steps  # noqa: E402
+from benchmarks import hsic_precision, papers, scaling, schemes, silence, steps  # noqa: E402
 from neurosim.backends import NumpyBackend  # noqa: E402
 from neurosim.capture.cost import Cost  # noqa: E402
 from neurosim.feedback import pathways  # noqa: E402
@@ -69,3 +69,14 @@ def test_what_keeps_float32_exact_is_taken_out_of_the_scheme_and_of_nothing_else
 @pytest.mark.slow
 def test_a_point_of_the_scaling():
     assert {"width", "batch", "ours_ms", "floor_ms"} <= scaling.measured(8, 16, 0.01).keys()
+
+
+def test_silence_is_measured_with_small_numbers_taken_as_zero_and_kept(monkeypatch, numpy_target):
+    monkeypatch.setattr(silence, "SIZES", (12, 9, 8, 4))
+    monkeypatch.setattr(silence, "CELLS", 7)
+    for measure in (silence.step, silence.simulation):
+        found = measure()
+        assert found.keys() == {"lively", "silent"} and found["lively"] > 0
+    tiny = np.full(100, 1e-310)
+    with silence.kept(), silence.SUBNORMALS_AS_ZERO:  # the numbers they are compared with are of an ordinary processor
+        assert (tiny * 1.0).all()
